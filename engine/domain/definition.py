@@ -1,0 +1,62 @@
+"""A workflow definition after validation: what versions store and the engine plans with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from engine.states import StepKind
+
+
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
+    """One task of a workflow. Durations are seconds beside the text the client wrote."""
+
+    readable_id: str
+    action_id: str
+    kind: StepKind = StepKind.TASK
+    parents: tuple[str, ...] = ()
+    execution_timeout: str = "60s"
+    execution_timeout_seconds: float = 60.0
+    schedule_timeout: str = "5m"
+    schedule_timeout_seconds: float = 300.0
+    retries: int = 0
+    backoff_factor: float | None = None
+    backoff_max_seconds: int | None = None
+    slots: Mapping[str, int] = field(default_factory=lambda: {"default": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowDefinition:
+    """`steps` are in topological order, ties alphabetical; the on-failure step, if any, is last."""
+
+    name: str
+    steps: tuple[StepDefinition, ...]
+    description: str = ""
+    event_triggers: tuple[str, ...] = ()
+    default_priority: int | None = None
+    input_json_schema: str | None = None
+
+    @property
+    def is_dag(self) -> bool:
+        """A single task without an on-failure task runs standalone: its id is its run's id."""
+        return len(self.steps) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredStep:
+    id: UUID
+    ordinal: int
+    definition: StepDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """A stored version with its ids; immutable, so it is cached by id for ever."""
+
+    id: UUID
+    workflow_id: UUID
+    tenant_id: UUID
+    definition: WorkflowDefinition
+    steps: tuple[RegisteredStep, ...]

@@ -1,0 +1,173 @@
+"""Hot tables. All are partitioned by ranges of UUIDv7 ids; see migrations/0002 for the SQL side.
+
+Foreign keys are plain UUID columns here: the database does not enforce them on hot tables.
+"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from engine.ids import new_id
+
+
+class Run(models.Model):
+    """One execution of a workflow version. Its status is final only when every step is settled."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    tenant_id = models.UUIDField()
+    workflow_id = models.UUIDField()
+    version_id = models.UUIDField()
+    status = models.SmallIntegerField()
+    is_dag = models.BooleanField()
+    priority = models.SmallIntegerField()
+    trigger = models.SmallIntegerField()
+    additional_metadata = models.JSONField(null=True, blank=True)
+    parent_run_id = models.UUIDField(null=True, blank=True)
+    parent_task_id = models.UUIDField(null=True, blank=True)
+    child_index = models.IntegerField(null=True, blank=True)
+    child_key = models.TextField(null=True, blank=True)
+    event_id = models.UUIDField(null=True, blank=True)
+    event_key = models.TextField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant_id", "id"], name="run_by_tenant"),
+            models.Index(
+                fields=["parent_task_id", "id"],
+                condition=Q(parent_task_id__isnull=False),
+                name="run_by_parent_task",
+            ),
+            models.Index(
+                fields=["event_id", "id"], condition=Q(event_id__isnull=False), name="run_by_event"
+            ),
+        ]
+
+
+class Task(models.Model):
+    """One step of one run. A standalone run has exactly one task, with the run's own id.
+
+    `retry_count` numbers the attempts from 0, all kinds of retries counted; (id, retry_count) fences
+    reports. `due_at` is the next instant at which time itself must act: the end of the back-off
+    (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running).
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    tenant_id = models.UUIDField()
+    run_id = models.UUIDField()
+    workflow_id = models.UUIDField()
+    version_id = models.UUIDField()
+    step_id = models.UUIDField()
+    action_id = models.TextField()
+    status = models.SmallIntegerField()
+    queue_priority = models.SmallIntegerField()
+    retry_count = models.IntegerField(default=0)
+    app_retry_count = models.IntegerField(default=0)
+    internal_retry_count = models.IntegerField(default=0)
+    worker_id = models.UUIDField(null=True, blank=True)
+    is_delayed = models.BooleanField(default=False)
+    is_slot_released = models.BooleanField(default=False)
+    is_skipped = models.BooleanField(default=False)
+    due_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    queued_at = models.DateTimeField()
+    assigned_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant_id", "action_id", "-queue_priority", "id"],
+                condition=Q(status=0, is_delayed=False),
+                name="task_queue",
+            ),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="task_due"),
+            models.Index(fields=["worker_id"], condition=Q(status=1), name="task_on_worker"),
+            models.Index(fields=["run_id"], condition=~Q(run_id=F("id")), name="task_of_dag_run"),
+        ]
+
+
+class TaskEvent(models.Model):
+    """The event log: append-only, one row per thing that happened to a task."""
+
+    pk = models.CompositePrimaryKey("run_id", "id")
+    id = models.UUIDField(default=new_id)
+    run_id = models.UUIDField()
+    task_id = models.UUIDField()
+    retry_count = models.IntegerField()
+    kind = models.SmallIntegerField()
+    at = models.DateTimeField()
+    worker_id = models.UUIDField(null=True, blank=True)
+    message = models.TextField(default="")
+
+
+class Payload(models.Model):
+    """Opaque bytes: input of a run, output or error of a task, payload of an event."""
+
+    pk = models.CompositePrimaryKey("owner_id", "kind", "attempt")
+    owner_id = models.UUIDField()
+    kind = models.SmallIntegerField()
+    attempt = models.IntegerField(default=0)
+    data = models.BinaryField()
+
+
+class LogLine(models.Model):
+    """One line a task logged with PutLog."""
+
+    pk = models.CompositePrimaryKey("run_id", "id")
+    id = models.UUIDField(default=new_id)
+    run_id = models.UUIDField()
+    task_id = models.UUIDField()
+    tenant_id = models.UUIDField()
+    retry_count = models.IntegerField()
+    level = models.SmallIntegerField()
+    message = models.TextField()
+    metadata = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+
+class Event(models.Model):
+    """An event a client pushed; stored whether or not it starts anything."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    tenant_id = models.UUIDField()
+    key = models.TextField()
+    scope = models.TextField(null=True, blank=True)
+    additional_metadata = models.JSONField(null=True, blank=True)
+    priority = models.SmallIntegerField(null=True, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["tenant_id", "id"], name="event_by_tenant")]
+
+
+class ChildLink(models.Model):
+    """Makes a spawned child unique per parent task and key: a repeat finds the first child's run."""
+
+    pk = models.CompositePrimaryKey("parent_task_id", "key")
+    parent_task_id = models.UUIDField()
+    key = models.TextField()
+    run_id = models.UUIDField()
+
+
+class RunTally(models.Model):
+    """Changes of run counts per minute of creation and status; a count is the sum of its rows.
+
+    Written by a statement trigger on run, so no write can forget it; compacted by a controller.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.UUIDField()
+    workflow_id = models.UUIDField()
+    minute = models.DateTimeField()
+    status = models.SmallIntegerField()
+    delta = models.IntegerField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant_id", "minute"], name="run_tally_by_minute")
+        ]

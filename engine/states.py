@@ -1,0 +1,80 @@
+"""The closed sets of values that rows, events and the wire share."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Where a run or a task stands. Numbers equal v1.RunStatus on the wire."""
+
+    QUEUED = 0
+    RUNNING = 1
+    COMPLETED = 2
+    FAILED = 3
+    CANCELLED = 4
+
+    @property
+    def is_final(self) -> bool:
+        return self >= Status.COMPLETED
+
+
+class TaskEventKind(IntEnum):
+    """One thing that happened to a task; names are the REST names (protocol/01 §7)."""
+
+    QUEUED = 1
+    ASSIGNED = 2
+    SENT_TO_WORKER = 3
+    STARTED = 4
+    ACKNOWLEDGED = 5
+    FINISHED = 6
+    FAILED = 7
+    RETRYING = 8
+    CANCELLED = 9
+    TIMED_OUT = 10
+    REASSIGNED = 11
+    SLOT_RELEASED = 12
+    TIMEOUT_REFRESHED = 13
+    RETRIED_BY_USER = 14
+    SCHEDULING_TIMED_OUT = 15
+    REQUEUED_NO_WORKER = 16
+    REQUEUED_RATE_LIMIT = 17
+    SKIPPED = 18
+    COULD_NOT_SEND_TO_WORKER = 19
+    RATE_LIMIT_ERROR = 20
+    CREATED = 21
+    DURABLE_EVICTED = 22
+    DURABLE_RESTORING = 23
+    WAITING_FOR_BATCH = 24
+    BATCH_FLUSHED = 25
+
+
+class PayloadKind(IntEnum):
+    """What a stored payload is; the owner is a run (input), a task (output, error) or an event."""
+
+    INPUT = 1
+    OUTPUT = 2
+    ERROR = 3
+    EVENT = 4
+
+
+class StepKind(IntEnum):
+    TASK = 0
+    ON_FAILURE = 1
+
+
+class LogLevel(IntEnum):
+    DEBUG = 1
+    INFO = 2
+    WARN = 3
+    ERROR = 4
+
+
+class RunTrigger(IntEnum):
+    """What started a run."""
+
+    MANUAL = 0
+    EVENT = 1
+    CHILD = 2
+
+
+RETRY_QUEUE_PRIORITY = 4
+"""Queue priority of every attempt after the first: above what users may ask for (1-3)."""

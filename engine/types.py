@@ -1,0 +1,204 @@
+"""Values that cross layers: what clients ask for and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID
+
+from engine.states import LogLevel, Status
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRequest:
+    """One run to start. `input` and `additional_metadata` are JSON object texts, already validated."""
+
+    workflow_name: str
+    input: bytes = b"{}"
+    additional_metadata: bytes | None = None
+    priority: int | None = None
+    parent_run_id: UUID | None = None
+    parent_task_id: UUID | None = None
+    child_index: int | None = None
+    child_key: str | None = None
+
+
+class ReportKind(IntEnum):
+    """What a worker says about a task; numbers equal StepActionEventType on the wire."""
+
+    STARTED = 1
+    COMPLETED = 2
+    FAILED = 3
+    ACKNOWLEDGED = 4
+    CANCELLED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """A worker's word about one attempt; `retry_count` None means the current attempt.
+
+    `payload` is the output (JSON object text, or empty) of COMPLETED, the error text of FAILED.
+    """
+
+    tenant_id: UUID
+    task_id: UUID
+    kind: ReportKind
+    retry_count: int | None = None
+    payload: bytes = b""
+    should_not_retry: bool = False
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRegistration:
+    name: str
+    actions: tuple[str, ...]
+    slots: Mapping[str, int]
+    labels: Mapping[str, str | int]
+    sdk_version: str = ""
+    language: str = ""
+    language_version: str = ""
+    os: str = ""
+    runtime_extra: str = ""
+
+
+class ActionKind(IntEnum):
+    """Numbers equal ActionType on the wire."""
+
+    START = 0
+    CANCEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a worker's stream carries: start this attempt, or cancel it. `payload` is empty for CANCEL."""
+
+    kind: ActionKind
+    tenant_id: UUID
+    run_id: UUID
+    task_id: UUID
+    step_id: UUID
+    action_id: str
+    readable_id: str
+    retry_count: int
+    priority: int
+    workflow_id: UUID
+    version_id: UUID
+    payload: bytes = b""
+    additional_metadata: bytes | None = None
+    parent_run_id: UUID | None = None
+    child_index: int | None = None
+    child_key: str | None = None
+    event_id: UUID | None = None
+    event_key: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """A finished task as run subscribers see it: error `""` means cancelled (protocol/01 §5.1)."""
+
+    task_id: UUID
+    readable_id: str
+    status: Status
+    output: bytes | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    run_id: UUID
+    finished_at: datetime
+    results: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetails:
+    task_id: UUID
+    readable_id: str
+    status: Status
+    output: bytes | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    run_id: UUID
+    status: Status
+    input: bytes
+    additional_metadata: bytes | None
+    tasks: tuple[TaskDetails, ...]
+
+    @property
+    def is_done(self) -> bool:
+        return self.status.is_final
+
+
+class StreamEventKind(IntEnum):
+    """Numbers equal ResourceEventType on the wire."""
+
+    STARTED = 1
+    COMPLETED = 2
+    FAILED = 3
+    CANCELLED = 4
+    STREAM = 6
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One message of SubscribeToWorkflowEvents; `is_run` tells a run's event from a task's."""
+
+    run_id: UUID
+    resource_id: UUID
+    is_run: bool
+    kind: StreamEventKind
+    at: datetime
+    payload: str = ""
+    hangup: bool = False
+    task_retries: int | None = None
+    retry_count: int | None = None
+    event_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogInput:
+    tenant_id: UUID
+    task_id: UUID
+    message: str
+    level: LogLevel = LogLevel.INFO
+    metadata: bytes | None = None
+    retry_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventInput:
+    """A pushed event. `payload` and `additional_metadata` are JSON object texts, already validated."""
+
+    key: str
+    payload: bytes = b"{}"
+    additional_metadata: bytes | None = None
+    priority: int | None = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    event_id: UUID
+    key: str
+    payload: bytes
+    additional_metadata: bytes | None
+    scope: str | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Selects runs for bulk cancel and replay; metadata pairs are combined with OR."""
+
+    since: datetime
+    until: datetime | None = None
+    statuses: tuple[Status, ...] = ()
+    workflow_ids: tuple[UUID, ...] = ()
+    additional_metadata: tuple[tuple[str, str], ...] = ()
