@@ -1,0 +1,119 @@
+"""What the engine offers to its gRPC servicers: one method per thing a client can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from engine.domain.definition import WorkflowDefinition
+from engine.types import (
+    Action,
+    EventInput,
+    EventRecord,
+    LogInput,
+    RunDetails,
+    RunFilter,
+    RunFinished,
+    StreamEvent,
+    TaskReport,
+    TriggerRequest,
+    WorkerRegistration,
+)
+
+
+class WorkerSession(Protocol):
+    """One open action stream of a worker. Iterate it for actions; always close it."""
+
+    def __aiter__(self) -> AsyncIterator[Action]: ...
+
+    async def close(self) -> None: ...
+
+
+class RunSubscription(Protocol):
+    """One SubscribeToWorkflowRuns stream: add run ids at any time, iterate the finished ones."""
+
+    def add(self, run_id: UUID) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[RunFinished]: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """All methods raise the errors of engine.errors. Ids of another tenant are as good as unknown."""
+
+    async def put_workflow(
+        self, tenant_id: UUID, definition: WorkflowDefinition
+    ) -> tuple[UUID, UUID]:
+        """Store the definition unless it is the latest already; return (version id, workflow id)."""
+
+    async def trigger_runs(
+        self, tenant_id: UUID, requests: Sequence[TriggerRequest]
+    ) -> list[UUID]:
+        """Start runs; return run ids in request order once they are committed.
+
+        InvalidArgument "workflow names not found: a, b" if any name is unknown (nothing is created);
+        NotFound for an unknown parent task; ResourceExhausted when the queue in front is full.
+        """
+
+    async def report(self, report: TaskReport) -> None:
+        """Record a worker's report; stale and duplicate ones change nothing. InvalidArgument: unknown task."""
+
+    async def register_worker(self, tenant_id: UUID, registration: WorkerRegistration) -> UUID:
+        """Always make a new worker; return its id."""
+
+    async def open_session(
+        self, tenant_id: UUID, worker_id: UUID, *, beats_by_itself: bool = False
+    ) -> WorkerSession:
+        """Open an action stream (`beats_by_itself`: the old Listen, whose stream counts as heartbeat)."""
+
+    async def record_heartbeat(self, tenant_id: UUID, worker_id: UUID) -> None:
+        """NotFound: unknown worker. FailedPrecondition: it listened once and is not active now."""
+
+    async def unsubscribe_worker(self, tenant_id: UUID, worker_id: UUID) -> None: ...
+
+    async def upsert_labels(
+        self, tenant_id: UUID, worker_id: UUID, labels: dict[str, str | int]
+    ) -> None: ...
+
+    async def refresh_timeout(
+        self, tenant_id: UUID, task_id: UUID, increment: str, increment_seconds: float
+    ) -> datetime:
+        """Add to the running attempt's deadline; return the new one. NotFound: not running."""
+
+    async def release_slot(self, tenant_id: UUID, task_id: UUID) -> None: ...
+
+    def subscribe_runs(self, tenant_id: UUID) -> RunSubscription: ...
+
+    async def stream_run_events(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
+        """Events of one run until its hangup; empty if finished already. NotFound after ~10 s."""
+
+    async def stream_metadata_events(
+        self, tenant_id: UUID, key: str, value: str
+    ) -> AsyncIterator[StreamEvent]:
+        """Events of every run with that metadata pair."""
+
+    async def put_stream_event(
+        self, tenant_id: UUID, task_id: UUID, message: str, event_index: int | None
+    ) -> None: ...
+
+    async def append_log(self, line: LogInput) -> None: ...
+
+    async def push_events(
+        self, tenant_id: UUID, events: Sequence[EventInput]
+    ) -> list[EventRecord]: ...
+
+    async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        """Cancel runs or tasks by id; unknown ids are ignored; echoes the ids given."""
+
+    async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]: ...
+
+    async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        """Replay final runs or tasks by id; return the ids of the tasks replayed."""
+
+    async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]: ...
+
+    async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
+        """By run id or task id. NotFound "workflow run not found"."""
