@@ -1,0 +1,94 @@
+"""Read querysets over runs. They never touch payload bytes unless the name says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import (
+    BooleanField,
+    Func,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+    Value,
+)
+from django.db.models.lookups import Exact
+
+from engine.ids import id_at
+from engine.models.definitions import Workflow
+from engine.models.runs import Run, RunTally
+from engine.states import Status
+
+
+def runs_of(tenant_id: UUID) -> QuerySet[Run]:
+    return Run.objects.filter(tenant_id=tenant_id)
+
+
+def created_between(
+    runs: QuerySet[Run], since: datetime | None, until: datetime | None
+) -> QuerySet[Run]:
+    """Narrow by creation, `since` included and `until` not. Ids hold the time, so the key does the work."""
+    if since is not None:
+        runs = runs.filter(id__gte=id_at(since))
+    if until is not None:
+        runs = runs.filter(id__lt=id_at(until))
+    return runs
+
+
+def with_metadata_value(runs: QuerySet[Run], key: str, value: str) -> QuerySet[Run]:
+    """Narrow to runs whose additional metadata holds `key` with a value that reads as `value`."""
+    text = Func(
+        "additional_metadata",
+        Value(key),
+        function="jsonb_extract_path_text",
+        output_field=TextField(),
+    )
+    return runs.filter(Exact(text, Value(value), output_field=BooleanField()))
+
+
+def with_workflow_names(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Annotate `workflow_name`; deleted workflows keep theirs."""
+    names = Workflow.objects.filter(id=OuterRef("workflow_id")).values("name")[:1]
+    return runs.annotate(workflow_name=Subquery(names))
+
+
+def newest_page(
+    runs: QuerySet[Run], *, before: UUID | None, after: UUID | None, size: int
+) -> tuple[list[Run], bool, bool]:
+    """Return one keyset page, newest first, and whether newer and older runs exist beside it.
+
+    `before` pages towards older runs, `after` towards newer ones; `before` wins when both are given.
+    """
+    if before is not None:
+        page = list(runs.filter(id__lt=before).order_by("-id")[: size + 1])
+        return page[:size], True, len(page) > size
+    if after is not None:
+        page = list(runs.filter(id__gt=after).order_by("id")[: size + 1])
+        return page[:size][::-1], len(page) > size, True
+    page = list(runs.order_by("-id")[: size + 1])
+    return page[:size], False, len(page) > size
+
+
+def status_counts(
+    tenant_id: UUID,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    workflow_ids: Sequence[UUID] = (),
+) -> dict[Status, int]:
+    """Count runs by status from the per-minute tally; bounds are widened to whole minutes."""
+    tally = RunTally.objects.filter(tenant_id=tenant_id)
+    if since is not None:
+        tally = tally.filter(minute__gte=since.replace(second=0, microsecond=0))
+    if until is not None:
+        tally = tally.filter(minute__lt=until + timedelta(minutes=1))
+    if workflow_ids:
+        tally = tally.filter(workflow_id__in=workflow_ids)
+    sums: Iterable[tuple[int, int]] = tally.values_list("status").annotate(runs=Sum("delta"))
+    counts = dict.fromkeys(Status, 0)
+    counts.update((Status(status), max(runs, 0)) for status, runs in sums)
+    return counts

@@ -1,0 +1,123 @@
+"""Read querysets over the parts of a run: tasks, event log, log lines, children, payload heads."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import (
+    BinaryField,
+    Count,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Value,
+)
+
+from engine.models.cluster import Worker
+from engine.models.definitions import Step, WorkflowVersion
+from engine.models.runs import LogLine, Payload, Run, Task, TaskEvent
+from engine.states import PayloadKind, Status
+
+
+def payload(owner_id: UUID | OuterRef, kind: PayloadKind) -> QuerySet[Payload]:
+    """The newest payload of a kind: of a run (input), of a task (output, error)."""
+    return Payload.objects.filter(owner_id=owner_id, kind=kind).order_by("-attempt")
+
+
+def _head(payloads: QuerySet[Payload], size: int) -> Subquery:
+    head: Func = Func(
+        F("data"), Value(1), Value(size), function="substring", output_field=BinaryField()
+    )
+    return Subquery(payloads.annotate(head=head).values("head")[:1])
+
+
+def _length(payloads: QuerySet[Payload]) -> Subquery:
+    length: Func = Func(F("data"), function="octet_length", output_field=IntegerField())
+    return Subquery(payloads.annotate(length=length).values("length")[:1])
+
+
+def with_definition(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Annotate `definition`, the canonical definition of the run's workflow version."""
+    definitions = WorkflowVersion.objects.filter(id=OuterRef("version_id")).values("definition")[:1]
+    return runs.annotate(definition=Subquery(definitions))
+
+
+def with_input_head(runs: QuerySet[Run], size: int) -> QuerySet[Run]:
+    """Annotate `input_head`, the first `size` bytes of the input, and `input_length`."""
+    of_run = payload(OuterRef("id"), PayloadKind.INPUT)
+    return runs.annotate(input_head=_head(of_run, size), input_length=_length(of_run))
+
+
+def tasks_of_run(run_id: UUID) -> QuerySet[Task]:
+    """A run's tasks in step order, with `readable_id`, `step_kind` and `worker_name`."""
+    step = Step.objects.filter(id=OuterRef("step_id"))
+    worker = Worker.objects.filter(id=OuterRef("worker_id"))
+    return (
+        Task.objects.filter(run_id=run_id)
+        .annotate(
+            readable_id=Subquery(step.values("readable_id")[:1]),
+            step_kind=Subquery(step.values("kind")[:1]),
+            ordinal=Subquery(step.values("ordinal")[:1]),
+            worker_name=Subquery(worker.values("name")[:1]),
+        )
+        .order_by("ordinal", "id")
+    )
+
+
+def with_outcome_heads(tasks: QuerySet[Task], size: int) -> QuerySet[Task]:
+    """Annotate the heads and lengths of each task's output and error."""
+    output = payload(OuterRef("id"), PayloadKind.OUTPUT)
+    error = payload(OuterRef("id"), PayloadKind.ERROR)
+    return tasks.annotate(
+        output_head=_head(output, size),
+        output_length=_length(output),
+        error_head=_head(error, size),
+        error_length=_length(error),
+    )
+
+
+def with_error_heads(tasks: QuerySet[Task], size: int) -> QuerySet[Task]:
+    """Annotate only the heads and lengths of each task's error."""
+    error = payload(OuterRef("id"), PayloadKind.ERROR)
+    return tasks.annotate(error_head=_head(error, size), error_length=_length(error))
+
+
+def event_log(run_id: UUID, *, error_size: int) -> QuerySet[TaskEvent]:
+    """A run's event log, newest first, with `worker_name` and the head of that attempt's `error`."""
+    worker = Worker.objects.filter(id=OuterRef("worker_id"))
+    error = Payload.objects.filter(
+        owner_id=OuterRef("task_id"), kind=PayloadKind.ERROR, attempt=OuterRef("retry_count")
+    )
+    return (
+        TaskEvent.objects.filter(run_id=run_id)
+        .annotate(
+            worker_name=Subquery(worker.values("name")[:1]), error_head=_head(error, error_size)
+        )
+        .order_by("-id")
+    )
+
+
+def log_lines(run_id: UUID) -> QuerySet[LogLine]:
+    """A run's log lines, oldest first; two equal lines are two lines."""
+    return LogLine.objects.filter(run_id=run_id).order_by("id")
+
+
+def children_of_run(tenant_id: UUID, task_ids: list[UUID]) -> QuerySet[Run]:
+    """Runs that these tasks spawned, oldest first."""
+    return Run.objects.filter(tenant_id=tenant_id, parent_task_id__in=task_ids).order_by("id")
+
+
+def running_steps(worker_ids: list[UUID]) -> QuerySet[Task, dict[str, Any]]:
+    """How many tasks of each step hold slots, by worker: rows of worker, version, step and number."""
+    step = Step.objects.filter(id=OuterRef("step_id"))
+    return (
+        Task.objects.filter(status=Status.RUNNING, worker_id__in=worker_ids, is_slot_released=False)
+        .annotate(readable_id=Subquery(step.values("readable_id")[:1]))
+        .values("worker_id", "version_id", "readable_id")
+        .annotate(number=Count("id"))
+        .order_by()
+    )

@@ -1,0 +1,41 @@
+"""Read querysets over workers and what state they are in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from engine.models.cluster import Worker
+
+HEARTBEAT_IS_STALE_AFTER = timedelta(seconds=5)
+FORGOTTEN_AFTER = timedelta(hours=24)
+
+
+class WorkerStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    PAUSED = "PAUSED"
+
+
+def status_of(worker: Worker, now: datetime) -> WorkerStatus:
+    """A stale heartbeat says more than a pause: who is gone is not paused."""
+    heartbeat = worker.last_heartbeat_at
+    if not worker.is_active or heartbeat is None or now - heartbeat > HEARTBEAT_IS_STALE_AFTER:
+        return WorkerStatus.INACTIVE
+    return WorkerStatus.PAUSED if worker.is_paused else WorkerStatus.ACTIVE
+
+
+def workers_of(tenant_id: UUID) -> QuerySet[Worker]:
+    return Worker.objects.filter(tenant_id=tenant_id)
+
+
+def seen_workers(tenant_id: UUID, now: datetime) -> QuerySet[Worker]:
+    """Workers with a heartbeat in the last 24 hours, most recently seen first."""
+    return (
+        workers_of(tenant_id)
+        .filter(last_heartbeat_at__gt=now - FORGOTTEN_AFTER)
+        .order_by("-last_heartbeat_at", "id")
+    )
