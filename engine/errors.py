@@ -1,11 +1,11 @@
 """Errors callers may see. Each becomes a gRPC status in rpc/errors.py and an HTTP status in api/errors.py.
 
-    HatchetError
-    ├── InvalidArgument      the request itself is wrong
-    ├── NotFound             nothing by that id in this tenant
-    ├── FailedPrecondition   right request, wrong moment
-    ├── ResourceExhausted    a bound was hit; trying again later may work
-    └── Unavailable          the engine is stopping or cannot reach the database
+HatchetError
+├── InvalidArgument      the request itself is wrong
+├── NotFound             nothing by that id in this tenant
+├── FailedPrecondition   right request, wrong moment
+├── ResourceExhausted    a bound was hit; trying again later may work
+└── Unavailable          the engine is stopping or cannot reach the database
 """
 
 

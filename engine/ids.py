@@ -27,12 +27,19 @@ def new_id() -> UUID:
             _last += 1 + (os.urandom(1)[0] << 20)
         value = _last
     timestamp, rest = value >> 74, value & ((1 << 74) - 1)
-    return UUID(int=(timestamp << 80) | _VERSION_AND_VARIANT | ((rest >> 62) << 64) | (rest & ((1 << 62) - 1)))
+    return UUID(
+        int=(timestamp << 80)
+        | _VERSION_AND_VARIANT
+        | ((rest >> 62) << 64)
+        | (rest & ((1 << 62) - 1))
+    )
 
 
 def id_at(moment: datetime) -> UUID:
     """Return the smallest UUIDv7 of `moment`'s millisecond: a bound for range queries."""
-    return UUID(int=((int(moment.timestamp() * 1000) & ((1 << 48) - 1)) << 80) | _VERSION_AND_VARIANT)
+    return UUID(
+        int=((int(moment.timestamp() * 1000) & ((1 << 48) - 1)) << 80) | _VERSION_AND_VARIANT
+    )
 
 
 def time_of(uuid7: UUID) -> datetime:

@@ -7,257 +7,451 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ChildLink',
+            name="ChildLink",
             fields=[
-                ('pk', models.CompositePrimaryKey('parent_task_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('parent_task_id', models.UUIDField()),
-                ('key', models.TextField()),
-                ('run_id', models.UUIDField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "parent_task_id",
+                        "key",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("parent_task_id", models.UUIDField()),
+                ("key", models.TextField()),
+                ("run_id", models.UUIDField()),
             ],
         ),
         migrations.CreateModel(
-            name='EngineProcess',
+            name="EngineProcess",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('host', models.TextField()),
-                ('started_at', models.DateTimeField()),
-                ('heartbeat_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("host", models.TextField()),
+                ("started_at", models.DateTimeField()),
+                ("heartbeat_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('tenant', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='tenants.tenant')),
-                ('engine_id', models.UUIDField(blank=True, null=True)),
-                ('epoch', models.BigIntegerField(default=0)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="tenants.tenant",
+                    ),
+                ),
+                ("engine_id", models.UUIDField(blank=True, null=True)),
+                ("epoch", models.BigIntegerField(default=0)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='LogLine',
+            name="LogLine",
             fields=[
-                ('pk', models.CompositePrimaryKey('run_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('id', models.UUIDField(default=engine.ids.new_id)),
-                ('run_id', models.UUIDField()),
-                ('task_id', models.UUIDField()),
-                ('tenant_id', models.UUIDField()),
-                ('retry_count', models.IntegerField()),
-                ('level', models.SmallIntegerField()),
-                ('message', models.TextField()),
-                ('metadata', models.JSONField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id",
+                        "id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("id", models.UUIDField(default=engine.ids.new_id)),
+                ("run_id", models.UUIDField()),
+                ("task_id", models.UUIDField()),
+                ("tenant_id", models.UUIDField()),
+                ("retry_count", models.IntegerField()),
+                ("level", models.SmallIntegerField()),
+                ("message", models.TextField()),
+                ("metadata", models.JSONField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Payload',
+            name="Payload",
             fields=[
-                ('pk', models.CompositePrimaryKey('owner_id', 'kind', 'attempt', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('owner_id', models.UUIDField()),
-                ('kind', models.SmallIntegerField()),
-                ('attempt', models.IntegerField(default=0)),
-                ('data', models.BinaryField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "owner_id",
+                        "kind",
+                        "attempt",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("owner_id", models.UUIDField()),
+                ("kind", models.SmallIntegerField()),
+                ("attempt", models.IntegerField(default=0)),
+                ("data", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='TaskEvent',
+            name="TaskEvent",
             fields=[
-                ('pk', models.CompositePrimaryKey('run_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('id', models.UUIDField(default=engine.ids.new_id)),
-                ('run_id', models.UUIDField()),
-                ('task_id', models.UUIDField()),
-                ('retry_count', models.IntegerField()),
-                ('kind', models.SmallIntegerField()),
-                ('at', models.DateTimeField()),
-                ('worker_id', models.UUIDField(blank=True, null=True)),
-                ('message', models.TextField(default='')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id",
+                        "id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("id", models.UUIDField(default=engine.ids.new_id)),
+                ("run_id", models.UUIDField()),
+                ("task_id", models.UUIDField()),
+                ("retry_count", models.IntegerField()),
+                ("kind", models.SmallIntegerField()),
+                ("at", models.DateTimeField()),
+                ("worker_id", models.UUIDField(blank=True, null=True)),
+                ("message", models.TextField(default="")),
             ],
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('key', models.TextField()),
-                ('scope', models.TextField(blank=True, null=True)),
-                ('additional_metadata', models.JSONField(blank=True, null=True)),
-                ('priority', models.SmallIntegerField(blank=True, null=True)),
-                ('seen_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("key", models.TextField()),
+                ("scope", models.TextField(blank=True, null=True)),
+                ("additional_metadata", models.JSONField(blank=True, null=True)),
+                ("priority", models.SmallIntegerField(blank=True, null=True)),
+                ("seen_at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant_id', 'id'], name='event_by_tenant')],
+                "indexes": [models.Index(fields=["tenant_id", "id"], name="event_by_tenant")],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('workflow_id', models.UUIDField()),
-                ('version_id', models.UUIDField()),
-                ('status', models.SmallIntegerField()),
-                ('is_dag', models.BooleanField()),
-                ('priority', models.SmallIntegerField()),
-                ('trigger', models.SmallIntegerField()),
-                ('additional_metadata', models.JSONField(blank=True, null=True)),
-                ('parent_run_id', models.UUIDField(blank=True, null=True)),
-                ('parent_task_id', models.UUIDField(blank=True, null=True)),
-                ('child_index', models.IntegerField(blank=True, null=True)),
-                ('child_key', models.TextField(blank=True, null=True)),
-                ('event_id', models.UUIDField(blank=True, null=True)),
-                ('event_key', models.TextField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("workflow_id", models.UUIDField()),
+                ("version_id", models.UUIDField()),
+                ("status", models.SmallIntegerField()),
+                ("is_dag", models.BooleanField()),
+                ("priority", models.SmallIntegerField()),
+                ("trigger", models.SmallIntegerField()),
+                ("additional_metadata", models.JSONField(blank=True, null=True)),
+                ("parent_run_id", models.UUIDField(blank=True, null=True)),
+                ("parent_task_id", models.UUIDField(blank=True, null=True)),
+                ("child_index", models.IntegerField(blank=True, null=True)),
+                ("child_key", models.TextField(blank=True, null=True)),
+                ("event_id", models.UUIDField(blank=True, null=True)),
+                ("event_key", models.TextField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant_id', 'id'], name='run_by_tenant'), models.Index(condition=models.Q(('parent_task_id__isnull', False)), fields=['parent_task_id', 'id'], name='run_by_parent_task'), models.Index(condition=models.Q(('event_id__isnull', False)), fields=['event_id', 'id'], name='run_by_event')],
+                "indexes": [
+                    models.Index(fields=["tenant_id", "id"], name="run_by_tenant"),
+                    models.Index(
+                        condition=models.Q(("parent_task_id__isnull", False)),
+                        fields=["parent_task_id", "id"],
+                        name="run_by_parent_task",
+                    ),
+                    models.Index(
+                        condition=models.Q(("event_id__isnull", False)),
+                        fields=["event_id", "id"],
+                        name="run_by_event",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RunTally',
+            name="RunTally",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('workflow_id', models.UUIDField()),
-                ('minute', models.DateTimeField()),
-                ('status', models.SmallIntegerField()),
-                ('delta', models.IntegerField()),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("tenant_id", models.UUIDField()),
+                ("workflow_id", models.UUIDField()),
+                ("minute", models.DateTimeField()),
+                ("status", models.SmallIntegerField()),
+                ("delta", models.IntegerField()),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant_id', 'minute'], name='run_tally_by_minute')],
+                "indexes": [
+                    models.Index(fields=["tenant_id", "minute"], name="run_tally_by_minute")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('run_id', models.UUIDField()),
-                ('workflow_id', models.UUIDField()),
-                ('version_id', models.UUIDField()),
-                ('step_id', models.UUIDField()),
-                ('action_id', models.TextField()),
-                ('status', models.SmallIntegerField()),
-                ('queue_priority', models.SmallIntegerField()),
-                ('retry_count', models.IntegerField(default=0)),
-                ('app_retry_count', models.IntegerField(default=0)),
-                ('internal_retry_count', models.IntegerField(default=0)),
-                ('worker_id', models.UUIDField(blank=True, null=True)),
-                ('is_delayed', models.BooleanField(default=False)),
-                ('is_slot_released', models.BooleanField(default=False)),
-                ('is_skipped', models.BooleanField(default=False)),
-                ('due_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('queued_at', models.DateTimeField()),
-                ('assigned_at', models.DateTimeField(blank=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("run_id", models.UUIDField()),
+                ("workflow_id", models.UUIDField()),
+                ("version_id", models.UUIDField()),
+                ("step_id", models.UUIDField()),
+                ("action_id", models.TextField()),
+                ("status", models.SmallIntegerField()),
+                ("queue_priority", models.SmallIntegerField()),
+                ("retry_count", models.IntegerField(default=0)),
+                ("app_retry_count", models.IntegerField(default=0)),
+                ("internal_retry_count", models.IntegerField(default=0)),
+                ("worker_id", models.UUIDField(blank=True, null=True)),
+                ("is_delayed", models.BooleanField(default=False)),
+                ("is_slot_released", models.BooleanField(default=False)),
+                ("is_skipped", models.BooleanField(default=False)),
+                ("due_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("queued_at", models.DateTimeField()),
+                ("assigned_at", models.DateTimeField(blank=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('is_delayed', False), ('status', 0)), fields=['tenant_id', 'action_id', '-queue_priority', 'id'], name='task_queue'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='task_due'), models.Index(condition=models.Q(('status', 1)), fields=['worker_id'], name='task_on_worker'), models.Index(condition=models.Q(('run_id', models.F('id')), _negated=True), fields=['run_id'], name='task_of_dag_run')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("is_delayed", False), ("status", 0)),
+                        fields=["tenant_id", "action_id", "-queue_priority", "id"],
+                        name="task_queue",
+                    ),
+                    models.Index(
+                        condition=models.Q(("due_at__isnull", False)),
+                        fields=["due_at"],
+                        name="task_due",
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", 1)),
+                        fields=["worker_id"],
+                        name="task_on_worker",
+                    ),
+                    models.Index(
+                        condition=models.Q(("run_id", models.F("id")), _negated=True),
+                        fields=["run_id"],
+                        name="task_of_dag_run",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Workflow',
+            name="Workflow",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('description', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('deleted_at', models.DateTimeField(blank=True, null=True)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='workflows', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.TextField()),
+                ("description", models.TextField(blank=True, default="")),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                ("deleted_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="workflows",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='EventTrigger',
+            name="EventTrigger",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('pattern', models.TextField()),
-                ('like_pattern', models.TextField(blank=True, null=True)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='event_triggers', to='engine.workflow')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("pattern", models.TextField()),
+                ("like_pattern", models.TextField(blank=True, null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="event_triggers",
+                        to="engine.workflow",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='WorkflowVersion',
+            name="WorkflowVersion",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('order', models.IntegerField()),
-                ('checksum', models.BinaryField(max_length=32)),
-                ('definition', models.JSONField()),
-                ('created_at', models.DateTimeField()),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='engine.workflow')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("order", models.IntegerField()),
+                ("checksum", models.BinaryField(max_length=32)),
+                ("definition", models.JSONField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="engine.workflow",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('ordinal', models.SmallIntegerField()),
-                ('kind', models.SmallIntegerField()),
-                ('readable_id', models.TextField()),
-                ('action_id', models.TextField()),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='engine.workflowversion')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("ordinal", models.SmallIntegerField()),
+                ("kind", models.SmallIntegerField()),
+                ("readable_id", models.TextField()),
+                ("action_id", models.TextField()),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="steps",
+                        to="engine.workflowversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.UUIDField(default=engine.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('actions', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)),
-                ('slots', models.JSONField()),
-                ('labels', models.JSONField()),
-                ('is_active', models.BooleanField(default=False)),
-                ('is_paused', models.BooleanField(default=False)),
-                ('engine_id', models.UUIDField(blank=True, null=True)),
-                ('last_heartbeat_at', models.DateTimeField(blank=True, null=True)),
-                ('last_listener_at', models.DateTimeField(blank=True, null=True)),
-                ('sdk_version', models.TextField(blank=True, default='')),
-                ('language', models.TextField(blank=True, default='')),
-                ('language_version', models.TextField(blank=True, default='')),
-                ('os', models.TextField(blank=True, default='')),
-                ('runtime_extra', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='workers', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=engine.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.TextField()),
+                (
+                    "actions",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(), size=None
+                    ),
+                ),
+                ("slots", models.JSONField()),
+                ("labels", models.JSONField()),
+                ("is_active", models.BooleanField(default=False)),
+                ("is_paused", models.BooleanField(default=False)),
+                ("engine_id", models.UUIDField(blank=True, null=True)),
+                ("last_heartbeat_at", models.DateTimeField(blank=True, null=True)),
+                ("last_listener_at", models.DateTimeField(blank=True, null=True)),
+                ("sdk_version", models.TextField(blank=True, default="")),
+                ("language", models.TextField(blank=True, default="")),
+                ("language_version", models.TextField(blank=True, default="")),
+                ("os", models.TextField(blank=True, default="")),
+                ("runtime_extra", models.TextField(blank=True, default="")),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="workers",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant', '-last_heartbeat_at'], name='worker_by_heartbeat')],
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "-last_heartbeat_at"], name="worker_by_heartbeat"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='workflow',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True)), fields=('tenant', 'name'), name='workflow_name_once_per_tenant'),
+            model_name="workflow",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=("tenant", "name"),
+                name="workflow_name_once_per_tenant",
+            ),
         ),
         migrations.AddIndex(
-            model_name='eventtrigger',
-            index=models.Index(fields=['tenant', 'pattern'], name='event_trigger_by_pattern'),
+            model_name="eventtrigger",
+            index=models.Index(fields=["tenant", "pattern"], name="event_trigger_by_pattern"),
         ),
         migrations.AddIndex(
-            model_name='eventtrigger',
-            index=models.Index(condition=models.Q(('like_pattern__isnull', False)), fields=['tenant'], name='event_trigger_wildcards'),
+            model_name="eventtrigger",
+            index=models.Index(
+                condition=models.Q(("like_pattern__isnull", False)),
+                fields=["tenant"],
+                name="event_trigger_wildcards",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='eventtrigger',
-            constraint=models.UniqueConstraint(fields=('workflow', 'pattern'), name='event_trigger_once_per_workflow'),
+            model_name="eventtrigger",
+            constraint=models.UniqueConstraint(
+                fields=("workflow", "pattern"), name="event_trigger_once_per_workflow"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workflowversion',
-            constraint=models.UniqueConstraint(fields=('workflow', 'order'), name='version_order_once_per_workflow'),
+            model_name="workflowversion",
+            constraint=models.UniqueConstraint(
+                fields=("workflow", "order"), name="version_order_once_per_workflow"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.UniqueConstraint(fields=('version', 'ordinal'), name='step_ordinal_once_per_version'),
+            model_name="step",
+            constraint=models.UniqueConstraint(
+                fields=("version", "ordinal"), name="step_ordinal_once_per_version"
+            ),
         ),
     ]

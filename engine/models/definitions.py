@@ -41,7 +41,9 @@ class WorkflowVersion(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["workflow", "order"], name="version_order_once_per_workflow")
+            models.UniqueConstraint(
+                fields=["workflow", "order"], name="version_order_once_per_workflow"
+            )
         ]
 
 
@@ -57,7 +59,9 @@ class Step(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["version", "ordinal"], name="step_ordinal_once_per_version")
+            models.UniqueConstraint(
+                fields=["version", "ordinal"], name="step_ordinal_once_per_version"
+            )
         ]
 
 
@@ -72,7 +76,9 @@ class EventTrigger(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["workflow", "pattern"], name="event_trigger_once_per_workflow")
+            models.UniqueConstraint(
+                fields=["workflow", "pattern"], name="event_trigger_once_per_workflow"
+            )
         ]
         indexes: ClassVar = [
             models.Index(fields=["tenant", "pattern"], name="event_trigger_by_pattern"),

@@ -49,9 +49,7 @@ class Engine(Protocol):
     ) -> tuple[UUID, UUID]:
         """Store the definition unless it is the latest already; return (version id, workflow id)."""
 
-    async def trigger_runs(
-        self, tenant_id: UUID, requests: Sequence[TriggerRequest]
-    ) -> list[UUID]:
+    async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         """Start runs; return run ids in request order once they are committed.
 
         InvalidArgument "workflow names not found: a, b" if any name is unknown (nothing is created);

@@ -1,0 +1,9 @@
+"""Settings of the test run: the real ones, on a throwaway Postgres unless DATABASE_URL names one."""
+
+from tests.database import ensure_database_url
+
+ensure_database_url()
+
+from hatchet_site.settings import *  # noqa: E402, F403  (the database must exist before Django reads it)
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

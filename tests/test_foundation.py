@@ -1,0 +1,15 @@
+"""The test run itself stands on a migrated database."""
+
+import psycopg
+import pytest
+from django.db import connection
+
+
+@pytest.mark.django_db
+def test_a_test_sees_the_migrated_tables() -> None:
+    assert "engine_run" in connection.introspection.table_names()
+
+
+def test_a_committing_test_reaches_the_same_database(conninfo: str) -> None:
+    with psycopg.connect(conninfo) as other:
+        assert other.execute("SELECT count(*) FROM engine_run").fetchone() == (0,)
