@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import (
-    BooleanField,
     Func,
     OuterRef,
     QuerySet,
@@ -47,7 +46,7 @@ def with_metadata_value(runs: QuerySet[Run], key: str, value: str) -> QuerySet[R
         function="jsonb_extract_path_text",
         output_field=TextField(),
     )
-    return runs.filter(Exact(text, Value(value), output_field=BooleanField()))
+    return runs.filter(Exact(text, Value(value)))
 
 
 def with_workflow_names(runs: QuerySet[Run]) -> QuerySet[Run]:
