@@ -1,0 +1,77 @@
+"""The only gate to a tenant: who is asking, and what their role lets them do there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from tenants.models import Member, Role, Tenant, User
+from tenants.token_claims import VerifiedToken
+
+_RANK = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
+
+
+class AccessDenied(Exception):
+    """The caller is known but may not do this; `is_stranger` means: not a member at all."""
+
+    def __init__(self, message: str, *, is_stranger: bool = False) -> None:
+        super().__init__(message)
+        self.is_stranger = is_stranger
+
+
+@dataclass(frozen=True, slots=True)
+class TenantAccess:
+    """Proof that somebody may enter `tenant`; `user` is None for an API token."""
+
+    tenant: Tenant
+    role: Role
+    user: User | None = None
+    token_id: UUID | None = None
+    can_view_payloads: bool = True
+
+    def includes(self, role: Role) -> bool:
+        return includes(self.role, role)
+
+    def require(self, role: Role) -> None:
+        if not self.includes(role):
+            raise AccessDenied(f"this needs the role {role.value}")
+
+
+class TenantRequest(HttpRequest):
+    """A request that passed the gate; views that take one need not check again."""
+
+    access: TenantAccess
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.access.tenant
+
+
+def includes(held: Role, needed: Role) -> bool:
+    """OWNER includes ADMIN includes MEMBER includes VIEWER."""
+    return _RANK[held] >= _RANK[needed]
+
+
+def access_of_user(user: User, tenant: Tenant, needed: Role = Role.VIEWER) -> TenantAccess:
+    """Return the user's access, or raise AccessDenied for strangers and for too low a role."""
+    member = Member.objects.filter(tenant=tenant, user=user).first()
+    if member is None or not user.is_active:
+        raise AccessDenied("you are not a member of this tenant", is_stranger=True)
+    role = Role(member.role)
+    access = TenantAccess(
+        tenant=tenant,
+        role=role,
+        user=user,
+        can_view_payloads=member.can_view_payloads or includes(role, Role.ADMIN),
+    )
+    access.require(needed)
+    return access
+
+
+def access_of_token(token: VerifiedToken, tenant: Tenant) -> TenantAccess:
+    """An API token acts as an admin of its own tenant and of no other."""
+    if token.tenant_id != tenant.id:
+        raise AccessDenied("the token belongs to another tenant", is_stranger=True)
+    return TenantAccess(tenant=tenant, role=Role.ADMIN, token_id=token.token_id)

@@ -1,0 +1,44 @@
+"""The few facts about this installation that tenants needs, read from Django's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, cast
+from uuid import UUID
+
+from django.conf import settings
+
+
+class Installation(Protocol):
+    """The part of `settings.HATCHET` that tokens, users and the first start depend on."""
+
+    @property
+    def server_url(self) -> str: ...
+
+    @property
+    def grpc_broadcast_address(self) -> str: ...
+
+    @property
+    def data_dir(self) -> Path: ...
+
+    @property
+    def admin_email(self) -> str: ...
+
+    @property
+    def admin_password(self) -> str: ...
+
+    @property
+    def admin_name(self) -> str: ...
+
+    @property
+    def default_tenant_id(self) -> UUID | None: ...
+
+    @property
+    def default_tenant_name(self) -> str: ...
+
+    @property
+    def default_tenant_slug(self) -> str: ...
+
+
+def installation() -> Installation:
+    return cast("Installation", settings.HATCHET)

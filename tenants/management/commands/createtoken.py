@@ -1,0 +1,38 @@
+"""Print a new API token for a tenant."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tenants.durations import parse_duration
+from tenants.models import Tenant
+from tenants.tokens import DEFAULT_LIFETIME, create_token
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+class Command(BaseCommand):
+    help = "Print a new API token. It is shown only once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", default="default", help="slug of the tenant")
+        parser.add_argument("--name", default="cli", help="name shown in the list of tokens")
+        parser.add_argument(
+            "--expires-in", type=_duration, default=DEFAULT_LIFETIME, help="such as 90d or 72h"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = Tenant.objects.filter(slug=options["tenant"]).first()
+        if tenant is None:
+            raise CommandError(f'there is no tenant "{options["tenant"]}"')
+        _, token = create_token(tenant, options["name"], options["expires_in"])
+        self.stdout.write(token)

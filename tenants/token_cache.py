@@ -1,0 +1,103 @@
+"""Verified tokens kept in memory, so that a call costs neither a signature check nor a query.
+
+A row check is trusted for `max_age_seconds`. Processes that listen to `REVOKED_CHANNEL` call `forget`
+and may trust it long; the others keep the default, which bounds how late a revocation is noticed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from tenants.models import APIToken
+from tenants.token_claims import InvalidToken, VerifiedToken, read_token
+
+REVOKED_CHANNEL = "hatchet_token_revoked"
+
+
+def check_row(token: VerifiedToken) -> None:
+    """Refuse a token whose row is unknown, revoked, expired or of another tenant."""
+    is_good = APIToken.objects.filter(
+        id=token.token_id,
+        tenant_id=token.tenant_id,
+        revoked_at__isnull=True,
+        expires_at__gt=datetime.now(UTC),
+    ).exists()
+    if not is_good:
+        raise InvalidToken("the token is unknown, revoked or expired")
+
+
+@dataclass(slots=True)
+class _Entry:
+    token: VerifiedToken
+    checked_at: float
+
+
+class TokenCache:
+    """Bounded, least recently used tokens go first. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        max_age_seconds: float = 0.5,
+        max_entries: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_age_seconds = max_age_seconds
+        self._max_entries = max_entries
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._forgotten = 0
+
+    def peek(self, token: str) -> VerifiedToken | None:
+        """Return the token if it can be accepted without any I/O."""
+        with self._lock:
+            entry = self._entries.get(token)
+            if entry is None or self._clock() - entry.checked_at > self._max_age_seconds:
+                return None
+            self._entries.move_to_end(token)
+        return entry.token if entry.token.expires_at > datetime.now(UTC) else None
+
+    def verify(self, token: str) -> VerifiedToken:
+        """Return the token or raise InvalidToken; asks the database when the memory is too old."""
+        known = self.peek(token)
+        if known is not None:
+            return known
+        with self._lock:
+            entry = self._entries.get(token)
+            forgotten_before = self._forgotten
+        verified = entry.token if entry is not None else read_token(token)
+        checked_at = self._clock()
+        check_row(verified)
+        with self._lock:
+            # A revocation that came during the check may not be in the row we saw.
+            if self._forgotten == forgotten_before:
+                self._entries[token] = _Entry(verified, checked_at)
+                self._entries.move_to_end(token)
+                while len(self._entries) > self._max_entries:
+                    self._entries.popitem(last=False)
+        return verified
+
+    def forget(self, token_id: UUID) -> None:
+        with self._lock:
+            self._forgotten += 1
+            gone = [
+                text for text, entry in self._entries.items() if entry.token.token_id == token_id
+            ]
+            for text in gone:
+                del self._entries[text]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._forgotten += 1
+            self._entries.clear()
+
+
+shared = TokenCache()
+"""The cache of this process."""

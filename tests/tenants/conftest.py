@@ -1,0 +1,27 @@
+"""Every test here has its own key directory and starts with an empty token cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from tenants import token_cache
+from tests.cast import Cast, make_cast
+from tests.tenants.installation import InstallationValues
+
+
+@pytest.fixture(autouse=True)
+def installation(settings: Settings, tmp_path: Path) -> Iterator[InstallationValues]:
+    here = InstallationValues(data_dir=tmp_path)
+    settings.HATCHET = here
+    token_cache.shared.clear()
+    yield here
+    token_cache.shared.clear()
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return make_cast()

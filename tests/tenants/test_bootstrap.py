@@ -1,0 +1,66 @@
+"""A new installation gets an admin, a tenant and a token, once."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tenants.bootstrap import bootstrap
+from tenants.models import APIToken, Member, Role, Tenant, User
+from tenants.tokens import verify_token
+from tests.cast import Cast
+from tests.tenants.installation import InstallationValues
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_first_start_makes_everything_usable(installation: InstallationValues) -> None:
+    result = bootstrap(installation)
+    assert result.admin_email == "admin@example.com"
+    assert result.admin_password == installation.admin_password
+    assert result.tenant.id == installation.default_tenant_id
+    assert result.tenant.slug == "default"
+    admin = User.objects.get(email="admin@example.com")
+    assert admin.check_password(installation.admin_password)
+    assert Member.objects.get(user=admin).role == Role.OWNER
+    assert result.token is not None
+    assert verify_token(result.token).tenant_id == result.tenant.id
+
+
+def test_the_second_start_changes_nothing(installation: InstallationValues) -> None:
+    first = bootstrap(installation)
+    User.objects.get().set_password("changed")
+    second = bootstrap(installation)
+    assert (second.admin_password, second.token) == (None, None)
+    assert second.tenant == first.tenant
+    assert [model.objects.count() for model in (User, Tenant, Member, APIToken)] == [1, 1, 1, 1]
+
+
+def test_createtoken_prints_a_token_that_works(cast: Cast) -> None:
+    out = StringIO()
+    call_command("createtoken", "--tenant=acme", "--name=x", "--expires-in=2h", stdout=out)
+    verified = verify_token(out.getvalue().strip())
+    record = APIToken.objects.get(id=verified.token_id)
+    assert (record.name, record.tenant) == ("x", cast.tenant)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5", "-1h", "0s", "1h junk", "9" * 30 + "d"])
+def test_createtoken_refuses_a_wrong_duration(cast: Cast, text: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("createtoken", "--tenant", "acme", f"--expires-in={text}")
+
+
+def test_createtoken_refuses_an_unknown_tenant(db: None) -> None:
+    with pytest.raises(CommandError, match="nowhere"):
+        call_command("createtoken", tenant="nowhere")
+
+
+def test_createuser_makes_somebody_who_can_sign_in(cast: Cast) -> None:
+    call_command("createuser", "New@acme.test", tenant="acme", role="VIEWER", password="pw")
+    user = User.objects.get(email="new@acme.test")
+    assert user.check_password("pw")
+    assert Member.objects.get(user=user, tenant=cast.tenant).role == Role.VIEWER
+    with pytest.raises(CommandError, match="exists"):
+        call_command("createuser", "new@acme.test", tenant="acme", password="pw")
