@@ -1,0 +1,116 @@
+"""The head of one action's queue: the best waiting tasks in memory, the rest in the database."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from engine.domain.assignment import ReadyTask, Shape
+
+BEYOND_ALL = 1 << 160
+"""A floor above every score: nothing in memory is known to be next."""
+
+Entry = tuple[int, ReadyTask]
+
+
+class ActionQueue:
+    """Waiting tasks of one action, one sorted line for each shape, best last.
+
+    `floor` is what memory knows: every queued task with a score of at least `floor` is here. Zero
+    means that the database holds nothing else; a task below the floor may not be assigned, because
+    a better one may be in the database.
+    """
+
+    __slots__ = ("action_id", "count", "floor", "is_unread", "lanes", "limit", "lines")
+
+    def __init__(self, action_id: str, limit: int) -> None:
+        self.action_id = action_id
+        self.limit = limit
+        self.lines: dict[Shape, list[Entry]] = {}
+        self.count = 0
+        self.floor = 0
+        self.is_unread = False
+        self.lanes: frozenset[str] = frozenset()
+        """Slot types under which pools list this queue now; kept by the machine."""
+
+    def add(self, task: ReadyTask, shape: Shape, score: int) -> ReadyTask | None:
+        """Put a task in its place; return the task dropped for it, which may be the task itself."""
+        dropped = None
+        if self.count >= self.limit:
+            worst_shape = min(self.lines, key=self._worst_of)
+            worst, dropped = self.lines[worst_shape][0]
+            if score < worst:
+                self.floor = max(self.floor, score + 1)
+                return task
+            self.floor = max(self.floor, worst + 1)
+            self._delete(worst_shape, 0)
+        insort(self.lines.setdefault(shape, []), (score, task))
+        self.count += 1
+        return dropped
+
+    def remove(self, shape: Shape, score: int) -> None:
+        index = bisect_left(self.lines[shape], (score,))
+        self._delete(shape, index)
+
+    def take_best(self, shape: Shape) -> ReadyTask:
+        line = self.lines[shape]
+        task = line[-1][1]
+        self._delete(shape, len(line) - 1)
+        return task
+
+    def best(self) -> int:
+        """Return the score of the best waiting task, 0 if none waits."""
+        return max((line[-1][0] for line in self.lines.values()), default=0)
+
+    def ready_shapes(self, slot_type: str) -> list[Shape]:
+        """Return shapes listed under `slot_type` whose best task may go, best first."""
+        lines, floor = self.lines, self.floor
+        ready = [
+            shape for shape, line in lines.items() if shape[0][0] == slot_type and line[-1][0] >= floor
+        ]
+        if len(ready) > 1:
+            ready.sort(key=lambda shape: -lines[shape][-1][0])
+        return ready
+
+    def ready_types(self) -> frozenset[str]:
+        """Return the slot types under which some task may go."""
+        return frozenset(
+            shape[0][0] for shape, line in self.lines.items() if line[-1][0] >= self.floor
+        )
+
+    def count_known(self, above: int | None = None, shape: Shape | None = None) -> int:
+        """Count tasks with a score of at least `above` (default: the floor), of one or every shape."""
+        bound = self.floor if above is None else above
+        lines = self.lines.values() if shape is None else [self.lines.get(shape, [])]
+        return sum(len(line) - bisect_left(line, (bound,)) for line in lines)
+
+    def mark_unread(self) -> None:
+        """Note that the database may hold tasks of any rank which memory has not seen."""
+        self.is_unread = True
+        self.floor = max(self.floor, self._worst() or BEYOND_ALL)
+
+    def mark_read(self, *, has_more: bool, last: int | None) -> None:
+        """Note that everything down to the score `last` is here, or everything if not `has_more`."""
+        worst = self._worst()
+        if not has_more:
+            self.floor = 0
+        elif last is not None:
+            self.floor = last
+        else:
+            self.floor = worst or BEYOND_ALL
+        if self.count >= self.limit:
+            self.floor = max(self.floor, worst)
+        if self.is_unread:
+            self.mark_unread()
+
+    def _worst_of(self, shape: Shape) -> int:
+        return self.lines[shape][0][0]
+
+    def _worst(self) -> int:
+        return min((line[0][0] for line in self.lines.values()), default=0)
+
+    def _delete(self, shape: Shape, index: int) -> None:
+        line = self.lines[shape]
+        del line[index]
+        self.count -= 1
+        if not line:
+            del self.lines[shape]
