@@ -1,4 +1,4 @@
-"""Generate engine/pb from the .proto sources beside this file: `python proto/generate.py`."""
+"""Generate engine/pb from the .proto sources beside this file: `python -m proto.generate`."""
 
 import re
 import shutil

@@ -1,7 +1,6 @@
 """Our contracts hold everything the official SDK's hold, and the generated code is up to date."""
 
 import filecmp
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from proto.generate import generate
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("dispatcher_pb2", "events_pb2", "workflows_pb2", "v1.dispatcher_pb2", "v1.workflows_pb2")
@@ -61,11 +62,7 @@ def test_all_five_services_are_described(ours: dict[str, Any]) -> None:
 
 
 def test_generated_code_matches_the_proto_sources(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "proto" / "generate.py")
-    assert spec and spec.loader
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    generate.generate(tmp_path / "pb")
+    generate(tmp_path / "pb")
     fresh = {path.relative_to(tmp_path / "pb") for path in (tmp_path / "pb").rglob("*.py*")}
     kept = {
         path.relative_to(ROOT / "engine" / "pb")
@@ -75,5 +72,5 @@ def test_generated_code_matches_the_proto_sources(tmp_path: Path) -> None:
     assert fresh == kept
     for path in fresh:
         assert filecmp.cmp(tmp_path / "pb" / path, ROOT / "engine" / "pb" / path, shallow=False), (
-            f"engine/pb/{path} is stale: run python proto/generate.py"
+            f"engine/pb/{path} is stale: run python -m proto.generate"
         )

@@ -21,16 +21,12 @@ from engine.domain.backoff import retry_delay_seconds
 def test_the_definition_decides(
     retry: int, factor: float | None, limit: int | None, delay: float
 ) -> None:
-    assert (
-        retry_delay_seconds(retry, backoff_factor=factor, backoff_max_seconds=limit) == delay
-    )
+    assert retry_delay_seconds(retry, backoff_factor=factor, backoff_max_seconds=limit) == delay
 
 
 @pytest.mark.parametrize(("asked_ms", "delay"), [(0, 0.0), (1500, 1.5), (-5, 0.0)])
 def test_the_worker_may_ask_for_another_delay(asked_ms: int, delay: float) -> None:
     assert (
-        retry_delay_seconds(
-            3, backoff_factor=10.0, backoff_max_seconds=5, retry_after_ms=asked_ms
-        )
+        retry_delay_seconds(3, backoff_factor=10.0, backoff_max_seconds=5, retry_after_ms=asked_ms)
         == delay
     )

@@ -1,0 +1,91 @@
+"""The canonical form of a definition: what versions store and what tells two definitions apart.
+
+Options at their default are left out, so an option added later does not change the checksum of
+definitions that never used it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.durations import parse_duration
+from engine.states import StepKind
+
+_DEFAULT_SLOTS = {"default": 1}
+_STEP_DEFAULTS = StepDefinition(readable_id="", action_id="")
+
+
+def canonical_form(definition: WorkflowDefinition) -> bytes:
+    """Return JSON with sorted keys; equal definitions give equal bytes."""
+    form = {
+        "name": definition.name,
+        "description": definition.description,
+        "event_triggers": sorted(definition.event_triggers),
+        "default_priority": definition.default_priority,
+        "input_json_schema": definition.input_json_schema,
+        "steps": [_step_form(step) for step in definition.steps],
+    }
+    return orjson.dumps(_without_blanks(form), option=orjson.OPT_SORT_KEYS)
+
+
+def checksum(definition: WorkflowDefinition) -> bytes:
+    """SHA-256 of the canonical form."""
+    return hashlib.sha256(canonical_form(definition)).digest()
+
+
+def from_canonical_form(stored: bytes | str | dict[str, Any]) -> WorkflowDefinition:
+    """Rebuild a definition from what `canonical_form` made."""
+    form = stored if isinstance(stored, dict) else orjson.loads(stored)
+    return WorkflowDefinition(
+        name=form["name"],
+        steps=tuple(_step_from(step) for step in form["steps"]),
+        description=form.get("description", ""),
+        event_triggers=tuple(form.get("event_triggers", ())),
+        default_priority=form.get("default_priority"),
+        input_json_schema=form.get("input_json_schema"),
+    )
+
+
+def _step_form(step: StepDefinition) -> dict[str, Any]:
+    slots = dict(step.slots)
+    return _without_blanks(
+        {
+            "readable_id": step.readable_id,
+            "action_id": step.action_id,
+            "kind": int(step.kind),
+            "parents": sorted(step.parents),
+            "execution_timeout": step.execution_timeout,
+            "schedule_timeout": step.schedule_timeout,
+            "retries": step.retries,
+            "backoff_factor": step.backoff_factor,
+            "backoff_max_seconds": step.backoff_max_seconds,
+            "slots": None if slots == _DEFAULT_SLOTS else slots,
+        }
+    )
+
+
+def _step_from(form: dict[str, Any]) -> StepDefinition:
+    execution_timeout = form.get("execution_timeout", _STEP_DEFAULTS.execution_timeout)
+    schedule_timeout = form.get("schedule_timeout", _STEP_DEFAULTS.schedule_timeout)
+    return StepDefinition(
+        readable_id=form["readable_id"],
+        action_id=form["action_id"],
+        kind=StepKind(form.get("kind", StepKind.TASK)),
+        parents=tuple(form.get("parents", ())),
+        execution_timeout=execution_timeout,
+        execution_timeout_seconds=parse_duration(execution_timeout, "execution_timeout"),
+        schedule_timeout=schedule_timeout,
+        schedule_timeout_seconds=parse_duration(schedule_timeout, "schedule_timeout"),
+        retries=form.get("retries", 0),
+        backoff_factor=form.get("backoff_factor"),
+        backoff_max_seconds=form.get("backoff_max_seconds"),
+        slots=form.get("slots", _DEFAULT_SLOTS),
+    )
+
+
+def _without_blanks(form: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in form.items() if value not in (None, "", [], 0)}

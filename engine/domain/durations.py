@@ -1,0 +1,24 @@
+"""Durations as SDKs write them in definitions and calls: `60s`, `1h30m`, `.5s`, `500ms`."""
+
+from __future__ import annotations
+
+import re
+
+from engine.errors import InvalidArgument
+
+LONGEST_SECONDS = 10 * 366 * 86_400
+"""Ten years: anything longer is a mistake, and dates far beyond overflow."""
+
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ms|s|m|h)")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str, field: str) -> float:
+    """Return seconds, 0 included; InvalidArgument names `field` and what is wrong."""
+    if len(text) > 100 or not _WHOLE.fullmatch(text):
+        raise InvalidArgument(f'{field}: "{text[:100]}" is not a duration such as 30s, 5m or 1h30m')
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    if seconds > LONGEST_SECONDS:
+        raise InvalidArgument(f'{field}: "{text}" is longer than ten years')
+    return seconds
