@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -26,12 +26,14 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
+from engine import secret_files
 from engine.server_account import ServerAccount, choose_account
 
 DATABASE_NAME = "hatchet"
 SUPERUSER = "hatchet"
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+SHARED_STATE = Path("/var/lib/hatchet")
 MAX_SOCKET_PATH = 90
 """Room for the socket's file name within the 104 bytes that every system allows."""
 
@@ -57,6 +59,29 @@ def no_progress(_: str) -> None:
     """For callers that do not show progress."""
 
 
+def home_for(data_dir: Path) -> Path:
+    """The server's home: the data directory, or for root in a private place one beside it.
+
+    Root's server runs under another account, which cannot walk into, say, /root. A note in the data
+    directory keeps where the home went.
+    """
+    if os.geteuid() != 0 or all(_is_open(parent) for parent in (data_dir / "postgres").parents):
+        return data_dir
+    note = data_dir / "postgres_home"
+    return Path(secret_files.read_or_create(note, _make_home_elsewhere))
+
+
+def _is_open(directory: Path) -> bool:
+    return not directory.exists() or bool(directory.stat().st_mode & stat.S_IXOTH)
+
+
+def _make_home_elsewhere() -> str:
+    SHARED_STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="data-", dir=SHARED_STATE))
+    home.chmod(0o711)
+    return str(home)
+
+
 class BundledPostgres:
     """One cluster in one directory. `start` makes what is missing; every method may be called again."""
 
@@ -78,19 +103,8 @@ class BundledPostgres:
 
     def password(self) -> str:
         """The superuser's password, made when first asked for."""
-        path = self.home / "postgres.password"
-        try:
-            return path.read_text()
-        except FileNotFoundError:
-            self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-        made = secrets.token_urlsafe(24)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:  # another process was first
-            return path.read_text()
-        with os.fdopen(descriptor, "w") as file:
-            file.write(made)
-        return made
+        self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        return secret_files.read_or_create(self.home / "postgres.password")
 
     def socket_directory(self) -> Path:
         inside = self.home / "run"
@@ -275,7 +289,7 @@ def _reachable_binaries(account: ServerAccount) -> Path:
     programs = Path("pginstall18", "bin")
     if account.can_reach(package / programs / "postgres"):
         return package / programs
-    copy = Path("/var/lib/hatchet") / f"programs-{package.stat().st_mtime_ns}"
+    copy = SHARED_STATE / f"programs-{package.stat().st_mtime_ns}"
     if not copy.exists():
         copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=copy.parent))

@@ -1,42 +1,109 @@
-"""Django settings: composition only. Every value comes from the validated config."""
+"""Django settings: composition only. Every value that can differ comes from the validated config."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict
+from engine.config import Config
+from hatchet_site.databases import django_database
+from hatchet_site.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+HATCHET = Config.from_environment(os.environ, BASE_DIR)
 
-SECRET_KEY = os.environ.get("SERVER_SECRET_KEY", "insecure-development-key")
+SECRET_KEY, *SECRET_KEY_FALLBACKS = HATCHET.secret_keys
 DEBUG = False
-ALLOWED_HOSTS = ["*"]
+ALLOWED_HOSTS = list(HATCHET.allowed_hosts)
+ROOT_URLCONF = "hatchet_site.urls"
+ASGI_APPLICATION = "hatchet_site.asgi.application"
+APPEND_SLASH = False
+AUTH_USER_MODEL = "tenants.User"
+LOGIN_URL = "/login"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
 
 INSTALLED_APPS = [
+    "daphne",
+    "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.postgres",
+    "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
     "tenants",
     "engine",
     "dashboard",
 ]
-AUTH_USER_MODEL = "tenants.User"
-USE_TZ = True
-TIME_ZONE = "UTC"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-_database = conninfo_to_dict(
-    os.environ.get("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/hatchet")
-)
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": _database.pop("dbname", ""),
-        "USER": _database.pop("user", ""),
-        "PASSWORD": _database.pop("password", ""),
-        "HOST": _database.pop("host", ""),
-        "PORT": _database.pop("port", ""),
-        "OPTIONS": _database,
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "hatchet_site.security.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
+]
+
+DATABASES = {"default": django_database(HATCHET.database_url)}
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+LOGGING = logging_config(HATCHET.log_level, HATCHET.log_format)
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+SESSION_COOKIE_NAME = HATCHET.cookie_name
+SESSION_COOKIE_DOMAIN = HATCHET.cookie_domain
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HATCHET.cookie_is_secure
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 30 * 24 * 3600
+CSRF_TRUSTED_ORIGINS = [HATCHET.server_url]
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+if HATCHET.server_url.startswith("https://"):
+    # TLS ends at the proxy in front, which must set this header itself.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = HATCHET.grpc_max_message_bytes
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Hatchet on Django",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }

@@ -19,16 +19,17 @@ UNSAFE_BUT_FAST = {
 
 
 def ensure_database_url() -> None:
-    """Start a server and put its address into the environment, where child processes find it."""
-    if os.environ.get("DATABASE_URL"):
-        return
-    home = Path(tempfile.mkdtemp(prefix="hatchet-test-"))
-    home.chmod(0o711)
-    server = BundledPostgres(home, UNSAFE_BUT_FAST)
+    """Put a server's address and a data directory into the environment, for child processes too."""
+    if "HATCHET_DATA_DIR" not in os.environ:
+        os.environ["HATCHET_DATA_DIR"] = str(_temporary_directory())
+    if "DATABASE_URL" not in os.environ:
+        server = BundledPostgres(_temporary_directory(), UNSAFE_BUT_FAST)
+        atexit.register(server.stop)
+        os.environ["DATABASE_URL"] = server.start()
 
-    def remove() -> None:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
-    atexit.register(remove)
-    os.environ["DATABASE_URL"] = server.start()
+def _temporary_directory() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="hatchet-test-"))
+    path.chmod(0o711)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path

@@ -1,0 +1,250 @@
+"""The configuration: read once from the environment, validated, frozen.
+
+No variable is needed to start. What has no documented default that is safe (passwords, keys) is made
+at the first start and kept in the data directory, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from engine import secret_files
+from engine.environment import FALSE_WORDS, ConfigError, Environment
+from engine.postgres import BundledPostgres, home_for
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """PEM texts of the gRPC server. With a client CA every client must present a certificate."""
+
+    certificate: str
+    private_key: str
+    client_ca: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the environment decides. `grpc_tls` is None for a plaintext port."""
+
+    data_dir: Path
+    database_url: str
+    database_is_bundled: bool
+
+    server_url: str
+    http_port: int
+    http_bind_address: str
+    allowed_hosts: tuple[str, ...]
+
+    grpc_port: int
+    grpc_bind_address: str
+    grpc_broadcast_address: str
+    grpc_max_message_bytes: int
+    grpc_tls: TlsConfig | None
+
+    cookie_name: str
+    cookie_domain: str | None
+    cookie_is_secure: bool
+    secret_keys: tuple[str, ...]
+    jwt_private_key: str | None
+    """PEM of the key that signs API tokens; None: the one in the data directory."""
+
+    admin_email: str
+    admin_password: str
+    admin_name: str
+    default_tenant_id: UUID | None
+    default_tenant_name: str
+    default_tenant_slug: str
+
+    log_level: str
+    log_format: str
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str], base_dir: Path) -> Config:
+        """Raise ConfigError for the first wrong value."""
+        env = Environment(variables)
+        _refuse_unsupported(env)
+        data_dir = _data_dir(env, base_dir)
+        http_port = env.port("SERVER_PORT", 8080)
+        grpc_port = env.port("SERVER_GRPC_PORT", 7070)
+        if http_port == grpc_port:
+            raise ConfigError(f"SERVER_PORT and SERVER_GRPC_PORT are both {http_port}.")
+        server_url = env.http_url("SERVER_URL", f"http://localhost:{http_port}")
+        is_https = server_url.startswith("https://")
+        database_url = _database_url(env)
+        return cls(
+            data_dir=data_dir,
+            database_url=database_url or BundledPostgres(home_for(data_dir)).url,
+            database_is_bundled=database_url is None,
+            server_url=server_url,
+            http_port=http_port,
+            http_bind_address=env.text("SERVER_BIND_ADDRESS", "127.0.0.1"),
+            allowed_hosts=_allowed_hosts(env, server_url),
+            grpc_port=grpc_port,
+            grpc_bind_address=env.text("SERVER_GRPC_BIND_ADDRESS", "127.0.0.1"),
+            grpc_broadcast_address=env.host_and_port(
+                "SERVER_GRPC_BROADCAST_ADDRESS", f"127.0.0.1:{grpc_port}"
+            ),
+            grpc_max_message_bytes=_message_bytes(env),
+            grpc_tls=_grpc_tls(env),
+            cookie_name=env.text("SERVER_AUTH_COOKIE_NAME", "hatchet"),
+            cookie_domain=env.optional("SERVER_AUTH_COOKIE_DOMAIN"),
+            cookie_is_secure=not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https),
+            secret_keys=_secret_keys(env, data_dir),
+            jwt_private_key=_jwt_private_key(env),
+            admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
+            admin_password=env.optional("ADMIN_PASSWORD")
+            or _kept_secret(data_dir, "admin_password"),
+            admin_name=env.text("ADMIN_NAME", "Admin"),
+            default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
+            default_tenant_name=env.text("DEFAULT_TENANT_NAME", "Default"),
+            default_tenant_slug=env.text("DEFAULT_TENANT_SLUG", "default"),
+            log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
+            log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
+        )
+
+
+def _refuse_unsupported(env: Environment) -> None:
+    off = tuple(FALSE_WORDS)
+    env.refuse(
+        "SERVER_MSGQUEUE_KIND", unless=("postgres",), because="Postgres carries the messages"
+    )
+    env.refuse(
+        "SERVER_ENCRYPTION_CLOUDKMS_ENABLED", unless=off, because="keys are files or variables"
+    )
+    env.refuse(
+        "DATABASE_PGBOUNCER_ENABLED",
+        unless=off,
+        because="point DATABASE_URL at Postgres itself for now",
+    )
+    for provider in ("GOOGLE", "GITHUB"):
+        env.refuse(
+            f"SERVER_AUTH_{provider}_ENABLED", unless=off, because="people sign in by password"
+        )
+
+
+def _data_dir(env: Environment, base_dir: Path) -> Path:
+    path = Path(env.text("HATCHET_DATA_DIR", str(base_dir / "data"))).expanduser().absolute()
+    try:
+        # Root lets the account of the bundled Postgres pass through; the secrets have modes of their own.
+        path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"HATCHET_DATA_DIR: cannot make the directory {path}: {error}.") from None
+    return path
+
+
+def _database_url(env: Environment) -> str | None:
+    """The given database, from one URL or from its parts; None: the bundled one."""
+    url = env.optional("DATABASE_URL")
+    if url is None:
+        host = env.optional("DATABASE_POSTGRES_HOST")
+        if host is None:
+            return None
+        return make_conninfo(
+            host=host,
+            port=env.port("DATABASE_POSTGRES_PORT", 5432),
+            user=env.text("DATABASE_POSTGRES_USERNAME", "hatchet"),
+            password=env.text("DATABASE_POSTGRES_PASSWORD", "hatchet"),
+            dbname=env.text("DATABASE_POSTGRES_DB_NAME", "hatchet"),
+            sslmode=env.text("DATABASE_POSTGRES_SSL_MODE", "prefer"),
+        )
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = {}
+    if not parts.get("dbname"):
+        raise ConfigError(
+            "DATABASE_URL must look like postgresql://user:password@host:5432/database."
+        )
+    return url
+
+
+def _allowed_hosts(env: Environment, server_url: str) -> tuple[str, ...]:
+    own = urlsplit(server_url).hostname or "localhost"
+    own = f"[{own}]" if ":" in own else own
+    return (own, "localhost", "127.0.0.1", "[::1]", *env.words("SERVER_ALLOWED_HOSTS"))
+
+
+def _message_bytes(env: Environment) -> int:
+    name, default = "SERVER_GRPC_MAX_MSG_SIZE", 4 * MEBIBYTE
+    return env.integer(name, default, at_least=64 * 1024, at_most=512 * MEBIBYTE)
+
+
+def _grpc_tls(env: Environment) -> TlsConfig | None:
+    certificate = env.text_or_file("SERVER_TLS_CERT")
+    private_key = env.text_or_file("SERVER_TLS_KEY")
+    strategy = env.choice(
+        "SERVER_TLS_STRATEGY", "tls" if certificate else "none", ("none", "tls", "mtls")
+    )
+    if env.flag("SERVER_GRPC_INSECURE", default=strategy == "none"):
+        return None
+    if certificate is None or private_key is None:
+        missing = "SERVER_TLS_CERT" if certificate is None else "SERVER_TLS_KEY"
+        raise ConfigError(
+            f"{missing} (or {missing}_FILE) is needed for TLS on the gRPC port; "
+            "set SERVER_GRPC_INSECURE=true for plaintext."
+        )
+    client_ca = env.text_or_file("SERVER_TLS_ROOT_CA") if strategy == "mtls" else None
+    if strategy == "mtls" and client_ca is None:
+        raise ConfigError("SERVER_TLS_ROOT_CA (or _FILE) is needed for SERVER_TLS_STRATEGY=mtls.")
+    return TlsConfig(certificate=certificate, private_key=private_key, client_ca=client_ca)
+
+
+def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:
+    """The first signs cookies; the others are still accepted, so that keys can be renewed."""
+    given = env.words("SERVER_AUTH_COOKIE_SECRETS")
+    return given or (_kept_secret(data_dir, "secret_key"),)
+
+
+def _jwt_private_key(env: Environment) -> str | None:
+    name = "SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET"
+    private = env.text_or_file(name)
+    public = env.text_or_file("SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET")
+    if private is None:
+        if public is not None:
+            raise ConfigError(f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET needs {name} beside it.")
+        return None
+    try:
+        key = load_pem_private_key(private.encode(), password=None)
+    except ValueError:
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ConfigError(f"{name} must be a P-256 private key in PEM form.")
+    if public is not None and not _belongs_to(public, key):
+        raise ConfigError(
+            f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET is not the PEM public half of {name}."
+        )
+    return private
+
+
+def _belongs_to(public: str, key: ec.EllipticCurvePrivateKey) -> bool:
+    try:
+        return load_pem_public_key(public.encode()) == key.public_key()
+    except ValueError:
+        return False
+
+
+def _email(env: Environment, name: str, default: str) -> str:
+    value = env.text(name, default)
+    before, at, after = value.rpartition("@")
+    if not (before and at and after) or " " in value:
+        raise ConfigError(f"{name} must be an e-mail address, not {value!r}.")
+    return value
+
+
+def _kept_secret(data_dir: Path, name: str) -> str:
+    try:
+        return secret_files.read_or_create(data_dir / name)
+    except OSError as error:
+        raise ConfigError(f"HATCHET_DATA_DIR: cannot keep a secret there: {error}.") from None

@@ -1,0 +1,50 @@
+"""What the processes write to standard error, for people or as JSON for collectors."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry, default=str).decode()
+
+
+def logging_config(level: str, style: str) -> dict[str, Any]:
+    """A dictConfig: everything to one stream; chatty libraries speak from WARNING on."""
+    quiet = {"level": "WARNING"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "console": {
+                "format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+                "datefmt": "%H:%M:%S",
+            },
+            "json": {"()": JsonFormatter},
+        },
+        "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": style}},
+        "root": {"handlers": ["stream"], "level": LEVELS[level]},
+        "loggers": {
+            "daphne": quiet,
+            "asyncio": quiet,
+            "django": {"level": LEVELS[level], "handlers": [], "propagate": True},
+            "django.server": {"level": "INFO", "handlers": [], "propagate": True},
+        },
+    }

@@ -1,0 +1,14 @@
+"""Every URL: health, the REST API, the dashboard."""
+
+from __future__ import annotations
+
+from django.urls import path
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from hatchet_site import health
+
+urlpatterns = [
+    path("api/live", health.check),
+    path("api/ready", health.check),
+    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view()),
+]
