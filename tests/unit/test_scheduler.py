@@ -270,6 +270,7 @@ def test_explain_names_the_nearest_obstacle() -> None:
     assert (reason.slot_type, reason.used, reason.total) == ("default", 1, 1)
     scheduler.enqueue([task(2), task(3), waiting])
     reason = scheduler.explain(waiting, 5.0)
-    assert reason is not None and reason.ahead == 2
+    assert reason is not None
+    assert reason.ahead == 2
     scheduler.release(UUID(int=1))
     assert obstacle(5.0) is Obstacle.BEHIND_OTHERS

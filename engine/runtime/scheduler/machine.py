@@ -246,7 +246,11 @@ class TenantScheduler:
     def running_on(self, worker_id: UUID) -> list[tuple[UUID, int]]:
         """Return (task id, retry_count) of the tasks which hold slots of the worker."""
         worker = self._workers.get(worker_id)
-        return [] if worker is None else [(task.id, task.retry_count) for task in worker.running.values()]
+        return (
+            []
+            if worker is None
+            else [(task.id, task.retry_count) for task in worker.running.values()]
+        )
 
     def waiting_count(self) -> int:
         return len(self._waiting)

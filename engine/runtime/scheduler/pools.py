@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from uuid import UUID
 
-from engine.domain.assignment import ANY_SLOT, Obstacle, ReadyTask, Shape, WorkerState, find_obstacle
+from engine.domain.assignment import (
+    ANY_SLOT,
+    Obstacle,
+    ReadyTask,
+    Shape,
+    WorkerState,
+    find_obstacle,
+)
 from engine.runtime.scheduler.queue import ActionQueue
 
 

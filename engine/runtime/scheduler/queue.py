@@ -65,7 +65,9 @@ class ActionQueue:
         """Return shapes listed under `slot_type` whose best task may go, best first."""
         lines, floor = self.lines, self.floor
         ready = [
-            shape for shape, line in lines.items() if shape[0][0] == slot_type and line[-1][0] >= floor
+            shape
+            for shape, line in lines.items()
+            if shape[0][0] == slot_type and line[-1][0] >= floor
         ]
         if len(ready) > 1:
             ready.sort(key=lambda shape: -lines[shape][-1][0])
