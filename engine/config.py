@@ -7,7 +7,7 @@ at the first start and kept in the data directory, readable by its owner alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,12 +15,19 @@ from uuid import UUID
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from engine import secret_files
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.postgres import BundledPostgres, home_for
+from engine.secret_files import random_text
 
 MEBIBYTE = 1024 * 1024
 
@@ -57,8 +64,8 @@ class Config:
     cookie_domain: str | None
     cookie_is_secure: bool
     secret_keys: tuple[str, ...]
-    jwt_private_key: str | None
-    """PEM of the key that signs API tokens; None: the one in the data directory."""
+    jwt_private_key: str
+    """PEM of the P-256 key that signs API tokens."""
 
     admin_email: str
     admin_password: str
@@ -102,7 +109,7 @@ class Config:
             cookie_domain=env.optional("SERVER_AUTH_COOKIE_DOMAIN"),
             cookie_is_secure=not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https),
             secret_keys=_secret_keys(env, data_dir),
-            jwt_private_key=_jwt_private_key(env),
+            jwt_private_key=_jwt_private_key(env, data_dir),
             admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),
@@ -207,14 +214,21 @@ def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:
     return given or (_kept_secret(data_dir, "secret_key"),)
 
 
-def _jwt_private_key(env: Environment) -> str | None:
+def new_signing_key() -> str:
+    """A fresh P-256 private key in PEM form."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _jwt_private_key(env: Environment, data_dir: Path) -> str:
     name = "SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET"
     private = env.text_or_file(name)
     public = env.text_or_file("SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET")
     if private is None:
         if public is not None:
             raise ConfigError(f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET needs {name} beside it.")
-        return None
+        name = str(data_dir / "api_token_key.pem")
+        private = _kept_secret(data_dir, "api_token_key.pem", new_signing_key)
     try:
         key = load_pem_private_key(private.encode(), password=None)
     except ValueError:
@@ -243,8 +257,8 @@ def _email(env: Environment, name: str, default: str) -> str:
     return value
 
 
-def _kept_secret(data_dir: Path, name: str) -> str:
+def _kept_secret(data_dir: Path, name: str, make: Callable[[], str] = random_text) -> str:
     try:
-        return secret_files.read_or_create(data_dir / name)
+        return secret_files.read_or_create(data_dir / name, make)
     except OSError as error:
         raise ConfigError(f"HATCHET_DATA_DIR: cannot keep a secret there: {error}.") from None

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def read_or_create(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+def random_text() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def read_or_create(path: Path, make: Callable[[], str] = random_text) -> str:
     """Return the file's text, writing what `make` gives first if there is none.
 
     Of several processes starting at once one wins, and all of them return the same secret.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol, cast
 from uuid import UUID
 
@@ -19,7 +18,7 @@ class Installation(Protocol):
     def grpc_broadcast_address(self) -> str: ...
 
     @property
-    def data_dir(self) -> Path: ...
+    def jwt_private_key(self) -> str: ...
 
     @property
     def admin_email(self) -> str: ...

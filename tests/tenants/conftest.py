@@ -1,9 +1,8 @@
-"""Every test here has its own key directory and starts with an empty token cache."""
+"""Every test here has its own signing key and starts with an empty token cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pytest_django import Settings
@@ -14,8 +13,8 @@ from tests.tenants.installation import InstallationValues
 
 
 @pytest.fixture(autouse=True)
-def installation(settings: Settings, tmp_path: Path) -> Iterator[InstallationValues]:
-    here = InstallationValues(data_dir=tmp_path)
+def installation(settings: Settings) -> Iterator[InstallationValues]:
+    here = InstallationValues()
     settings.HATCHET = here
     token_cache.shared.clear()
     yield here

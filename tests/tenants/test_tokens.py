@@ -6,14 +6,14 @@ import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import jwt
 import pytest
 from pytest_django import Settings
 
-from tenants.keys import load_or_create, signing_key
+from engine.config import new_signing_key
+from tenants.keys import signing_key
 from tenants.models import APIToken
 from tenants.tokens import InvalidToken, create_token, revoke_token, verify_token
 from tests.cast import Cast
@@ -114,10 +114,10 @@ def test_other_algorithms_are_refused(cast: Cast) -> None:
 
 
 def test_a_token_of_another_key_is_refused(
-    cast: Cast, settings: Settings, installation: InstallationValues, tmp_path: Path
+    cast: Cast, settings: Settings, installation: InstallationValues
 ) -> None:
     _, token = create_token(cast.tenant, "ci")
-    settings.HATCHET = replace(installation, data_dir=tmp_path / "elsewhere")
+    settings.HATCHET = replace(installation, jwt_private_key=new_signing_key())
     with pytest.raises(InvalidToken):
         verify_token(token)
 
@@ -145,12 +145,3 @@ def test_the_token_of_a_deleted_tenant_is_refused(cast: Cast) -> None:
     cast.tenant.delete()
     with pytest.raises(InvalidToken):
         verify_token(token)
-
-
-def test_the_key_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "key.pem"
-    first = load_or_create(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    load_or_create.cache_clear()
-    assert load_or_create(path).private_numbers() == first.private_numbers()
-    assert [file.name for file in path.parent.iterdir()] == ["key.pem"]

@@ -1,0 +1,224 @@
+"""What the environment may say, and how a wrong word in it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from engine.config import Config, new_signing_key
+from engine.environment import ConfigError
+
+
+def read(data_dir: Path, **variables: str) -> Config:
+    return Config.from_environment({"HATCHET_DATA_DIR": str(data_dir), **variables}, data_dir)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_no_variable_is_needed(tmp_path: Path) -> None:
+    config = Config.from_environment({}, tmp_path)
+    assert config.data_dir == tmp_path / "data"
+    assert config.database_is_bundled
+    assert (config.http_port, config.grpc_port) == (8080, 7070)
+    assert config.server_url == "http://localhost:8080"
+    assert config.grpc_broadcast_address == "127.0.0.1:7070"
+    assert config.grpc_bind_address == "127.0.0.1"
+    assert config.grpc_max_message_bytes == 4 * 1024 * 1024
+    assert config.grpc_tls is None
+    assert not config.cookie_is_secure
+    assert config.default_tenant_slug == "default"
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    assert read(tmp_path, SERVER_PORT="", DATABASE_URL=" ").http_port == 8080
+
+
+def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
+    first, second = read(tmp_path), read(tmp_path)
+    assert first == second
+    for name in ("secret_key", "api_token_key.pem", "admin_password"):
+        assert mode(tmp_path / name) == 0o600
+    assert len(first.admin_password) >= 20
+
+
+def test_another_installation_has_other_secrets(tmp_path: Path) -> None:
+    one, other = read(tmp_path / "one"), read(tmp_path / "other")
+    assert one.secret_keys != other.secret_keys
+    assert one.jwt_private_key != other.jwt_private_key
+    assert one.admin_password != other.admin_password
+
+
+def test_the_config_cannot_be_changed(tmp_path: Path) -> None:
+    with pytest.raises(FrozenInstanceError):
+        read(tmp_path).http_port = 1  # type: ignore[misc]
+
+
+def test_ports_move_the_addresses_that_follow_from_them(tmp_path: Path) -> None:
+    config = read(tmp_path, SERVER_PORT="9000", SERVER_GRPC_PORT="9001")
+    assert config.server_url == "http://localhost:9000"
+    assert config.grpc_broadcast_address == "127.0.0.1:9001"
+
+
+def test_an_https_url_makes_the_cookie_secure(tmp_path: Path) -> None:
+    config = read(tmp_path, SERVER_URL="https://hatchet.example.com/")
+    assert config.server_url == "https://hatchet.example.com"
+    assert config.cookie_is_secure
+    assert "hatchet.example.com" in config.allowed_hosts
+    insecure = read(tmp_path, SERVER_URL="https://h.example", SERVER_AUTH_COOKIE_INSECURE="t")
+    assert not insecure.cookie_is_secure
+
+
+def test_a_given_database_is_used_as_it_is(tmp_path: Path) -> None:
+    url = "postgresql://user:p%40ss@db.example:5433/work?sslmode=require"
+    config = read(tmp_path, DATABASE_URL=url)
+    assert config.database_url == url
+    assert not config.database_is_bundled
+    assert not (tmp_path / "postgres.password").exists()
+
+
+def test_a_database_may_be_given_in_parts(tmp_path: Path) -> None:
+    config = read(tmp_path, DATABASE_POSTGRES_HOST="db", DATABASE_POSTGRES_PASSWORD="a b")
+    assert "host=db" in config.database_url
+    assert "password='a b'" in config.database_url
+
+
+def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
+    config = read(
+        tmp_path,
+        ADMIN_EMAIL="me@example.org",
+        ADMIN_PASSWORD="mine",
+        DEFAULT_TENANT_ID="707d0855-80ab-4e1f-a156-f1c4546cbf52",
+    )
+    assert (config.admin_email, config.admin_password) == ("me@example.org", "mine")
+    assert config.default_tenant_id == UUID("707d0855-80ab-4e1f-a156-f1c4546cbf52")
+    assert not (tmp_path / "admin_password").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVER_PORT", "0"),
+        ("SERVER_PORT", "65536"),
+        ("SERVER_PORT", "http"),
+        ("SERVER_PORT", "-1"),
+        ("SERVER_PORT", "٣"),
+        ("SERVER_GRPC_PORT", "7070.5"),
+        ("SERVER_URL", "localhost:8080"),
+        ("SERVER_URL", "http://"),
+        ("SERVER_URL", "http://host:port"),
+        ("SERVER_URL", "ftp://host"),
+        ("SERVER_GRPC_BROADCAST_ADDRESS", "localhost"),
+        ("SERVER_GRPC_BROADCAST_ADDRESS", "http://localhost:7070"),
+        ("SERVER_GRPC_BROADCAST_ADDRESS", ":7070"),
+        ("SERVER_GRPC_INSECURE", "maybe"),
+        ("SERVER_GRPC_MAX_MSG_SIZE", "12"),
+        ("SERVER_TLS_STRATEGY", "ssl"),
+        ("SERVER_TLS_CERT_FILE", "/nowhere/cert.pem"),
+        ("SERVER_AUTH_COOKIE_INSECURE", "si"),
+        ("SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET", "not a key"),
+        ("ADMIN_EMAIL", "admin"),
+        ("DEFAULT_TENANT_ID", "1"),
+        ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_URL", "postgresql://host"),
+        ("DATABASE_POSTGRES_PORT", "x"),
+        ("SERVER_LOGGER_LEVEL", "loud"),
+        ("SERVER_LOGGER_FORMAT", "xml"),
+        ("SERVER_MSGQUEUE_KIND", "rabbitmq"),
+        ("SERVER_ENCRYPTION_CLOUDKMS_ENABLED", "true"),
+        ("SERVER_AUTH_GOOGLE_ENABLED", "true"),
+        ("DATABASE_PGBOUNCER_ENABLED", "1"),
+        ("HATCHET_DATA_DIR", "/proc/nowhere"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_sentence(tmp_path: Path, name: str, value: str) -> None:
+    given = {"DATABASE_POSTGRES_HOST": "db"} if name.startswith("DATABASE_POSTGRES") else {}
+    with pytest.raises(ConfigError) as failure:
+        read(tmp_path, **{**given, name: value})
+    message = str(failure.value)
+    assert name in message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_both_ports_must_differ(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="both 7070"):
+        read(tmp_path, SERVER_PORT="7070")
+
+
+class TestTls:
+    def test_plaintext_must_be_asked_for_by_saying_nothing_or_insecure(
+        self, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ConfigError, match="SERVER_TLS_CERT"):
+            read(tmp_path, SERVER_GRPC_INSECURE="false")
+        with pytest.raises(ConfigError, match="SERVER_TLS_KEY"):
+            read(tmp_path, SERVER_TLS_CERT="cert")
+
+    def test_a_certificate_turns_it_on(self, tmp_path: Path) -> None:
+        (tmp_path / "key.pem").write_text("the key")
+        given = {"SERVER_TLS_CERT": "cert", "SERVER_TLS_KEY_FILE": str(tmp_path / "key.pem")}
+        tls = read(tmp_path, **given).grpc_tls
+        assert tls is not None
+        assert (tls.certificate, tls.private_key, tls.client_ca) == ("cert", "the key", None)
+        assert read(tmp_path, **given, SERVER_GRPC_INSECURE="t").grpc_tls is None
+
+    def test_mutual_tls_needs_a_client_ca(self, tmp_path: Path) -> None:
+        given = {"SERVER_TLS_CERT": "c", "SERVER_TLS_KEY": "k", "SERVER_TLS_STRATEGY": "mtls"}
+        with pytest.raises(ConfigError, match="SERVER_TLS_ROOT_CA"):
+            read(tmp_path, **given)
+        tls = read(tmp_path, **given, SERVER_TLS_ROOT_CA="ca").grpc_tls
+        assert tls is not None
+        assert tls.client_ca == "ca"
+
+
+class TestSharedSecrets:
+    """Several machines on one database must be given the same keys."""
+
+    def test_keys_come_from_variables(self, tmp_path: Path) -> None:
+        key = new_signing_key()
+        config = read(
+            tmp_path,
+            SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=key.replace("\n", "\\n"),
+            SERVER_AUTH_COOKIE_SECRETS="new old",
+        )
+        assert config.jwt_private_key.strip() == key.strip()
+        assert config.secret_keys == ("new", "old")
+        assert not (tmp_path / "api_token_key.pem").exists()
+
+    def test_only_a_p256_key_will_do(self, tmp_path: Path) -> None:
+        other = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        with pytest.raises(ConfigError, match="P-256"):
+            read(tmp_path, SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=other.decode())
+
+    def test_a_public_key_must_belong_to_the_private_one(self, tmp_path: Path) -> None:
+        mine, other = new_signing_key(), new_signing_key()
+        with pytest.raises(ConfigError, match="needs SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET"):
+            read(tmp_path, SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET=public_half(mine))
+        given = {"SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET": mine}
+        read(tmp_path, **given, SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET=public_half(mine))
+        with pytest.raises(ConfigError, match="not the PEM public half"):
+            read(tmp_path, **given, SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET=public_half(other))
+
+    def test_a_value_and_a_file_exclude_each_other(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="both set"):
+            read(tmp_path, SERVER_TLS_CERT="a", SERVER_TLS_CERT_FILE="b")
+
+
+def public_half(private_pem: str) -> str:
+    key = load_pem_private_key(private_pem.encode(), None).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
