@@ -1,0 +1,21 @@
+-- name: event.insert
+-- Pushed events with their payloads.
+WITH wanted AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(scopes)s::text[], %(metadata)s::text[],
+                         %(priorities)s::smallint[], %(payloads)s::bytea[])
+        AS u(id, key, scope, metadata, priority, payload)
+), payloads AS (
+    INSERT INTO engine_payload (owner_id, kind, attempt, data) SELECT id, 4, 0, payload FROM wanted
+)
+INSERT INTO engine_event (id, tenant_id, key, scope, additional_metadata, priority, seen_at)
+SELECT id, %(tenant_id)s::uuid, key, scope, metadata::jsonb, priority, %(now)s::timestamptz FROM wanted
+RETURNING 1;
+
+-- name: event.triggers
+-- Event triggers these keys may match: equal patterns and all wildcards that fit.
+SELECT k.key, t.pattern, w.name
+  FROM unnest(%(keys)s::text[]) AS k(key)
+  JOIN engine_eventtrigger t ON t.tenant_id = %(tenant_id)s::uuid
+       AND (t.pattern = k.key OR (t.like_pattern IS NOT NULL AND k.key LIKE t.like_pattern))
+  JOIN engine_workflow w ON w.id = t.workflow_id AND w.deleted_at IS NULL
+ ORDER BY k.key, w.name, t.pattern;

@@ -1,0 +1,52 @@
+-- name: lease.hold
+-- Fails with HT001 unless this engine still owns all these tenants; holds them until the transaction ends.
+SELECT engine_hold_leases(%(tenant_ids)s::uuid[], %(epochs)s::bigint[])::text;
+
+-- name: lease.renew
+-- This engine's heartbeat and its leases in one statement; returns the leases it still owns.
+WITH beat AS (
+    INSERT INTO engine_engineprocess (id, host, started_at, heartbeat_at)
+    VALUES (%(engine_id)s::uuid, %(host)s::text, now(), now())
+    ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()
+), renewed AS (
+    UPDATE engine_lease SET expires_at = now() + make_interval(secs => %(lease_seconds)s::float8)
+     WHERE engine_id = %(engine_id)s::uuid
+    RETURNING tenant_id, epoch
+)
+SELECT tenant_id, epoch FROM renewed;
+
+-- name: lease.survey
+-- Every tenant with its lease, and whether that has run out; engines alive beside this one.
+SELECT t.id, l.engine_id, coalesce(l.expires_at < now(), true),
+       (SELECT array_agg(e.id ORDER BY e.id) FROM engine_engineprocess e
+         WHERE e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8))
+  FROM tenants_tenant t LEFT JOIN engine_lease l ON l.tenant_id = t.id;
+
+-- name: lease.make
+-- Lease rows of tenants that have none yet.
+INSERT INTO engine_lease (tenant_id, epoch) SELECT unnest(%(tenant_ids)s::uuid[]), 0
+ON CONFLICT (tenant_id) DO NOTHING RETURNING tenant_id;
+
+-- name: lease.take
+-- Takes leases that are free or have run out. The full row lock waits for writes under the old epoch
+-- (they hold a key-share lock), so what a new owner reads next is all there is.
+UPDATE engine_lease l
+   SET engine_id = %(engine_id)s::uuid, epoch = l.epoch + 1,
+       expires_at = now() + make_interval(secs => %(lease_seconds)s::float8)
+  FROM (SELECT tenant_id FROM engine_lease
+         WHERE tenant_id = ANY(%(tenant_ids)s::uuid[]) AND (engine_id IS NULL OR expires_at < now())
+         ORDER BY tenant_id FOR UPDATE SKIP LOCKED) free
+ WHERE l.tenant_id = free.tenant_id
+RETURNING l.tenant_id, l.epoch;
+
+-- name: lease.give_up
+-- Frees leases of this engine: all of them at its end, or some to share tenants evenly.
+UPDATE engine_lease SET engine_id = NULL, expires_at = NULL, epoch = epoch + 1
+ WHERE engine_id = %(engine_id)s::uuid
+   AND (%(tenant_ids)s::uuid[] IS NULL OR tenant_id = ANY(%(tenant_ids)s::uuid[]))
+RETURNING tenant_id;
+
+-- name: lease.end_engine
+-- Removes a stopped engine, and engines nobody has heard of for an hour.
+DELETE FROM engine_engineprocess
+ WHERE id = %(engine_id)s::uuid OR heartbeat_at < now() - interval '1 hour' RETURNING id;

@@ -1,0 +1,12 @@
+-- name: payload.insert
+-- Payloads beside those other statements write: errors, outputs of skipped tasks, event payloads.
+INSERT INTO engine_payload (owner_id, kind, attempt, data)
+SELECT owner_id, kind, attempt, data
+  FROM unnest(%(owner_ids)s::uuid[], %(kinds)s::smallint[], %(attempts)s::int[], %(data)s::bytea[])
+       AS u(owner_id, kind, attempt, data)
+ON CONFLICT (owner_id, kind, attempt) DO UPDATE SET data = excluded.data
+RETURNING 1;
+
+-- name: payload.delete_outputs
+-- Outputs of tasks that are replayed: the old result is gone at once.
+DELETE FROM engine_payload WHERE owner_id = ANY(%(owner_ids)s::uuid[]) AND kind = 2 RETURNING 1;

@@ -1,0 +1,115 @@
+-- name: run.insert
+-- New runs with their input.
+WITH wanted AS (
+    SELECT * FROM unnest(
+        %(ids)s::uuid[], %(tenant_ids)s::uuid[], %(workflow_ids)s::uuid[], %(version_ids)s::uuid[],
+        %(statuses)s::smallint[], %(is_dags)s::boolean[], %(priorities)s::smallint[],
+        %(triggers)s::smallint[], %(metadata)s::text[], %(parent_run_ids)s::uuid[],
+        %(parent_task_ids)s::uuid[], %(child_indexes)s::int[], %(child_keys)s::text[],
+        %(event_ids)s::uuid[], %(event_keys)s::text[], %(inputs)s::bytea[]
+    ) AS u(id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata,
+           parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, input)
+), inputs AS (
+    INSERT INTO engine_payload (owner_id, kind, attempt, data)
+    SELECT id, 1, 0, input FROM wanted
+)
+INSERT INTO engine_run (
+    id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, additional_metadata,
+    parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, created_at, started_at)
+SELECT id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata::jsonb,
+       parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, %(now)s::timestamptz,
+       CASE WHEN status > 0 THEN %(now)s::timestamptz END
+  FROM wanted
+RETURNING 1;
+
+-- name: run.lock
+-- DAG runs, locked in id order, so that one transaction at a time moves a run.
+SELECT id, tenant_id, version_id, workflow_id, status, started_at IS NOT NULL
+  FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: run.set_status
+-- The status of DAG runs after their tasks moved; a final one also ends the run.
+UPDATE engine_run r
+   SET status = u.status,
+       started_at = coalesce(r.started_at, CASE WHEN u.status > 0 THEN %(now)s::timestamptz END),
+       finished_at = CASE WHEN u.status >= 2 THEN %(now)s::timestamptz END
+  FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
+ WHERE r.id = u.id
+RETURNING r.id;
+
+-- name: run.find_external
+-- Runs and DAG tasks by the ids clients hold: which run each belongs to.
+SELECT id AS external_id, id AS run_id, NULL::uuid AS task_id, is_dag
+  FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
+UNION ALL
+SELECT t.id, t.run_id, t.id, true
+  FROM engine_task t
+ WHERE t.id = ANY(%(ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid AND t.run_id <> t.id;
+
+-- name: run.matching
+-- Run ids a bulk filter selects, newest first. Metadata pairs are alternatives.
+SELECT id FROM engine_run
+ WHERE tenant_id = %(tenant_id)s::uuid
+   AND id >= %(since_id)s::uuid
+   AND created_at >= %(since)s::timestamptz
+   AND (%(until)s::timestamptz IS NULL OR created_at <= %(until)s::timestamptz)
+   AND (%(statuses)s::smallint[] = '{}' OR status = ANY(%(statuses)s::smallint[]))
+   AND (%(workflow_ids)s::uuid[] = '{}' OR workflow_id = ANY(%(workflow_ids)s::uuid[]))
+   AND (%(metadata_keys)s::text[] = '{}' OR EXISTS (
+        SELECT FROM unnest(%(metadata_keys)s::text[], %(metadata_values)s::text[]) AS p(key, value)
+         WHERE additional_metadata ->> p.key = p.value))
+ ORDER BY id DESC LIMIT %(limit)s::int;
+
+-- name: run.parents
+-- Parent tasks of runs about to be spawned, with what their children inherit.
+SELECT t.id, t.run_id, r.additional_metadata::text
+  FROM engine_task t JOIN engine_run r ON r.id = t.run_id
+ WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid;
+
+-- name: run.claim_children
+-- Claims (parent task, key) for new children; a claim made before wins and its run id is returned.
+WITH wanted AS (
+    SELECT * FROM unnest(%(parent_task_ids)s::uuid[], %(keys)s::text[], %(run_ids)s::uuid[])
+        AS u(parent_task_id, key, run_id)
+), claimed AS (
+    INSERT INTO engine_childlink (parent_task_id, key, run_id)
+    SELECT parent_task_id, key, run_id FROM wanted ORDER BY 1, 2
+    ON CONFLICT (parent_task_id, key) DO UPDATE SET run_id = engine_childlink.run_id
+    RETURNING parent_task_id, key, run_id
+)
+SELECT parent_task_id, key, run_id FROM claimed;
+
+-- name: run.details
+-- What GetRunDetails answers about runs, found by run id or by the id of one of their tasks.
+SELECT r.id, r.status, p.data, r.additional_metadata::text
+  FROM engine_run r LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
+ WHERE r.tenant_id = %(tenant_id)s::uuid
+   AND r.id IN (SELECT %(id)s::uuid
+                UNION ALL
+                SELECT run_id FROM engine_task
+                 WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid);
+
+-- name: run.results
+-- Tasks of runs with their outcome: every task, or of finished runs only.
+SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, o.data, e.data
+  FROM engine_run r
+  JOIN LATERAL (
+        SELECT * FROM engine_task WHERE NOT r.is_dag AND id = r.id
+        UNION ALL
+        SELECT * FROM engine_task WHERE r.is_dag AND run_id = r.id AND run_id <> id
+       ) t ON true
+  JOIN engine_step s ON s.id = t.step_id
+  LEFT JOIN engine_payload o ON o.owner_id = t.id AND o.kind = 2 AND t.status = 2
+  LEFT JOIN engine_payload e ON e.owner_id = t.id AND e.kind = 3 AND t.status = 3
+        AND e.attempt = t.retry_count
+ WHERE r.id = ANY(%(ids)s::uuid[]) AND r.tenant_id = %(tenant_id)s::uuid
+   AND (NOT %(finished_only)s::boolean OR r.status >= 2)
+   AND NOT (t.is_delayed AND t.due_at IS NULL)
+ ORDER BY r.id, t.id;
+
+-- name: run.by_metadata
+-- Unfinished runs that carry one metadata pair.
+SELECT id FROM engine_run
+ WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(since_id)s::uuid AND status < 2
+   AND additional_metadata ->> %(key)s::text = %(value)s::text
+ ORDER BY id;

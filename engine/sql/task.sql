@@ -1,0 +1,305 @@
+-- name: task.insert
+-- New tasks: queued, assigned at once (status 1), or settled without running (cancelled, skipped).
+INSERT INTO engine_task (
+    id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
+    retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_slot_released,
+    is_skipped, due_at, created_at, queued_at, assigned_at, finished_at)
+SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
+       0, 0, 0, worker_id, false, false, is_skipped,
+       CASE WHEN status < 2 THEN %(now)s::timestamptz + make_interval(secs => timeout_seconds) END,
+       %(now)s::timestamptz, %(now)s::timestamptz,
+       CASE WHEN status = 1 THEN %(now)s::timestamptz END,
+       CASE WHEN status >= 2 THEN %(now)s::timestamptz END
+  FROM unnest(
+        %(ids)s::uuid[], %(tenant_ids)s::uuid[], %(run_ids)s::uuid[], %(workflow_ids)s::uuid[],
+        %(version_ids)s::uuid[], %(step_ids)s::uuid[], %(action_ids)s::text[],
+        %(statuses)s::smallint[], %(queue_priorities)s::smallint[], %(worker_ids)s::uuid[],
+        %(skips)s::boolean[], %(timeouts)s::float8[]
+    ) AS u(id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status,
+           queue_priority, worker_id, is_skipped, timeout_seconds)
+RETURNING 1;
+
+-- name: task.revive
+-- Tasks parked by a replay whose parents are settled again: queued, or settled without running.
+UPDATE engine_task t
+   SET status = u.status, is_skipped = u.is_skipped, is_delayed = false,
+       due_at = CASE WHEN u.status = 0
+                     THEN %(now)s::timestamptz + make_interval(secs => u.timeout_seconds) END,
+       queued_at = %(now)s::timestamptz,
+       finished_at = CASE WHEN u.status >= 2 THEN %(now)s::timestamptz END
+  FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[], %(skips)s::boolean[],
+              %(timeouts)s::float8[]) AS u(id, status, is_skipped, timeout_seconds)
+ WHERE t.id = u.id
+RETURNING t.id, t.retry_count;
+
+-- name: task.start
+-- STARTED reports: acknowledges the delivery of an attempt, once.
+WITH started AS (
+    UPDATE engine_task t SET started_at = %(now)s::timestamptz
+      FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
+                  %(event_ids)s::uuid[]) AS u(id, tenant_id, retry_count, event_id)
+     WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.status = 1 AND t.started_at IS NULL
+       AND t.retry_count = coalesce(u.retry_count, t.retry_count)
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, u.event_id
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT event_id, run_id, id, retry_count, 4, %(now)s::timestamptz, worker_id, '' FROM started
+)
+SELECT id FROM started;
+
+-- name: task.complete_standalone
+-- COMPLETED reports about standalone tasks: task, run, output and log row in one statement.
+WITH completed AS (
+    UPDATE engine_task t
+       SET status = 2, due_at = NULL, finished_at = %(now)s::timestamptz,
+           started_at = coalesce(t.started_at, t.assigned_at)
+      FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
+                  %(outputs)s::bytea[], %(event_ids)s::uuid[])
+           AS u(id, tenant_id, retry_count, output, event_id)
+     WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.run_id = t.id AND t.status = 1
+       AND t.retry_count = coalesce(u.retry_count, t.retry_count)
+    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, u.output, u.event_id
+), outputs AS (
+    INSERT INTO engine_payload (owner_id, kind, attempt, data)
+    SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT event_id, id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
+), runs AS (
+    UPDATE engine_run r SET status = 2, finished_at = %(now)s::timestamptz
+      FROM completed c WHERE r.id = c.id
+)
+SELECT id, retry_count, step_id FROM completed;
+
+-- name: task.complete_of_dag
+-- COMPLETED reports about tasks of DAG runs the transaction has locked.
+WITH completed AS (
+    UPDATE engine_task t
+       SET status = 2, due_at = NULL, finished_at = %(now)s::timestamptz,
+           started_at = coalesce(t.started_at, t.assigned_at)
+      FROM unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(outputs)s::bytea[],
+                  %(event_ids)s::uuid[]) AS u(id, retry_count, output, event_id)
+     WHERE t.id = u.id AND t.status = 1
+       AND t.retry_count = coalesce(u.retry_count, t.retry_count)
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, u.output, u.event_id
+), outputs AS (
+    INSERT INTO engine_payload (owner_id, kind, attempt, data)
+    SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT event_id, run_id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
+)
+SELECT id, run_id, retry_count, step_id FROM completed;
+
+-- name: task.locate
+-- Which run reported tasks belong to; a task that is not there is unknown to the tenant.
+SELECT t.id, t.run_id FROM engine_task t
+  JOIN unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[]) AS u(id, tenant_id)
+    ON t.id = u.id AND t.tenant_id = u.tenant_id;
+
+-- name: task.lock
+-- Tasks as they stand, locked in id order.
+SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
+       retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
+       is_slot_released, due_at, started_at
+  FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: task.of_runs
+-- All tasks of DAG runs.
+SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
+       retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
+       is_slot_released, due_at, started_at
+  FROM engine_task
+ WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
+ ORDER BY id;
+
+-- name: task.requeue
+-- New attempts of locked tasks: queued now, or after a delay (back-off), or parked until their parents
+-- are settled again (replay; no due time).
+UPDATE engine_task t
+   SET status = 0, retry_count = t.retry_count + 1, app_retry_count = u.app_retry_count,
+       internal_retry_count = u.internal_retry_count, queue_priority = 4, worker_id = NULL,
+       is_delayed = u.is_delayed, is_slot_released = false, is_skipped = false,
+       due_at = %(now)s::timestamptz + make_interval(secs => u.due_in_seconds),
+       queued_at = %(now)s::timestamptz, assigned_at = NULL, started_at = NULL, finished_at = NULL
+  FROM unnest(%(ids)s::uuid[], %(app_retry_counts)s::int[], %(internal_retry_counts)s::int[],
+              %(delays)s::boolean[], %(due_in)s::float8[])
+       AS u(id, app_retry_count, internal_retry_count, is_delayed, due_in_seconds)
+ WHERE t.id = u.id
+RETURNING t.id, t.retry_count;
+
+-- name: task.settle
+-- Ends locked tasks as failed or cancelled; a standalone task ends its run with it.
+WITH settled AS (
+    UPDATE engine_task t
+       SET status = u.status, due_at = NULL, is_delayed = false, finished_at = %(now)s::timestamptz,
+           started_at = coalesce(t.started_at, t.assigned_at)
+      FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
+     WHERE t.id = u.id
+    RETURNING t.id, t.run_id, t.status
+), runs AS (
+    UPDATE engine_run r SET status = s.status, finished_at = %(now)s::timestamptz
+      FROM settled s WHERE r.id = s.run_id AND s.id = s.run_id
+)
+SELECT id FROM settled;
+
+-- name: task.reset_run
+-- Standalone runs whose task is being replayed leave their final status at once.
+UPDATE engine_run SET status = 0, finished_at = NULL
+ WHERE id = ANY(%(ids)s::uuid[]) RETURNING id;
+
+-- name: task.undelay
+-- Back-offs that are over: the attempt enters the queue and its schedule timeout starts.
+UPDATE engine_task t
+   SET is_delayed = false, queued_at = %(now)s::timestamptz,
+       due_at = %(now)s::timestamptz + make_interval(secs => u.timeout_seconds)
+  FROM unnest(%(ids)s::uuid[], %(timeouts)s::float8[]) AS u(id, timeout_seconds)
+ WHERE t.id = u.id
+RETURNING t.id;
+
+-- name: task.assign
+-- Hands queued attempts to workers and returns what their workers need to run them.
+WITH wanted AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(worker_ids)s::uuid[],
+                         %(timeouts)s::float8[], %(event_ids)s::uuid[])
+        AS u(id, retry_count, worker_id, timeout_seconds, event_id)
+), assigned AS (
+    UPDATE engine_task t
+       SET status = 1, worker_id = w.worker_id, assigned_at = %(now)s::timestamptz,
+           started_at = NULL, is_slot_released = false,
+           due_at = %(now)s::timestamptz + make_interval(secs => w.timeout_seconds)
+      FROM wanted w
+     WHERE t.id = w.id AND t.retry_count = w.retry_count AND t.status = 0 AND NOT t.is_delayed
+    RETURNING t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.created_at, w.worker_id,
+              w.event_id
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT event_id, run_id, id, retry_count, 2, %(now)s::timestamptz, worker_id, '' FROM assigned
+), started_runs AS (
+    UPDATE engine_run r
+       SET status = 1, started_at = coalesce(r.started_at, %(now)s::timestamptz)
+      FROM (SELECT DISTINCT run_id FROM assigned) a WHERE r.id = a.run_id AND r.status = 0
+)
+SELECT a.id, a.run_id, a.retry_count, a.step_id, a.version_id, a.worker_id, a.created_at, r.priority,
+       r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
+       r.event_key, p.data
+  FROM assigned a
+  JOIN engine_run r ON r.id = a.run_id
+  LEFT JOIN engine_payload p ON p.owner_id = a.run_id AND p.kind = 1;
+
+-- name: task.undelivered_of_worker
+-- Attempts assigned to workers and not acknowledged, with what their workers need to run them.
+SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.created_at, r.priority,
+       r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
+       r.event_key, p.data
+  FROM engine_task t
+  JOIN engine_run r ON r.id = t.run_id
+  LEFT JOIN engine_payload p ON p.owner_id = t.run_id AND p.kind = 1
+ WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
+ ORDER BY t.id;
+
+-- name: task.outputs_of_runs
+-- Outcomes of the tasks of DAG runs so far: outputs of completed ones, errors of failed ones.
+SELECT t.run_id, s.readable_id, t.status, p.data
+  FROM engine_task t
+  JOIN engine_step s ON s.id = t.step_id
+  LEFT JOIN engine_payload p ON p.owner_id = t.id
+        AND ((t.status = 2 AND p.kind = 2) OR (t.status = 3 AND p.kind = 3 AND p.attempt = t.retry_count))
+ WHERE t.run_id = ANY(%(run_ids)s::uuid[]) AND t.run_id <> t.id AND t.status IN (2, 3);
+
+-- name: task.queue_head
+-- The oldest waiting attempts of one action by priority, for the scheduler's memory.
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id
+  FROM engine_task
+ WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
+   AND status = 0 AND NOT is_delayed
+ ORDER BY queue_priority DESC, id LIMIT %(limit)s::int;
+
+-- name: task.queued_actions
+-- Actions with waiting attempts: a loose index scan, one step per action.
+WITH RECURSIVE actions AS (
+    (SELECT action_id FROM engine_task
+      WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+      ORDER BY action_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.action_id FROM engine_task t
+             WHERE t.tenant_id = %(tenant_id)s::uuid AND t.status = 0 AND NOT t.is_delayed
+               AND t.action_id > a.action_id
+             ORDER BY t.action_id LIMIT 1)
+      FROM actions a WHERE a.action_id IS NOT NULL
+)
+SELECT action_id FROM actions WHERE action_id IS NOT NULL;
+
+-- name: task.by_ids_queued
+-- Waiting attempts by id: what a hint from another process says became ready.
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id
+  FROM engine_task
+ WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
+   AND status = 0 AND NOT is_delayed;
+
+-- name: task.running
+-- Running attempts of a tenant, for an owner rebuilding its memory.
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id, worker_id, is_slot_released,
+       started_at IS NOT NULL
+  FROM engine_task
+ WHERE worker_id = ANY(%(worker_ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid AND status = 1;
+
+-- name: task.due
+-- Attempts whose time has come, oldest first.
+SELECT id, run_id FROM engine_task
+ WHERE due_at <= %(now)s::timestamptz AND tenant_id = ANY(%(tenant_ids)s::uuid[])
+ ORDER BY due_at LIMIT %(limit)s::int;
+
+-- name: task.next_due
+-- When time itself must act next.
+SELECT min(due_at) FROM engine_task WHERE due_at IS NOT NULL;
+
+-- name: task.refresh_timeout
+-- Adds to the deadline of a running attempt.
+WITH refreshed AS (
+    UPDATE engine_task SET due_at = due_at + make_interval(secs => %(seconds)s::float8)
+     WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid AND status = 1
+    RETURNING id, run_id, retry_count, worker_id, due_at
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT %(event_id)s::uuid, run_id, id, retry_count, 13, %(now)s::timestamptz, worker_id,
+           %(message)s::text FROM refreshed
+)
+SELECT due_at FROM refreshed;
+
+-- name: task.release_slot
+-- Frees the slot of a running attempt before it ends; says so once.
+WITH running AS (
+    SELECT id, run_id, retry_count, worker_id, is_slot_released FROM engine_task
+     WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid AND status = 1 FOR UPDATE
+), released AS (
+    UPDATE engine_task t SET is_slot_released = true
+      FROM running r WHERE t.id = r.id AND NOT r.is_slot_released
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT %(event_id)s::uuid, run_id, id, retry_count, 12, %(now)s::timestamptz, worker_id, ''
+      FROM released
+)
+SELECT retry_count FROM running;
+
+-- name: task.on_lost_workers
+-- Running attempts on workers that fell silent; a released slot means the task is left alone.
+SELECT t.id, t.run_id FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
+ WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND NOT t.is_slot_released
+   AND w.last_heartbeat_at < %(silent_since)s::timestamptz
+ ORDER BY t.id LIMIT %(limit)s::int;
+
+-- name: task.undelivered
+-- Of these attempts, the ones still not acknowledged whose worker's stream is gone or is a newer one.
+SELECT t.id, t.run_id FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
+ WHERE t.id = ANY(%(ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
+   AND (NOT w.is_active OR w.last_listener_at > t.assigned_at)
+ ORDER BY t.id;
+
+-- name: task.still_running
+-- Of these attempts, the ones that still run: an auditor compares them with what memory holds.
+SELECT t.id FROM engine_task t
+  JOIN unnest(%(ids)s::uuid[], %(retry_counts)s::int[]) AS u(id, retry_count)
+    ON t.id = u.id AND t.retry_count = u.retry_count
+ WHERE t.status = 1;

@@ -1,0 +1,61 @@
+-- name: worker.insert
+INSERT INTO engine_worker (
+    id, tenant_id, name, actions, slots, labels, is_active, is_paused, sdk_version, language,
+    language_version, os, runtime_extra, created_at, updated_at)
+VALUES (%(id)s::uuid, %(tenant_id)s::uuid, %(name)s::text, %(actions)s::text[], %(slots)s::text::jsonb,
+        %(labels)s::text::jsonb, false, false, %(sdk_version)s::text, %(language)s::text,
+        %(language_version)s::text, %(os)s::text, %(runtime_extra)s::text, %(now)s::timestamptz,
+        %(now)s::timestamptz)
+RETURNING id;
+
+-- name: worker.open_session
+-- A stream opened: the worker is active, bound to this engine, since now.
+UPDATE engine_worker
+   SET is_active = true, engine_id = %(engine_id)s::uuid, last_listener_at = %(now)s::timestamptz,
+       updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid
+RETURNING id;
+
+-- name: worker.close_session
+-- A stream ended: the worker is inactive unless a newer stream was opened since.
+UPDATE engine_worker SET is_active = false, updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND last_listener_at <= %(opened_at)s::timestamptz AND is_active
+RETURNING id;
+
+-- name: worker.unsubscribe
+UPDATE engine_worker SET is_active = false, updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid RETURNING id;
+
+-- name: worker.beat
+-- Heartbeats of known workers that are active or never listened; returns all known ones.
+WITH beats AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[]) AS u(id, tenant_id)
+), beaten AS (
+    UPDATE engine_worker w SET last_heartbeat_at = %(now)s::timestamptz
+      FROM beats b
+     WHERE w.id = b.id AND w.tenant_id = b.tenant_id
+       AND (w.is_active OR w.last_listener_at IS NULL)
+    RETURNING w.id
+)
+SELECT w.id, w.id IN (SELECT id FROM beaten)
+  FROM engine_worker w JOIN beats b ON w.id = b.id AND w.tenant_id = b.tenant_id;
+
+-- name: worker.upsert_labels
+UPDATE engine_worker SET labels = labels || %(labels)s::text::jsonb, updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid RETURNING id;
+
+-- name: worker.set_paused
+UPDATE engine_worker SET is_paused = %(is_paused)s::boolean, updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid RETURNING id;
+
+-- name: worker.of_tenant
+-- Workers a scheduler has to know: heard of lately, or still holding tasks.
+SELECT id, actions, slots::text, labels::text, is_active, is_paused, last_heartbeat_at, engine_id
+  FROM engine_worker w
+ WHERE tenant_id = %(tenant_id)s::uuid
+   AND (last_heartbeat_at > %(since)s::timestamptz OR created_at > %(since)s::timestamptz
+        OR EXISTS (SELECT FROM engine_task t WHERE t.worker_id = w.id AND t.status = 1));
+
+-- name: worker.by_ids
+SELECT id, actions, slots::text, labels::text, is_active, is_paused, last_heartbeat_at, engine_id
+  FROM engine_worker WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;
