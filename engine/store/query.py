@@ -47,6 +47,14 @@ def no_row(*_columns: object) -> None:
     """Row builder of statements whose rows nobody reads. Every statement must return rows."""
 
 
+Value = TypeVar("Value")
+
+
+def the_value(value: Value) -> Value:
+    """Row builder of statements with one column."""
+    return value
+
+
 @cache
 def statements() -> dict[str, str]:
     """Return every named statement of engine/sql, by name."""

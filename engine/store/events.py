@@ -1,0 +1,57 @@
+"""Statements of engine/sql/event.sql and log_line.sql: what clients push."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.store.query import Query, no_row, the_value
+from engine.types import EventRecord, LogInput
+
+
+class TriggerMatch(NamedTuple):
+    key: str
+    pattern: str
+    workflow_name: str
+
+
+def insert(
+    tenant_id: UUID, events: Sequence[EventRecord], priorities: Sequence[int | None], now: datetime
+) -> Query[None]:
+    return Query(
+        "event.insert",
+        {
+            "tenant_id": tenant_id,
+            "now": now,
+            "ids": [e.event_id for e in events],
+            "keys": [e.key for e in events],
+            "scopes": [e.scope for e in events],
+            "metadata": [m and m.decode() for m in (e.additional_metadata for e in events)],
+            "priorities": list(priorities),
+            "payloads": [e.payload for e in events],
+        },
+        no_row,
+    )
+
+
+def triggers(tenant_id: UUID, keys: Sequence[str]) -> Query[TriggerMatch]:
+    return Query("event.triggers", {"tenant_id": tenant_id, "keys": list(keys)}, TriggerMatch)
+
+
+def insert_log_lines(ids: Sequence[UUID], lines: Sequence[LogInput], now: datetime) -> Query[UUID]:
+    return Query(
+        "log_line.insert",
+        {
+            "now": now,
+            "ids": list(ids),
+            "tenant_ids": [line.tenant_id for line in lines],
+            "task_ids": [line.task_id for line in lines],
+            "retry_counts": [line.retry_count for line in lines],
+            "levels": [int(line.level) for line in lines],
+            "messages": [line.message for line in lines],
+            "metadata": [m and m.decode() for m in (line.metadata for line in lines)],
+        },
+        the_value,
+    )

@@ -1,0 +1,71 @@
+"""Statements of engine/sql/lease.sql: which engine schedules which tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.store.query import Query, no_row, the_value
+
+LEASE_SECONDS = 3.0
+
+
+class LeaseRow(NamedTuple):
+    tenant_id: UUID
+    epoch: int
+
+
+class SurveyRow(NamedTuple):
+    """A tenant, who holds its lease, whether that ran out, and which engines are alive."""
+
+    tenant_id: UUID
+    engine_id: UUID | None
+    is_free: bool
+    engine_ids: list[UUID] | None
+
+
+def hold(epochs: Mapping[UUID, int]) -> Query[None]:
+    return Query(
+        "lease.hold", {"tenant_ids": list(epochs), "epochs": list(epochs.values())}, no_row
+    )
+
+
+def renew(engine_id: UUID, host: str) -> Query[LeaseRow]:
+    return Query(
+        "lease.renew",
+        {"engine_id": engine_id, "host": host, "lease_seconds": LEASE_SECONDS},
+        LeaseRow,
+    )
+
+
+def survey() -> Query[SurveyRow]:
+    return Query("lease.survey", {"lease_seconds": LEASE_SECONDS}, SurveyRow)
+
+
+def make(tenant_ids: Sequence[UUID]) -> Query[UUID]:
+    return Query("lease.make", {"tenant_ids": list(tenant_ids)}, the_value)
+
+
+def take(engine_id: UUID, tenant_ids: Sequence[UUID]) -> Query[LeaseRow]:
+    return Query(
+        "lease.take",
+        {"engine_id": engine_id, "tenant_ids": list(tenant_ids), "lease_seconds": LEASE_SECONDS},
+        LeaseRow,
+    )
+
+
+def give_up(engine_id: UUID, tenant_ids: Sequence[UUID] | None) -> Query[UUID]:
+    """Free these leases of the engine, or all of them (None)."""
+    return Query(
+        "lease.give_up",
+        {
+            "engine_id": engine_id,
+            "tenant_ids": None if tenant_ids is None else list(tenant_ids),
+        },
+        the_value,
+    )
+
+
+def end_engine(engine_id: UUID) -> Query[UUID]:
+    return Query("lease.end_engine", {"engine_id": engine_id}, the_value)

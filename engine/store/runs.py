@@ -1,0 +1,180 @@
+"""Statements of engine/sql/run.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.ids import id_at
+from engine.states import RunTrigger, Status
+from engine.store.query import Query, no_row, the_value
+from engine.types import RunFilter
+
+
+class NewRun(NamedTuple):
+    """A run about to be inserted; `input` and `additional_metadata` are JSON object texts."""
+
+    id: UUID
+    tenant_id: UUID
+    workflow_id: UUID
+    version_id: UUID
+    status: Status
+    is_dag: bool
+    priority: int
+    trigger: RunTrigger
+    input: bytes
+    additional_metadata: str | None = None
+    parent_run_id: UUID | None = None
+    parent_task_id: UUID | None = None
+    child_index: int | None = None
+    child_key: str | None = None
+    event_id: UUID | None = None
+    event_key: str | None = None
+
+
+class LockedRun(NamedTuple):
+    id: UUID
+    tenant_id: UUID
+    version_id: UUID
+    workflow_id: UUID
+    status: int
+    was_started: bool
+
+
+class ExternalId(NamedTuple):
+    external_id: UUID
+    run_id: UUID
+    task_id: UUID | None
+    is_dag: bool
+
+
+class ParentTask(NamedTuple):
+    task_id: UUID
+    run_id: UUID
+    additional_metadata: str | None
+
+
+class ChildClaim(NamedTuple):
+    parent_task_id: UUID
+    key: str
+    run_id: UUID
+
+
+class RunRow(NamedTuple):
+    id: UUID
+    status: int
+    input: bytes | None
+    additional_metadata: str | None
+
+
+class ResultRow(NamedTuple):
+    run_id: UUID
+    finished_at: datetime | None
+    run_status: int
+    task_id: UUID
+    readable_id: str
+    status: int
+    output: bytes | None
+    error: bytes | None
+
+
+def insert(runs: Sequence[NewRun], now: datetime) -> Query[None]:
+    return Query(
+        "run.insert",
+        {
+            "now": now,
+            "ids": [r.id for r in runs],
+            "tenant_ids": [r.tenant_id for r in runs],
+            "workflow_ids": [r.workflow_id for r in runs],
+            "version_ids": [r.version_id for r in runs],
+            "statuses": [int(r.status) for r in runs],
+            "is_dags": [r.is_dag for r in runs],
+            "priorities": [r.priority for r in runs],
+            "triggers": [int(r.trigger) for r in runs],
+            "metadata": [r.additional_metadata for r in runs],
+            "parent_run_ids": [r.parent_run_id for r in runs],
+            "parent_task_ids": [r.parent_task_id for r in runs],
+            "child_indexes": [r.child_index for r in runs],
+            "child_keys": [r.child_key for r in runs],
+            "event_ids": [r.event_id for r in runs],
+            "event_keys": [r.event_key for r in runs],
+            "inputs": [r.input for r in runs],
+        },
+        no_row,
+    )
+
+
+def lock(ids: Sequence[UUID]) -> Query[LockedRun]:
+    return Query("run.lock", {"ids": list(ids)}, LockedRun)
+
+
+def set_status(changes: Sequence[tuple[UUID, Status]], now: datetime) -> Query[UUID]:
+    return Query(
+        "run.set_status",
+        {
+            "ids": [run_id for run_id, _ in changes],
+            "statuses": [int(status) for _, status in changes],
+            "now": now,
+        },
+        the_value,
+    )
+
+
+def find_external(tenant_id: UUID, ids: Sequence[UUID]) -> Query[ExternalId]:
+    return Query("run.find_external", {"tenant_id": tenant_id, "ids": list(ids)}, ExternalId)
+
+
+def matching(tenant_id: UUID, run_filter: RunFilter, limit: int) -> Query[UUID]:
+    return Query(
+        "run.matching",
+        {
+            "tenant_id": tenant_id,
+            "since_id": id_at(run_filter.since),
+            "since": run_filter.since,
+            "until": run_filter.until,
+            "statuses": [int(status) for status in run_filter.statuses],
+            "workflow_ids": list(run_filter.workflow_ids),
+            "metadata_keys": [key for key, _ in run_filter.additional_metadata],
+            "metadata_values": [value for _, value in run_filter.additional_metadata],
+            "limit": limit,
+        },
+        the_value,
+    )
+
+
+def parents(tenant_id: UUID, task_ids: Sequence[UUID]) -> Query[ParentTask]:
+    return Query("run.parents", {"tenant_id": tenant_id, "task_ids": list(task_ids)}, ParentTask)
+
+
+def claim_children(claims: Sequence[ChildClaim]) -> Query[ChildClaim]:
+    return Query(
+        "run.claim_children",
+        {
+            "parent_task_ids": [c.parent_task_id for c in claims],
+            "keys": [c.key for c in claims],
+            "run_ids": [c.run_id for c in claims],
+        },
+        ChildClaim,
+    )
+
+
+def details(tenant_id: UUID, external_id: UUID) -> Query[RunRow]:
+    return Query("run.details", {"tenant_id": tenant_id, "id": external_id}, RunRow)
+
+
+def results(tenant_id: UUID, ids: Sequence[UUID], *, finished_only: bool) -> Query[ResultRow]:
+    return Query(
+        "run.results",
+        {"tenant_id": tenant_id, "ids": list(ids), "finished_only": finished_only},
+        ResultRow,
+    )
+
+
+def by_metadata(tenant_id: UUID, key: str, value: str, since: datetime) -> Query[UUID]:
+    return Query(
+        "run.by_metadata",
+        {"tenant_id": tenant_id, "key": key, "value": value, "since_id": id_at(since)},
+        the_value,
+    )

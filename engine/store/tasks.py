@@ -1,0 +1,377 @@
+"""Statements of engine/sql/task.sql that create, move and read tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.ids import new_id
+from engine.states import Status
+from engine.store.query import Query, no_row, the_value
+
+
+class NewTask(NamedTuple):
+    """A task about to be inserted; `timeout_seconds` is what its status's clock allows."""
+
+    id: UUID
+    tenant_id: UUID
+    run_id: UUID
+    workflow_id: UUID
+    version_id: UUID
+    step_id: UUID
+    action_id: str
+    status: Status
+    queue_priority: int
+    worker_id: UUID | None
+    is_skipped: bool
+    timeout_seconds: float
+
+
+class TaskRow(NamedTuple):
+    """A task as it stands."""
+
+    id: UUID
+    tenant_id: UUID
+    run_id: UUID
+    workflow_id: UUID
+    version_id: UUID
+    step_id: UUID
+    action_id: str
+    status: int
+    queue_priority: int
+    retry_count: int
+    app_retry_count: int
+    internal_retry_count: int
+    worker_id: UUID | None
+    is_delayed: bool
+    is_skipped: bool
+    is_slot_released: bool
+    due_at: datetime | None
+    started_at: datetime | None
+
+    @property
+    def is_parked(self) -> bool:
+        """Waiting for parents a replay runs again: as if it did not exist yet."""
+        return self.is_delayed and self.due_at is None
+
+
+class Requeue(NamedTuple):
+    """A new attempt of a task: at `due_in_seconds` (schedule timeout, or back-off if delayed)."""
+
+    id: UUID
+    app_retry_count: int
+    internal_retry_count: int
+    is_delayed: bool
+    due_in_seconds: float | None
+
+
+class Outcome(NamedTuple):
+    """A COMPLETED report; `output` None means the task returned nothing."""
+
+    id: UUID
+    tenant_id: UUID
+    retry_count: int | None
+    output: bytes | None
+
+
+class Completed(NamedTuple):
+    id: UUID
+    retry_count: int
+    step_id: UUID
+
+
+class CompletedOfDag(NamedTuple):
+    id: UUID
+    run_id: UUID
+    retry_count: int
+    step_id: UUID
+
+
+class Located(NamedTuple):
+    id: UUID
+    run_id: UUID
+
+
+class Wanted(NamedTuple):
+    """A scheduler's wish: this attempt to that worker."""
+
+    id: UUID
+    retry_count: int
+    worker_id: UUID
+    timeout_seconds: float
+
+
+class AssignedRow(NamedTuple):
+    """An assigned attempt with what its worker needs."""
+
+    id: UUID
+    run_id: UUID
+    retry_count: int
+    step_id: UUID
+    version_id: UUID
+    worker_id: UUID
+    created_at: datetime
+    priority: int
+    additional_metadata: str | None
+    parent_run_id: UUID | None
+    child_index: int | None
+    child_key: str | None
+    event_id: UUID | None
+    event_key: str | None
+    input: bytes | None
+
+
+class QueuedRow(NamedTuple):
+    id: UUID
+    retry_count: int
+    action_id: str
+    queue_priority: int
+    version_id: UUID
+    step_id: UUID
+
+
+class RunningRow(NamedTuple):
+    id: UUID
+    retry_count: int
+    action_id: str
+    queue_priority: int
+    version_id: UUID
+    step_id: UUID
+    worker_id: UUID
+    is_slot_released: bool
+    was_started: bool
+
+
+class OutcomeRow(NamedTuple):
+    run_id: UUID
+    readable_id: str
+    status: int
+    data: bytes | None
+
+
+def insert(tasks: Sequence[NewTask], now: datetime) -> Query[None]:
+    return Query(
+        "task.insert",
+        {
+            "now": now,
+            "ids": [t.id for t in tasks],
+            "tenant_ids": [t.tenant_id for t in tasks],
+            "run_ids": [t.run_id for t in tasks],
+            "workflow_ids": [t.workflow_id for t in tasks],
+            "version_ids": [t.version_id for t in tasks],
+            "step_ids": [t.step_id for t in tasks],
+            "action_ids": [t.action_id for t in tasks],
+            "statuses": [int(t.status) for t in tasks],
+            "queue_priorities": [t.queue_priority for t in tasks],
+            "worker_ids": [t.worker_id for t in tasks],
+            "skips": [t.is_skipped for t in tasks],
+            "timeouts": [t.timeout_seconds for t in tasks],
+        },
+        no_row,
+    )
+
+
+def revive(tasks: Sequence[NewTask], now: datetime) -> Query[tuple[UUID, int]]:
+    return Query(
+        "task.revive",
+        {
+            "now": now,
+            "ids": [t.id for t in tasks],
+            "statuses": [int(t.status) for t in tasks],
+            "skips": [t.is_skipped for t in tasks],
+            "timeouts": [t.timeout_seconds for t in tasks],
+        },
+        lambda task_id, retry_count: (task_id, retry_count),
+    )
+
+
+def start(reports: Sequence[tuple[UUID, UUID, int | None]], now: datetime) -> Query[UUID]:
+    """`reports` are (task id, tenant id, retry count or None), in id order."""
+    return Query(
+        "task.start",
+        {
+            "now": now,
+            "ids": [r[0] for r in reports],
+            "tenant_ids": [r[1] for r in reports],
+            "retry_counts": [r[2] for r in reports],
+            "event_ids": [new_id() for _ in reports],
+        },
+        the_value,
+    )
+
+
+def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, object]:
+    return {
+        "now": now,
+        "ids": [o.id for o in outcomes],
+        "retry_counts": [o.retry_count for o in outcomes],
+        "outputs": [o.output for o in outcomes],
+        "event_ids": [new_id() for _ in outcomes],
+    }
+
+
+def complete_standalone(outcomes: Sequence[Outcome], now: datetime) -> Query[Completed]:
+    params = _outcome_params(outcomes, now) | {"tenant_ids": [o.tenant_id for o in outcomes]}
+    return Query("task.complete_standalone", params, Completed)
+
+
+def complete_of_dag(outcomes: Sequence[Outcome], now: datetime) -> Query[CompletedOfDag]:
+    return Query("task.complete_of_dag", _outcome_params(outcomes, now), CompletedOfDag)
+
+
+def locate(tasks: Sequence[tuple[UUID, UUID]]) -> Query[Located]:
+    """`tasks` are (task id, tenant id)."""
+    return Query(
+        "task.locate",
+        {"ids": [t[0] for t in tasks], "tenant_ids": [t[1] for t in tasks]},
+        Located,
+    )
+
+
+def lock(ids: Sequence[UUID]) -> Query[TaskRow]:
+    return Query("task.lock", {"ids": list(ids)}, TaskRow)
+
+
+def of_runs(run_ids: Sequence[UUID]) -> Query[TaskRow]:
+    return Query("task.of_runs", {"run_ids": list(run_ids)}, TaskRow)
+
+
+def requeue(requeues: Sequence[Requeue], now: datetime) -> Query[tuple[UUID, int]]:
+    return Query(
+        "task.requeue",
+        {
+            "now": now,
+            "ids": [r.id for r in requeues],
+            "app_retry_counts": [r.app_retry_count for r in requeues],
+            "internal_retry_counts": [r.internal_retry_count for r in requeues],
+            "delays": [r.is_delayed for r in requeues],
+            "due_in": [r.due_in_seconds for r in requeues],
+        },
+        lambda task_id, retry_count: (task_id, retry_count),
+    )
+
+
+def settle(outcomes: Sequence[tuple[UUID, Status]], now: datetime) -> Query[UUID]:
+    return Query(
+        "task.settle",
+        {
+            "now": now,
+            "ids": [o[0] for o in outcomes],
+            "statuses": [int(o[1]) for o in outcomes],
+        },
+        the_value,
+    )
+
+
+def reset_run(ids: Sequence[UUID]) -> Query[UUID]:
+    return Query("task.reset_run", {"ids": list(ids)}, the_value)
+
+
+def undelay(tasks: Sequence[tuple[UUID, float]], now: datetime) -> Query[UUID]:
+    return Query(
+        "task.undelay",
+        {"now": now, "ids": [t[0] for t in tasks], "timeouts": [t[1] for t in tasks]},
+        the_value,
+    )
+
+
+def assign(wishes: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
+    return Query(
+        "task.assign",
+        {
+            "now": now,
+            "ids": [w.id for w in wishes],
+            "retry_counts": [w.retry_count for w in wishes],
+            "worker_ids": [w.worker_id for w in wishes],
+            "timeouts": [w.timeout_seconds for w in wishes],
+            "event_ids": [new_id() for _ in wishes],
+        },
+        AssignedRow,
+    )
+
+
+def undelivered_of_worker(worker_ids: Sequence[UUID]) -> Query[AssignedRow]:
+    return Query("task.undelivered_of_worker", {"worker_ids": list(worker_ids)}, AssignedRow)
+
+
+def outputs_of_runs(run_ids: Sequence[UUID]) -> Query[OutcomeRow]:
+    return Query("task.outputs_of_runs", {"run_ids": list(run_ids)}, OutcomeRow)
+
+
+def queue_head(tenant_id: UUID, action_id: str, limit: int) -> Query[QueuedRow]:
+    return Query(
+        "task.queue_head",
+        {"tenant_id": tenant_id, "action_id": action_id, "limit": limit},
+        QueuedRow,
+    )
+
+
+def queued_actions(tenant_id: UUID) -> Query[str]:
+    return Query("task.queued_actions", {"tenant_id": tenant_id}, the_value)
+
+
+def queued_by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[QueuedRow]:
+    return Query("task.by_ids_queued", {"tenant_id": tenant_id, "ids": list(ids)}, QueuedRow)
+
+
+def running(tenant_id: UUID, worker_ids: Sequence[UUID]) -> Query[RunningRow]:
+    return Query(
+        "task.running", {"tenant_id": tenant_id, "worker_ids": list(worker_ids)}, RunningRow
+    )
+
+
+def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[Located]:
+    return Query("task.due", {"tenant_ids": list(tenant_ids), "now": now, "limit": limit}, Located)
+
+
+def next_due() -> Query[datetime | None]:
+    return Query("task.next_due", {}, the_value)
+
+
+def refresh_timeout(
+    tenant_id: UUID, task_id: UUID, seconds: float, message: str, now: datetime
+) -> Query[datetime]:
+    return Query(
+        "task.refresh_timeout",
+        {
+            "tenant_id": tenant_id,
+            "id": task_id,
+            "seconds": seconds,
+            "message": message,
+            "event_id": new_id(),
+            "now": now,
+        },
+        the_value,
+    )
+
+
+def release_slot(tenant_id: UUID, task_id: UUID, now: datetime) -> Query[int]:
+    return Query(
+        "task.release_slot",
+        {"tenant_id": tenant_id, "id": task_id, "event_id": new_id(), "now": now},
+        the_value,
+    )
+
+
+def on_lost_workers(
+    worker_ids: Sequence[UUID], silent_since: datetime, limit: int
+) -> Query[Located]:
+    return Query(
+        "task.on_lost_workers",
+        {"worker_ids": list(worker_ids), "silent_since": silent_since, "limit": limit},
+        Located,
+    )
+
+
+def undelivered(ids: Sequence[UUID]) -> Query[Located]:
+    return Query("task.undelivered", {"ids": list(ids)}, Located)
+
+
+def still_running(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:
+    return Query(
+        "task.still_running",
+        {"ids": [a[0] for a in attempts], "retry_counts": [a[1] for a in attempts]},
+        the_value,
+    )
