@@ -24,7 +24,7 @@ RETURNING 1;
 
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
-SELECT id, tenant_id, version_id, workflow_id, status, started_at IS NOT NULL
+SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL
   FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: run.set_status

@@ -40,6 +40,7 @@ class LockedRun(NamedTuple):
     version_id: UUID
     workflow_id: UUID
     status: int
+    priority: int
     was_started: bool
 
 

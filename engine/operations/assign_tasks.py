@@ -1,0 +1,99 @@
+"""Writes a scheduler's assignments and returns what the workers need to run them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from engine.domain.assignment import ReadyTask
+from engine.domain.definition import RegisteredVersion
+from engine.domain.payload import action_payload
+from engine.operations.versions import load_versions, step_of
+from engine.states import Status, StepKind
+from engine.store import leases, tasks
+from engine.store.query import Operation, fetch, fetch_all
+from engine.store.tasks import AssignedRow, Wanted
+from engine.types import Action, ActionKind
+
+
+def assign_tasks(
+    wishes: Sequence[tuple[ReadyTask, UUID]], epochs: Mapping[UUID, int], now: datetime
+) -> Operation[list[tuple[UUID, Action]]]:
+    """Assign queued attempts to workers; return (worker id, action) of those still queued.
+
+    Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
+    """
+    versions = yield from load_versions(task.version_id for task, _ in wishes)
+    wanted = sorted(
+        Wanted(
+            task.id,
+            task.retry_count,
+            worker_id,
+            step_of(versions[task.version_id], task.step_id).definition.execution_timeout_seconds,
+        )
+        for task, worker_id in wishes
+    )
+    _, rows = yield from fetch_all(leases.hold(epochs), tasks.assign(wanted, now))
+    return (yield from actions_of(rows, versions))
+
+
+def actions_of(
+    rows: Sequence[AssignedRow], versions: Mapping[UUID, RegisteredVersion]
+) -> Operation[list[tuple[UUID, Action]]]:
+    """Build what each assigned row's worker is sent, with the outcomes of the DAG so far."""
+    dag_runs = sorted({row.run_id for row in rows if row.run_id != row.id})
+    outputs: dict[UUID, dict[str, bytes]] = defaultdict(dict)
+    errors: dict[UUID, dict[str, bytes]] = defaultdict(dict)
+    if dag_runs:
+        for outcome in (yield from fetch(tasks.outputs_of_runs(dag_runs))):
+            into = outputs if outcome.status == Status.COMPLETED else errors
+            into[outcome.run_id][outcome.readable_id] = outcome.data or b""
+    return [
+        (
+            row.worker_id,
+            _action(row, versions[row.version_id], outputs[row.run_id], errors[row.run_id]),
+        )
+        for row in rows
+    ]
+
+
+def _action(
+    row: AssignedRow,
+    version: RegisteredVersion,
+    outputs: Mapping[str, bytes],
+    errors: Mapping[str, bytes],
+) -> Action:
+    step = step_of(version, row.step_id).definition
+    is_on_failure = step.kind is StepKind.ON_FAILURE
+    return Action(
+        kind=ActionKind.START,
+        tenant_id=version.tenant_id,
+        run_id=row.run_id,
+        task_id=row.id,
+        step_id=row.step_id,
+        action_id=step.action_id,
+        readable_id=step.readable_id,
+        retry_count=row.retry_count,
+        priority=row.priority,
+        workflow_id=version.workflow_id,
+        version_id=version.id,
+        payload=action_payload(
+            row.input or b"{}", parents=outputs, errors=errors if is_on_failure else None
+        ),
+        additional_metadata=row.additional_metadata.encode() if row.additional_metadata else None,
+        parent_run_id=row.parent_run_id,
+        child_index=row.child_index,
+        child_key=row.child_key,
+        event_id=row.event_id,
+        event_key=row.event_key,
+        created_at=row.created_at,
+    )
+
+
+def load_undelivered(worker_ids: Sequence[UUID]) -> Operation[list[tuple[UUID, Action]]]:
+    """Return the actions of attempts assigned to these workers and not acknowledged yet."""
+    rows = yield from fetch(tasks.undelivered_of_worker(worker_ids))
+    versions = yield from load_versions(row.version_id for row in rows)
+    return (yield from actions_of(rows, versions))

@@ -1,0 +1,102 @@
+"""Cancels runs and tasks: final at once, whatever the worker does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from engine.operations.advance_runs import advance_runs
+from engine.operations.changes import AttemptEnd, Changes, FinishedRun
+from engine.states import Status, TaskEventKind
+from engine.store import runs, task_events, tasks
+from engine.store.query import Operation, fetch, fetch_all
+from engine.store.task_events import NewTaskEvent
+from engine.types import RunFilter
+
+MAX_CANCELLED_BY_FILTER = 20_000
+
+
+def cancel_tasks(
+    tenant_id: UUID, ids: Sequence[UUID], now: datetime
+) -> Operation[Changes]:
+    """Cancel by the ids clients hold: runs with all their tasks, or single tasks. Unknown ids are ignored.
+
+    Descendants of a cancelled DAG task that do not exist yet are created cancelled.
+    """
+    changes = Changes()
+    found = yield from fetch(runs.find_external(tenant_id, ids))
+    whole_runs = {row.run_id for row in found if row.task_id is None and row.is_dag}
+    dag_runs = sorted({row.run_id for row in found if row.is_dag})
+    locked = {run.id: run for run in (yield from fetch(runs.lock(dag_runs)))} if dag_runs else {}
+    targets = {row.external_id for row in found if not row.is_dag or row.task_id}
+    if whole_runs:
+        rows = yield from fetch(tasks.of_runs(sorted(whole_runs)))
+        targets |= {row.id for row in rows if not Status(row.status).is_final}
+    if not targets:
+        return changes
+    moved = yield from cancel_attempts([(task, None) for task in targets], now, changes)
+    moved |= whole_runs
+    yield from advance_runs(
+        [locked[run_id] for run_id in sorted(moved) if not Status(locked[run_id].status).is_final],
+        now,
+        changes,
+    )
+    return changes
+
+
+def cancel_attempts(
+    attempts: Sequence[tuple[UUID, int | None]],
+    now: datetime,
+    changes: Changes,
+    *,
+    kind: TaskEventKind = TaskEventKind.CANCELLED,
+    message: str = "",
+) -> Operation[set[UUID]]:
+    """Cancel these tasks unless they are final or in another attempt; return the DAG runs that moved.
+
+    `kind` and `message` are what the event log says. DAG runs of these tasks are locked already; the
+    tasks are locked here, and running ones are told to stop.
+    """
+    expected = dict(attempts)
+    rows = [
+        row
+        for row in (yield from fetch(tasks.lock(sorted(expected))))
+        if not Status(row.status).is_final and expected[row.id] in (None, row.retry_count)
+    ]
+    if not rows:
+        return set()
+    yield from fetch_all(
+        tasks.settle([(row.id, Status.CANCELLED) for row in rows], now),
+        task_events.insert(
+            [
+                NewTaskEvent(row.run_id, row.id, row.retry_count, kind, message, row.worker_id)
+                for row in rows
+            ],
+            now,
+        ),
+    )
+    for row in rows:
+        changes.ended.append(
+            AttemptEnd(
+                row.tenant_id,
+                row.run_id,
+                row.id,
+                row.step_id,
+                row.retry_count,
+                Status.CANCELLED,
+                stop_on=row.worker_id,
+            )
+        )
+        changes.touched.add((row.tenant_id, row.run_id))
+        if row.run_id == row.id:
+            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.CANCELLED))
+    return {row.run_id for row in rows if row.run_id != row.id}
+
+
+def cancel_matching(
+    tenant_id: UUID, run_filter: RunFilter, now: datetime
+) -> Operation[tuple[list[UUID], Changes]]:
+    """Cancel the runs a filter selects, newest 20,000 at most; return their ids."""
+    ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_CANCELLED_BY_FILTER))
+    return ids, (yield from cancel_tasks(tenant_id, ids, now))

@@ -1,0 +1,46 @@
+"""What an operation changed, told to those who act on it after the commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.domain.assignment import ReadyTask
+from engine.states import Status
+
+
+class AttemptEnd(NamedTuple):
+    """An attempt that no longer runs. `status` is what the attempt came to, whatever follows it.
+
+    `payload` is its output or error. `stop_on` names the worker to be told to stop, if it may still run.
+    """
+
+    tenant_id: UUID
+    run_id: UUID
+    task_id: UUID
+    step_id: UUID
+    retry_count: int
+    status: Status
+    payload: bytes = b""
+    stop_on: UUID | None = None
+
+
+class FinishedRun(NamedTuple):
+    tenant_id: UUID
+    run_id: UUID
+    status: Status
+
+
+@dataclass(slots=True)
+class Changes:
+    """Collected while the operation runs; means nothing unless its transaction committed."""
+
+    ready: list[tuple[UUID, ReadyTask]] = field(default_factory=list)
+    """Attempts now in the queue, with their tenants."""
+    ended: list[AttemptEnd] = field(default_factory=list)
+    finished: list[FinishedRun] = field(default_factory=list)
+    touched: set[tuple[UUID, UUID]] = field(default_factory=set)
+    """(tenant, run) of everything that may look different now."""
+    wakes_clock: bool = False
+    """A due time was set that may come before those known."""

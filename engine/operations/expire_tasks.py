@@ -1,0 +1,131 @@
+"""What time does to tasks: ends back-offs, schedule timeouts, execution timeouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from engine.operations.advance_runs import advance_runs
+from engine.operations.cancel_tasks import cancel_attempts
+from engine.operations.changes import Changes
+from engine.operations.fail_attempts import Failure, fail_attempts
+from engine.operations.report_tasks import lock_dag_runs
+from engine.operations.versions import load_versions, ready_task, step_of
+from engine.states import Status, TaskEventKind
+from engine.store import task_events, tasks
+from engine.store.query import Operation, fetch, fetch_all
+from engine.store.task_events import NewTaskEvent
+from engine.store.tasks import Located, TaskRow
+
+BATCH = 500
+
+
+def expire_tasks(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
+    """Act on tasks of these tenants whose time has come; return how many were looked at."""
+    changes = Changes()
+    due = yield from fetch(tasks.due(tenant_ids, now, BATCH))
+    if not due:
+        return 0, changes
+    locked = yield from lock_dag_runs(due)
+    rows = yield from fetch(tasks.lock(sorted(row.id for row in due)))
+    rows = [row for row in rows if row.due_at and row.due_at <= now]
+    yield from _end_delays([row for row in rows if row.is_delayed], now, changes)
+    waiting = [row for row in rows if row.status == Status.QUEUED and not row.is_delayed]
+    moved: set[UUID] = set()
+    if waiting:
+        moved |= yield from cancel_attempts(
+            [(row.id, row.retry_count) for row in waiting],
+            now,
+            changes,
+            kind=TaskEventKind.SCHEDULING_TIMED_OUT,
+            message="No worker took the task within its schedule timeout.",
+        )
+    moved |= yield from _time_out([r for r in rows if r.status == Status.RUNNING], now, changes)
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
+    return len(due), changes
+
+
+def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Operation[None]:
+    if not rows:
+        return
+    versions = yield from load_versions(row.version_id for row in rows)
+    yield from fetch_all(
+        tasks.undelay(
+            [
+                (
+                    row.id,
+                    step_of(
+                        versions[row.version_id], row.step_id
+                    ).definition.schedule_timeout_seconds,
+                )
+                for row in rows
+            ],
+            now,
+        ),
+        task_events.insert(
+            [
+                NewTaskEvent(row.run_id, row.id, row.retry_count, TaskEventKind.QUEUED)
+                for row in rows
+            ],
+            now,
+        ),
+    )
+    for row in rows:
+        ready = ready_task(
+            versions[row.version_id],
+            row.id,
+            row.step_id,
+            retry_count=row.retry_count,
+            priority=row.queue_priority,
+        )
+        changes.ready.append((row.tenant_id, ready))
+        changes.touched.add((row.tenant_id, row.run_id))
+
+
+def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Operation[set[UUID]]:
+    if not rows:
+        return set()
+    versions = yield from load_versions(row.version_id for row in rows)
+    failures = []
+    for row in rows:
+        step = step_of(versions[row.version_id], row.step_id).definition
+        failures.append(
+            Failure(
+                row.id,
+                f"Task exceeded timeout of {step.execution_timeout}",
+                TaskEventKind.TIMED_OUT,
+                retry_count=row.retry_count,
+                stops_worker=True,
+            )
+        )
+    return (yield from fail_attempts(failures, now, changes))
+
+
+def requeue_lost(found: Sequence[Located], error: str, now: datetime) -> Operation[Changes]:
+    """Give attempts whose worker fell silent a new attempt elsewhere."""
+    return (yield from _fail_internally(found, error, TaskEventKind.REASSIGNED, now))
+
+
+def requeue_undelivered(
+    attempts: Sequence[UUID], now: datetime
+) -> Operation[Changes]:
+    """Give attempts that never reached their worker a new attempt; acknowledged ones are left alone."""
+    found = yield from fetch(tasks.undelivered(attempts))
+    error = "Could not send task to worker: its stream ended before it acknowledged the task."
+    return (yield from _fail_internally(found, error, TaskEventKind.FAILED, now))
+
+
+def _fail_internally(
+    found: Sequence[Located], error: str, kind: TaskEventKind, now: datetime
+) -> Operation[Changes]:
+    changes = Changes()
+    if not found:
+        return changes
+    locked = yield from lock_dag_runs(found)
+    failures = [
+        Failure(row.id, error, kind, is_internal=True, stops_worker=True) for row in found
+    ]
+    moved = yield from fail_attempts(failures, now, changes)
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
+    return changes

@@ -1,0 +1,84 @@
+"""Registers a workflow definition: the latest version again, or a new one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.domain.checksum import canonical_form, checksum
+from engine.domain.definition import WorkflowDefinition
+from engine.ids import new_id
+from engine.store import workflows
+from engine.store.query import Operation, fetch, fetch_all
+
+
+class PutWorkflow(NamedTuple):
+    version_id: UUID
+    workflow_id: UUID
+    is_new: bool
+
+
+def put_workflow(
+    tenant_id: UUID, definition: WorkflowDefinition, now: datetime
+) -> Operation[PutWorkflow]:
+    """Store the definition unless the latest version equals it. One name at a time per tenant."""
+    _, found = yield from fetch_all(
+        workflows.lock_name(tenant_id, definition.name),
+        workflows.latest(tenant_id, definition.name),
+    )
+    digest = checksum(definition)
+    latest = found[0] if found else None
+    if latest and latest.version_id and bytes(latest.checksum or b"") == digest:
+        return PutWorkflow(latest.version_id, latest.workflow_id, False)
+    if latest:
+        workflow_id, order = latest.workflow_id, (latest.order or 0) + 1
+        write = workflows.touch(workflow_id, definition.description, now)
+    else:
+        workflow_id, order = new_id(), 1
+        write = workflows.insert(
+            workflow_id,
+            tenant_id,
+            name=definition.name,
+            description=definition.description,
+            now=now,
+        )
+    version_id = new_id()
+    yield from fetch_all(
+        write,
+        workflows.insert_version(
+            version_id,
+            workflow_id,
+            order=order,
+            checksum=digest,
+            definition=canonical_form(definition).decode(),
+            now=now,
+        ),
+        workflows.insert_steps(version_id, _new_steps(definition)),
+        workflows.replace_triggers(
+            tenant_id,
+            workflow_id,
+            [(key, like_pattern(key)) for key in dict.fromkeys(definition.event_triggers)],
+        ),
+    )
+    return PutWorkflow(version_id, workflow_id, True)
+
+
+def _new_steps(definition: WorkflowDefinition) -> list[workflows.NewStep]:
+    return [
+        workflows.NewStep(new_id(), ordinal, int(step.kind), step.readable_id, step.action_id)
+        for ordinal, step in enumerate(definition.steps)
+    ]
+
+
+def like_pattern(pattern: str) -> str | None:
+    """Return the LIKE pattern of an event pattern with `*`, every other character taken literally."""
+    if "*" not in pattern:
+        return None
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
+
+
+def delete_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Operation[bool]:
+    """Delete softly; False if there is no such live workflow."""
+    return bool((yield from fetch(workflows.delete(tenant_id, workflow_id, now))))

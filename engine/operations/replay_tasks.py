@@ -1,0 +1,108 @@
+"""Runs final tasks again: same ids, a new attempt, a fresh retry budget."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from engine.domain.plan_run import replay_set
+from engine.operations.advance_runs import states_of
+from engine.operations.changes import Changes
+from engine.operations.versions import load_versions, ready_task, step_of
+from engine.states import RETRY_QUEUE_PRIORITY, Status, TaskEventKind
+from engine.store import payloads, runs, task_events, tasks
+from engine.store.query import Operation, fetch, fetch_all
+from engine.store.task_events import NewTaskEvent
+from engine.store.tasks import Requeue, TaskRow
+from engine.types import RunFilter
+
+MAX_REPLAYED_BY_FILTER = 1_000
+_MESSAGE = "Task was replayed, resetting task result."
+
+
+def replay_tasks(
+    tenant_id: UUID, ids: Sequence[UUID], now: datetime
+) -> Operation[tuple[list[UUID], Changes]]:
+    """Replay runs or tasks by the ids clients hold; return the ids of the tasks replayed.
+
+    What is not final stays as it is, and so does a DAG run whose steps are not all created. Replaying
+    a DAG task replays its descendants; those wait for their parents' new outcomes.
+    """
+    changes = Changes()
+    found = yield from fetch(runs.find_external(tenant_id, ids))
+    dag_runs = sorted({row.run_id for row in found if row.is_dag})
+    locked = (yield from fetch(runs.lock(dag_runs))) if dag_runs else []
+    whole_runs = {row.run_id for row in found if row.is_dag and row.task_id is None}
+    selected_tasks = {row.task_id for row in found if row.task_id}
+    standalone = sorted(row.run_id for row in found if not row.is_dag)
+    queue = (yield from fetch(tasks.lock(standalone))) if standalone else []
+    queue = [row for row in queue if Status(row.status).is_final]
+    parked: list[TaskRow] = []
+    if locked:
+        rows = yield from fetch(tasks.of_runs([run.id for run in locked]))
+        versions = yield from load_versions(run.version_id for run in locked)
+        rows_of: dict[UUID, list[TaskRow]] = defaultdict(list)
+        for row in rows:
+            rows_of[row.run_id].append(row)
+        for run in locked:
+            of_step = {row.step_id: row for row in rows_of[run.id]}
+            chosen = {
+                row.step_id
+                for row in of_step.values()
+                if run.id in whole_runs or row.id in selected_tasks
+            }
+            reset = replay_set(versions[run.version_id], states_of(rows_of[run.id]), chosen)
+            queue += [of_step[step.id] for step in reset.queue]
+            parked += [of_step[step.id] for step in reset.decide]
+    if queue:
+        yield from _reset(queue, parked, now, changes)
+    return [row.id for row in (*queue, *parked)], changes
+
+
+def _reset(
+    queue: Sequence[TaskRow], parked: Sequence[TaskRow], now: datetime, changes: Changes
+) -> Operation[None]:
+    versions = yield from load_versions(row.version_id for row in queue)
+    requeues = [
+        Requeue(
+            row.id,
+            0,
+            0,
+            False,
+            step_of(versions[row.version_id], row.step_id).definition.schedule_timeout_seconds,
+        )
+        for row in queue
+    ] + [Requeue(row.id, 0, 0, True, None) for row in parked]
+    events = [_event(row, TaskEventKind.RETRIED_BY_USER, _MESSAGE) for row in (*queue, *parked)]
+    events += [_event(row, TaskEventKind.QUEUED, "") for row in queue]
+    yield from fetch_all(
+        tasks.requeue(sorted(requeues), now),
+        tasks.reset_run(sorted({row.run_id for row in queue})),
+        payloads.delete_outputs(sorted(row.id for row in (*queue, *parked))),
+        task_events.insert(events, now),
+    )
+    changes.wakes_clock = True
+    for row in queue:
+        ready = ready_task(
+            versions[row.version_id],
+            row.id,
+            row.step_id,
+            retry_count=row.retry_count + 1,
+            priority=RETRY_QUEUE_PRIORITY,
+        )
+        changes.ready.append((row.tenant_id, ready))
+        changes.touched.add((row.tenant_id, row.run_id))
+
+
+def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:
+    return NewTaskEvent(row.run_id, row.id, row.retry_count + 1, kind, message)
+
+
+def replay_matching(
+    tenant_id: UUID, run_filter: RunFilter, now: datetime
+) -> Operation[tuple[list[UUID], Changes]]:
+    """Replay the runs a filter selects, newest 1,000 at most."""
+    ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_REPLAYED_BY_FILTER))
+    return (yield from replay_tasks(tenant_id, ids, now))

@@ -1,0 +1,67 @@
+"""Turns planned steps of a run into task rows and their first log rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from engine.domain.definition import RegisteredStep, RegisteredVersion
+from engine.ids import new_id
+from engine.states import PayloadKind, Status, TaskEventKind
+from engine.store.payloads import NewPayload
+from engine.store.task_events import NewTaskEvent
+from engine.store.tasks import NewTask
+
+SKIPPED_OUTPUT = b'{"skipped":true}'
+
+
+def new_task(
+    run_id: UUID,
+    version: RegisteredVersion,
+    step: RegisteredStep,
+    *,
+    priority: int,
+    task_id: UUID | None = None,
+    status: Status = Status.QUEUED,
+    is_skipped: bool = False,
+) -> NewTask:
+    """Return the row of one step's task; queued ones get their schedule timeout."""
+    return NewTask(
+        id=task_id or new_id(),
+        tenant_id=version.tenant_id,
+        run_id=run_id,
+        workflow_id=version.workflow_id,
+        version_id=version.id,
+        step_id=step.id,
+        action_id=step.definition.action_id,
+        status=status,
+        queue_priority=priority,
+        worker_id=None,
+        is_skipped=is_skipped,
+        timeout_seconds=step.definition.schedule_timeout_seconds,
+    )
+
+
+def events_of(tasks: Iterable[NewTask]) -> list[NewTaskEvent]:
+    """Return what the log says of freshly made tasks."""
+    events = []
+    for task in tasks:
+        if task.is_skipped:
+            kinds = [TaskEventKind.SKIPPED]
+        elif task.status is Status.CANCELLED:
+            kinds = [TaskEventKind.CANCELLED]
+        elif task.status is Status.RUNNING:
+            kinds = [TaskEventKind.QUEUED, TaskEventKind.ASSIGNED]
+        else:
+            kinds = [TaskEventKind.QUEUED]
+        events += [
+            NewTaskEvent(task.run_id, task.id, 0, kind, worker_id=task.worker_id) for kind in kinds
+        ]
+    return events
+
+
+def outputs_of(tasks: Iterable[NewTask]) -> list[NewPayload]:
+    """Return the outputs skipped tasks have from the start."""
+    return [
+        NewPayload(task.id, PayloadKind.OUTPUT, SKIPPED_OUTPUT) for task in tasks if task.is_skipped
+    ]

@@ -1,0 +1,225 @@
+"""Starts runs: inserts them with their first tasks, already assigned where a scheduler said so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+
+from engine.domain import plan_run
+from engine.domain.definition import RegisteredVersion
+from engine.errors import InvalidArgument, NotFound
+from engine.ids import new_id
+from engine.operations.changes import Changes
+from engine.operations.start_steps import events_of, new_task
+from engine.operations.versions import load_versions, ready_task, step_of
+from engine.states import RunTrigger, Status
+from engine.store import leases, runs, task_events, tasks, workflows
+from engine.store.query import Operation, fetch, fetch_all
+from engine.store.runs import ChildClaim, NewRun
+from engine.store.tasks import NewTask
+from engine.types import TriggerRequest
+
+DEFAULT_PRIORITY = 1
+
+
+class PlannedRun(NamedTuple):
+    """A run ready to insert, with the tasks it starts with."""
+
+    run: NewRun
+    tasks: tuple[NewTask, ...]
+
+
+class Trigger(NamedTuple):
+    """What started a run, when it was not a plain call."""
+
+    event_id: UUID | None = None
+    event_key: str | None = None
+
+
+def resolve_names(
+    tenant_id: UUID, names: Sequence[str]
+) -> Operation[Mapping[str, RegisteredVersion]]:
+    """Return the latest versions of these workflow names. InvalidArgument names the unknown ones."""
+    unique = sorted(set(names))
+    rows = yield from fetch(workflows.resolve(tenant_id, unique))
+    version_of = {row.name: row.version_id for row in rows if row.version_id}
+    missing = [name for name in unique if name not in version_of]
+    if missing:
+        raise InvalidArgument(f"workflow names not found: {', '.join(missing)}")
+    versions = yield from load_versions(version_of.values())
+    return {name: versions[version_id] for name, version_id in version_of.items()}
+
+
+def plan_new_run(
+    request: TriggerRequest, version: RegisteredVersion, trigger: Trigger = Trigger()
+) -> PlannedRun:
+    """Give a requested run its id and first tasks. A standalone task has its run's id."""
+    run_id = new_id()
+    is_dag = version.definition.is_dag
+    priority = request.priority or version.definition.default_priority or DEFAULT_PRIORITY
+    kind = RunTrigger.EVENT if trigger.event_id else RunTrigger.MANUAL
+    run = NewRun(
+        id=run_id,
+        tenant_id=version.tenant_id,
+        workflow_id=version.workflow_id,
+        version_id=version.id,
+        status=Status.QUEUED,
+        is_dag=is_dag,
+        priority=priority,
+        trigger=RunTrigger.CHILD if request.parent_task_id else kind,
+        input=request.input,
+        additional_metadata=_text(request.additional_metadata),
+        parent_run_id=request.parent_run_id,
+        parent_task_id=request.parent_task_id,
+        child_index=request.child_index if request.parent_task_id else None,
+        child_key=request.child_key if request.parent_task_id else None,
+        event_id=trigger.event_id,
+        event_key=trigger.event_key,
+    )
+    first = plan_run.start(version).create
+    return PlannedRun(
+        run,
+        tuple(
+            new_task(
+                run_id, version, new.step, priority=priority, task_id=None if is_dag else run_id
+            )
+            for new in first
+        ),
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    return data.decode() if data else None
+
+
+def assigned(planned: PlannedRun, worker_of: Mapping[UUID, UUID], version: RegisteredVersion) -> PlannedRun:
+    """Return the run with those of its tasks running from the start that have a worker."""
+    moved = tuple(
+        task._replace(
+            status=Status.RUNNING,
+            worker_id=worker_of[task.id],
+            timeout_seconds=step_of(version, task.step_id).definition.execution_timeout_seconds,
+        )
+        if task.id in worker_of
+        else task
+        for task in planned.tasks
+    )
+    return PlannedRun(planned.run._replace(status=Status.RUNNING), moved)
+
+
+def insert_runs(
+    planned: Sequence[PlannedRun], now: datetime, epochs: Mapping[UUID, int] | None = None
+) -> Operation[Changes]:
+    """Insert planned runs. `epochs` are the leases under which some tasks were assigned.
+
+    Raises the database's HT001 when one of the leases has passed to another engine.
+    """
+    new_tasks = [task for item in planned for task in item.tasks]
+    changes = Changes(wakes_clock=True)
+    queries = [leases.hold(epochs)] if epochs else []
+    yield from fetch_all(
+        *queries,
+        runs.insert([item.run for item in planned], now),
+        tasks.insert(new_tasks, now),
+        task_events.insert(events_of(new_tasks), now),
+    )
+    versions = yield from load_versions(item.run.version_id for item in planned)
+    for task in new_tasks:
+        if task.status is Status.QUEUED:
+            ready = ready_task(
+                versions[task.version_id],
+                task.id,
+                task.step_id,
+                retry_count=0,
+                priority=task.queue_priority,
+            )
+            changes.ready.append((task.tenant_id, ready))
+    changes.touched |= {(item.run.tenant_id, item.run.id) for item in planned}
+    return changes
+
+
+def adopt_children(
+    tenant_id: UUID, requests: Sequence[TriggerRequest]
+) -> Operation[list[TriggerRequest]]:
+    """Return the requests with what children inherit from their parent tasks filled in.
+
+    NotFound if a parent task is unknown. Metadata of the parent lies under the child's own; keys that
+    start with `hatchet__` are not inherited.
+    """
+    parent_ids = sorted({r.parent_task_id for r in requests if r.parent_task_id})
+    if not parent_ids:
+        return list(requests)
+    rows = yield from fetch(runs.parents(tenant_id, parent_ids))
+    parent_of = {row.task_id: row for row in rows}
+    adopted = []
+    for request in requests:
+        if request.parent_task_id:
+            parent = parent_of.get(request.parent_task_id)
+            if parent is None:
+                raise NotFound(f"parent task {request.parent_task_id} not found")
+            request = _inherit(request, parent)
+        adopted.append(request)
+    return adopted
+
+
+def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest:
+    inherited = orjson.loads(parent.additional_metadata) if parent.additional_metadata else {}
+    metadata = {key: value for key, value in inherited.items() if not key.startswith("hatchet__")}
+    metadata |= orjson.loads(request.additional_metadata) if request.additional_metadata else {}
+    metadata["hatchet__parent_workflow_run_id"] = str(parent.run_id)
+    metadata["hatchet__parent_step_run_id"] = str(parent.task_id)
+    return TriggerRequest(
+        workflow_name=request.workflow_name,
+        input=request.input,
+        additional_metadata=orjson.dumps(metadata),
+        priority=request.priority,
+        parent_run_id=parent.run_id,
+        parent_task_id=parent.task_id,
+        child_index=request.child_index,
+        child_key=request.child_key,
+    )
+
+
+def claim_children(planned: Sequence[PlannedRun]) -> Operation[list[UUID]]:
+    """Claim the child keys of planned runs; return each one's run id, which may be an older run's.
+
+    Runs whose id comes back unchanged are new and to be inserted. The key is the child key, or else
+    the index; it holds for ever, also across retries of the parent.
+    """
+    wanted: dict[tuple[UUID, str], UUID] = {}
+    for item in planned:
+        key = _child_key(item.run)
+        if key:
+            wanted.setdefault(key, item.run.id)
+    if not wanted:
+        return [item.run.id for item in planned]
+    claims = [ChildClaim(parent, key, run_id) for (parent, key), run_id in sorted(wanted.items())]
+    rows = yield from fetch(runs.claim_children(claims))
+    owner = {(row.parent_task_id, row.key): row.run_id for row in rows}
+    return [
+        owner[key] if (key := _child_key(item.run)) else item.run.id for item in planned
+    ]
+
+
+def _child_key(run: NewRun) -> tuple[UUID, str] | None:
+    if run.parent_task_id is None or run.child_index is None:
+        return None
+    return run.parent_task_id, f"k:{run.child_key}" if run.child_key else f"i:{run.child_index}"
+
+
+def trigger_runs(
+    tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
+) -> Operation[tuple[list[UUID], Changes]]:
+    """Start runs without a scheduler at hand: they are queued. Return their ids in request order."""
+    versions = yield from resolve_names(tenant_id, [r.workflow_name for r in requests])
+    adopted = yield from adopt_children(tenant_id, requests)
+    planned = [plan_new_run(request, versions[request.workflow_name]) for request in adopted]
+    ids = yield from claim_children(planned)
+    new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
+    if not new:
+        return ids, Changes()
+    return ids, (yield from insert_runs(new, now))

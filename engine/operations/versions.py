@@ -1,0 +1,54 @@
+"""Loads workflow versions. They never change, so one cache serves the whole process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from engine.domain.assignment import ReadyTask
+from engine.domain.checksum import from_canonical_form
+from engine.domain.definition import RegisteredStep, RegisteredVersion
+from engine.store import workflows
+from engine.store.query import Operation, fetch
+
+_cache: dict[UUID, RegisteredVersion] = {}
+_CACHE_LIMIT = 10_000
+
+
+def load_versions(ids: Iterable[UUID]) -> Operation[Mapping[UUID, RegisteredVersion]]:
+    """Return these versions by id; an id nobody registered is left out."""
+    wanted = set(ids)
+    missing = wanted - _cache.keys()
+    if missing:
+        if len(_cache) > _CACHE_LIMIT:
+            _cache.clear()
+            missing = wanted
+        for row in (yield from fetch(workflows.versions(sorted(missing)))):
+            _cache[row.version_id] = _registered(row)
+    return {version_id: _cache[version_id] for version_id in wanted if version_id in _cache}
+
+
+def _registered(row: workflows.VersionRow) -> RegisteredVersion:
+    definition = from_canonical_form(row.definition)
+    steps = tuple(
+        RegisteredStep(step_id, ordinal, step)
+        for ordinal, (step_id, step) in enumerate(
+            zip(row.step_ids, definition.steps, strict=True)
+        )
+    )
+    return RegisteredVersion(row.version_id, row.workflow_id, row.tenant_id, definition, steps)
+
+
+def ready_task(
+    version: RegisteredVersion, task_id: UUID, step_id: UUID, *, retry_count: int, priority: int
+) -> ReadyTask:
+    """Return a queued attempt as the scheduler sees it."""
+    step = step_of(version, step_id).definition
+    return ReadyTask(
+        task_id, retry_count, step.action_id, priority, step.slots, version.id, step_id
+    )
+
+
+def step_of(version: RegisteredVersion, step_id: UUID) -> RegisteredStep:
+    """Return one step of a version by id."""
+    return next(step for step in version.steps if step.id == step_id)
