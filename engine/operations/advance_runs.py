@@ -21,9 +21,7 @@ from engine.store.runs import LockedRun
 from engine.store.tasks import NewTask, TaskRow
 
 
-def advance_runs(
-    locked: Sequence[LockedRun], now: datetime, changes: Changes
-) -> Operation[None]:
+def advance_runs(locked: Sequence[LockedRun], now: datetime, changes: Changes) -> Operation[None]:
     """Create what became ready or was decided, and set the runs' statuses. The runs are locked."""
     if not locked:
         return

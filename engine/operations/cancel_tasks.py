@@ -19,13 +19,15 @@ MAX_CANCELLED_BY_FILTER = 20_000
 
 def cancel_tasks(
     tenant_id: UUID, ids: Sequence[UUID], now: datetime
-) -> Operation[Changes]:
-    """Cancel by the ids clients hold: runs with all their tasks, or single tasks. Unknown ids are ignored.
+) -> Operation[tuple[list[UUID], Changes]]:
+    """Cancel by the ids clients hold: runs with all their tasks, or single tasks; return the ids known.
 
-    Descendants of a cancelled DAG task that do not exist yet are created cancelled.
+    Unknown ids are ignored and final tasks left alone. Descendants of a cancelled DAG task that do not
+    exist yet are created cancelled.
     """
     changes = Changes()
     found = yield from fetch(runs.find_external(tenant_id, ids))
+    known = [row.external_id for row in found]
     whole_runs = {row.run_id for row in found if row.task_id is None and row.is_dag}
     dag_runs = sorted({row.run_id for row in found if row.is_dag})
     locked = {run.id: run for run in (yield from fetch(runs.lock(dag_runs)))} if dag_runs else {}
@@ -34,7 +36,7 @@ def cancel_tasks(
         rows = yield from fetch(tasks.of_runs(sorted(whole_runs)))
         targets |= {row.id for row in rows if not Status(row.status).is_final}
     if not targets:
-        return changes
+        return known, changes
     moved = yield from cancel_attempts([(task, None) for task in targets], now, changes)
     moved |= whole_runs
     yield from advance_runs(
@@ -42,7 +44,7 @@ def cancel_tasks(
         now,
         changes,
     )
-    return changes
+    return known, changes
 
 
 def cancel_attempts(
@@ -99,4 +101,4 @@ def cancel_matching(
 ) -> Operation[tuple[list[UUID], Changes]]:
     """Cancel the runs a filter selects, newest 20,000 at most; return their ids."""
     ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_CANCELLED_BY_FILTER))
-    return ids, (yield from cancel_tasks(tenant_id, ids, now))
+    return (yield from cancel_tasks(tenant_id, ids, now))

@@ -107,9 +107,7 @@ def requeue_lost(found: Sequence[Located], error: str, now: datetime) -> Operati
     return (yield from _fail_internally(found, error, TaskEventKind.REASSIGNED, now))
 
 
-def requeue_undelivered(
-    attempts: Sequence[UUID], now: datetime
-) -> Operation[Changes]:
+def requeue_undelivered(attempts: Sequence[UUID], now: datetime) -> Operation[Changes]:
     """Give attempts that never reached their worker a new attempt; acknowledged ones are left alone."""
     found = yield from fetch(tasks.undelivered(attempts))
     error = "Could not send task to worker: its stream ended before it acknowledged the task."
@@ -123,9 +121,7 @@ def _fail_internally(
     if not found:
         return changes
     locked = yield from lock_dag_runs(found)
-    failures = [
-        Failure(row.id, error, kind, is_internal=True, stops_worker=True) for row in found
-    ]
+    failures = [Failure(row.id, error, kind, is_internal=True, stops_worker=True) for row in found]
     moved = yield from fail_attempts(failures, now, changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
     return changes

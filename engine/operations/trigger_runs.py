@@ -40,6 +40,9 @@ class Trigger(NamedTuple):
     event_key: str | None = None
 
 
+NO_TRIGGER = Trigger()
+
+
 def resolve_names(
     tenant_id: UUID, names: Sequence[str]
 ) -> Operation[Mapping[str, RegisteredVersion]]:
@@ -55,7 +58,7 @@ def resolve_names(
 
 
 def plan_new_run(
-    request: TriggerRequest, version: RegisteredVersion, trigger: Trigger = Trigger()
+    request: TriggerRequest, version: RegisteredVersion, trigger: Trigger = NO_TRIGGER
 ) -> PlannedRun:
     """Give a requested run its id and first tasks. A standalone task has its run's id."""
     run_id = new_id()
@@ -96,7 +99,9 @@ def _text(data: bytes | None) -> str | None:
     return data.decode() if data else None
 
 
-def assigned(planned: PlannedRun, worker_of: Mapping[UUID, UUID], version: RegisteredVersion) -> PlannedRun:
+def assigned(
+    planned: PlannedRun, worker_of: Mapping[UUID, UUID], version: RegisteredVersion
+) -> PlannedRun:
     """Return the run with those of its tasks running from the start that have a worker."""
     moved = tuple(
         task._replace(
@@ -157,12 +162,12 @@ def adopt_children(
     parent_of = {row.task_id: row for row in rows}
     adopted = []
     for request in requests:
-        if request.parent_task_id:
-            parent = parent_of.get(request.parent_task_id)
-            if parent is None:
-                raise NotFound(f"parent task {request.parent_task_id} not found")
-            request = _inherit(request, parent)
-        adopted.append(request)
+        if not request.parent_task_id:
+            adopted.append(request)
+        elif parent := parent_of.get(request.parent_task_id):
+            adopted.append(_inherit(request, parent))
+        else:
+            raise NotFound(f"parent task {request.parent_task_id} not found")
     return adopted
 
 
@@ -200,9 +205,7 @@ def claim_children(planned: Sequence[PlannedRun]) -> Operation[list[UUID]]:
     claims = [ChildClaim(parent, key, run_id) for (parent, key), run_id in sorted(wanted.items())]
     rows = yield from fetch(runs.claim_children(claims))
     owner = {(row.parent_task_id, row.key): row.run_id for row in rows}
-    return [
-        owner[key] if (key := _child_key(item.run)) else item.run.id for item in planned
-    ]
+    return [owner[key] if (key := _child_key(item.run)) else item.run.id for item in planned]
 
 
 def _child_key(run: NewRun) -> tuple[UUID, str] | None:

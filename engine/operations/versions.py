@@ -32,9 +32,7 @@ def _registered(row: workflows.VersionRow) -> RegisteredVersion:
     definition = from_canonical_form(row.definition)
     steps = tuple(
         RegisteredStep(step_id, ordinal, step)
-        for ordinal, (step_id, step) in enumerate(
-            zip(row.step_ids, definition.steps, strict=True)
-        )
+        for ordinal, (step_id, step) in enumerate(zip(row.step_ids, definition.steps, strict=True))
     )
     return RegisteredVersion(row.version_id, row.workflow_id, row.tenant_id, definition, steps)
 

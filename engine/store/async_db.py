@@ -51,9 +51,7 @@ class AsyncDatabase:
             return result
 
 
-async def _drive(
-    connection: psycopg.AsyncConnection[Any], operation: Operation[Result]
-) -> Result:
+async def _drive(connection: psycopg.AsyncConnection[Any], operation: Operation[Result]) -> Result:
     texts = statements()
     try:
         queries = next(operation)

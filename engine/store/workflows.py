@@ -20,7 +20,7 @@ class LatestRow(NamedTuple):
 
 class ResolvedName(NamedTuple):
     name: str
-    version_id: UUID
+    version_id: UUID | None
 
 
 class VersionRow(NamedTuple):

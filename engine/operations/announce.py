@@ -1,0 +1,64 @@
+"""Tells other processes what an operation changed, from within its transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TypeVar
+from uuid import UUID
+
+from engine.operations.changes import Changes
+from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify
+from engine.store.query import Operation, fetch
+
+Result = TypeVar("Result")
+
+MAX_NAMED_TASKS = 600
+
+
+def hints_of(changes: Changes) -> list[Hint]:
+    """Return what engines should know of these changes, one hint a tenant."""
+    hints: dict[UUID, Hint] = {}
+
+    def hint(tenant_id: UUID) -> Hint:
+        return hints.setdefault(tenant_id, Hint(tenant_id))
+
+    for tenant_id, task in changes.ready:
+        hint(tenant_id).ready.append(task.id)
+    for end in changes.ended:
+        hint(end.tenant_id).ended.append((end.task_id, end.retry_count))
+        if end.stop_on:
+            hint(end.tenant_id).stops.append((end.stop_on, end.task_id, end.retry_count))
+    for run in changes.finished:
+        hint(run.tenant_id).finished.append(run.run_id)
+    for found in hints.values():
+        if len(found.ready) > MAX_NAMED_TASKS:
+            found.ready, found.is_backlog = [], True
+    return list(hints.values())
+
+
+def announce(changes: Changes) -> Operation[None]:
+    """Notify engines and open dashboards; the notifications leave when the transaction commits."""
+    messages = [
+        (ENGINE_CHANNEL, message.decode())
+        for hint in hints_of(changes)
+        for message in hint.messages()
+    ]
+    touched: dict[UUID, list[UUID]] = defaultdict(list)
+    for tenant_id, run_id in sorted(changes.touched):
+        touched[tenant_id].append(run_id)
+    messages += [
+        (LIVE_CHANNEL, live_message(tenant_id, run_ids, ["runs"]))
+        for tenant_id, run_ids in touched.items()
+    ]
+    if messages:
+        yield from fetch(notify(messages))
+
+
+def announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]:
+    """Run an operation that returns (result, changes), announce the changes, return the result.
+
+    This is how processes without a scheduler (web, commands, applications) call operations.
+    """
+    result, changes = yield from operation
+    yield from announce(changes)
+    return result

@@ -1,0 +1,85 @@
+"""Stores pushed events and starts the runs they trigger, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from engine.ids import new_id
+from engine.operations.changes import Changes
+from engine.operations.trigger_runs import (
+    PlannedRun,
+    Trigger,
+    insert_runs,
+    plan_new_run,
+    resolve_names,
+)
+from engine.store import events
+from engine.store.query import Operation, fetch
+from engine.types import EventInput, EventRecord, TriggerRequest
+
+_KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
+
+
+def push_events(
+    tenant_id: UUID, inputs: Sequence[EventInput], now: datetime
+) -> Operation[tuple[list[EventRecord], Changes]]:
+    """Store events in order; start one run per matching pattern of each live workflow.
+
+    The run's input is the event's payload. Its metadata is the event's with the event's id and key.
+    """
+    records = [
+        EventRecord(
+            event_id=new_id(),
+            key=event.key,
+            payload=event.payload,
+            additional_metadata=_without_marks(event.additional_metadata),
+            scope=event.scope,
+            seen_at=now,
+        )
+        for event in inputs
+    ]
+    yield from fetch(events.insert(tenant_id, records, [e.priority for e in inputs], now))
+    planned = yield from _plan(tenant_id, records, inputs)
+    if not planned:
+        return records, Changes()
+    return records, (yield from insert_runs(planned, now))
+
+
+def _without_marks(metadata: bytes | None) -> bytes | None:
+    """Drop the server's own `hatchet__` keys a client may not set."""
+    if metadata is None or b"hatchet__" not in metadata:
+        return metadata
+    pairs = orjson.loads(metadata)
+    return orjson.dumps(
+        {k: v for k, v in pairs.items() if not k.startswith("hatchet__") or k in _KEPT_MARKS}
+    )
+
+
+def _plan(
+    tenant_id: UUID, records: Sequence[EventRecord], inputs: Sequence[EventInput]
+) -> Operation[list[PlannedRun]]:
+    matches = yield from fetch(events.triggers(tenant_id, sorted({r.key for r in records})))
+    if not matches:
+        return []
+    versions = yield from resolve_names(tenant_id, [m.workflow_name for m in matches])
+    planned = []
+    for record, event in zip(records, inputs, strict=True):
+        marks = {"hatchet__event_id": str(record.event_id), "hatchet__event_key": record.key}
+        own = orjson.loads(record.additional_metadata) if record.additional_metadata else {}
+        metadata = orjson.dumps(own | marks)
+        for match in matches:
+            if match.key != record.key:
+                continue
+            request = TriggerRequest(
+                workflow_name=match.workflow_name,
+                input=record.payload,
+                additional_metadata=metadata,
+                priority=event.priority,
+            )
+            trigger = Trigger(record.event_id, record.key)
+            planned.append(plan_new_run(request, versions[match.workflow_name], trigger))
+    return planned

@@ -1,0 +1,101 @@
+"""What processes tell each other with NOTIFY. Rows are the truth; a lost hint costs latency only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from engine.store.query import Query, no_row
+
+ENGINE_CHANNEL = "hatchet_engine"
+LIVE_CHANNEL = "hatchet_live"
+
+_IDS_PER_MESSAGE = 60
+"""Keeps a message under Postgres' 8,000 bytes whatever it holds."""
+
+
+@dataclass(slots=True)
+class Hint:
+    """Something engines should look at, in one tenant. `sender` is the engine that says so, if one does."""
+
+    tenant_id: UUID
+    sender: UUID | None = None
+    ready: list[UUID] = field(default_factory=list)
+    """Tasks that entered the queue: for the owner."""
+    ended: list[tuple[UUID, int]] = field(default_factory=list)
+    """(task, retry count) that no longer run: for the owner."""
+    stops: list[tuple[UUID, UUID, int]] = field(default_factory=list)
+    """(worker, task, retry count) to be told to stop: for the holder of the worker's stream."""
+    assigned: list[UUID] = field(default_factory=list)
+    """Workers with new assignments: for the holder of their streams."""
+    finished: list[UUID] = field(default_factory=list)
+    """Runs that ended: for whoever has subscribers."""
+    workers: list[UUID] = field(default_factory=list)
+    """Workers whose row changed: for the owner."""
+    beats: list[UUID] = field(default_factory=list)
+    """Workers that sent a heartbeat: for the owner."""
+    is_catalog: bool = False
+    """Workflows were registered or deleted."""
+    is_backlog: bool = False
+    """Too many tasks became ready to name them."""
+
+    def messages(self) -> Iterator[bytes]:
+        """Yield JSON messages that each fit one NOTIFY."""
+        head: dict[str, Any] = {"t": self.tenant_id.hex}
+        if self.sender:
+            head["e"] = self.sender.hex
+        if self.is_catalog or self.is_backlog:
+            yield orjson.dumps(head | {"c": self.is_catalog, "b": self.is_backlog})
+        for key, values in (
+            ("r", [task.hex for task in self.ready]),
+            ("n", [[task.hex, count] for task, count in self.ended]),
+            ("s", [[worker.hex, task.hex, count] for worker, task, count in self.stops]),
+            ("a", [worker.hex for worker in self.assigned]),
+            ("f", [run.hex for run in self.finished]),
+            ("w", [worker.hex for worker in self.workers]),
+            ("h", [worker.hex for worker in self.beats]),
+        ):
+            for start in range(0, len(values), _IDS_PER_MESSAGE):
+                yield orjson.dumps(head | {key: values[start : start + _IDS_PER_MESSAGE]})
+
+
+def parse(payload: str) -> Hint:
+    """Return the hint of one message. Raises ValueError, KeyError or TypeError if it is none."""
+    message = orjson.loads(payload)
+    return Hint(
+        tenant_id=UUID(message["t"]),
+        sender=UUID(message["e"]) if "e" in message else None,
+        ready=[UUID(task) for task in message.get("r", ())],
+        ended=[(UUID(task), count) for task, count in message.get("n", ())],
+        stops=[(UUID(worker), UUID(task), count) for worker, task, count in message.get("s", ())],
+        assigned=[UUID(worker) for worker in message.get("a", ())],
+        finished=[UUID(run) for run in message.get("f", ())],
+        workers=[UUID(worker) for worker in message.get("w", ())],
+        beats=[UUID(worker) for worker in message.get("h", ())],
+        is_catalog=message.get("c", False),
+        is_backlog=message.get("b", False),
+    )
+
+
+MAX_LIVE_RUNS = 50
+
+
+def live_message(tenant_id: UUID, runs: Sequence[UUID], topics: Sequence[str]) -> str:
+    """Return what open dashboards are told: which topics changed, and which runs if they are few."""
+    message: dict[str, Any] = {"t": str(tenant_id), "topics": list(topics)}
+    if len(runs) <= MAX_LIVE_RUNS:
+        message["runs"] = [str(run) for run in runs]
+    return orjson.dumps(message).decode()
+
+
+def notify(messages: Sequence[tuple[str, str]]) -> Query[None]:
+    """`messages` are (channel, payload)."""
+    return Query(
+        "hint.notify",
+        {"channels": [m[0] for m in messages], "payloads": [m[1] for m in messages]},
+        no_row,
+    )
