@@ -1,0 +1,98 @@
+"""The v1 AdminService: definitions, and acting on runs by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from engine.errors import InvalidArgument
+from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.convert import to_run_details
+from engine.rpc.definitions import parse_definition
+from engine.rpc.parse import parse_moment, parse_text, parse_uuid
+from engine.rpc.triggers import parse_run_trigger
+from engine.runtime.service import Engine
+from engine.states import Status
+from engine.types import RunFilter
+
+
+class AdminServicer:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def PutWorkflow(  # noqa: N802
+        self, request: pb.CreateWorkflowVersionRequest, tenant_id: UUID
+    ) -> pb.CreateWorkflowVersionResponse:
+        definition = parse_definition(request)
+        version_id, workflow_id = await self._engine.put_workflow(tenant_id, definition)
+        return pb.CreateWorkflowVersionResponse(id=str(version_id), workflow_id=str(workflow_id))
+
+    async def TriggerWorkflowRun(  # noqa: N802
+        self, request: pb.TriggerWorkflowRunRequest, tenant_id: UUID
+    ) -> pb.TriggerWorkflowRunResponse:
+        (run_id,) = await self._engine.trigger_runs(tenant_id, [parse_run_trigger(request)])
+        return pb.TriggerWorkflowRunResponse(external_id=str(run_id))
+
+    async def CancelTasks(  # noqa: N802
+        self, request: pb.CancelTasksRequest, tenant_id: UUID
+    ) -> pb.CancelTasksResponse:
+        chosen = _parse_choice(request)
+        if isinstance(chosen, RunFilter):
+            ids = await self._engine.cancel_matching(tenant_id, chosen)
+        else:
+            ids = await self._engine.cancel(tenant_id, chosen) if chosen else []
+        return pb.CancelTasksResponse(cancelled_tasks=map(str, ids))
+
+    async def ReplayTasks(  # noqa: N802
+        self, request: pb.ReplayTasksRequest, tenant_id: UUID
+    ) -> pb.ReplayTasksResponse:
+        chosen = _parse_choice(request)
+        if isinstance(chosen, RunFilter):
+            ids = await self._engine.replay_matching(tenant_id, chosen)
+        else:
+            ids = await self._engine.replay(tenant_id, chosen) if chosen else []
+        return pb.ReplayTasksResponse(replayed_tasks=map(str, ids))
+
+    async def GetRunDetails(  # noqa: N802
+        self, request: pb.GetRunDetailsRequest, tenant_id: UUID
+    ) -> pb.GetRunDetailsResponse:
+        external_id = _parse_external_id(request.external_id)
+        return to_run_details(await self._engine.get_run_details(tenant_id, external_id))
+
+
+def _parse_choice(request: pb.CancelTasksRequest | pb.ReplayTasksRequest) -> list[UUID] | RunFilter:
+    if not request.HasField("filter"):
+        return [_parse_external_id(text) for text in request.external_ids]
+    if request.external_ids:
+        raise InvalidArgument("external_ids and filter exclude each other")
+    chosen = request.filter
+    if not chosen.HasField("since"):
+        raise InvalidArgument("filter.since is required")
+    return RunFilter(
+        since=parse_moment(chosen.since, "filter.since"),
+        until=parse_moment(chosen.until, "filter.until") if chosen.HasField("until") else None,
+        statuses=_parse_statuses(chosen.statuses),
+        workflow_ids=tuple(parse_uuid(text, "filter.workflow_ids") for text in chosen.workflow_ids),
+        additional_metadata=tuple(_parse_pair(pair) for pair in chosen.additional_metadata),
+    )
+
+
+def _parse_statuses(names: Sequence[str]) -> tuple[Status, ...]:
+    unknown = [name for name in names if name not in Status.__members__]
+    if unknown:
+        raise InvalidArgument(f'filter.statuses: "{unknown[0][:50]}" is not a status we know')
+    return tuple(Status[name] for name in names)
+
+
+def _parse_pair(pair: str) -> tuple[str, str]:
+    key, colon, value = parse_text(pair, "filter.additional_metadata").partition(":")
+    if not colon or not key:
+        raise InvalidArgument(f'filter.additional_metadata: "{pair}" is not of the form key:value')
+    return key, value
+
+
+def _parse_external_id(text: str) -> UUID:
+    try:
+        return parse_uuid(text, "external_id")
+    except InvalidArgument:
+        raise InvalidArgument("invalid external id") from None

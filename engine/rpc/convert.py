@@ -1,0 +1,192 @@
+"""What the engine says, as the messages of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from engine.pb import dispatcher_pb2, events_pb2
+from engine.pb.v1 import workflows_pb2
+from engine.states import Status
+from engine.types import (
+    Action,
+    ActionKind,
+    EventRecord,
+    RunDetails,
+    RunFinished,
+    StreamEvent,
+    StreamEventKind,
+    TaskDetails,
+    TaskResult,
+)
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Clients refuse anything larger, and lose the whole stream by it."""
+
+_ACTION_TYPES = {
+    ActionKind.START: dispatcher_pb2.START_STEP_RUN,
+    ActionKind.CANCEL: dispatcher_pb2.CANCEL_STEP_RUN,
+}
+_EVENT_TYPES = {
+    StreamEventKind.STARTED: dispatcher_pb2.RESOURCE_EVENT_TYPE_STARTED,
+    StreamEventKind.COMPLETED: dispatcher_pb2.RESOURCE_EVENT_TYPE_COMPLETED,
+    StreamEventKind.FAILED: dispatcher_pb2.RESOURCE_EVENT_TYPE_FAILED,
+    StreamEventKind.CANCELLED: dispatcher_pb2.RESOURCE_EVENT_TYPE_CANCELLED,
+    StreamEventKind.STREAM: dispatcher_pb2.RESOURCE_EVENT_TYPE_STREAM,
+}
+_STATUSES = {
+    Status.QUEUED: workflows_pb2.QUEUED,
+    Status.RUNNING: workflows_pb2.RUNNING,
+    Status.COMPLETED: workflows_pb2.COMPLETED,
+    Status.FAILED: workflows_pb2.FAILED,
+    Status.CANCELLED: workflows_pb2.CANCELLED,
+}
+_RESULTS_BYTES = 3 * 1024 * 1024
+_LONG_ERROR = 10_000
+_ERROR_TOO_LARGE = "The error is too large to be sent; it is kept with the task."
+
+
+def to_timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def to_assigned_action(action: Action) -> dispatcher_pb2.AssignedAction:
+    """Optional fields stay absent when there is nothing to say: clients tell that from empty."""
+    task_id, step_id = str(action.task_id), str(action.step_id)
+    message = dispatcher_pb2.AssignedAction(
+        tenant_id=str(action.tenant_id),
+        workflow_run_id=str(action.run_id),
+        job_id=step_id,
+        job_name=action.readable_id,
+        job_run_id=task_id,
+        task_id=step_id,
+        task_run_external_id=task_id,
+        action_id=action.action_id,
+        action_type=_ACTION_TYPES[action.kind],
+        action_payload=action.payload.decode(),
+        task_name=action.readable_id,
+        retry_count=action.retry_count,
+        additional_metadata=_text(action.additional_metadata),
+        child_workflow_index=action.child_index,
+        child_workflow_key=action.child_key,
+        parent_workflow_run_id=_id(action.parent_run_id),
+        priority=action.priority,
+        workflow_id=str(action.workflow_id),
+        workflow_version_id=str(action.version_id),
+        triggering_event_external_id=_id(action.event_id),
+        triggering_event_key=action.event_key,
+    )
+    if action.created_at is not None:
+        message.task_inserted_at.FromDatetime(action.created_at)
+    return message
+
+
+def to_run_finished(finished: RunFinished) -> dispatcher_pb2.WorkflowRunEvent:
+    """Keep the message sendable: long errors shrink first, then outputs are left out."""
+    message = dispatcher_pb2.WorkflowRunEvent(
+        workflow_run_id=str(finished.run_id),
+        event_type=dispatcher_pb2.WORKFLOW_RUN_EVENT_TYPE_FINISHED,
+        event_timestamp=to_timestamp(finished.finished_at),
+        results=[_to_result(result) for result in finished.results],
+    )
+    if message.ByteSize() > _RESULTS_BYTES:
+        for result in message.results:
+            if len(result.error) > _LONG_ERROR:
+                result.error = _ERROR_TOO_LARGE
+    if message.ByteSize() > _RESULTS_BYTES:
+        for result in message.results:
+            result.ClearField("output")
+    return message
+
+
+def _to_result(result: TaskResult) -> dispatcher_pb2.StepRunResult:
+    """A cancelled task has an error that is present and empty."""
+    task_id = str(result.task_id)
+    return dispatcher_pb2.StepRunResult(
+        task_run_external_id=task_id,
+        task_name=result.readable_id,
+        job_run_id=task_id,
+        error=_error_of(result),
+        output=_text(result.output) if result.status is Status.COMPLETED else None,
+    )
+
+
+def _error_of(result: TaskResult) -> str | None:
+    if result.status is Status.CANCELLED:
+        return ""
+    return (result.error or "the task failed") if result.status is Status.FAILED else None
+
+
+def to_stream_event(event: StreamEvent) -> dispatcher_pb2.WorkflowEvent:
+    return dispatcher_pb2.WorkflowEvent(
+        workflow_run_id=str(event.run_id),
+        resource_type=(
+            dispatcher_pb2.RESOURCE_TYPE_WORKFLOW_RUN
+            if event.is_run
+            else dispatcher_pb2.RESOURCE_TYPE_STEP_RUN
+        ),
+        event_type=_EVENT_TYPES[event.kind],
+        resource_id=str(event.resource_id),
+        event_timestamp=to_timestamp(event.at),
+        event_payload=event.payload,
+        hangup=event.hangup,
+        task_retries=event.task_retries,
+        retry_count=event.retry_count,
+        event_index=event.event_index,
+    )
+
+
+def to_run_details(details: RunDetails) -> workflows_pb2.GetRunDetailsResponse:
+    return workflows_pb2.GetRunDetailsResponse(
+        input=details.input,
+        status=_STATUSES[details.status],
+        task_runs={task.readable_id: _to_task_detail(task) for task in details.tasks},
+        done=details.is_done,
+        additional_metadata=details.additional_metadata or b"",
+    )
+
+
+def _to_task_detail(task: TaskDetails) -> workflows_pb2.TaskRunDetail:
+    """Unlike in run results, a cancelled task has no error at all here."""
+    return workflows_pb2.TaskRunDetail(
+        external_id=str(task.task_id),
+        status=_STATUSES[task.status],
+        error=task.error if task.status is Status.FAILED else None,
+        output=task.output if task.status is Status.COMPLETED else None,
+        readable_id=task.readable_id,
+    )
+
+
+def to_event(tenant_id: UUID, record: EventRecord) -> events_pb2.Event:
+    return events_pb2.Event(
+        tenant_id=str(tenant_id),
+        event_id=str(record.event_id),
+        key=record.key,
+        payload=record.payload.decode(),
+        event_timestamp=to_timestamp(record.seen_at),
+        additional_metadata=_text(record.additional_metadata),
+        scope=record.scope,
+    )
+
+
+def to_events(tenant_id: UUID, records: Sequence[EventRecord]) -> events_pb2.Events:
+    """The reply adds ids to what was sent, so a full request may not fit back: echo less then."""
+    message = events_pb2.Events(events=[to_event(tenant_id, record) for record in records])
+    if message.ByteSize() > MAX_MESSAGE_BYTES:
+        for event in message.events:
+            event.ClearField("payload")
+            event.ClearField("additional_metadata")
+    return message
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _id(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

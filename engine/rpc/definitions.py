@@ -1,0 +1,170 @@
+"""PutWorkflow requests, checked: a CreateWorkflowVersionRequest becomes a WorkflowDefinition.
+
+Options that the engine cannot honour yet are refused by name: a definition that was accepted and then
+behaved differently would be worse than one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.domain.dag import topological_order
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.durations import parse_duration
+from engine.errors import InvalidArgument
+from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.parse import (
+    parse_action,
+    parse_json_object,
+    parse_key,
+    parse_name,
+    parse_priority,
+    parse_text,
+    unique,
+)
+from engine.states import StepKind
+
+_LONGEST_DESCRIPTION = 10_000
+_DEFAULT_EXECUTION_TIMEOUT = "60s"
+_DEFAULT_SCHEDULE_TIMEOUT = "5m"
+_LONGEST_BACKOFF_SECONDS = 86_400
+
+
+def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefinition:
+    name = parse_name(request.name, "name")
+    _refuse(f"workflow {name}", _unsupported_by_workflow(request))
+    if not request.tasks:
+        raise InvalidArgument(f"workflow {name} has no tasks")
+    return WorkflowDefinition(
+        name=name,
+        steps=_parse_steps(request),
+        description=parse_text(request.description, "description", _LONGEST_DESCRIPTION),
+        event_triggers=unique(parse_key(key, "event_triggers") for key in request.event_triggers),
+        default_priority=(
+            parse_priority(request.default_priority, "default_priority")
+            if request.HasField("default_priority")
+            else None
+        ),
+        input_json_schema=_parse_schema(request.input_json_schema),
+    )
+
+
+def _parse_schema(schema: bytes) -> str | None:
+    return parse_json_object(schema, "input_json_schema").decode() if schema.strip() else None
+
+
+def _parse_steps(request: pb.CreateWorkflowVersionRequest) -> tuple[StepDefinition, ...]:
+    steps: dict[str, StepDefinition] = {}
+    for task in request.tasks:
+        step = _parse_step(task, StepKind.TASK)
+        if step.readable_id in steps:
+            raise InvalidArgument(f'two tasks are named "{step.readable_id}"')
+        steps[step.readable_id] = step
+    ordered = topological_order({name: step.parents for name, step in steps.items()})
+    parsed = [steps[name] for name in ordered]
+    if request.HasField("on_failure_task"):
+        on_failure = _parse_step(request.on_failure_task, StepKind.ON_FAILURE)
+        if on_failure.readable_id in steps:
+            raise InvalidArgument(f'two tasks are named "{on_failure.readable_id}"')
+        if on_failure.parents:
+            raise InvalidArgument(f"on_failure_task {on_failure.readable_id} cannot have parents")
+        parsed.append(on_failure)
+    return tuple(parsed)
+
+
+def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
+    name = parse_name(task.readable_id, "readable_id")
+    where = f"task {name}"
+    _refuse(where, _unsupported_by_task(task))
+    execution_timeout = task.timeout or _DEFAULT_EXECUTION_TIMEOUT
+    schedule_timeout = task.schedule_timeout or _DEFAULT_SCHEDULE_TIMEOUT
+    if task.retries < 0:
+        raise InvalidArgument(f"{where}: retries cannot be negative")
+    factor, longest = _parse_backoff(task, where)
+    return StepDefinition(
+        readable_id=name,
+        action_id=parse_action(task.action, f"{where}: action"),
+        kind=kind,
+        parents=_parse_parents(task, where),
+        execution_timeout=execution_timeout,
+        execution_timeout_seconds=parse_duration(execution_timeout, f"{where}: timeout"),
+        schedule_timeout=schedule_timeout,
+        schedule_timeout_seconds=parse_duration(schedule_timeout, f"{where}: schedule_timeout"),
+        retries=task.retries,
+        backoff_factor=factor,
+        backoff_max_seconds=longest,
+        slots=_parse_slots(task, where),
+    )
+
+
+def _parse_parents(task: pb.CreateTaskOpts, where: str) -> tuple[str, ...]:
+    parents = unique(parse_name(parent, f"{where}: parents") for parent in task.parents)
+    if len(parents) < len(task.parents):
+        raise InvalidArgument(f"{where}: a parent is named twice")
+    return parents
+
+
+def _parse_backoff(task: pb.CreateTaskOpts, where: str) -> tuple[float | None, int | None]:
+    """Return (factor, longest delay in seconds); without a factor there is no delay at all."""
+    factor = task.backoff_factor if task.HasField("backoff_factor") else None
+    longest = task.backoff_max_seconds if task.HasField("backoff_max_seconds") else None
+    # Written so that NaN is refused as well.
+    if factor is not None and not 1 <= factor <= 1000:
+        raise InvalidArgument(f"{where}: backoff_factor must be between 1 and 1000")
+    if longest is not None and not 1 <= longest <= _LONGEST_BACKOFF_SECONDS:
+        raise InvalidArgument(
+            f"{where}: backoff_max_seconds must be between 1 and {_LONGEST_BACKOFF_SECONDS}"
+        )
+    if factor is not None and longest is None:
+        longest = _LONGEST_BACKOFF_SECONDS
+    return factor, longest
+
+
+def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
+    for kind, count in task.slot_requests.items():
+        parse_key(kind, f"{where}: slot_requests key")
+        if count <= 0:
+            raise InvalidArgument(f"{where}: slot_requests must be positive")
+    return dict(task.slot_requests) or {"default": 1}
+
+
+def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterable[str]:
+    """The set options that nothing here honours yet; SDKs send many others at their defaults."""
+    if request.cron_triggers:
+        yield "cron_triggers"
+    if request.HasField("concurrency") or request.concurrency_arr:
+        yield "concurrency"
+    if request.HasField("sticky"):
+        yield "sticky"
+    if request.default_filters:
+        yield "default_filters"
+    if request.HasField("idempotency"):
+        yield "idempotency"
+    if request.cron_input.strip() not in ("", "{}", "null"):
+        yield "cron_input"
+
+
+def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
+    if task.rate_limits:
+        yield "rate_limits"
+    if task.worker_labels:
+        yield "worker_labels"
+    if task.concurrency:
+        yield "concurrency"
+    conditions = task.conditions
+    if (
+        conditions.parent_override_conditions
+        or conditions.sleep_conditions
+        or conditions.user_event_conditions
+    ):
+        yield "conditions"
+    if task.is_durable:
+        yield "is_durable"
+    if task.HasField("batch"):
+        yield "batch"
+
+
+def _refuse(where: str, options: Iterable[str]) -> None:
+    unsupported = list(options)
+    if unsupported:
+        raise InvalidArgument(f"{where}: not supported yet: {', '.join(unsupported)}")

@@ -1,0 +1,199 @@
+"""The Dispatcher service: workers, their actions and reports, and the streams that follow runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from uuid import UUID
+
+from engine.domain.durations import parse_duration
+from engine.errors import HatchetError, InvalidArgument, Unavailable
+from engine.pb import dispatcher_pb2 as pb
+from engine.rpc.convert import (
+    MAX_MESSAGE_BYTES,
+    to_assigned_action,
+    to_run_finished,
+    to_stream_event,
+    to_timestamp,
+)
+from engine.rpc.parse import parse_key, parse_labels, parse_text, parse_uuid
+from engine.rpc.registrations import parse_registration
+from engine.rpc.reports import parse_report
+from engine.rpc.version import ENGINE_VERSION
+from engine.runtime.service import Engine, RunSubscription
+from engine.types import Action, ReportKind, StreamEvent, TaskReport
+
+logger = logging.getLogger(__name__)
+
+_TOO_LARGE = b"The task's input and its parents' outputs are larger than one message (4 MiB)."
+
+
+class DispatcherServicer:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def GetVersion(  # noqa: N802
+        self, _request: pb.GetVersionRequest, _tenant_id: UUID
+    ) -> pb.GetVersionResponse:
+        return pb.GetVersionResponse(version=ENGINE_VERSION)
+
+    async def Register(  # noqa: N802
+        self, request: pb.WorkerRegisterRequest, tenant_id: UUID
+    ) -> pb.WorkerRegisterResponse:
+        registration = parse_registration(request)
+        worker_id = await self._engine.register_worker(tenant_id, registration)
+        return pb.WorkerRegisterResponse(
+            tenant_id=str(tenant_id), worker_id=str(worker_id), worker_name=registration.name
+        )
+
+    async def Heartbeat(  # noqa: N802
+        self, request: pb.HeartbeatRequest, tenant_id: UUID
+    ) -> pb.HeartbeatResponse:
+        worker_id = parse_uuid(request.worker_id, "worker_id")
+        await self._engine.record_heartbeat(tenant_id, worker_id)
+        return pb.HeartbeatResponse()
+
+    async def Unsubscribe(  # noqa: N802
+        self, request: pb.WorkerUnsubscribeRequest, tenant_id: UUID
+    ) -> pb.WorkerUnsubscribeResponse:
+        worker_id = parse_uuid(request.worker_id, "worker_id")
+        await self._engine.unsubscribe_worker(tenant_id, worker_id)
+        return pb.WorkerUnsubscribeResponse(tenant_id=str(tenant_id), worker_id=str(worker_id))
+
+    async def UpsertWorkerLabels(  # noqa: N802
+        self, request: pb.UpsertWorkerLabelsRequest, tenant_id: UUID
+    ) -> pb.UpsertWorkerLabelsResponse:
+        worker_id = parse_uuid(request.worker_id, "worker_id")
+        await self._engine.upsert_labels(tenant_id, worker_id, parse_labels(request.labels))
+        return pb.UpsertWorkerLabelsResponse(tenant_id=str(tenant_id), worker_id=str(worker_id))
+
+    async def ListenV2(  # noqa: N802
+        self, request: pb.WorkerListenRequest, tenant_id: UUID
+    ) -> AsyncGenerator[pb.AssignedAction]:
+        async with aclosing(self._actions(request, tenant_id, beats_by_itself=False)) as actions:
+            async for action in actions:
+                yield action
+
+    async def Listen(  # noqa: N802
+        self, request: pb.WorkerListenRequest, tenant_id: UUID
+    ) -> AsyncGenerator[pb.AssignedAction]:
+        async with aclosing(self._actions(request, tenant_id, beats_by_itself=True)) as actions:
+            async for action in actions:
+                yield action
+
+    async def SendStepActionEvent(  # noqa: N802
+        self, request: pb.StepActionEvent, tenant_id: UUID
+    ) -> pb.ActionEventResponse:
+        await self._engine.report(parse_report(request, tenant_id))
+        return pb.ActionEventResponse(tenant_id=str(tenant_id), worker_id=request.worker_id)
+
+    async def PutOverridesData(  # noqa: N802
+        self, _request: pb.OverridesData, _tenant_id: UUID
+    ) -> pb.OverridesDataResponse:
+        """First-generation clients call it while a task runs and need nothing but an answer."""
+        return pb.OverridesDataResponse()
+
+    async def RefreshTimeout(  # noqa: N802
+        self, request: pb.RefreshTimeoutRequest, tenant_id: UUID
+    ) -> pb.RefreshTimeoutResponse:
+        task_id = parse_uuid(request.task_run_external_id, "task_run_external_id")
+        increment = request.increment_timeout_by
+        seconds = parse_duration(increment, "increment_timeout_by")
+        deadline = await self._engine.refresh_timeout(tenant_id, task_id, increment, seconds)
+        return pb.RefreshTimeoutResponse(timeout_at=to_timestamp(deadline))
+
+    async def ReleaseSlot(  # noqa: N802
+        self, request: pb.ReleaseSlotRequest, tenant_id: UUID
+    ) -> pb.ReleaseSlotResponse:
+        task_id = parse_uuid(request.task_run_external_id, "task_run_external_id")
+        await self._engine.release_slot(tenant_id, task_id)
+        return pb.ReleaseSlotResponse()
+
+    async def SubscribeToWorkflowRuns(  # noqa: N802
+        self, requests: AsyncIterator[pb.SubscribeToWorkflowRunsRequest], tenant_id: UUID
+    ) -> AsyncGenerator[pb.WorkflowRunEvent]:
+        subscription = self._engine.subscribe_runs(tenant_id)
+        reader = asyncio.create_task(_add_runs(requests, subscription), name="run-subscription")
+        try:
+            async for finished in subscription:
+                yield to_run_finished(finished)
+        finally:
+            reader.cancel()
+            subscription.close()
+        raise Unavailable("the subscription was closed; connect again")
+
+    async def SubscribeToWorkflowEvents(  # noqa: N802
+        self, request: pb.SubscribeToWorkflowEventsRequest, tenant_id: UUID
+    ) -> AsyncGenerator[pb.WorkflowEvent]:
+        events = await self._open_events(request, tenant_id)
+        try:
+            async for event in events:
+                yield to_stream_event(event)
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+
+    async def _open_events(
+        self, request: pb.SubscribeToWorkflowEventsRequest, tenant_id: UUID
+    ) -> AsyncIterator[StreamEvent]:
+        if request.workflow_run_id:
+            run_id = parse_uuid(request.workflow_run_id, "workflow_run_id")
+            return await self._engine.stream_run_events(tenant_id, run_id)
+        if not request.additional_meta_key or not request.HasField("additional_meta_value"):
+            raise InvalidArgument(
+                "workflow_run_id, or additional_meta_key and additional_meta_value, is required"
+            )
+        key = parse_key(request.additional_meta_key, "additional_meta_key")
+        value = parse_text(request.additional_meta_value, "additional_meta_value")
+        return await self._engine.stream_metadata_events(tenant_id, key, value)
+
+    async def _actions(
+        self, request: pb.WorkerListenRequest, tenant_id: UUID, *, beats_by_itself: bool
+    ) -> AsyncGenerator[pb.AssignedAction]:
+        worker_id = parse_uuid(request.worker_id, "worker_id")
+        session = await self._engine.open_session(
+            tenant_id, worker_id, beats_by_itself=beats_by_itself
+        )
+        try:
+            async for action in session:
+                message = to_assigned_action(action)
+                if message.ByteSize() <= MAX_MESSAGE_BYTES:
+                    yield message
+                else:
+                    await self._fail_unsendable(action)
+        finally:
+            await session.close()
+        # A clean end would look like a failure to some clients and like good-bye to others.
+        raise Unavailable("the action stream was closed; connect again")
+
+    async def _fail_unsendable(self, action: Action) -> None:
+        """Sending it would break the worker's stream again and again."""
+        report = TaskReport(
+            tenant_id=action.tenant_id,
+            task_id=action.task_id,
+            kind=ReportKind.FAILED,
+            retry_count=action.retry_count,
+            payload=_TOO_LARGE,
+            should_not_retry=True,
+        )
+        try:
+            await self._engine.report(report)
+        except HatchetError:
+            logger.exception(
+                "task %s is too large to be sent and could not be failed", action.task_id
+            )
+
+
+async def _add_runs(
+    requests: AsyncIterator[pb.SubscribeToWorkflowRunsRequest], subscription: RunSubscription
+) -> None:
+    """Malformed ids are skipped: an error would end the stream for every other run on it."""
+    async for request in requests:
+        try:
+            run_id = parse_uuid(request.workflow_run_id, "workflow_run_id")
+        except InvalidArgument:
+            logger.info("skipped a subscription to a run id that is not a UUID")
+            continue
+        subscription.add(run_id)

@@ -1,0 +1,55 @@
+"""Errors become gRPC statuses here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from typing import NoReturn
+
+import grpc
+
+from engine.errors import (
+    FailedPrecondition,
+    HatchetError,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Unauthenticated(HatchetError):
+    """The call carries no token that we accept."""
+
+    code = "unauthenticated"
+
+
+class NotImplementedYet(HatchetError):
+    """A method of the contract that this server does not offer."""
+
+    code = "unimplemented"
+
+
+_STATUSES: dict[type[HatchetError], grpc.StatusCode] = {
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
+    InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    NotFound: grpc.StatusCode.NOT_FOUND,
+    FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Unavailable: grpc.StatusCode.UNAVAILABLE,
+}
+# Trailers hold the message; a client refuses more than 8 KiB of them.
+_LONGEST_MESSAGE = 2_000
+
+
+async def abort(
+    context: grpc.aio.ServicerContext[object, object], method: str, error: Exception
+) -> NoReturn:
+    """End the call with the status of `error`; what we did not expect is logged, not shown."""
+    for kind in type(error).__mro__:
+        if kind in _STATUSES:
+            await context.abort(_STATUSES[kind], str(error)[:_LONGEST_MESSAGE])
+    logger.error("%s failed", method, exc_info=error)
+    await context.abort(grpc.StatusCode.INTERNAL, "internal error")

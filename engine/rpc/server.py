@@ -1,0 +1,141 @@
+"""The gRPC server: transport settings, services, and an orderly end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
+from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
+from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
+from engine.rpc.admin import AdminServicer
+from engine.rpc.auth import Authenticator, TokenVerifier
+from engine.rpc.convert import MAX_MESSAGE_BYTES
+from engine.rpc.dispatcher import DispatcherServicer
+from engine.rpc.events import EventsServicer
+from engine.rpc.routes import Routes
+from engine.rpc.workflows import WorkflowServicer
+from engine.runtime.service import Engine
+
+SERVICES = [
+    service
+    for module in (
+        dispatcher_pb2,
+        events_pb2,
+        workflows_pb2,
+        v1_workflows_pb2,
+        v1_dispatcher_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+]
+
+
+class TlsStrategy(StrEnum):
+    NONE = "none"
+    TLS = "tls"
+    MTLS = "mtls"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where and how to listen. Port 0 takes a free one; `reuse_port` lets several engines share it."""
+
+    host: str = "0.0.0.0"  # noqa: S104  workers come from other machines
+    port: int = 7070
+    tls_strategy: TlsStrategy = TlsStrategy.NONE
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    ca_file: Path | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    reuse_port: bool = True
+
+
+class RpcServer:
+    """Start it on the engine's event loop; `stop` before the engine itself stops."""
+
+    def __init__(
+        self, engine: Engine, verifier: TokenVerifier, settings: ServerSettings | None = None
+    ) -> None:
+        self._settings = settings or ServerSettings()
+        self._authenticator = Authenticator(verifier)
+        self._routes = Routes(
+            self._authenticator,
+            {
+                "Dispatcher": DispatcherServicer(engine),
+                "EventsService": EventsServicer(engine),
+                "WorkflowService": WorkflowServicer(engine),
+                "v1.AdminService": AdminServicer(engine),
+            },
+        )
+        self._health = health.aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Listen; return the port."""
+        server = grpc.aio.server(options=_options(self._settings))
+        for service in SERVICES:
+            self._routes.add_service(service)
+        server.add_generic_rpc_handlers((self._routes,))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = [service.full_name for service in SERVICES]
+        reflection.enable_server_reflection(
+            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        )
+        port = self._add_port(server)
+        await server.start()
+        for name in ["", *names]:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._server = server
+        return port
+
+    async def stop(self, grace_seconds: float = 5.0) -> None:
+        """Refuse new calls, end the streams, let unary calls finish within the grace."""
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        self._routes.end_streams()
+        await self._server.stop(grace_seconds)
+        self._authenticator.close()
+
+    def _add_port(self, server: grpc.aio.Server) -> int:
+        address = f"{self._settings.host}:{self._settings.port}"
+        credentials = _credentials(self._settings)
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+
+
+def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
+    return [
+        ("grpc.so_reuseport", int(settings.reuse_port)),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Clients ping every 10 s, with and without calls; a server that minds drops their streams.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+        ("grpc.http2.max_ping_strikes", 0),
+        # Our own pings find out that the other side of a silent stream is gone.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+
+
+def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
+    if settings.tls_strategy is TlsStrategy.NONE:
+        return None
+    is_mutual = settings.tls_strategy is TlsStrategy.MTLS
+    if not settings.cert_file or not settings.key_file or (is_mutual and not settings.ca_file):
+        needed = "a certificate, its key and a CA" if is_mutual else "a certificate and its key"
+        raise ValueError(f"gRPC TLS strategy {settings.tls_strategy} needs {needed}")
+    return grpc.ssl_server_credentials(
+        [(settings.key_file.read_bytes(), settings.cert_file.read_bytes())],
+        root_certificates=settings.ca_file.read_bytes() if settings.ca_file else None,
+        require_client_auth=is_mutual,
+    )

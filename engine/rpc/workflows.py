@@ -1,0 +1,31 @@
+"""The WorkflowService: starting runs by workflow name."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from engine.pb import workflows_pb2 as pb
+from engine.pb.v1.shared import trigger_pb2
+from engine.rpc.triggers import parse_trigger
+from engine.runtime.service import Engine
+
+
+class WorkflowServicer:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def TriggerWorkflow(  # noqa: N802
+        self, request: trigger_pb2.TriggerWorkflowRequest, tenant_id: UUID
+    ) -> pb.TriggerWorkflowResponse:
+        (run_id,) = await self._engine.trigger_runs(tenant_id, [parse_trigger(request)])
+        return pb.TriggerWorkflowResponse(workflow_run_id=str(run_id))
+
+    async def BulkTriggerWorkflow(  # noqa: N802
+        self, request: pb.BulkTriggerWorkflowRequest, tenant_id: UUID
+    ) -> pb.BulkTriggerWorkflowResponse:
+        triggers = [
+            parse_trigger(trigger, f"workflows[{index}].")
+            for index, trigger in enumerate(request.workflows)
+        ]
+        run_ids = await self._engine.trigger_runs(tenant_id, triggers) if triggers else []
+        return pb.BulkTriggerWorkflowResponse(workflow_run_ids=map(str, run_ids))
