@@ -218,6 +218,7 @@ def test_a_long_queue_keeps_only_its_head_and_asks_for_more() -> None:
     scheduler.enqueue([task(n) for n in range(5, 9)])
     scheduler.mark_refilled("a", has_more=True, last=task(8))
     assert drained(scheduler) == [5, 6, 7, 8]
+    assert scheduler.wants_refill() == ["a"]
     scheduler.enqueue([task(9), task(10), task(11)])
     scheduler.mark_refilled("a", has_more=False)
     assert drained(scheduler) == [9, 10, 11]

@@ -7,24 +7,20 @@ it from one thread and writes what it decides; what the database refuses comes b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import (
-    ANY_SLOT,
-    HEARTBEAT_FRESH_SECONDS,
-    UNLIMITED,
     Obstacle,
     ReadyTask,
     Reason,
-    Shape,
     explain_worker,
     score_of,
     shape_of,
 )
-from engine.runtime.scheduler.pools import Lane, Pool, PooledWorker
 from engine.runtime.scheduler.queue import ActionQueue
+from engine.runtime.scheduler.roster import WorkerRoster
 
 __all__ = ["Assignment", "ReadyTask", "Reason", "TenantScheduler"]
 
@@ -34,96 +30,18 @@ class Assignment(NamedTuple):
     worker_id: UUID
 
 
-class TenantScheduler:
+class TenantScheduler(WorkerRoster):
     """Workers with free slots, the heads of the queues, and who runs what, of one tenant.
 
-    Invariants between calls: a lane which has both a free slot and an action in its rotation whose
-    turn has not been tried is dirty; a task is either waiting or running, in one attempt; a worker
-    is listed in its pool's lanes unless it was seen to be unassignable.
+    Invariant between calls: a task is either waiting or running, in one attempt.
     """
 
     def __init__(self, *, queue_head_limit: int = 1000) -> None:
+        super().__init__()
         self._limit = queue_head_limit
-        self._workers: dict[UUID, PooledWorker] = {}
-        self._pools: dict[frozenset[str], Pool] = {}
-        self._pools_of: dict[str, list[Pool]] = {}
-        self._queues: dict[str, ActionQueue] = {}
+        self._waiting: dict[int, ReadyTask] = {}
         self._partial: set[str] = set()
         """Actions of whose queue the database may hold more than memory."""
-        self._waiting: dict[int, ReadyTask] = {}
-        self._running: dict[int, PooledWorker] = {}
-        self._dirty: deque[Lane] = deque()
-
-    # Workers
-
-    def upsert_worker(
-        self,
-        worker_id: UUID,
-        *,
-        actions: frozenset[str],
-        slots: Mapping[str, int],
-        is_active: bool,
-        is_paused: bool,
-        last_heartbeat: float | None,
-    ) -> None:
-        """Add a worker or replace what is known of it; tasks which run on it stay."""
-        worker = self._workers.get(worker_id)
-        if worker is None:
-            worker = self._workers[worker_id] = PooledWorker(worker_id, self._pool(actions))
-        else:
-            self._leave_pool(worker)
-            worker.pool = self._pool(actions)
-        worker.pool.workers[worker_id] = worker
-        worker.capacity = dict(slots)
-        worker.free = {**slots, ANY_SLOT: UNLIMITED}
-        for task in worker.running.values():
-            for slot_type, units in shape_of(task.slots):
-                worker.pool.change_free(worker, slot_type, -units)
-        worker.is_active = is_active
-        worker.is_paused = is_paused
-        worker.last_heartbeat = last_heartbeat
-        self._relist(worker)
-
-    def set_worker_active(self, worker_id: UUID, is_active: bool) -> None:
-        if worker := self._workers.get(worker_id):
-            worker.is_active = is_active
-            self._relist(worker)
-
-    def set_worker_paused(self, worker_id: UUID, is_paused: bool) -> None:
-        if worker := self._workers.get(worker_id):
-            worker.is_paused = is_paused
-            self._relist(worker)
-
-    def set_worker_labels(self, worker_id: UUID, labels: Mapping[str, str | int]) -> None:
-        if worker := self._workers.get(worker_id):
-            worker.labels = dict(labels)
-            self._touch(worker.pool)
-
-    def record_heartbeat(self, worker_id: UUID, now: float) -> None:
-        if worker := self._workers.get(worker_id):
-            worker.last_heartbeat = now
-            if not worker.is_listed:
-                self._relist(worker)
-
-    def remove_worker(self, worker_id: UUID) -> None:
-        """Forget a worker and that tasks run on it."""
-        worker = self._workers.pop(worker_id, None)
-        if worker is None:
-            return
-        for key in worker.running:
-            del self._running[key]
-        self._leave_pool(worker)
-
-    def adopt_running(self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool) -> None:
-        """Take over a task which a former owner assigned, even beyond the worker's capacity."""
-        if not holds_slot:
-            return
-        self._forget(task.id.int)
-        worker = self._workers.get(worker_id)
-        if worker is None:
-            worker = self._workers[worker_id] = PooledWorker(worker_id, self._pool(frozenset()))
-            worker.pool.workers[worker_id] = worker
-        self._take_slots(worker, task, shape_of(task.slots))
 
     # Decisions
 
@@ -191,18 +109,9 @@ class TenantScheduler:
                     assignments.append(assignment)
         return assignments
 
-    def release(self, task_id: UUID, retry_count: int | None = None) -> bool:
-        """Free the slots a task holds because it ended or gave them back; False if it holds none."""
-        key = task_id.int
-        worker = self._running.get(key)
-        if worker is None or retry_count not in (None, worker.running[key].retry_count):
-            return False
-        del self._running[key]
-        task = worker.running.pop(key)
-        for slot_type, units in shape_of(task.slots):
-            worker.pool.change_free(worker, slot_type, units)
-        self._touch(worker.pool)
-        return True
+    def adopt_running(self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool) -> None:
+        self._forget(task.id.int)
+        super().adopt_running(task, worker_id, holds_slot=holds_slot)
 
     def discard(self, task_id: UUID) -> None:
         """Forget a waiting or running task: it was cancelled, or the database refused what was decided."""
@@ -213,13 +122,14 @@ class TenantScheduler:
     def wants_refill(self) -> list[str]:
         """Return the actions whose queue should be read again, best `queue_head_limit` rows first.
 
-        What another process adds while the caller reads is not lost: see `mark_has_more`.
+        Start reading after this call, and end every reading with `mark_refilled` before the next
+        call: then what is dropped from memory or hinted at while the caller reads is not lost.
         """
         wanted = []
         for action_id in self._partial:
             queue = self._queues[action_id]
-            if queue.is_unread or queue.count_known() * 2 < self._limit:
-                queue.is_unread = False
+            if queue.is_hinted or queue.count_known() * 2 < self._limit:
+                queue.begin_read()
                 wanted.append(action_id)
         return wanted
 
@@ -243,47 +153,18 @@ class TenantScheduler:
 
     # Questions
 
-    def running_on(self, worker_id: UUID) -> list[tuple[UUID, int]]:
-        """Return (task id, retry_count) of the tasks which hold slots of the worker."""
-        worker = self._workers.get(worker_id)
-        return (
-            []
-            if worker is None
-            else [(task.id, task.retry_count) for task in worker.running.values()]
-        )
-
     def waiting_count(self) -> int:
         return len(self._waiting)
-
-    def running_count(self) -> int:
-        return len(self._running)
-
-    def free_slots(self, worker_id: UUID) -> dict[str, int]:
-        """Return free slots by type; negative where more runs than the worker now offers."""
-        worker = self._workers.get(worker_id)
-        if worker is None:
-            return {}
-        return {slot_type: free for slot_type, free in worker.free.items() if slot_type != ANY_SLOT}
-
-    def next_stale_at(self, now: float) -> float | None:
-        """Return when the next assignable worker goes stale unless it beats, None without any."""
-        return min(
-            (
-                worker.last_heartbeat + HEARTBEAT_FRESH_SECONDS
-                for worker in self._workers.values()
-                if worker.is_listed
-                and worker.last_heartbeat is not None
-                and now - worker.last_heartbeat < HEARTBEAT_FRESH_SECONDS
-            ),
-            default=None,
-        )
 
     def explain(self, task: ReadyTask, now: float) -> Reason | None:
         """Return why the task waits; None if nothing but its turn in the next drain is missing."""
         shape, score = shape_of(task.slots), score_of(task)
         queue = self._queues.get(task.action_id)
         ahead = queue.count_known(score + 1, shape) if queue else 0
-        is_more_ahead = queue is not None and score < queue.floor
+        is_known = task.id.int in self._waiting
+        is_more_ahead = queue is not None and (
+            score < queue.floor or (queue.is_unread and not is_known)
+        )
         nearest: Reason | None = Reason(Obstacle.NO_WORKER)
         for worker in self._workers_for(task.action_id):
             reason = explain_worker(worker, shape, now)
@@ -336,33 +217,6 @@ class TenantScheduler:
                 return Assignment(task, worker.id)
         return None
 
-    def _choose(
-        self, action_id: str, shape: Shape, now: float, *, is_new: bool
-    ) -> PooledWorker | None:
-        """Return the freest worker for the shape; a new task may not use lanes whose waiters come first."""
-        stale: list[PooledWorker] = []
-        chosen: PooledWorker | None = None
-        slot_type = shape[0][0]
-        for pool in self._pools_of.get(action_id, ()):
-            lane = pool.lane(slot_type)
-            if is_new and lane.is_dirty and lane.rotation:
-                continue
-            worker = lane.choose(shape, now, stale)
-            if worker is not None and (
-                chosen is None or worker.free[slot_type] > chosen.free[slot_type]
-            ):
-                chosen = worker
-        for worker in stale:
-            if worker.is_listed:
-                worker.pool.unlist_worker(worker)
-        return chosen
-
-    def _take_slots(self, worker: PooledWorker, task: ReadyTask, shape: Shape) -> None:
-        worker.running[task.id.int] = task
-        self._running[task.id.int] = worker
-        for slot_type, units in shape:
-            worker.pool.change_free(worker, slot_type, -units)
-
     def _forget(self, key: int) -> None:
         task = self._waiting.pop(key, None)
         if task is None:
@@ -372,56 +226,7 @@ class TenantScheduler:
         queue.remove(shape_of(task.slots), score_of(task))
         self._sync(queue)
 
-    # Pools and lanes
-
-    def _pool(self, actions: frozenset[str]) -> Pool:
-        pool = self._pools.get(actions)
-        if pool is None:
-            pool = self._pools[actions] = Pool(actions)
-            for action_id in actions:
-                self._pools_of.setdefault(action_id, []).append(pool)
-                if queue := self._queues.get(action_id):
-                    for slot_type in queue.lanes:
-                        pool.lane(slot_type).rotation[queue] = None
-        return pool
-
-    def _leave_pool(self, worker: PooledWorker) -> None:
-        pool = worker.pool
-        if worker.is_listed:
-            pool.unlist_worker(worker)
-        del pool.workers[worker.id]
-        if pool.workers:
-            return
-        del self._pools[pool.actions]
-        for action_id in pool.actions:
-            self._pools_of[action_id].remove(pool)
-            if not self._pools_of[action_id]:
-                del self._pools_of[action_id]
-
-    def _relist(self, worker: PooledWorker) -> None:
-        """List the worker in its lanes if it may take tasks for all that is known without a clock."""
-        is_wanted = worker.is_active and not worker.is_paused and worker.last_heartbeat is not None
-        if worker.is_listed and not is_wanted:
-            worker.pool.unlist_worker(worker)
-        elif is_wanted:
-            if not worker.is_listed:
-                worker.pool.list_worker(worker)
-            self._touch(worker.pool)
-
-    def _touch(self, pool: Pool) -> None:
-        """Have the next drain look at the pool's lanes: a worker there may take more than before."""
-        for lane in pool.lanes.values():
-            self._mark_dirty(lane)
-
-    def _touch_action(self, queue: ActionQueue) -> None:
-        for pool in self._pools_of.get(queue.action_id, ()):
-            for slot_type in queue.lanes:
-                self._mark_dirty(pool.lane(slot_type))
-
-    def _mark_dirty(self, lane: Lane) -> None:
-        if lane.top and lane.rotation and not lane.is_dirty:
-            lane.is_dirty = True
-            self._dirty.append(lane)
+    # Queues
 
     def _queue(self, action_id: str) -> ActionQueue:
         queue = self._queues.get(action_id)
@@ -430,25 +235,14 @@ class TenantScheduler:
         return queue
 
     def _sync(self, queue: ActionQueue) -> None:
-        """Give the queue a place in the rotations where a task of it may go, and forget it when empty."""
-        lanes = queue.ready_types()
-        if lanes != queue.lanes:
-            for pool in self._pools_of.get(queue.action_id, ()):
-                for slot_type in queue.lanes - lanes:
-                    del pool.lane(slot_type).rotation[queue]
-                for slot_type in lanes - queue.lanes:
-                    pool.lane(slot_type).rotation[queue] = None
-            queue.lanes = lanes
+        """Bring rotations and the list of partial queues up to date; forget the queue when empty."""
+        self._give_turns(queue)
         if queue.floor:
             self._partial.add(queue.action_id)
             return
         self._partial.discard(queue.action_id)
         if not queue.count:
             self._queues.pop(queue.action_id, None)
-
-    def _workers_for(self, action_id: str) -> Iterable[PooledWorker]:
-        for pool in self._pools_of.get(action_id, ()):
-            yield from pool.workers.values()
 
 
 def _closeness(reason: Reason) -> tuple[int, int]:

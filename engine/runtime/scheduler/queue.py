@@ -20,7 +20,17 @@ class ActionQueue:
     a better one may be in the database.
     """
 
-    __slots__ = ("action_id", "count", "floor", "is_unread", "lanes", "limit", "lines")
+    __slots__ = (
+        "action_id",
+        "count",
+        "dropped",
+        "floor",
+        "is_hinted",
+        "is_unread",
+        "lanes",
+        "limit",
+        "lines",
+    )
 
     def __init__(self, action_id: str, limit: int) -> None:
         self.action_id = action_id
@@ -28,7 +38,12 @@ class ActionQueue:
         self.lines: dict[Shape, list[Entry]] = {}
         self.count = 0
         self.floor = 0
+        self.dropped = 0
+        """The floor that drops alone would make, since the last reading of the database began."""
         self.is_unread = False
+        """Another process queued rows which memory has not seen, of whatever rank."""
+        self.is_hinted = False
+        """The same, and the database was not read since."""
         self.lanes: frozenset[str] = frozenset()
         """Slot types under which pools list this queue now; kept by the machine."""
 
@@ -38,10 +53,10 @@ class ActionQueue:
         if self.count >= self.limit:
             worst_shape = min(self.lines, key=self._worst_of)
             worst, dropped = self.lines[worst_shape][0]
+            self.dropped = max(self.dropped, min(score, worst) + 1)
+            self.floor = max(self.floor, self.dropped)
             if score < worst:
-                self.floor = max(self.floor, score + 1)
                 return task
-            self.floor = max(self.floor, worst + 1)
             self._delete(worst_shape, 0)
         insort(self.lines.setdefault(shape, []), (score, task))
         self.count += 1
@@ -87,21 +102,25 @@ class ActionQueue:
 
     def mark_unread(self) -> None:
         """Note that the database may hold tasks of any rank which memory has not seen."""
-        self.is_unread = True
+        self.is_unread = self.is_hinted = True
         self.floor = max(self.floor, self._worst() or BEYOND_ALL)
+
+    def begin_read(self) -> None:
+        """Note that the database is read from now on: what it gets later may not be in the answer."""
+        self.is_hinted = False
+        self.dropped = 0
 
     def mark_read(self, *, has_more: bool, last: int | None) -> None:
         """Note that everything down to the score `last` is here, or everything if not `has_more`."""
-        worst = self._worst()
         if not has_more:
             self.floor = 0
         elif last is not None:
             self.floor = last
         else:
-            self.floor = worst or BEYOND_ALL
-        if self.count >= self.limit:
-            self.floor = max(self.floor, worst)
-        if self.is_unread:
+            self.floor = self._worst() or BEYOND_ALL
+        self.floor = max(self.floor, self.dropped)
+        self.is_unread = False
+        if self.is_hinted:
             self.mark_unread()
 
     def _worst_of(self, shape: Shape) -> int:

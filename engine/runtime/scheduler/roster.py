@@ -1,0 +1,240 @@
+"""The workers of one tenant: their slots, who holds them, and where waiting actions take turns."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from engine.domain.assignment import (
+    ANY_SLOT,
+    HEARTBEAT_FRESH_SECONDS,
+    UNLIMITED,
+    ReadyTask,
+    Shape,
+    shape_of,
+)
+from engine.runtime.scheduler.pools import Lane, Pool, PooledWorker
+from engine.runtime.scheduler.queue import ActionQueue
+
+
+class WorkerRoster:
+    """Half of the tenant's scheduler: everything about workers, nothing about who waits in a queue.
+
+    Invariants between calls: a worker is listed in its pool's lanes unless it was seen to be
+    unassignable; a lane which has both a free slot and an action whose turn was not tried since
+    is dirty.
+    """
+
+    def __init__(self) -> None:
+        self._workers: dict[UUID, PooledWorker] = {}
+        self._pools: dict[frozenset[str], Pool] = {}
+        self._pools_of: dict[str, list[Pool]] = {}
+        self._queues: dict[str, ActionQueue] = {}
+        self._running: dict[int, PooledWorker] = {}
+        self._dirty: deque[Lane] = deque()
+
+    def upsert_worker(
+        self,
+        worker_id: UUID,
+        *,
+        actions: frozenset[str],
+        slots: Mapping[str, int],
+        is_active: bool,
+        is_paused: bool,
+        last_heartbeat: float | None,
+    ) -> None:
+        """Add a worker or replace what is known of it; tasks which run on it stay."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            worker = self._workers[worker_id] = PooledWorker(worker_id, self._pool(actions))
+        else:
+            self._leave_pool(worker)
+            worker.pool = self._pool(actions)
+        worker.pool.workers[worker_id] = worker
+        worker.capacity = dict(slots)
+        worker.free = {**slots, ANY_SLOT: UNLIMITED}
+        for task in worker.running.values():
+            for slot_type, units in shape_of(task.slots):
+                worker.pool.change_free(worker, slot_type, -units)
+        worker.is_active = is_active
+        worker.is_paused = is_paused
+        worker.last_heartbeat = last_heartbeat
+        self._relist(worker)
+
+    def set_worker_active(self, worker_id: UUID, is_active: bool) -> None:
+        if worker := self._workers.get(worker_id):
+            worker.is_active = is_active
+            self._relist(worker)
+
+    def set_worker_paused(self, worker_id: UUID, is_paused: bool) -> None:
+        if worker := self._workers.get(worker_id):
+            worker.is_paused = is_paused
+            self._relist(worker)
+
+    def set_worker_labels(self, worker_id: UUID, labels: Mapping[str, str | int]) -> None:
+        if worker := self._workers.get(worker_id):
+            worker.labels = dict(labels)
+            self._touch(worker.pool)
+
+    def record_heartbeat(self, worker_id: UUID, now: float) -> None:
+        if worker := self._workers.get(worker_id):
+            worker.last_heartbeat = now
+            if not worker.is_listed:
+                self._relist(worker)
+
+    def remove_worker(self, worker_id: UUID) -> None:
+        """Forget a worker and that tasks run on it."""
+        worker = self._workers.pop(worker_id, None)
+        if worker is None:
+            return
+        for key in worker.running:
+            del self._running[key]
+        self._leave_pool(worker)
+
+    def adopt_running(self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool) -> None:
+        """Take over a task which a former owner assigned, even beyond the worker's capacity."""
+        if not holds_slot:
+            return
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            worker = self._workers[worker_id] = PooledWorker(worker_id, self._pool(frozenset()))
+            worker.pool.workers[worker_id] = worker
+        self._take_slots(worker, task, shape_of(task.slots))
+
+    def release(self, task_id: UUID, retry_count: int | None = None) -> bool:
+        """Free the slots a task holds because it ended or gave them back; False if it holds none."""
+        key = task_id.int
+        worker = self._running.get(key)
+        if worker is None or retry_count not in (None, worker.running[key].retry_count):
+            return False
+        del self._running[key]
+        task = worker.running.pop(key)
+        for slot_type, units in shape_of(task.slots):
+            worker.pool.change_free(worker, slot_type, units)
+        self._touch(worker.pool)
+        return True
+
+    def running_on(self, worker_id: UUID) -> list[tuple[UUID, int]]:
+        """Return (task id, retry_count) of the tasks which hold slots of the worker."""
+        worker = self._workers.get(worker_id)
+        return (
+            []
+            if worker is None
+            else [(task.id, task.retry_count) for task in worker.running.values()]
+        )
+
+    def running_count(self) -> int:
+        return len(self._running)
+
+    def free_slots(self, worker_id: UUID) -> dict[str, int]:
+        """Return free slots by type; negative where more runs than the worker now offers."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            return {}
+        return {slot_type: free for slot_type, free in worker.free.items() if slot_type != ANY_SLOT}
+
+    def next_stale_at(self, now: float) -> float | None:
+        """Return when the next assignable worker goes stale unless it beats, None without any."""
+        return min(
+            (
+                worker.last_heartbeat + HEARTBEAT_FRESH_SECONDS
+                for worker in self._workers.values()
+                if worker.is_listed
+                and worker.last_heartbeat is not None
+                and now - worker.last_heartbeat < HEARTBEAT_FRESH_SECONDS
+            ),
+            default=None,
+        )
+
+    def _choose(
+        self, action_id: str, shape: Shape, now: float, *, is_new: bool
+    ) -> PooledWorker | None:
+        """Return the freest worker for the shape; a new task may not use lanes whose waiters come first."""
+        stale: list[PooledWorker] = []
+        chosen: PooledWorker | None = None
+        slot_type = shape[0][0]
+        for pool in self._pools_of.get(action_id, ()):
+            lane = pool.lane(slot_type)
+            if is_new and lane.is_dirty and lane.rotation:
+                continue
+            worker = lane.choose(shape, now, stale)
+            if worker is not None and (
+                chosen is None or worker.free[slot_type] > chosen.free[slot_type]
+            ):
+                chosen = worker
+        for worker in stale:
+            if worker.is_listed:
+                worker.pool.unlist_worker(worker)
+        return chosen
+
+    def _take_slots(self, worker: PooledWorker, task: ReadyTask, shape: Shape) -> None:
+        worker.running[task.id.int] = task
+        self._running[task.id.int] = worker
+        for slot_type, units in shape:
+            worker.pool.change_free(worker, slot_type, -units)
+
+    def _pool(self, actions: frozenset[str]) -> Pool:
+        pool = self._pools.get(actions)
+        if pool is None:
+            pool = self._pools[actions] = Pool(actions)
+            for action_id in actions:
+                self._pools_of.setdefault(action_id, []).append(pool)
+                if queue := self._queues.get(action_id):
+                    for slot_type in queue.lanes:
+                        pool.lane(slot_type).rotation[queue] = None
+        return pool
+
+    def _leave_pool(self, worker: PooledWorker) -> None:
+        pool = worker.pool
+        if worker.is_listed:
+            pool.unlist_worker(worker)
+        del pool.workers[worker.id]
+        if pool.workers:
+            return
+        del self._pools[pool.actions]
+        for action_id in pool.actions:
+            self._pools_of[action_id].remove(pool)
+            if not self._pools_of[action_id]:
+                del self._pools_of[action_id]
+
+    def _relist(self, worker: PooledWorker) -> None:
+        """List the worker in its lanes if it may take tasks for all that is known without a clock."""
+        is_wanted = worker.is_active and not worker.is_paused and worker.last_heartbeat is not None
+        if worker.is_listed and not is_wanted:
+            worker.pool.unlist_worker(worker)
+        elif is_wanted:
+            if not worker.is_listed:
+                worker.pool.list_worker(worker)
+            self._touch(worker.pool)
+
+    def _touch(self, pool: Pool) -> None:
+        """Have the next drain look at the pool's lanes: a worker there may take more than before."""
+        for lane in pool.lanes.values():
+            self._mark_dirty(lane)
+
+    def _touch_action(self, queue: ActionQueue) -> None:
+        for pool in self._pools_of.get(queue.action_id, ()):
+            for slot_type in queue.lanes:
+                self._mark_dirty(pool.lane(slot_type))
+
+    def _mark_dirty(self, lane: Lane) -> None:
+        if lane.top and lane.rotation and not lane.is_dirty:
+            lane.is_dirty = True
+            self._dirty.append(lane)
+
+    def _give_turns(self, queue: ActionQueue) -> None:
+        """Give the queue a place in exactly those rotations under which a task of it may go."""
+        lanes = queue.ready_types()
+        if lanes == queue.lanes:
+            return
+        for pool in self._pools_of.get(queue.action_id, ()):
+            for slot_type in queue.lanes - lanes:
+                del pool.lane(slot_type).rotation[queue]
+            for slot_type in lanes - queue.lanes:
+                pool.lane(slot_type).rotation[queue] = None
+        queue.lanes = lanes
+
+    def _workers_for(self, action_id: str) -> Iterable[PooledWorker]:
+        for pool in self._pools_of.get(action_id, ()):
+            yield from pool.workers.values()
