@@ -140,6 +140,9 @@ class BundledPostgres:
         self._ensure_database()
         return self.url
 
+    def is_running(self) -> bool:
+        return self._postmaster() is not None
+
     def stop(self) -> None:
         """Fast shutdown: sessions are cut, everything committed is on disk."""
         server = self._postmaster()

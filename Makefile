@@ -1,0 +1,59 @@
+# `make run` starts everything; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help run worker demo token test check fast bench proto clean
+
+PY := .venv/bin/python
+INSTALL := @scripts/install.sh
+DATA := $(or $(HATCHET_DATA_DIR),data)
+WORKER_ENV = HATCHET_CLIENT_TOKEN="$${HATCHET_CLIENT_TOKEN:-$$(cat $(DATA)/token)}" \
+	HATCHET_CLIENT_TLS_STRATEGY="$${HATCHET_CLIENT_TLS_STRATEGY:-none}"
+
+help:           ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 12
+
+run:            ## install what is needed, then run database, engine and web until Ctrl-C
+	$(INSTALL) requirements.txt
+	@exec $(PY) manage.py up
+
+worker:         ## an example worker, written with the official SDK
+	$(INSTALL) requirements-dev.txt
+	@test -n "$$HATCHET_CLIENT_TOKEN" || test -r $(DATA)/token || \
+		{ echo "No token yet: start 'make run' in another terminal first."; exit 1; }
+	@$(WORKER_ENV) exec $(PY) examples/quickstart/worker.py
+
+demo:           ## trigger every example task and print the results
+	$(INSTALL) requirements-dev.txt
+	@test -n "$$HATCHET_CLIENT_TOKEN" || test -r $(DATA)/token || \
+		{ echo "No token yet: start 'make run' in another terminal first."; exit 1; }
+	@$(WORKER_ENV) exec $(PY) examples/quickstart/trigger.py
+
+token:          ## print a new API token for the default tenant
+	@$(PY) manage.py createtoken
+
+test:           ## every test, on a clean machine too
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m pytest -n 2
+
+fast:           ## the tests that need neither browser nor SDK
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
+
+check:          ## what must be right before a push
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy .
+	.venv/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
+
+bench:          ## measure throughput and latency; writes benchmarks/results/
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m benchmarks
+
+proto:          ## generate engine/pb from proto/
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m proto.generate
+
+clean:          ## remove everything that can be made again; data/ stays
+	rm -rf .venv staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

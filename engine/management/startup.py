@@ -1,0 +1,82 @@
+"""What must have happened before the first process may start: a database with our tables in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from engine.config import Config
+from engine.environment import ConfigError
+
+OLDEST_POSTGRES = 150000
+MIGRATION_LOCK = 0x68617470
+
+
+@contextlib.contextmanager
+def only_one_here(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; ConfigError when another `up` has it."""
+    with (data_dir / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ConfigError(
+                f"it runs already from {data_dir} (process {lock.read().strip() or 'unknown'}); "
+                "stop that one first, or set HATCHET_DATA_DIR and other ports for a second one."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def check_ports(config: Config) -> None:
+    """Raise ConfigError for a port that somebody else listens on."""
+    for name, host, port in [
+        ("SERVER_PORT", config.http_bind_address, config.http_port),
+        ("SERVER_GRPC_PORT", config.grpc_bind_address, config.grpc_port),
+    ]:
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            raise ConfigError(
+                f"port {port} of {host} cannot be used ({error.strerror}); "
+                f"free it or set {name} to another one."
+            ) from None
+
+
+def check_database() -> None:
+    """Raise ConfigError when the database does not answer or is too old."""
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the database of DATABASE_URL does not answer: {reason}.") from None
+    version = connection.cursor().connection.info.server_version
+    if version < OLDEST_POSTGRES:
+        raise ConfigError(f"Postgres 15 or newer is needed, this one is {version // 10000}.")
+
+
+def migrate(progress: Callable[[str], None]) -> None:
+    """Bring the tables up to date. Of several starting at once, one does it and the others wait."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        try:
+            executor = MigrationExecutor(connection)
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            if plan:
+                progress(f"Updating the database: {len(plan)} migrations")
+                call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
