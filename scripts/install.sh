@@ -30,11 +30,11 @@ make_venv() {
 .venv/bin/python -c 'import os, sys; sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(".venv"))' \
     2>/dev/null && grep -q "$(pwd -P)/.venv" .venv/bin/pip 2>/dev/null || make_venv
 
-options=
+options='-c constraints.txt'
 for file in "$@"; do
     options="$options -r $file"
 done
-wanted=$(cat requirements.txt "$@" | cksum | tr ' ' '-')
+wanted=$(cat requirements.txt constraints.txt "$@" | cksum | tr ' ' '-')
 stamp=".venv/.installed-$wanted"
 [ -e "$stamp" ] && exit 0
 

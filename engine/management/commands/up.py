@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import urllib.error
 import urllib.request
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -31,7 +32,7 @@ COLOURS = {"hatchet": "36", "engine": "32", "web": "35", "postgres": "33"}
 
 class Command(BaseCommand):
     help = "Start Postgres (unless DATABASE_URL is set), the engine and the web server."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
     requires_migrations_checks = False
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -106,8 +107,7 @@ class Command(BaseCommand):
             await asyncio.to_thread(_web_answers, config) and await _engine_answers(config)
         ):
             await asyncio.sleep(READY_POLL_SECONDS)
-        self.stdout.write(_greeting(config, credentials))
-        self.stdout.flush()
+        self._print(_greeting(config, credentials))
 
     async def _watch(self, server: BundledPostgres) -> None:
         """Start Postgres again when it ended without our asking for it."""
@@ -124,8 +124,12 @@ class Command(BaseCommand):
         label = f"{name:<{NAME_WIDTH}}|"
         if self.stdout.isatty():
             label = f"\x1b[{COLOURS[name]}m{label}\x1b[0m"
-        self.stdout.write(f"{label} {line}")
-        self.stdout.flush()
+        self._print(f"{label} {line}")
+
+    def _print(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a reader that left must not keep us from stopping
+            self.stdout.write(text)
+            self.stdout.flush()
 
 
 def _web_command(config: Config) -> list[str]:
