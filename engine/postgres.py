@@ -193,6 +193,8 @@ class BundledPostgres:
                 group=account.new_gid,
                 extra_groups=account.new_groups,
             )
+        if self._child is not None:
+            self._child.poll()  # collect one that ended by itself
         self._child = server
         deadline = time.monotonic() + START_SECONDS
         while server.poll() is None:
