@@ -72,7 +72,7 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
     """Return status and message of a call or stream that must fail."""
     try:
         if hasattr(call, "read"):
-            while await call.read() is not grpc.aio.EOF:
+            while await call.read() is not grpc.aio.EOF:  # type: ignore[attr-defined]  # not in the stubs
                 pass
         else:
             await call

@@ -83,9 +83,7 @@ class RecordingEngine:
         self._record("put_workflow", (tenant_id, definition))
         return self.ids[0], self.ids[1]
 
-    async def trigger_runs(
-        self, tenant_id: UUID, requests: Sequence[TriggerRequest]
-    ) -> list[UUID]:
+    async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         self._record("trigger_runs", (tenant_id, list(requests)))
         return [new_id() for _ in requests]
 
@@ -149,9 +147,7 @@ class RecordingEngine:
     async def append_log(self, line: LogInput) -> None:
         self._record("append_log", line)
 
-    async def push_events(
-        self, tenant_id: UUID, events: Sequence[EventInput]
-    ) -> list[EventRecord]:
+    async def push_events(self, tenant_id: UUID, events: Sequence[EventInput]) -> list[EventRecord]:
         self._record("push_events", (tenant_id, list(events)))
         return [
             EventRecord(new_id(), e.key, e.payload, e.additional_metadata, e.scope, NOW)

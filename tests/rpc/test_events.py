@@ -145,9 +145,7 @@ async def test_log_lines_are_kept(
 async def test_a_log_line_is_refused_by_field(
     options: dict[str, Any], named: str, client: Client, engine: RecordingEngine
 ) -> None:
-    request = pb.PutLogRequest(
-        **({"task_run_external_id": str(TASK_ID), "message": "m"} | options)
-    )
+    request = pb.PutLogRequest(**({"task_run_external_id": str(TASK_ID), "message": "m"} | options))
     code, message = await refusal(client.call("EventsService/PutLog", request))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert named in message

@@ -63,9 +63,7 @@ async def test_the_attempt_and_the_retry_wishes_are_passed_on(
 async def test_retry_delays_are_kept_within_reason(
     wish: int, told_ms: int, client: Client, engine: RecordingEngine
 ) -> None:
-    told = await report(
-        client, engine, event_type=pb.STEP_EVENT_TYPE_FAILED, retry_after_ms=wish
-    )
+    told = await report(client, engine, event_type=pb.STEP_EVENT_TYPE_FAILED, retry_after_ms=wish)
     assert told.retry_after_ms == told_ms
 
 
@@ -83,9 +81,7 @@ async def test_retry_delays_are_kept_within_reason(
 async def test_outputs_are_kept_as_they_came(
     text: str, output: bytes, client: Client, engine: RecordingEngine
 ) -> None:
-    told = await report(
-        client, engine, event_type=pb.STEP_EVENT_TYPE_COMPLETED, event_payload=text
-    )
+    told = await report(client, engine, event_type=pb.STEP_EVENT_TYPE_COMPLETED, event_payload=text)
     assert (told.kind, told.payload) == (ReportKind.COMPLETED, output)
 
 
@@ -102,9 +98,7 @@ async def test_outputs_are_kept_as_they_came(
 async def test_an_output_that_cannot_be_kept_fails_the_task(
     text: str, error: str, client: Client, engine: RecordingEngine
 ) -> None:
-    told = await report(
-        client, engine, event_type=pb.STEP_EVENT_TYPE_COMPLETED, event_payload=text
-    )
+    told = await report(client, engine, event_type=pb.STEP_EVENT_TYPE_COMPLETED, event_payload=text)
     assert (told.kind, told.payload.decode()) == (ReportKind.FAILED, error)
 
 
@@ -123,9 +117,7 @@ async def test_an_error_text_with_a_null_character_is_replaced(
     "event",
     [
         pb.StepActionEvent(task_run_external_id=str(TASK_ID)),
-        pb.StepActionEvent(
-            task_run_external_id="no-uuid", event_type=pb.STEP_EVENT_TYPE_COMPLETED
-        ),
+        pb.StepActionEvent(task_run_external_id="no-uuid", event_type=pb.STEP_EVENT_TYPE_COMPLETED),
         pb.StepActionEvent(event_type=pb.STEP_EVENT_TYPE_STARTED),
     ],
     ids=["unknown kind", "malformed id", "no id"],

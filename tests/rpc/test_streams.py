@@ -280,9 +280,7 @@ async def test_a_stopping_server_ends_every_stream_with_unavailable(
         "Dispatcher/SubscribeToWorkflowEvents",
         pb.SubscribeToWorkflowEventsRequest(workflow_run_id=str(run_id)),
     )
-    engine.stream_events.put_nowait(
-        StreamEvent(run_id, run_id, True, StreamEventKind.STARTED, NOW)
-    )
+    engine.stream_events.put_nowait(StreamEvent(run_id, run_id, True, StreamEventKind.STARTED, NOW))
     await events.read()
     async with asyncio.timeout(5):
         await server.stop(2)

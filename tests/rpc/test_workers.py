@@ -67,9 +67,7 @@ async def test_registration_is_normalised(client: Client, engine: RecordingEngin
 async def test_slots_have_an_older_form_and_a_default(
     options: dict[str, Any], slots: dict[str, int], client: Client, engine: RecordingEngine
 ) -> None:
-    await client.call(
-        "Dispatcher/Register", pb.WorkerRegisterRequest(worker_name="w", **options)
-    )
+    await client.call("Dispatcher/Register", pb.WorkerRegisterRequest(worker_name="w", **options))
     assert engine.calls["register_worker"][0][1].slots == slots
 
 
@@ -113,9 +111,7 @@ async def test_workers_beat_leave_and_change_labels(
     )
     labelled = await client.call(
         "Dispatcher/UpsertWorkerLabels",
-        pb.UpsertWorkerLabelsRequest(
-            worker_id=str(ID), labels={"n": pb.WorkerLabels(int_value=3)}
-        ),
+        pb.UpsertWorkerLabelsRequest(worker_id=str(ID), labels={"n": pb.WorkerLabels(int_value=3)}),
     )
     assert (left.tenant_id, left.worker_id) == (str(TENANT_ID), str(ID))
     assert (labelled.tenant_id, labelled.worker_id) == (str(TENANT_ID), str(ID))
