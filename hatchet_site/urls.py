@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from hatchet_site import health
@@ -11,4 +11,5 @@ urlpatterns = [
     path("api/live", health.check),
     path("api/ready", health.check),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view()),
+    path("", include("engine.api.urls")),
 ]

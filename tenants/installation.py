@@ -21,6 +21,10 @@ class Installation(Protocol):
     def jwt_private_key(self) -> str: ...
 
     @property
+    def grpc_max_message_bytes(self) -> int:
+        """Also the largest body the REST API takes: an input must fit into either."""
+
+    @property
     def admin_email(self) -> str: ...
 
     @property

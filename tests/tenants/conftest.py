@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from engine.config import Config
 from tenants import token_cache
 from tests.cast import Cast, make_cast
-from tests.tenants.installation import InstallationValues
+from tests.installation import make_installation
 
 
 @pytest.fixture(autouse=True)
-def installation(settings: Settings) -> Iterator[InstallationValues]:
-    here = InstallationValues()
+def installation(settings: Settings) -> Iterator[Config]:
+    here = make_installation()
     settings.HATCHET = here
     token_cache.shared.clear()
     yield here

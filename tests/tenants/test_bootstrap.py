@@ -7,16 +7,16 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from engine.config import Config
 from tenants.bootstrap import bootstrap
 from tenants.models import APIToken, Member, Role, Tenant, User
 from tenants.tokens import verify_token
 from tests.cast import Cast
-from tests.tenants.installation import InstallationValues
 
 pytestmark = pytest.mark.django_db
 
 
-def test_the_first_start_makes_everything_usable(installation: InstallationValues) -> None:
+def test_the_first_start_makes_everything_usable(installation: Config) -> None:
     result = bootstrap(installation)
     assert result.admin_email == "admin@example.com"
     assert result.admin_password == installation.admin_password
@@ -29,7 +29,7 @@ def test_the_first_start_makes_everything_usable(installation: InstallationValue
     assert verify_token(result.token).tenant_id == result.tenant.id
 
 
-def test_the_second_start_changes_nothing(installation: InstallationValues) -> None:
+def test_the_second_start_changes_nothing(installation: Config) -> None:
     first = bootstrap(installation)
     User.objects.get().set_password("changed")
     second = bootstrap(installation)

@@ -105,12 +105,12 @@ def test_this_process_forgets_a_revoked_token_at_once(
 def test_other_processes_are_told_within_a_second() -> None:
     tenant = Tenant.objects.create(name="Told", slug="told")
     record, _ = create_token(tenant, "ci")
-    with _listening() as heard:
+    with Listening() as heard:
         revoke_token(record.id)
         assert heard() == str(record.id)
 
 
-class _listening:
+class Listening:
     """A second connection that listens, as the other processes do."""
 
     def __enter__(self) -> Callable[[], str | None]:

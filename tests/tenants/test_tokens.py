@@ -12,12 +12,11 @@ import jwt
 import pytest
 from pytest_django import Settings
 
-from engine.config import new_signing_key
+from engine.config import Config, new_signing_key
 from tenants.keys import signing_key
 from tenants.models import APIToken
 from tenants.tokens import InvalidToken, create_token, revoke_token, verify_token
 from tests.cast import Cast
-from tests.tenants.installation import InstallationValues
 
 
 def _claims(token: str) -> dict[str, object]:
@@ -31,9 +30,7 @@ def _resigned(token: str, **changes: object) -> str:
     return jwt.encode(claims, signing_key(), algorithm="ES256")
 
 
-def test_a_token_carries_every_claim_the_sdks_read(
-    cast: Cast, installation: InstallationValues
-) -> None:
+def test_a_token_carries_every_claim_the_sdks_read(cast: Cast, installation: Config) -> None:
     record, token = create_token(cast.tenant, "ci")
     claims = _claims(token)
     assert claims["sub"] == str(cast.tenant.id)
@@ -114,7 +111,7 @@ def test_other_algorithms_are_refused(cast: Cast) -> None:
 
 
 def test_a_token_of_another_key_is_refused(
-    cast: Cast, settings: Settings, installation: InstallationValues
+    cast: Cast, settings: Settings, installation: Config
 ) -> None:
     _, token = create_token(cast.tenant, "ci")
     settings.HATCHET = replace(installation, jwt_private_key=new_signing_key())

@@ -1,0 +1,22 @@
+"""Which HTTP status each of the engine's errors becomes."""
+
+from __future__ import annotations
+
+from rest_framework.response import Response
+
+from engine.errors import HatchetError
+from tenants.api.errors import AnyDict, ApiError, handle_exception
+
+STATUSES = {
+    "invalid_argument": 400,
+    "not_found": 404,
+    "failed_precondition": 409,
+    "resource_exhausted": 429,
+    "unavailable": 503,
+}
+
+
+def handle_engine_exception(error: Exception, context: AnyDict) -> Response:
+    if isinstance(error, HatchetError):
+        error = ApiError(STATUSES.get(error.code, 500), str(error))
+    return handle_exception(error, context)

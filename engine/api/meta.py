@@ -1,0 +1,45 @@
+"""What clients ask before they know anything: versions, sign-in schemes, what is switched on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.version import ENGINE_VERSION
+from tenants.api.errors import error_body
+from tenants.api.views import PublicView, UserView
+
+
+class MetaView(PublicView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(
+            {
+                "auth": {"schemes": ["basic"]},
+                "allowSignup": False,
+                "allowInvites": False,
+                "allowCreateTenant": False,
+                "allowChangePassword": False,
+                "observabilityEnabled": False,
+                "prometheusServerEnabled": False,
+                "authDisabled": False,
+            }
+        )
+
+
+class IntegrationsView(UserView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response([])
+
+
+class CloudMetadataView(PublicView):
+    """A self-hosted server answers 200 with an error body, which hides what only a cloud has."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(error_body(400, "this server is self-hosted"))
+
+
+class VersionView(PublicView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response({"version": ENGINE_VERSION})

@@ -1,0 +1,127 @@
+"""Numbers about a tenant's runs and queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.run_selection import RunSelection
+from engine.api.views import EngineView
+from engine.models.metric_queries import (
+    count_by_status,
+    exact_status_counts,
+    outcomes_by_bucket,
+    queued_by_action,
+)
+from engine.models.task_stat_queries import TaskCount, task_counts
+from engine.states import Status
+from tenants.api.errors import AnyDict, bad_request
+from tenants.api.render import timestamp
+
+_ORDER = (Status.CANCELLED, Status.COMPLETED, Status.FAILED, Status.QUEUED, Status.RUNNING)
+_BUCKETS = (
+    (timedelta(minutes=61), timedelta(minutes=1)),
+    (timedelta(hours=12), timedelta(minutes=5)),
+    (timedelta(hours=48), timedelta(minutes=30)),
+    (timedelta(days=8), timedelta(hours=8)),
+)
+_MOST_BUCKETS = 5_000
+
+
+class TaskMetricsView(EngineView):
+    """Runs by status; from the tally unless a filter needs the rows themselves."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        selection = RunSelection.of(self.query, self.tenant.id)
+        if selection.metadata or selection.parent_task_id or selection.event_id:
+            counts = count_by_status(selection.runs())
+        else:
+            counts = exact_status_counts(
+                self.tenant.id,
+                since=selection.since,
+                until=selection.until,
+                workflow_ids=selection.workflow_ids,
+            )
+        return Response([_metric(status, max(0, counts.get(status, 0))) for status in _ORDER])
+
+
+def _metric(status: Status, count: int) -> AnyDict:
+    metric: AnyDict = {"status": status.name, "count": count}
+    if status is Status.RUNNING:
+        metric["runningDetailCount"] = {"evicted": 0, "onWorker": count}
+    return metric
+
+
+class TaskPointMetricsView(EngineView):
+    """Succeeded and failed runs by the time they were created, empty buckets included."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        until = self.query.moment("finishedBefore") or datetime.now(UTC)
+        since = self.query.moment("createdAfter") or until - timedelta(days=1)
+        if since > until:
+            raise bad_request("createdAfter is later than finishedBefore", field="createdAfter")
+        width = bucket_width(until - since)
+        start = since.replace(second=0, microsecond=0)
+        if (until - start) / width > _MOST_BUCKETS:
+            raise bad_request("that span is too long", field="createdAfter")
+        counts = outcomes_by_bucket(self.tenant.id, start, until, width)
+        results = []
+        at = start
+        while at <= until:
+            results.append(
+                {
+                    "time": timestamp(at),
+                    "SUCCEEDED": max(0, counts.get((at, Status.COMPLETED), 0)),
+                    "FAILED": max(0, counts.get((at, Status.FAILED), 0)),
+                }
+            )
+            at += width
+        return Response({"results": results})
+
+
+def bucket_width(span: timedelta) -> timedelta:
+    return next((width for limit, width in _BUCKETS if span < limit), timedelta(days=1))
+
+
+class QueueMetricsView(EngineView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response({"queues": queued_by_action(self.tenant.id)})
+
+
+class TaskStatsView(EngineView):
+    """Queued and running tasks by task name; names asked for are listed even when all is quiet."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        wanted = [
+            name for text in self.query.texts("taskNames") for name in text.split(",") if name
+        ]
+        stats: dict[str, AnyDict] = {
+            name: {"queued": _stat([]), "running": _stat([])} for name in wanted
+        }
+        by_name: dict[tuple[str, Status], list[TaskCount]] = {}
+        for row in task_counts(self.tenant.id):
+            if not wanted or row.task_name in stats:
+                by_name.setdefault((row.task_name, row.status), []).append(row)
+        for (name, status), rows in by_name.items():
+            entry = stats.setdefault(name, {"queued": _stat([]), "running": _stat([])})
+            entry["queued" if status is Status.QUEUED else "running"] = _stat(rows)
+        return Response(stats)
+
+
+def _stat(rows: Iterable[TaskCount]) -> AnyDict:
+    found = list(rows)
+    stat: AnyDict = {
+        "total": sum(row.number for row in found),
+        "queues": {row.action_id: row.number for row in found},
+        "concurrency": [],
+    }
+    if found:
+        stat["oldest"] = timestamp(min(row.oldest for row in found))
+        first_attempts = [row.oldest_first_attempt for row in found if row.oldest_first_attempt]
+        if first_attempts:
+            stat["oldestExcludingRetries"] = timestamp(min(first_attempts))
+    return stat

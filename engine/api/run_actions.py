@@ -1,0 +1,97 @@
+"""Starting, cancelling and replaying runs, by the operations every other entrance uses."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.run_details import run_details
+from engine.api.run_selection import upper_bound
+from engine.api.views import EngineView
+from engine.models import Run
+from engine.operations.announce import announced
+from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
+from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.operations.trigger_runs import trigger_runs
+from engine.states import Status
+from engine.store import sync_db
+from engine.types import RunFilter, TriggerRequest
+from tenants.api.errors import AnyDict, bad_request
+from tenants.api.params import Body, parse_member, parse_moment, parse_pair, parse_uuid
+
+MOST_IDS = 20_000
+
+
+class TriggerView(EngineView):
+    def post(self, request: Request, **_: Any) -> Response:
+        body = self.body
+        metadata = body.optional_mapping("additionalMetadata")
+        wanted = TriggerRequest(
+            workflow_name=body.text("workflowName"),
+            input=_compact(body.mapping("input")),
+            additional_metadata=_compact(metadata) if metadata else None,
+            priority=body.optional_integer("priority", minimum=1, maximum=3),
+        )
+        operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))
+        run_id = sync_db.run(announced(operation))[0]
+        run = Run.objects.get(id=run_id)
+        return Response(run_details(run, may_view=self.access.can_view_payloads))
+
+
+class CancelView(EngineView):
+    def post(self, request: Request, **_: Any) -> Response:
+        ids, run_filter = _targets(self.body)
+        now = datetime.now(UTC)
+        if run_filter is not None:
+            ids = sync_db.run(announced(cancel_matching(self.tenant.id, run_filter, now)))
+        elif ids:
+            sync_db.run(announced(cancel_tasks(self.tenant.id, ids, now)))
+        return Response({"ids": [str(identity) for identity in ids]})
+
+
+class ReplayView(EngineView):
+    def post(self, request: Request, **_: Any) -> Response:
+        ids, run_filter = _targets(self.body)
+        now = datetime.now(UTC)
+        replayed: list[UUID] = []
+        if run_filter is not None:
+            replayed = sync_db.run(announced(replay_matching(self.tenant.id, run_filter, now)))
+        elif ids:
+            replayed = sync_db.run(announced(replay_tasks(self.tenant.id, ids, now)))
+        return Response({"ids": [str(identity) for identity in replayed]})
+
+
+def _compact(value: AnyDict) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:
+    """Read ids or a filter, never both; neither means that nothing is to be done."""
+    given = body.items("externalIds")
+    if body.has("filter"):
+        if given:
+            raise bad_request("give externalIds or filter, not both", field="filter")
+        return [], _run_filter(Body(body.mapping("filter")))
+    if len(given) > MOST_IDS:
+        raise bad_request(f"at most {MOST_IDS} externalIds", field="externalIds")
+    ids = [parse_uuid(text, "externalIds") for text in given]
+    return list(dict.fromkeys(ids)), None
+
+
+def _run_filter(body: Body) -> RunFilter:
+    if not body.has("since"):
+        raise bad_request("filter.since is required", field="since")
+    until = parse_moment(body.text("until"), "until") if body.has("until") else None
+    pairs = body.items("additionalMetadata")
+    return RunFilter(
+        since=parse_moment(body.text("since"), "since"),
+        until=upper_bound(until),
+        statuses=tuple(parse_member(Status, text, "statuses") for text in body.items("statuses")),
+        workflow_ids=tuple(parse_uuid(text, "workflowIds") for text in body.items("workflowIds")),
+        additional_metadata=tuple(parse_pair(text, "additionalMetadata") for text in pairs),
+    )

@@ -1,0 +1,88 @@
+"""One run: itself, its tasks, its shape and its event log."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.event_shapes import event_shape, events_of_run, first_of_each_kind
+from engine.api.payloads import load_payloads
+from engine.api.run_shapes import NO_TASK, run_shape, task_summary
+from engine.api.runs import tasks_of_runs
+from engine.api.task_timings import timings_of
+from engine.api.views import RunView
+from engine.models import Run, Step, Task, WorkflowVersion
+from engine.models.names import load_names
+from engine.states import Status
+from tenants.api.errors import AnyDict
+from tenants.api.paging import Page, whole
+
+DEEPEST = 10
+
+
+class RunDetailView(RunView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(run_details(self.run, may_view=self.access.can_view_payloads))
+
+
+class RunStatusView(RunView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(Status(self.run.status).name)
+
+
+class RunEventsView(RunView):
+    def get(self, request: Request, **_: Any) -> Response:
+        Page.of(self.query)
+        details = run_details(self.run, may_view=self.access.can_view_payloads)
+        return Response(whole(details["taskEvents"]))
+
+
+class RunTimingsView(RunView):
+    def get(self, request: Request, **_: Any) -> Response:
+        depth = self.query.integer("depth", 0, minimum=0, maximum=DEEPEST)
+        return Response(whole(timings_of(self.run, depth)))
+
+
+def run_details(run: Run, *, may_view: bool) -> AnyDict:
+    """Everything about a run, as it stands now (V1WorkflowRunDetails)."""
+    tasks = tasks_of_runs([run])
+    payloads = load_payloads(
+        run_ids=[run.id], tasks=tasks, wanted=True, may_view=may_view, every_attempt=True
+    )
+    steps = list(Step.objects.filter(version_id=run.version_id).order_by("ordinal"))
+    names = load_names([run.workflow_id], [step.id for step in steps])
+    display_names = {task.id: names.task_display_name(task.id, task.step_id) for task in tasks}
+    events = first_of_each_kind(events_of_run(run.id))
+    version = WorkflowVersion.objects.filter(id=run.version_id).first()
+    definition: AnyDict = version.definition if version is not None else {}
+    return {
+        "run": run_shape(run, tasks, names, payloads),
+        "tasks": [task_summary(task, run, names, payloads) for task in reversed(tasks)],
+        "taskEvents": [event_shape(event, payloads, display_names.get) for event in events],
+        "shape": _shape(steps, definition, tasks),
+        "workflowConfig": definition,
+    }
+
+
+def _shape(steps: list[Step], definition: AnyDict, tasks: list[Task]) -> list[AnyDict]:
+    """One entry for every step of the version, created or not, with the steps that depend on it."""
+    parents: dict[str, list[str]] = {
+        step["readable_id"]: step.get("parents", []) for step in definition.get("steps", [])
+    }
+    task_ids: dict[UUID, UUID] = {task.step_id: task.id for task in tasks}
+    return [
+        {
+            "taskExternalId": str(task_ids.get(step.id, NO_TASK)),
+            "stepId": str(step.id),
+            "taskName": step.readable_id,
+            "childrenStepIds": [
+                str(other.id)
+                for other in steps
+                if step.readable_id in parents.get(other.readable_id, ())
+            ],
+        }
+        for step in steps
+    ]

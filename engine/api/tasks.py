@@ -1,0 +1,86 @@
+"""One task: any of its attempts, and its event log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.event_shapes import event_shape, events_of_run
+from engine.api.payloads import Payloads, load_payloads
+from engine.api.run_shapes import task_summary, times, without_nones
+from engine.api.views import TaskView
+from engine.models import Run, Task
+from engine.models.names import load_names
+from engine.states import Status, TaskEventKind
+from tenants.api.errors import AnyDict, ApiError
+from tenants.api.paging import Page, count_up_to
+
+_OUTCOMES = {
+    TaskEventKind.FINISHED: Status.COMPLETED,
+    TaskEventKind.SKIPPED: Status.COMPLETED,
+    TaskEventKind.CANCELLED: Status.CANCELLED,
+    TaskEventKind.FAILED: Status.FAILED,
+    TaskEventKind.TIMED_OUT: Status.FAILED,
+    TaskEventKind.SCHEDULING_TIMED_OUT: Status.FAILED,
+    TaskEventKind.REASSIGNED: Status.FAILED,
+}
+
+
+class TaskDetailView(TaskView):
+    def get(self, request: Request, **_: Any) -> Response:
+        task = self.task
+        attempt = self.query.integer("attempt", task.retry_count + 1, minimum=1)
+        if attempt > task.retry_count + 1:
+            raise ApiError(404, "there is no such attempt")
+        run = Run.objects.filter(id=task.run_id).first()
+        if run is None:
+            raise ApiError(404, "there is no such task")
+        payloads = load_payloads(
+            run_ids=[run.id],
+            tasks=[task],
+            wanted=True,
+            may_view=self.access.can_view_payloads,
+            every_attempt=True,
+        )
+        names = load_names([task.workflow_id], [task.step_id])
+        spawned = Run.objects.filter(tenant_id=task.tenant_id, parent_task_id=task.id).count()
+        summary = task_summary(task, run, names, payloads, spawned)
+        if attempt <= task.retry_count:
+            summary = without_nones(summary | _earlier_attempt(task, attempt - 1, payloads))
+        return Response(summary)
+
+
+def _earlier_attempt(task: Task, retry_count: int, payloads: Payloads) -> AnyDict:
+    """What differs for an attempt that is over: its row was reused, so the event log tells."""
+    log = events_of_run(task.run_id).filter(task_id=task.id, retry_count=retry_count)
+    started_at = finished_at = None
+    status = Status.FAILED
+    for event in log:
+        kind = TaskEventKind(event.kind)
+        if kind is TaskEventKind.STARTED:
+            started_at = event.at
+        if kind in _OUTCOMES:
+            finished_at, status = event.at, _OUTCOMES[kind]
+    return {
+        **times(started_at, finished_at),
+        "status": status.name,
+        "retryCount": retry_count,
+        "attempt": retry_count + 1,
+        "output": payloads.output_of_attempt(task.id, retry_count),
+        "errorMessage": payloads.error_of(task.id, retry_count),
+    }
+
+
+class TaskEventsView(TaskView):
+    def get(self, request: Request, **_: Any) -> Response:
+        page = Page.of(self.query, default_limit=1000)
+        log = events_of_run(self.task.run_id).filter(task_id=self.task.id)
+        payloads = load_payloads(
+            run_ids=[], tasks=[self.task], wanted=False, may_view=True, every_attempt=True
+        )
+        names = load_names([], [self.task.step_id])
+        name = names.task_display_name(self.task.id, self.task.step_id)
+        rows = [event_shape(event, payloads, lambda _: name) for event in page.slice(log)]
+        return Response(page.answer(rows, count_up_to(log)))

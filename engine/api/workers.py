@@ -1,0 +1,94 @@
+"""Workers: who is connected, what they can do, and pausing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.views import EngineView, WorkerView
+from engine.api.worker_shapes import label_text, worker_shape
+from engine.models import Step, Task, Worker
+from engine.models.slot_queries import used_slots
+from engine.models.worker_queries import WorkerStatus, seen_workers, status_of
+from engine.operations.pause_worker import pause_worker
+from engine.states import Status
+from engine.store import sync_db
+from tenants.api.errors import AnyDict
+from tenants.api.paging import Page
+
+_RECENT = 20
+
+
+class WorkerListView(EngineView):
+    """Workers heard of in the last 24 hours, the most recent first."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        query = self.query
+        page = Page.of(query, default_limit=10_000)
+        statuses = query.members("statuses", WorkerStatus)
+        labels = query.pairs("labels")
+        now = datetime.now(UTC)
+        found = [
+            worker
+            for worker in seen_workers(self.tenant.id, now)
+            if (not statuses or status_of(worker, now) in statuses)
+            and all(label_text(worker.labels.get(key)) == value for key, value in labels)
+        ]
+        shown = found[page.offset : page.offset + page.limit]
+        used = used_slots([worker.id for worker in shown])
+        rows = [worker_shape(worker, now, used.get(worker.id, {})) for worker in shown]
+        return Response(page.answer(rows, len(found)))
+
+
+class WorkerDetailView(WorkerView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(_details(self.worker))
+
+    def patch(self, request: Request, **_: Any) -> Response:
+        body = self.body
+        if body.has("isPaused"):
+            is_paused = body.flag("isPaused", False)
+            now = datetime.now(UTC)
+            sync_db.run(pause_worker(self.tenant.id, self.worker.id, is_paused=is_paused, now=now))
+            self.worker.refresh_from_db()
+        return Response(_details(self.worker))
+
+
+def _details(worker: Worker) -> AnyDict:
+    now = datetime.now(UTC)
+    running = list(
+        Task.objects.filter(worker_id=worker.id, status=Status.RUNNING).order_by("-id")[:_RECENT]
+    )
+    return worker_shape(worker, now, used_slots([worker.id]).get(worker.id, {})) | {
+        "actions": worker.actions,
+        "registeredWorkflows": _registered_workflows(worker.tenant_id, worker.actions),
+        "slots": [_slot_shape(task) for task in running],
+        "recentStepRuns": [],
+    }
+
+
+def _slot_shape(task: Task) -> AnyDict:
+    return {
+        "stepRunId": str(task.id),
+        "actionId": task.action_id,
+        "workflowRunId": str(task.run_id),
+        "status": "RUNNING",
+    }
+
+
+def _registered_workflows(tenant_id: UUID, actions: Sequence[str]) -> list[AnyDict]:
+    """Live workflows with a step whose action this worker offers."""
+    of_tenant = Q(version__workflow__tenant_id=tenant_id)
+    alive = Q(version__workflow__deleted_at__isnull=True)
+    steps = Step.objects.filter(of_tenant, alive, action_id__in=actions)
+    found = steps.values_list("version__workflow__id", "version__workflow__name").distinct()
+    return [
+        {"id": str(workflow_id), "name": name}
+        for workflow_id, name in found.order_by("version__workflow__name")
+    ]

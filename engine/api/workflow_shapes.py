@@ -1,0 +1,118 @@
+"""How workflows and versions look in answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from engine.api.run_shapes import without_nones
+from engine.domain.checksum import from_canonical_form
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.models import Step, Workflow, WorkflowVersion
+from engine.states import StepKind
+from tenants.api.errors import AnyDict
+from tenants.api.render import metadata
+
+
+def workflow_shape(workflow: Workflow) -> AnyDict:
+    return {
+        "metadata": metadata(workflow.id, workflow.created_at, workflow.updated_at),
+        "name": workflow.name,
+        "description": workflow.description,
+        "isPaused": False,
+        "tenantId": str(workflow.tenant_id),
+    }
+
+
+def version_meta_shape(version: WorkflowVersion) -> AnyDict:
+    return {
+        "metadata": metadata(version.id, version.created_at),
+        "version": str(version.id),
+        "order": version.order,
+        "workflowId": str(version.workflow_id),
+    }
+
+
+def version_shape(workflow: Workflow, version: WorkflowVersion, steps: Sequence[Step]) -> AnyDict:
+    definition = from_canonical_form(version.definition)
+    schedule_timeout = definition.steps[0].schedule_timeout if definition.steps else None
+    return without_nones(
+        {
+            **version_meta_shape(version),
+            "workflow": workflow_shape(workflow),
+            "defaultPriority": definition.default_priority,
+            "scheduleTimeout": schedule_timeout,
+            "triggers": {
+                "metadata": metadata(version.id, version.created_at),
+                "workflow_version_id": str(version.id),
+                "tenant_id": str(workflow.tenant_id),
+                "events": [
+                    {"parent_id": str(version.id), "event_key": key}
+                    for key in definition.event_triggers
+                ],
+                "crons": [],
+            },
+            "jobs": _jobs(workflow, version, definition, steps),
+            "workflowConfig": version.definition,
+            "v1Concurrency": [],
+            "inputJsonSchema": _schema(definition.input_json_schema),
+        }
+    )
+
+
+def _schema(text: str | None) -> dict[str, Any] | None:
+    schema = orjson.loads(text) if text else None
+    return schema if isinstance(schema, dict) else None
+
+
+def _jobs(
+    workflow: Workflow,
+    version: WorkflowVersion,
+    definition: WorkflowDefinition,
+    steps: Sequence[Step],
+) -> list[AnyDict]:
+    """The steps as one job, and the on-failure step as a job of its own."""
+    rows = {step.readable_id: step for step in steps}
+    jobs = []
+    for kind, suffix in ((StepKind.TASK, ""), (StepKind.ON_FAILURE, "-on-failure")):
+        of_kind = [step for step in definition.steps if step.kind == kind]
+        if of_kind:
+            jobs.append(
+                {
+                    "metadata": metadata(version.id, version.created_at),
+                    "tenantId": str(workflow.tenant_id),
+                    "versionId": str(version.id),
+                    "name": f"{workflow.name}{suffix}",
+                    "steps": [
+                        _step_shape(workflow, version, step, rows[step.readable_id], definition)
+                        for step in of_kind
+                        if step.readable_id in rows
+                    ],
+                }
+            )
+    return jobs
+
+
+def _step_shape(
+    workflow: Workflow,
+    version: WorkflowVersion,
+    step: StepDefinition,
+    row: Step,
+    definition: WorkflowDefinition,
+) -> AnyDict:
+    return {
+        "metadata": metadata(row.id, version.created_at),
+        "readableId": step.readable_id,
+        "tenantId": str(workflow.tenant_id),
+        "jobId": str(version.id),
+        "action": step.action_id,
+        "timeout": step.execution_timeout,
+        "isDurable": False,
+        "slotRequests": dict(step.slots),
+        "parents": list(step.parents),
+        "children": [
+            other.readable_id for other in definition.steps if step.readable_id in other.parents
+        ],
+    }

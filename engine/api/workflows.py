@@ -1,0 +1,69 @@
+"""Workflows and their versions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Case, IntegerField, Value, When
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.views import EngineView, WorkflowView
+from engine.api.workflow_shapes import version_meta_shape, version_shape, workflow_shape
+from engine.models import Step, Workflow, WorkflowVersion
+from engine.operations.put_workflow import delete_workflow
+from engine.store import sync_db
+from tenants.api.errors import ApiError
+from tenants.api.paging import Page, count_up_to
+
+_MOST_VERSIONS = 100
+
+
+class WorkflowListView(EngineView):
+    """Newest first, but a workflow whose name is exactly what was asked for comes before all."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        query = self.query
+        page = Page.of(query)
+        workflows = Workflow.objects.filter(tenant=self.tenant, deleted_at__isnull=True)
+        name = query.text("name")
+        if name is not None:
+            workflows = workflows.filter(name__icontains=name)
+            exact = Case(When(name=name, then=0), default=1, output_field=IntegerField())
+        else:
+            exact = Case(default=Value(0), output_field=IntegerField())
+        ordered = workflows.annotate(exact=exact).order_by("exact", "-id")
+        rows = [workflow_shape(workflow) for workflow in page.slice(ordered)]
+        return Response(page.answer(rows, count_up_to(workflows)))
+
+
+class WorkflowDetailView(WorkflowView):
+    def get(self, request: Request, **_: Any) -> Response:
+        versions = self.workflow.versions.order_by("-order")[:_MOST_VERSIONS]
+        rows = [version_meta_shape(version) for version in versions.defer("definition")]
+        return Response(workflow_shape(self.workflow) | {"versions": rows})
+
+    def patch(self, request: Request, **_: Any) -> Response:
+        raise ApiError(400, "pausing workflows is not offered yet")
+
+    def delete(self, request: Request, **_: Any) -> Response:
+        operation = delete_workflow(self.tenant.id, self.workflow.id, datetime.now(UTC))
+        if not sync_db.run(operation):
+            raise ApiError(404, "there is no such workflow")
+        return Response(status=204)
+
+
+class WorkflowVersionView(WorkflowView):
+    """The latest version, or the one named by `version`."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        wanted = self.query.uuid("version")
+        versions = WorkflowVersion.objects.filter(workflow=self.workflow)
+        if wanted is not None:
+            versions = versions.filter(id=wanted)
+        version = versions.order_by("-order").first()
+        if version is None:
+            raise ApiError(404, "there is no such version")
+        steps = list(Step.objects.filter(version=version).order_by("ordinal"))
+        return Response(version_shape(self.workflow, version, steps))

@@ -1,0 +1,49 @@
+"""How many tasks of each kind are waiting and working right now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Count, Min, Q
+
+from engine.models.definitions import Step
+from engine.models.runs import Task
+from engine.states import Status
+
+
+class TaskCount(NamedTuple):
+    task_name: str
+    status: Status
+    action_id: str
+    number: int
+    oldest: datetime
+    oldest_first_attempt: datetime | None
+
+
+def task_counts(tenant_id: UUID) -> list[TaskCount]:
+    """Count live tasks by step name, status and action."""
+    rows = list(
+        Task.objects.filter(tenant_id=tenant_id, status__in=[Status.QUEUED, Status.RUNNING])
+        .values("step_id", "status", "action_id")
+        .annotate(
+            number=Count("id"),
+            oldest=Min("queued_at"),
+            oldest_first=Min("queued_at", filter=Q(retry_count=0)),
+        )
+        .order_by()
+    )
+    steps = Step.objects.filter(id__in={row["step_id"] for row in rows})
+    names: dict[UUID, str] = dict(steps.values_list("id", "readable_id"))
+    return [
+        TaskCount(
+            task_name=names.get(row["step_id"], row["action_id"]),
+            status=Status(row["status"]),
+            action_id=row["action_id"],
+            number=row["number"],
+            oldest=row["oldest"],
+            oldest_first_attempt=row["oldest_first"],
+        )
+        for row in rows
+    ]

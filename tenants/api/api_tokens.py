@@ -1,0 +1,64 @@
+"""API tokens over REST: people list, create and revoke them; tokens cannot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tenants.api.errors import ApiError, bad_request
+from tenants.api.paging import whole
+from tenants.api.shapes import api_token_shape
+from tenants.api.views import TenantView
+from tenants.durations import parse_duration
+from tenants.models import APIToken, Role
+from tenants.tokens import DEFAULT_LIFETIME, create_token, revoke_token
+
+
+class ApiTokensView(TenantView):
+    reading_needs = Role.ADMIN
+    writing_needs = Role.ADMIN
+    refuses_tokens = True
+
+    def get(self, request: Request, **_: Any) -> Response:
+        tokens = APIToken.objects.filter(
+            tenant=self.tenant,
+            is_internal=False,
+            revoked_at__isnull=True,
+            expires_at__gt=datetime.now(UTC),
+        )
+        return Response(whole([api_token_shape(token) for token in tokens.order_by("-created_at")]))
+
+    def post(self, request: Request, **_: Any) -> Response:
+        body = self.body
+        name = body.text("name", longest=200)
+        expires_in = body.optional_text("expiresIn")
+        try:
+            lifetime = DEFAULT_LIFETIME if expires_in is None else parse_duration(expires_in)
+            text = create_token(self.tenant, name, lifetime)[1]
+        except (ValueError, OverflowError) as error:
+            raise bad_request(str(error), field="expiresIn") from error
+        return Response({"token": text})
+
+
+class RevokeApiTokenView(TenantView):
+    path_ids = ("token",)
+    writing_needs = Role.ADMIN
+    refuses_tokens = True
+    record: APIToken
+
+    def find_tenant(self) -> UUID:
+        record = APIToken.objects.filter(id=self.ids["token"]).first()
+        if record is None:
+            raise ApiError(404, "there is no such API token")
+        self.record = record
+        return record.tenant_id
+
+    def post(self, request: Request, **_: Any) -> Response:
+        if self.record.is_internal:
+            raise ApiError(403, "internal tokens cannot be revoked")
+        revoke_token(self.record.id)
+        return Response(status=204)

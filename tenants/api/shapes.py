@@ -1,0 +1,54 @@
+"""How users, tenants, members and tokens look in answers."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tenants.api.errors import AnyDict
+from tenants.api.render import metadata, timestamp
+from tenants.installation import installation
+from tenants.models import APIToken, Member, Tenant, User
+
+
+def user_shape(user: User) -> AnyDict:
+    return {
+        "metadata": metadata(user.id, user.created_at, user.updated_at),
+        "name": user.name,
+        "email": user.email,
+        "emailVerified": user.is_email_verified,
+        "hasPassword": user.has_usable_password(),
+        "emailHash": hashlib.sha256(user.email.encode()).hexdigest(),
+    }
+
+
+def tenant_shape(tenant: Tenant) -> AnyDict:
+    return {
+        "metadata": metadata(tenant.id, tenant.created_at, tenant.updated_at),
+        "name": tenant.name,
+        "slug": tenant.slug,
+        "version": "V1",
+        "environment": "development",
+        "analyticsOptOut": True,
+        "alertMemberEmails": False,
+        "serverUrl": installation().server_url,
+    }
+
+
+def member_shape(member: Member, *, with_tenant: bool = False) -> AnyDict:
+    shape: AnyDict = {
+        "metadata": metadata(member.id, member.created_at, member.updated_at),
+        "user": {"email": member.user.email, "name": member.user.name},
+        "role": member.role,
+        "canViewPayloads": member.can_view_payloads,
+    }
+    if with_tenant:
+        shape["tenant"] = tenant_shape(member.tenant)
+    return shape
+
+
+def api_token_shape(token: APIToken) -> AnyDict:
+    return {
+        "metadata": metadata(token.id, token.created_at, token.updated_at),
+        "name": token.name,
+        "expiresAt": timestamp(token.expires_at),
+    }

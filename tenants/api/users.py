@@ -1,0 +1,51 @@
+"""Signing in and out, and what the signed-in person belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import authenticate, login, logout
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tenants.api.errors import ApiError, bad_request
+from tenants.api.paging import whole
+from tenants.api.shapes import member_shape, user_shape
+from tenants.api.sign_in_limit import sign_in_limit
+from tenants.api.views import PublicView, UserView
+from tenants.models import Member, User
+
+
+class LoginView(PublicView):
+    def post(self, request: Request, **_: Any) -> Response:
+        if not sign_in_limit.allows(str(request.META.get("REMOTE_ADDR", ""))):
+            raise ApiError(429, "too many attempts; wait a second")
+        body = self.body
+        email = body.text("email").lower().strip()
+        user = authenticate(request._request, username=email, password=body.text("password"))
+        if not isinstance(user, User):
+            raise bad_request("wrong e-mail address or password")
+        login(request._request, user)
+        return Response(user_shape(user))
+
+
+class LogoutView(UserView):
+    needs_verified_email = False
+
+    def post(self, request: Request, **_: Any) -> Response:
+        logout(request._request)
+        return Response(user_shape(self.user))
+
+
+class CurrentUserView(UserView):
+    needs_verified_email = False
+
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(user_shape(self.user))
+
+
+class MembershipsView(UserView):
+    def get(self, request: Request, **_: Any) -> Response:
+        members = Member.objects.filter(user=self.user).select_related("tenant", "user")
+        rows = [member_shape(member, with_tenant=True) for member in members.order_by("created_at")]
+        return Response(whole(rows))

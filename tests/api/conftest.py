@@ -1,0 +1,35 @@
+"""Every test here has a cast, a client for each of them, and an API token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from engine.config import Config
+from tenants import token_cache
+from tenants.tokens import create_token
+from tests.api.client import ApiClient
+from tests.cast import Cast, make_cast
+from tests.installation import make_installation
+
+
+@pytest.fixture(autouse=True)
+def installation(settings: Settings) -> Iterator[Config]:
+    here = make_installation()
+    settings.HATCHET = here
+    token_cache.shared.clear()
+    yield here
+    token_cache.shared.clear()
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def api(cast: Cast) -> ApiClient:
+    """A client with a valid API token of the tenant."""
+    return ApiClient(token=create_token(cast.tenant, "tests")[1])

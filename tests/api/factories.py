@@ -1,0 +1,107 @@
+"""Workflows and runs, made by the operations that make them in production."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.models import Run, Task, Worker
+from engine.operations.announce import announced
+from engine.operations.push_events import push_events
+from engine.operations.put_workflow import PutWorkflow, put_workflow
+from engine.operations.report_tasks import report_tasks
+from engine.operations.trigger_runs import trigger_runs
+from engine.states import Status
+from engine.store import sync_db
+from engine.types import EventInput, EventRecord, ReportKind, TaskReport, TriggerRequest
+from tenants.models import Tenant
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def step(name: str, *parents: str, **overrides: Any) -> StepDefinition:
+    return StepDefinition(
+        readable_id=name, action_id=f"acts:{name}", parents=tuple(parents), **overrides
+    )
+
+
+def make_workflow(
+    tenant: Tenant, name: str = "greet", *steps: StepDefinition, **overrides: Any
+) -> PutWorkflow:
+    definition = WorkflowDefinition(name=name, steps=steps or (step(name),), **overrides)
+    return sync_db.run(put_workflow(tenant.id, definition, now()))
+
+
+def start_run(tenant: Tenant, name: str = "greet", value: object = None, **overrides: Any) -> Run:
+    metadata = overrides.pop("metadata", None)
+    request = TriggerRequest(
+        workflow_name=name,
+        input=orjson.dumps({} if value is None else value),
+        additional_metadata=None if metadata is None else orjson.dumps(metadata),
+        **overrides,
+    )
+    run_ids = sync_db.run(announced(trigger_runs(tenant.id, [request], now())))
+    return Run.objects.get(id=run_ids[0])
+
+
+def tasks_of(run: Run) -> list[Task]:
+    return list(Task.objects.filter(run_id=run.id).order_by("id"))
+
+
+def make_worker(tenant: Tenant, name: str = "w1", **overrides: Any) -> Worker:
+    values: dict[str, Any] = {
+        "actions": ["acts:greet"],
+        "slots": {"default": 10},
+        "labels": {"gpu": "a100", "memory": 512},
+        "is_active": True,
+        "last_heartbeat_at": now(),
+        "last_listener_at": now(),
+        "sdk_version": "1.43.1",
+        "language": "PYTHON",
+        "created_at": now(),
+        "updated_at": now(),
+    }
+    return Worker.objects.create(tenant=tenant, name=name, **(values | overrides))
+
+
+def begin(task: Task, worker: Worker | None = None) -> None:
+    """Put a queued task on a worker and let it report that it started."""
+    Task.objects.filter(id=task.id).update(
+        status=Status.RUNNING, assigned_at=now(), worker_id=None if worker is None else worker.id
+    )
+    Run.objects.filter(id=task.run_id, status=Status.QUEUED).update(status=Status.RUNNING)
+    report(task, ReportKind.STARTED)
+
+
+def complete(task: Task, output: object) -> None:
+    begin(task)
+    report(task, ReportKind.COMPLETED, orjson.dumps(output))
+
+
+def fail(task: Task, error: str, **overrides: Any) -> None:
+    begin(task)
+    report(task, ReportKind.FAILED, error.encode(), **overrides)
+
+
+def report(task: Task, kind: ReportKind, payload: bytes = b"", **overrides: Any) -> None:
+    word = TaskReport(
+        tenant_id=task.tenant_id, task_id=task.id, kind=kind, payload=payload, **overrides
+    )
+    done = sync_db.run(report_tasks([word], now()))
+    assert not done.unknown
+
+
+def push_event(tenant: Tenant, key: str, payload: object = None, **overrides: Any) -> EventRecord:
+    metadata = overrides.pop("metadata", None)
+    event = EventInput(
+        key=key,
+        payload=orjson.dumps({} if payload is None else payload),
+        additional_metadata=None if metadata is None else orjson.dumps(metadata),
+        **overrides,
+    )
+    return sync_db.run(announced(push_events(tenant.id, [event], now())))[0]
