@@ -21,9 +21,9 @@ from engine.rpc.convert import (
 from engine.rpc.parse import parse_key, parse_labels, parse_text, parse_uuid
 from engine.rpc.registrations import parse_registration
 from engine.rpc.reports import parse_report
+from engine.version import ENGINE_VERSION
 from engine.runtime.service import Engine, RunSubscription
 from engine.types import Action, ReportKind, StreamEvent, TaskReport
-from engine.version import ENGINE_VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -76,9 +76,10 @@ class RpcServer:
         )
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self.port = self._settings.port
 
-    async def start(self) -> int:
-        """Listen; return the port."""
+    async def start(self) -> None:
+        """Listen; `port` is the real one from then on."""
         server = grpc.aio.server(options=_options(self._settings))
         for service in SERVICES:
             self._routes.add_service(service)
@@ -88,12 +89,11 @@ class RpcServer:
         reflection.enable_server_reflection(
             [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
         )
-        port = self._add_port(server)
+        self.port = self._add_port(server)
         await server.start()
         for name in ["", *names]:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
-        return port
 
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Refuse new calls, end the streams, let unary calls finish within the grace."""

@@ -1,0 +1,251 @@
+"""PutWorkflow: the definition the engine gets, and every rule and option that refuses one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import grpc
+import pytest
+
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.pb.v1 import workflows_pb2 as pb
+from engine.pb.v1.shared import condition_pb2, trigger_pb2
+from engine.states import StepKind
+from tests.rpc.client import TENANT_ID, Client, refusal
+from tests.rpc.recording_engine import RecordingEngine
+
+PUT = "v1.AdminService/PutWorkflow"
+
+
+def task(name: str = "fetch", **options: Any) -> pb.CreateTaskOpts:
+    return pb.CreateTaskOpts(**({"readable_id": name, "action": f"Orders:{name}"} | options))
+
+
+def workflow(**options: Any) -> pb.CreateWorkflowVersionRequest:
+    return pb.CreateWorkflowVersionRequest(**({"name": "Orders", "tasks": [task()]} | options))
+
+
+async def test_the_smallest_definition_gets_the_defaults(
+    client: Client, engine: RecordingEngine
+) -> None:
+    answer = await client.call(PUT, workflow())
+    assert (answer.id, answer.workflow_id) == (str(engine.ids[0]), str(engine.ids[1]))
+    step = StepDefinition(
+        readable_id="fetch",
+        action_id="orders:fetch",
+        execution_timeout="60s",
+        execution_timeout_seconds=60,
+        schedule_timeout="5m",
+        schedule_timeout_seconds=300,
+        slots={"default": 1},
+    )
+    assert engine.calls["put_workflow"] == [(TENANT_ID, WorkflowDefinition("Orders", (step,)))]
+
+
+async def test_every_supported_option_reaches_the_engine(
+    client: Client, engine: RecordingEngine
+) -> None:
+    pay = task(
+        "pay",
+        parents=["fetch"],
+        timeout="1m30s",
+        schedule_timeout="1h",
+        retries=3,
+        backoff_factor=2.5,
+        backoff_max_seconds=60,
+        slot_requests={"gpu": 2},
+        inputs="ignored",
+    )
+    await client.call(
+        PUT,
+        workflow(
+            tasks=[pay, task("fetch")],
+            on_failure_task=task("a-mend", action="orders:a-mend:Now"),
+            description="what orders need",
+            version="ignored",
+            event_triggers=["order:created", "order:*", "order:created"],
+            default_priority=3,
+            input_json_schema=b'{"type": "object"}',
+        ),
+    )
+    ((_, definition),) = engine.calls["put_workflow"]
+    assert definition == WorkflowDefinition(
+        name="Orders",
+        description="what orders need",
+        event_triggers=("order:created", "order:*"),
+        default_priority=3,
+        input_json_schema='{"type": "object"}',
+        steps=(
+            StepDefinition(readable_id="fetch", action_id="orders:fetch"),
+            StepDefinition(
+                readable_id="pay",
+                action_id="orders:pay",
+                parents=("fetch",),
+                execution_timeout="1m30s",
+                execution_timeout_seconds=90,
+                schedule_timeout="1h",
+                schedule_timeout_seconds=3600,
+                retries=3,
+                backoff_factor=2.5,
+                backoff_max_seconds=60,
+                slots={"gpu": 2},
+            ),
+            StepDefinition(
+                readable_id="a-mend", action_id="orders:a-mend:now", kind=StepKind.ON_FAILURE
+            ),
+        ),
+    )
+
+
+async def test_a_backoff_factor_alone_may_grow_for_a_day(
+    client: Client, engine: RecordingEngine
+) -> None:
+    await client.call(PUT, workflow(tasks=[task(backoff_factor=1)]))
+    (step,) = engine.calls["put_workflow"][0][1].steps
+    assert (step.backoff_factor, step.backoff_max_seconds) == (1.0, 86_400)
+
+
+async def test_defaults_that_sdks_send_are_no_options(
+    client: Client, engine: RecordingEngine
+) -> None:
+    bare = task(conditions=condition_pb2.TaskConditions(), slot_requests={"default": 1})
+    await client.call(PUT, workflow(tasks=[bare], cron_input="{}", description=""))
+    assert len(engine.calls["put_workflow"]) == 1
+
+
+BASE = condition_pb2.BaseMatchCondition(readable_data_key="k", action=condition_pb2.QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"cron_triggers": ["* * * * *"]}, "cron_triggers"),
+        ({"cron_input": '{"a":1}'}, "cron_input"),
+        ({"concurrency": pb.Concurrency(expression="input.a")}, "concurrency"),
+        ({"concurrency_arr": [pb.Concurrency(expression="input.a")]}, "concurrency"),
+        ({"sticky": pb.SOFT}, "sticky"),
+        ({"sticky": pb.HARD}, "sticky"),
+        ({"default_filters": [pb.DefaultFilter(expression="true", scope="s")]}, "default_filters"),
+        ({"idempotency": pb.IdempotencyConfig(expression="'a'", ttl_ms=1)}, "idempotency"),
+    ],
+)
+async def test_workflow_options_not_honoured_yet_are_refused_by_name(
+    options: dict[str, Any], named: str, client: Client, engine: RecordingEngine
+) -> None:
+    assert await refusal(client.call(PUT, workflow(**options))) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        f"workflow Orders: not supported yet: {named}",
+    )
+    assert not engine.calls
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
+        (
+            {"worker_labels": {"gpu": trigger_pb2.DesiredWorkerLabels(str_value="yes")}},
+            "worker_labels",
+        ),
+        ({"concurrency": [pb.Concurrency(expression="input.a")]}, "concurrency"),
+        (
+            {
+                "conditions": condition_pb2.TaskConditions(
+                    parent_override_conditions=[
+                        condition_pb2.ParentOverrideMatchCondition(base=BASE)
+                    ]
+                )
+            },
+            "conditions",
+        ),
+        (
+            {
+                "conditions": condition_pb2.TaskConditions(
+                    sleep_conditions=[condition_pb2.SleepMatchCondition(base=BASE)]
+                )
+            },
+            "conditions",
+        ),
+        (
+            {
+                "conditions": condition_pb2.TaskConditions(
+                    user_event_conditions=[condition_pb2.UserEventMatchCondition(base=BASE)]
+                )
+            },
+            "conditions",
+        ),
+        ({"is_durable": True}, "is_durable"),
+        ({"batch": pb.TaskBatchConfig(batch_max_size=2)}, "batch"),
+    ],
+)
+@pytest.mark.parametrize("place", ["tasks", "on_failure_task"])
+async def test_task_options_not_honoured_yet_are_refused_by_name(
+    place: str, options: dict[str, Any], named: str, client: Client, engine: RecordingEngine
+) -> None:
+    special = task("special", **options)
+    request = workflow(tasks=[special]) if place == "tasks" else workflow(on_failure_task=special)
+    assert await refusal(client.call(PUT, request)) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        f"task special: not supported yet: {named}",
+    )
+    assert not engine.calls
+
+
+@pytest.mark.parametrize(
+    ("request_message", "named"),
+    [
+        (workflow(name=""), "name is required"),
+        (workflow(name="two words"), 'name: "two words"'),
+        (workflow(name="ä"), 'name: "ä"'),
+        (workflow(name="newline\n"), "name:"),
+        (workflow(tasks=[]), "workflow Orders has no tasks"),
+        (workflow(tasks=[task("")]), "readable_id is required"),
+        (workflow(tasks=[task("a b")]), "readable_id"),
+        (workflow(tasks=[task("a"), task("a")]), 'two tasks are named "a"'),
+        (workflow(on_failure_task=task("fetch")), 'two tasks are named "fetch"'),
+        (workflow(tasks=[task(action="")]), "task fetch: action"),
+        (workflow(tasks=[task(action="a")]), "task fetch: action"),
+        (workflow(tasks=[task(action="a:")]), "task fetch: action"),
+        (workflow(tasks=[task(action="a:b:c:d")]), "task fetch: action"),
+        (workflow(tasks=[task(parents=["ghost"])]), 'dag parent not found: "ghost"'),
+        (workflow(tasks=[task(parents=["fetch"])]), "the parents of these tasks form a cycle"),
+        (
+            workflow(tasks=[task("a", parents=["b"]), task("b", parents=["a"])]),
+            "the parents of these tasks form a cycle: a, b",
+        ),
+        (
+            workflow(tasks=[task("a"), task("b", parents=["a", "a"])]),
+            "task b: a parent is named twice",
+        ),
+        (workflow(on_failure_task=task("x", parents=["fetch"])), "on_failure_task x"),
+        (workflow(tasks=[task(timeout="soon")]), "task fetch: timeout"),
+        (workflow(tasks=[task(timeout="1d")]), "task fetch: timeout"),
+        (workflow(tasks=[task(schedule_timeout="-1s")]), "task fetch: schedule_timeout"),
+        (workflow(tasks=[task(retries=-1)]), "task fetch: retries"),
+        (workflow(tasks=[task(backoff_factor=0.5)]), "task fetch: backoff_factor"),
+        (workflow(tasks=[task(backoff_factor=1001)]), "task fetch: backoff_factor"),
+        (workflow(tasks=[task(backoff_factor=math.nan)]), "task fetch: backoff_factor"),
+        (workflow(tasks=[task(backoff_max_seconds=0)]), "task fetch: backoff_max_seconds"),
+        (workflow(tasks=[task(backoff_max_seconds=86_401)]), "task fetch: backoff_max_seconds"),
+        (workflow(tasks=[task(slot_requests={"default": 0})]), "task fetch: slot_requests"),
+        (workflow(tasks=[task(slot_requests={"": 1})]), "task fetch: slot_requests"),
+        (workflow(default_priority=0), "default_priority"),
+        (workflow(default_priority=4), "default_priority"),
+        (workflow(event_triggers=[""]), "event_triggers"),
+        (workflow(event_triggers=["a\0"]), "event_triggers"),
+        (workflow(description="\0"), "description"),
+        (workflow(input_json_schema=b"{"), "input_json_schema"),
+        (workflow(input_json_schema=b"[]"), "input_json_schema"),
+    ],
+)
+async def test_a_wrong_definition_is_refused_and_nothing_is_stored(
+    request_message: pb.CreateWorkflowVersionRequest,
+    named: str,
+    client: Client,
+    engine: RecordingEngine,
+) -> None:
+    code, message = await refusal(client.call(PUT, request_message))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert message.startswith(named)
+    assert not engine.calls

@@ -1,0 +1,163 @@
+"""What the SDKs' channels need: patience with pings, gzip, 4 MiB messages, TLS, a shared port."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from engine.pb import dispatcher_pb2
+from engine.pb.v1.shared import trigger_pb2
+from engine.rpc.server import RpcServer, ServerSettings, TlsStrategy
+from tests.rpc.certificates import Authority
+from tests.rpc.client import Client, KnownToken, refusal
+from tests.rpc.recording_engine import RecordingEngine
+
+PING, GOAWAY = 6, 7
+ACK = 1
+
+
+async def test_a_flood_of_pings_without_any_call_is_answered(server: RpcServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 0x04, 0, 0))
+    answered = 0
+    while answered < 50:
+        writer.write(struct.pack(">IBI", 8 << 8 | PING, 0, 0) + answered.to_bytes(8))
+        while True:
+            length_and_type, flags, _stream = struct.unpack(">IBI", await reader.readexactly(9))
+            body = await reader.readexactly(length_and_type >> 8)
+            assert length_and_type & 0xFF != GOAWAY, body
+            if length_and_type & 0xFF == PING and flags & ACK:
+                assert int.from_bytes(body) == answered
+                break
+        answered += 1
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_gzipped_requests_are_read(server: RpcServer, engine: RecordingEngine) -> None:
+    async with grpc.aio.insecure_channel(
+        f"127.0.0.1:{server.port}", compression=grpc.Compression.Gzip
+    ) as channel:
+        text = '{"a":"' + "x" * 100_000 + '"}'
+        await Client(channel).call(
+            "WorkflowService/TriggerWorkflow",
+            trigger_pb2.TriggerWorkflowRequest(name="a", input=text),
+        )
+    ((_, (request,)),) = engine.calls["trigger_runs"]
+    assert request.input == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("size", "code"),
+    [(4 * 1024 * 1024 - 100, None), (5_000_000, grpc.StatusCode.RESOURCE_EXHAUSTED)],
+)
+async def test_messages_up_to_four_mebibytes_are_accepted(
+    size: int, code: grpc.StatusCode | None, client: Client, engine: RecordingEngine
+) -> None:
+    text = '{"a":"' + "x" * (size - 8) + '"}'
+    call = client.call(
+        "WorkflowService/TriggerWorkflow", trigger_pb2.TriggerWorkflowRequest(name="a", input=text)
+    )
+    if code is None:
+        assert (await call).workflow_run_id
+    else:
+        assert (await refusal(call))[0] is code
+        assert not engine.calls
+
+
+async def test_two_servers_share_a_port(
+    server: RpcServer, engine: RecordingEngine, verifier: KnownToken
+) -> None:
+    twin = RpcServer(engine, verifier, ServerSettings(host="127.0.0.1", port=server.port))
+    await twin.start()
+    assert twin.port == server.port
+    await twin.stop(0)
+
+
+async def test_a_port_can_be_kept_for_one_server(
+    server: RpcServer, engine: RecordingEngine, verifier: KnownToken
+) -> None:
+    alone = ServerSettings(host="127.0.0.1", port=server.port, reuse_port=False)
+    with pytest.raises(RuntimeError, match="bind"):
+        await RpcServer(engine, verifier, alone).start()
+
+
+def _credentials(authority: Authority, client_name: str | None) -> grpc.ChannelCredentials:
+    cert, key = authority.issue(client_name) if client_name else (None, None)
+    return grpc.ssl_channel_credentials(
+        authority.file.read_bytes(),
+        key.read_bytes() if key else None,
+        cert.read_bytes() if cert else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "client_name", "is_served"),
+    [
+        (TlsStrategy.TLS, None, True),
+        (TlsStrategy.MTLS, "worker", True),
+        (TlsStrategy.MTLS, None, False),
+    ],
+)
+async def test_tls_and_mutual_tls(
+    strategy: TlsStrategy, client_name: str | None, is_served: bool, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    cert_file, key_file = authority.issue("server")
+    settings = ServerSettings(
+        host="127.0.0.1",
+        port=0,
+        tls_strategy=strategy,
+        cert_file=cert_file,
+        key_file=key_file,
+        ca_file=authority.file,
+    )
+    server = RpcServer(RecordingEngine(), KnownToken(), settings)
+    await server.start()
+    credentials = _credentials(authority, client_name)
+    async with grpc.aio.secure_channel(f"localhost:{server.port}", credentials) as channel:
+        call = Client(channel).call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest())
+        if is_served:
+            assert (await call).version
+        else:
+            assert (await refusal(call))[0] is grpc.StatusCode.UNAVAILABLE
+    await server.stop(0)
+
+
+@pytest.mark.parametrize("strategy", [TlsStrategy.TLS, TlsStrategy.MTLS])
+async def test_tls_without_its_files_stops_the_start(strategy: TlsStrategy) -> None:
+    server = RpcServer(RecordingEngine(), KnownToken(), ServerSettings(tls_strategy=strategy))
+    with pytest.raises(ValueError, match=f"{strategy} needs a certificate"):
+        await server.start()
+
+
+async def test_health_needs_no_token(channel: grpc.aio.Channel) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    for service in ("", "Dispatcher", "v1.AdminService"):
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_lists_all_services(channel: grpc.aio.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    listed = {
+        service.name
+        async for answer in stub.ServerReflectionInfo(iter(requests))
+        for service in answer.list_services_response.service
+    }
+    assert listed == {
+        "Dispatcher",
+        "EventsService",
+        "WorkflowService",
+        "v1.AdminService",
+        "v1.V1Dispatcher",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
