@@ -1,0 +1,55 @@
+"""Measure an installation of its own: `python -m benchmarks [--only PART ...] [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks import report
+from benchmarks.backlog import measure_backlog
+from benchmarks.idle import measure_idle
+from benchmarks.installation import Installation, installation
+from benchmarks.latency import measure_latency
+from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
+
+Part = Callable[[Installation, float], dict[str, Any]]
+
+PARTS: dict[str, Part] = {
+    "idle": lambda installed, scale: measure_idle(installed, 15 * scale),
+    "latency": lambda installed, scale: measure_latency(installed, 8 * scale),
+    "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
+    "sdk": lambda installed, scale: measure_sdk(installed, 6 * scale),
+    "enqueue": lambda installed, scale: measure_enqueue(installed, int(40 * scale) * 1000),
+    "backlog": lambda installed, scale: measure_backlog(
+        installed, int(200 * scale) * 1000, 5 * scale
+    ),
+}
+"""In the order they run: an idle installation first, the long queue last."""
+
+QUICK = 0.25
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--quick", action="store_true", help="a quarter of the time, less exact")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str]) -> None:
+    chosen = _arguments(words)
+    results: dict[str, Any] = {"machine": report.machine()}
+    with installation() as installed:
+        results["machine"]["postgres"] = installed.database.info.server_version
+        for name, part in PARTS.items():
+            if name in chosen.only:
+                sys.stderr.write(f"measuring {name}\n")
+                results[name] = part(installed, QUICK if chosen.quick else 1.0)
+    path = report.write(results)
+    sys.stdout.write(f"{report.table(results)}\n\nWritten to {path}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,125 @@
+"""A process that plays a client or a worker: one JSON command a line in, one JSON answer a line out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from typing import Any
+
+import orjson
+import uvloop
+
+from benchmarks.wire import Count, LeanClient, LeanWorker, Tally, Target
+
+Answer = dict[str, Any]
+
+
+class Agent:
+    """Every public coroutine is a command; its keyword arguments are the command's fields."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._client = LeanClient(target)
+        self._worker = LeanWorker(target)
+
+    async def put_workflow(self, workflow: str) -> Answer:
+        await self._client.put_workflow(workflow)
+        return {}
+
+    async def work(self, workflows: list[str], slots: int, holds: bool = False) -> Answer:
+        self._worker = LeanWorker(self._target, holds=holds)
+        await self._worker.start(workflows, slots)
+        return {}
+
+    async def forget(self) -> Answer:
+        """Start a new tally."""
+        self._worker.tally = Tally()
+        return {}
+
+    async def wait_started(self, count: int, seconds: float) -> Answer:
+        """Wait until `count` tasks of this tally have started, or time is up; tell the delays."""
+        tally = self._worker.tally
+        await _reach(tally.started_count, count, seconds)
+        return {"delays_ms": [delay * 1000 for delay in tally.delays]}
+
+    async def wait_completed(self, count: int, seconds: float) -> Answer:
+        """Wait until `count` tasks of this tally are completed, or time is up."""
+        tally = self._worker.tally
+        await _reach(tally.completed_count, count, seconds)
+        return {
+            "completed": tally.completed_count.value,
+            "last_completed": tally.last_completed,
+        }
+
+    async def singly(self, workflow: str, seconds: float, concurrency: int) -> Answer:
+        """Trigger one run a call, `concurrency` calls at a time, for so many seconds."""
+        started = time.monotonic()
+        count = 0
+
+        async def caller() -> None:
+            nonlocal count
+            while time.monotonic() - started < seconds:
+                await self._client.trigger(workflow)
+                count += 1
+
+        await asyncio.gather(*(caller() for _ in range(concurrency)))
+        return {"count": count, "started": started, "seconds": time.monotonic() - started}
+
+    async def enqueue(self, workflow: str, count: int, size: int, concurrency: int) -> Answer:
+        """Trigger exactly `count` runs in calls of `size`."""
+        started = time.monotonic()
+        calls = iter(range(count // size))
+
+        async def caller() -> None:
+            for _ in calls:
+                await self._client.trigger_bulk(workflow, size)
+
+        await asyncio.gather(*(caller() for _ in range(concurrency)))
+        seconds = time.monotonic() - started
+        return {"count": count // size * size, "started": started, "seconds": seconds}
+
+    async def paced(self, workflow: str, per_second: float, seconds: float) -> Answer:
+        """Trigger at an even pace whatever the answers take; tell how many calls succeeded."""
+        started = time.monotonic()
+        calls = []
+        for number in range(int(per_second * seconds)):
+            delay = started + number / per_second - time.monotonic()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            calls.append(asyncio.ensure_future(self._client.trigger(workflow)))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        refused = sum(isinstance(result, BaseException) for result in results)
+        return {"count": len(results) - refused, "refused": refused}
+
+    async def ping(self, count: int) -> Answer:
+        """Time the cheapest unary call, one after the other."""
+        times = []
+        for _ in range(count):
+            started = time.monotonic()
+            await self._client.ping()
+            times.append((time.monotonic() - started) * 1000)
+        return {"times_ms": times}
+
+
+async def _reach(count: Count, goal: int, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(count.reach(goal), seconds)
+
+
+async def _serve(target: Target) -> None:
+    agent = Agent(target)
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    async for line in reader:
+        command = orjson.loads(line)
+        answer = await getattr(agent, command.pop("do"))(**command)
+        sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve(Target(sys.argv[1], sys.argv[2])))

@@ -1,0 +1,53 @@
+"""From the trigger call to the start of the task, at an even pace; and what the parts cost alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.figures import percentile, ratio, summary
+from benchmarks.installation import Installation
+from benchmarks.processes import AgentProcess, agents, empty_server
+from benchmarks.raw_postgres import measure_commits
+
+RATES = (10, 100, 500)
+BASELINE_CALLS = 500
+SLOTS = 500
+WAIT_SECONDS = 30.0
+
+
+def measure_latency(installed: Installation, seconds: float) -> dict[str, Any]:
+    """Return percentiles in milliseconds for each rate, and the floor they are compared with."""
+    with empty_server() as (empty, _), agents(empty) as (pinger,):
+        pings = pinger.ask("ping", count=BASELINE_CALLS)["times_ms"]
+    commits = measure_commits(installed.database_url, BASELINE_CALLS)
+    floor = percentile(pings, 50) + percentile(commits, 50)
+    figures: dict[str, Any] = {
+        "empty_rpc_ms": summary(pings),
+        "commit_ms": summary(commits),
+        "floor_ms": round(floor, 2),
+        "rates": {},
+    }
+    with agents(installed.target, installed.target) as (client, worker):
+        client.ask("put_workflow", workflow="bench-latency")
+        worker.ask("work", workflows=["bench-latency"], slots=SLOTS)
+        pace(client, worker, "bench-latency", 100, 2.0)
+        for rate in RATES:
+            delays = pace(client, worker, "bench-latency", rate, seconds)
+            figures["rates"][str(rate)] = {
+                **summary(delays),
+                "started": len(delays),
+                "sent": int(rate * seconds),
+                "p50_to_floor": ratio(percentile(delays, 50), floor),
+            }
+    return figures
+
+
+def pace(
+    client: AgentProcess, worker: AgentProcess, workflow: str, rate: float, seconds: float
+) -> list[float]:
+    """Trigger at an even pace; return the delays of all runs in milliseconds."""
+    worker.ask("forget")
+    sent = client.ask("paced", workflow=workflow, per_second=rate, seconds=seconds)
+    answer = worker.ask("wait_started", count=sent["count"], seconds=WAIT_SECONDS)
+    delays: list[float] = answer["delays_ms"]
+    return delays

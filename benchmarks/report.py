@@ -1,0 +1,119 @@
+"""Results as a table for people and a file for programs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from operator import ge, le
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure: where it is in the results and the bound it is held against, if any."""
+
+    title: str
+    path: str
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+LINES: Sequence[Line] = (
+    Line("Runs/s, triggered one by one", "lean.engine.singly.runs_per_second", at_least=600),
+    Line("Runs/s, triggered in bulk", "lean.engine.bulk.runs_per_second", at_least=900),
+    Line("Runs/s, official SDK worker", "sdk.runs_per_second"),
+    Line("Enqueues/s, calls of 1,000", "enqueue.runs_per_second", at_least=10_000),
+    Line(
+        "Engine CPU to empty server, one by one",
+        "lean.ratios.singly.engine_cpu_to_empty_server",
+        "x",
+        at_most=2,
+    ),
+    Line(
+        "Engine CPU to empty server, bulk",
+        "lean.ratios.bulk.engine_cpu_to_empty_server",
+        "x",
+        at_most=2,
+    ),
+    Line(
+        "Postgres CPU to raw, one by one",
+        "lean.ratios.singly.postgres_cpu_to_raw",
+        "x",
+        at_most=3,
+    ),
+    Line("Postgres CPU to raw, bulk", "lean.ratios.bulk.postgres_cpu_to_raw", "x", at_most=3),
+    Line("Engine CPU a run, one by one", "lean.engine.singly.engine_us", "us"),
+    Line("Engine CPU a run, bulk", "lean.engine.bulk.engine_us", "us"),
+    Line("Postgres CPU a run, one by one", "lean.engine.singly.postgres_us", "us"),
+    Line("Postgres CPU a run, bulk", "lean.engine.bulk.postgres_us", "us"),
+    Line("Start latency floor (RPC + commit)", "latency.floor_ms", "ms"),
+    Line("Start latency p50 at 10/s", "latency.rates.10.p50", "ms"),
+    Line("Start latency p50 at 100/s", "latency.rates.100.p50", "ms"),
+    Line("  to the floor", "latency.rates.100.p50_to_floor", "x", at_most=6),
+    Line("Start latency p99 at 100/s", "latency.rates.100.p99", "ms", at_most=40),
+    Line("Start latency p50 at 500/s", "latency.rates.500.p50", "ms"),
+    Line("Start latency p99 at 500/s", "latency.rates.500.p99", "ms"),
+    Line("Idle statements/s", "idle.statements_per_second", at_most=2),
+    Line("Idle CPU, engine", "idle.cpu_percent.engine", "%", at_most=2),
+    Line("Idle CPU, web", "idle.cpu_percent.web", "%"),
+    Line("Memory, engine", "idle.memory_mb.engine", "MB"),
+    Line("Memory, web", "idle.memory_mb.web", "MB"),
+    Line("Memory, engine and web", "idle.memory_mb.total", "MB", at_most=300),
+    Line("Backlog", "backlog.queued", "runs"),
+    Line("Backlog, engine memory growth", "backlog.memory_growth_mb", "MB", at_most=100),
+    Line("Backlog, another workflow's p50", "backlog.p50_to_before", "x", at_most=2),
+)
+
+
+def machine() -> dict[str, Any]:
+    """Describe where the figures come from."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "system": platform.platform(),
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "python": platform.python_version(),
+        "grpcio": version("grpcio"),
+        "load_before": [round(load, 2) for load in psutil.getloadavg()],
+    }
+
+
+def write(results: dict[str, Any]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
+    path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2))
+    return path
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return one line for each figure that was measured."""
+    rows = []
+    for line in LINES:
+        value = _find(results, line.path)
+        if value is not None:
+            rows.append(f"{line.title:<42}{value:>12,.2f} {line.unit:<5}{_judge(line, value)}")
+    return "\n".join(rows)
+
+
+def _find(results: dict[str, Any], path: str) -> float | None:
+    value: Any = results
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return None if value is None else float(value)
+
+
+def _judge(line: Line, value: float) -> str:
+    for bound, holds, sign in ((line.at_least, ge, ">="), (line.at_most, le, "<=")):
+        if bound is not None:
+            return f"{'ok  ' if holds(value, bound) else 'MISS'}  {sign} {bound:,g}"
+    return ""

@@ -1,0 +1,205 @@
+"""The lean client and worker: the real protocol on raw stubs, nothing around it.
+
+What they cost themselves is small and the same against the engine and against the empty server, so the
+difference is the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import orjson
+
+from engine.pb import dispatcher_pb2 as dispatcher
+from engine.pb import dispatcher_pb2_grpc, workflows_pb2, workflows_pb2_grpc
+from engine.pb.v1 import workflows_pb2 as v1_workflows
+from engine.pb.v1 import workflows_pb2_grpc as v1_workflows_grpc
+from engine.pb.v1.shared import trigger_pb2
+
+HEARTBEAT_SECONDS = 4.0
+STEP = "run"
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 4 << 20),
+    ("grpc.max_send_message_length", 16 << 20),
+]
+_STARTED = dispatcher.STEP_EVENT_TYPE_STARTED
+_COMPLETED = dispatcher.STEP_EVENT_TYPE_COMPLETED
+
+
+def stub(kind: Any, channel: grpc.aio.Channel) -> Any:
+    """Make a generated stub; the generated modules carry no types."""
+    return kind(channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server and the credential for it."""
+
+    address: str
+    token: str
+
+    def channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.token}"),)
+
+
+class LeanClient:
+    """Registers workflows of one task and triggers them."""
+
+    def __init__(self, target: Target) -> None:
+        self._metadata = target.metadata
+        channel = target.channel()
+        self._workflows = stub(workflows_pb2_grpc.WorkflowServiceStub, channel)
+        self._admin = stub(v1_workflows_grpc.AdminServiceStub, channel)
+        self._dispatcher = stub(dispatcher_pb2_grpc.DispatcherStub, channel)
+
+    async def put_workflow(self, workflow: str) -> None:
+        await self._admin.PutWorkflow(
+            v1_workflows.CreateWorkflowVersionRequest(
+                name=workflow,
+                tasks=[
+                    v1_workflows.CreateTaskOpts(
+                        readable_id=STEP,
+                        action=f"{workflow}:{STEP}",
+                        timeout="30m",
+                        schedule_timeout="2h",
+                        inputs="{}",
+                    )
+                ],
+            ),
+            metadata=self._metadata,
+        )
+
+    async def trigger(self, workflow: str) -> None:
+        await self._workflows.TriggerWorkflow(_request(workflow), metadata=self._metadata)
+
+    async def trigger_bulk(self, workflow: str, size: int) -> None:
+        request = workflows_pb2.BulkTriggerWorkflowRequest(
+            workflows=[_request(workflow) for _ in range(size)]
+        )
+        await self._workflows.BulkTriggerWorkflow(request, metadata=self._metadata)
+
+    async def ping(self) -> None:
+        """Make the cheapest unary call there is."""
+        await self._dispatcher.GetVersion(dispatcher.GetVersionRequest(), metadata=self._metadata)
+
+
+def _request(workflow: str) -> trigger_pb2.TriggerWorkflowRequest:
+    text = orjson.dumps({"sent": time.monotonic()}).decode()
+    return trigger_pb2.TriggerWorkflowRequest(name=workflow, input=text)
+
+
+class Count:
+    """A number that grows; `reach` waits until it is large enough."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self._goal = 0
+        self._reached = asyncio.Event()
+
+    def add_one(self) -> None:
+        self.value += 1
+        if self.value == self._goal:
+            self._reached.set()
+
+    async def reach(self, goal: int) -> None:
+        self._goal = goal
+        if self.value < goal:
+            self._reached.clear()
+            await self._reached.wait()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker saw since it was last asked: delays from trigger call to task start."""
+
+    delays: list[float] = field(default_factory=list)
+    started_count: Count = field(default_factory=Count)
+    completed_count: Count = field(default_factory=Count)
+    last_completed: float = 0.0
+
+
+class LeanWorker:
+    """Reports STARTED and COMPLETED for everything it is sent; with `holds`, never completes."""
+
+    def __init__(self, target: Target, *, holds: bool = False) -> None:
+        self._metadata = target.metadata
+        self._stub = stub(dispatcher_pb2_grpc.DispatcherStub, target.channel())
+        self._holds = holds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._worker_id = ""
+        self.tally = Tally()
+
+    async def start(self, workflows: Sequence[str], slots: int) -> None:
+        response = await self._stub.Register(
+            dispatcher.WorkerRegisterRequest(
+                worker_name="lean",
+                actions=[f"{workflow}:{STEP}" for workflow in workflows],
+                slot_config={"default": slots},
+            ),
+            metadata=self._metadata,
+        )
+        self._worker_id = response.worker_id
+        self._keep(self._listen())
+        self._keep(self._beat())
+
+    async def _listen(self) -> None:
+        request = dispatcher.WorkerListenRequest(worker_id=self._worker_id)
+        async for action in self._stub.ListenV2(request, metadata=self._metadata):
+            sent = orjson.loads(action.action_payload)["input"]["sent"]
+            self.tally.delays.append(time.monotonic() - sent)
+            self.tally.started_count.add_one()
+            self._keep(self._run(action))
+
+    async def _beat(self) -> None:
+        for _ in itertools.count():
+            request = dispatcher.HeartbeatRequest(worker_id=self._worker_id)
+            await self._stub.Heartbeat(request, metadata=self._metadata)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _run(self, action: dispatcher.AssignedAction) -> None:
+        await self._report(action, _STARTED, "")
+        if self._holds:
+            return
+        await self._report(action, _COMPLETED, '{"ok":true}')
+        self.tally.last_completed = time.monotonic()
+        self.tally.completed_count.add_one()
+
+    async def _report(
+        self, action: dispatcher.AssignedAction, kind: dispatcher.StepActionEventType, payload: str
+    ) -> None:
+        await self._stub.SendStepActionEvent(
+            dispatcher.StepActionEvent(
+                worker_id=self._worker_id,
+                job_id=action.job_id,
+                job_run_id=action.job_run_id,
+                task_id=action.task_id,
+                task_run_external_id=action.task_run_external_id,
+                action_id=action.action_id,
+                event_type=kind,
+                event_payload=payload,
+                retry_count=action.retry_count,
+            ),
+            metadata=self._metadata,
+        )
+
+    def _keep(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "the lean worker failed", "exception": task.exception()}
+            )
