@@ -35,6 +35,21 @@ def ensure_credentials(config: Config) -> Credentials:
     )
 
 
+def how_to_connect(config: Config, credentials: Credentials) -> str:
+    """Where to sign in, and the variables of a worker, ready to be pasted into a shell."""
+    strategy = "none" if config.grpc_tls is None else "tls"
+    return f"""\
+  Dashboard   {config.server_url}
+  E-mail      {credentials.email}
+  Password    {credentials.password or "(the one you set)"}
+
+  A worker needs these two variables (`make worker` sets them for you):
+
+export HATCHET_CLIENT_TOKEN="{credentials.token}"
+export HATCHET_CLIENT_TLS_STRATEGY={strategy}
+"""
+
+
 def _kept_token(config: Config, tenant: Tenant, first_token: str | None) -> str:
     """The token kept in the data directory; a new one when that was revoked, expired or lost."""
     path = config.data_dir / TOKEN_FILE_NAME

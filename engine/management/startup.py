@@ -1,4 +1,4 @@
-"""What must have happened before the first process may start: a database with our tables in it."""
+"""What must have happened before the first process may start: tables, an admin, static files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from engine.config import Config
 from engine.environment import ConfigError
+from engine.management.credentials import Credentials, ensure_credentials
 
 OLDEST_POSTGRES = 150000
 MIGRATION_LOCK = 0x68617470
@@ -54,6 +55,15 @@ def check_ports(config: Config) -> None:
                 f"port {port} of {host} cannot be used ({error.strerror}); "
                 f"free it or set {name} to another one."
             ) from None
+
+
+def prepare(config: Config, progress: Callable[[str], None]) -> Credentials:
+    """Do whatever is missing; running it again, or on two machines at once, does no harm."""
+    check_database()
+    migrate(progress)
+    credentials = ensure_credentials(config)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    return credentials
 
 
 def check_database() -> None:

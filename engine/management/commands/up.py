@@ -11,14 +11,13 @@ import urllib.request
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from engine.config import Config
 from engine.environment import ConfigError
 from engine.management import startup
-from engine.management.credentials import Credentials, ensure_credentials
+from engine.management.credentials import Credentials, how_to_connect
 from engine.management.processes import Child
 from engine.postgres import BundledPostgres, PostgresError, home_for
 
@@ -55,7 +54,7 @@ class Command(BaseCommand):
                         f"Postgres may not enter {config.data_dir}; its data is in {server.home}"
                     )
                 server.start(self._tell)
-            credentials = self._prepare(config)
+            credentials = startup.prepare(config, self._tell)
             connections.close_all()
             asyncio.run(self._serve(config, credentials, server))
         except KeyboardInterrupt:
@@ -65,13 +64,6 @@ class Command(BaseCommand):
                 self._tell("Stopping Postgres")
                 server.stop()
         self._tell("Stopped")
-
-    def _prepare(self, config: Config) -> Credentials:
-        startup.check_database()
-        startup.migrate(self._tell)
-        credentials = ensure_credentials(config)
-        call_command("collectstatic", interactive=False, verbosity=0)
-        return credentials
 
     async def _serve(
         self, config: Config, credentials: Credentials, server: BundledPostgres | None
@@ -180,19 +172,9 @@ def _reachable(address: str) -> str:
 
 
 def _greeting(config: Config, credentials: Credentials) -> str:
-    strategy = "none" if config.grpc_tls is None else "tls"
-    password = credentials.password or "(the one you set)"
     return f"""
   Hatchet is running.
 
-  Dashboard   {config.server_url}
-  E-mail      {credentials.email}
-  Password    {password}
-
-  A worker needs these two variables (`make worker` sets them for you):
-
-export HATCHET_CLIENT_TOKEN="{credentials.token}"
-export HATCHET_CLIENT_TLS_STRATEGY={strategy}
-
+{how_to_connect(config, credentials)}
   Ctrl-C stops everything. Data stays in {config.data_dir}.
 """
