@@ -56,4 +56,4 @@ proto:          ## generate engine/pb from proto/
 	$(PY) -m proto.generate
 
 clean:          ## remove everything that can be made again; data/ stays
-	rm -rf .venv staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

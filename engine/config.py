@@ -53,6 +53,8 @@ class Config:
     http_port: int
     http_bind_address: str
     allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    """Patterns of origins whose pages may use the API; none: any."""
 
     grpc_port: int
     grpc_bind_address: str
@@ -98,6 +100,7 @@ class Config:
             http_port=http_port,
             http_bind_address=env.text("SERVER_BIND_ADDRESS", "127.0.0.1"),
             allowed_hosts=_allowed_hosts(env, server_url),
+            allowed_origins=env.words("SERVER_ALLOWED_ORIGINS"),
             grpc_port=grpc_port,
             grpc_bind_address=env.text("SERVER_GRPC_BIND_ADDRESS", "127.0.0.1"),
             grpc_broadcast_address=env.host_and_port(

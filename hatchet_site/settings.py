@@ -15,6 +15,7 @@ HATCHET = Config.from_environment(os.environ, BASE_DIR)
 SECRET_KEY, *SECRET_KEY_FALLBACKS = HATCHET.secret_keys
 DEBUG = False
 ALLOWED_HOSTS = list(HATCHET.allowed_hosts)
+HATCHET_ALLOWED_ORIGINS = HATCHET.allowed_origins
 ROOT_URLCONF = "hatchet_site.urls"
 ASGI_APPLICATION = "hatchet_site.asgi.application"
 APPEND_SLASH = False
@@ -70,7 +71,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 LOGGING = logging_config(HATCHET.log_level, HATCHET.log_format)
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = HATCHET.data_dir / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -7,3 +7,8 @@ ensure_database_url()
 from hatchet_site.settings import *  # noqa: E402, F403  (the database must exist before Django reads it)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Pages name their files plainly, so that no test depends on collected ones.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}

@@ -1,0 +1,227 @@
+"""A whole installation for end-to-end tests: its own database, real processes, free ports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
+TLS_NONE = {"HATCHET_CLIENT_TLS_STRATEGY": "none"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Service:
+    """One process under test, with everything it wrote in `log`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_for_output(self, text: str, seconds: float = READY_SECONDS) -> None:
+        """Return once the process has written `text`; AssertionError with its output otherwise."""
+        self.wait_until(lambda: text in self.output, f"write {text!r}", seconds)
+
+    def wait_until(
+        self, is_so: Callable[[], bool], what: str, seconds: float = READY_SECONDS
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            ended = self.process.poll()
+            assert ended is None, f"{self.name} ended with {ended}:\n{self.output}"
+            assert time.monotonic() < deadline, f"{self.name} did not {what}:\n{self.output}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End the process and all its children at once, as kill -9 does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """Ask the process to end; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        finally:
+            self.kill()
+
+
+@dataclass(slots=True)
+class Stack:
+    """Database, engine and web. Services that a test starts are stopped with the stack."""
+
+    directory: Path
+    database_url: str
+    environment: dict[str, str]
+    token: str
+    password: str
+    server_url: str
+    grpc_address: str
+    services: list[Service] = field(default_factory=list)
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """What a program with the official SDK needs, and nothing of our own settings."""
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {**inherited, **TLS_NONE, "HATCHET_CLIENT_TOKEN": self.token}
+
+    def spawn(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> Service:
+        """Run a program from the checkout in the background."""
+        log = self.directory / f"{name}-{len(self.services)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.environment if environment is None else dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        service = Service(name, process, log)
+        self.services.append(service)
+        return service
+
+    def start_engine(self, *options: str) -> Service:
+        """Start an engine and wait until it takes connections."""
+        engine = self.spawn("engine", [sys.executable, "manage.py", "runengine", *options])
+        engine.wait_until(lambda: _listens(self.grpc_address), "listen")
+        return engine
+
+    def start_web(self) -> Service:
+        """Start the web process and wait until it says that it is ready."""
+        port = self.server_url.rpartition(":")[2]
+        daphne = [sys.executable, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", port]
+        web = self.spawn("web", [*daphne, "hatchet_site.asgi:application"])
+        web.wait_until(lambda: _is_ready(self.server_url), "become ready")
+        return web
+
+    def start_client(
+        self, name: str, script: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> Service:
+        """Run a script that uses the official SDK, such as a worker, in the background."""
+        command = [sys.executable, str(script), *arguments]
+        return self.spawn(name, command, {**self.client_environment, **(environment or {})})
+
+    def run_client(self, script: Path, *arguments: str, seconds: float = 120.0) -> str:
+        """Run such a script to its end; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, script, *arguments],
+            cwd=ROOT,
+            env=self.client_environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script.name} failed:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def close(self) -> None:
+        """Stop clients before web before engine, the latest first, then drop the database."""
+        for service in reversed(self.services):
+            service.stop()
+        database = str(conninfo_to_dict(self.database_url)["dbname"])
+        with _admin_connection() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+
+def open_stack(directory: Path, variables: Mapping[str, str] | None = None) -> Stack:
+    """A fresh database, migrated, with admin, tenant and token; no process runs yet."""
+    database_url = _create_database()
+    http_port, grpc_port = free_port(), free_port()
+    password = uuid.uuid4().hex
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "DJANGO_SETTINGS_MODULE": "hatchet_site.settings",
+        "HATCHET_DATA_DIR": str(directory / "data"),
+        "SERVER_PORT": str(http_port),
+        "SERVER_GRPC_PORT": str(grpc_port),
+        "SERVER_URL": f"http://127.0.0.1:{http_port}",
+        "ADMIN_PASSWORD": password,
+        "PYTHONUNBUFFERED": "1",
+        **(variables or {}),
+    }
+    setup = subprocess.run(
+        [sys.executable, "manage.py", "setup"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert setup.returncode == 0, setup.stdout + setup.stderr
+    token = re.search(r'HATCHET_CLIENT_TOKEN="([^"]+)"', setup.stdout)
+    assert token, setup.stdout
+    return Stack(
+        directory=directory,
+        database_url=database_url,
+        environment=environment,
+        token=token[1],
+        password=password,
+        server_url=environment["SERVER_URL"],
+        grpc_address=f"127.0.0.1:{environment['SERVER_GRPC_PORT']}",
+    )
+
+
+def _create_database() -> str:
+    name = f"e2e_{uuid.uuid4().hex}"
+    with _admin_connection() as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return make_conninfo(os.environ["DATABASE_URL"], dbname=name)
+
+
+def _admin_connection() -> psycopg.Connection:
+    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _is_ready(server_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server_url}/api/ready", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
