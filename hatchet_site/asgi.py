@@ -4,7 +4,18 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hatchet_site.settings")
 
-from channels.routing import ProtocolTypeRouter
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 
-application = ProtocolTypeRouter({"http": get_asgi_application()})
+# Loads the apps, which the routes below need.
+django_application = get_asgi_application()
+
+from dashboard.urls import websocket_urlpatterns  # noqa: E402  (it needs the apps)
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+    }
+)

@@ -12,4 +12,5 @@ urlpatterns = [
     path("api/ready", health.check),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view()),
     path("", include("engine.api.urls")),
+    path("", include("dashboard.urls")),
 ]

@@ -91,3 +91,17 @@ def status_counts(
     counts = dict.fromkeys(Status, 0)
     counts.update((Status(status), max(runs, 0)) for status, runs in sums)
     return counts
+
+
+def status_counts_by_workflow(tenant_id: UUID, *, since: datetime) -> dict[UUID, dict[Status, int]]:
+    """Count runs by workflow and status from the per-minute tally, in one query."""
+    tally = RunTally.objects.filter(
+        tenant_id=tenant_id, minute__gte=since.replace(second=0, microsecond=0)
+    )
+    counts: dict[UUID, dict[Status, int]] = {}
+    rows: Iterable[tuple[UUID, int, int]] = tally.values_list("workflow_id", "status").annotate(
+        runs=Sum("delta")
+    )
+    for workflow_id, status, runs in rows:
+        counts.setdefault(workflow_id, {})[Status(status)] = max(runs, 0)
+    return counts

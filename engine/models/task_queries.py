@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import (
@@ -18,7 +18,7 @@ from django.db.models import (
 )
 
 from engine.models.cluster import Worker
-from engine.models.definitions import Step, WorkflowVersion
+from engine.models.definitions import Step, Workflow, WorkflowVersion
 from engine.models.runs import LogLine, Payload, Run, Task, TaskEvent
 from engine.states import PayloadKind, Status
 
@@ -111,13 +111,37 @@ def children_of_run(tenant_id: UUID, task_ids: list[UUID]) -> QuerySet[Run]:
     return Run.objects.filter(tenant_id=tenant_id, parent_task_id__in=task_ids).order_by("id")
 
 
-def running_steps(worker_ids: list[UUID]) -> QuerySet[Task, dict[str, Any]]:
-    """How many tasks of each step hold slots, by worker: rows of worker, version, step and number."""
+class RunningStep(NamedTuple):
+    """How many tasks of one step hold slots of one worker."""
+
+    worker_id: UUID
+    version_id: UUID
+    readable_id: str
+    number: int
+
+
+def running_steps(worker_ids: list[UUID]) -> list[RunningStep]:
+    """What holds slots on these workers, in one query."""
     step = Step.objects.filter(id=OuterRef("step_id"))
-    return (
+    rows = (
         Task.objects.filter(status=Status.RUNNING, worker_id__in=worker_ids, is_slot_released=False)
         .annotate(readable_id=Subquery(step.values("readable_id")[:1]))
-        .values("worker_id", "version_id", "readable_id")
+        .values_list("worker_id", "version_id", "readable_id")
         .annotate(number=Count("id"))
         .order_by()
+    )
+    return [RunningStep(*row) for row in rows]
+
+
+def running_on(worker_id: UUID) -> QuerySet[Task]:
+    """The tasks a worker is busy with, the oldest first, with `readable_id` and `workflow_name`."""
+    step = Step.objects.filter(id=OuterRef("step_id"))
+    workflow = Workflow.objects.filter(id=OuterRef("workflow_id"))
+    return (
+        Task.objects.filter(status=Status.RUNNING, worker_id=worker_id)
+        .annotate(
+            readable_id=Subquery(step.values("readable_id")[:1]),
+            workflow_name=Subquery(workflow.values("name")[:1]),
+        )
+        .order_by("id")
     )

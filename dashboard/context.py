@@ -1,0 +1,26 @@
+"""What every page of a tenant knows about its reader."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from tenants.access import TenantAccess
+from tenants.models import Role
+
+
+def navigation(request: HttpRequest) -> dict[str, object]:
+    """Context processor: the section shown, and what the reader's role allows."""
+    access: TenantAccess | None = getattr(request, "access", None)
+    if access is None:
+        return {}
+    match = request.resolver_match
+    view = match.url_name or "" if match else ""
+    section = next((name for prefix, name in _SECTIONS if view.startswith(prefix)), "runs")
+    return {
+        "section": section,
+        "may_write": access.includes(Role.MEMBER),
+        "may_manage_tokens": access.includes(Role.ADMIN),
+    }
+
+
+_SECTIONS = (("workflow", "workflows"), ("worker", "workers"), ("token", "tokens"))

@@ -1,0 +1,74 @@
+"""How a request enters a tenant's pages: signed in, a member, and with a role that allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from tenants.access import TenantAccess, accesses_of_user
+from tenants.models import Role, Tenant, User
+
+P = ParamSpec("P")
+
+
+class PageRequest(HttpRequest):
+    """A request that passed the gate of one tenant; `accesses` are all the user may switch to."""
+
+    tenant: Tenant
+    access: TenantAccess
+    accesses: list[TenantAccess]
+
+
+def tenant_page(
+    *methods: str, needs: Role = Role.VIEWER
+) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+    """Wrap a view of `/t/<slug>/…`. A stranger gets 404, as for a tenant that does not exist."""
+
+    def decorate(
+        view: Callable[Concatenate[PageRequest, P], HttpResponse],
+    ) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def enter(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            slug = str(kwargs.pop("slug"))
+            if not request.user.is_authenticated:
+                return _ask_to_sign_in(request)
+            page_request = _enter(request, slug)
+            if not page_request.access.includes(needs):
+                return render(request, "dashboard/errors/role.html", {"needs": needs}, status=403)
+            return view(page_request, *args, **kwargs)
+
+        return require_http_methods(methods or ("GET", "HEAD"))(enter)
+
+    return decorate
+
+
+def _enter(request: HttpRequest, slug: str) -> PageRequest:
+    accesses = accesses_of_user(cast("User", request.user))
+    access = next((one for one in accesses if one.tenant.slug == slug), None)
+    if access is None:
+        raise Http404("no such tenant")
+    page_request = cast("PageRequest", request)
+    page_request.tenant = access.tenant
+    page_request.access = access
+    page_request.accesses = accesses
+    return page_request
+
+
+def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """A fragment cannot show a sign-in form in its place: it makes the whole page go there."""
+    if is_fragment_request(request):
+        response = HttpResponse(status=401)
+        response["HX-Refresh"] = "true"
+        return response
+    wanted = request.get_full_path() if request.method in {"GET", "HEAD"} else "/"
+    return redirect_to_login(wanted, "dashboard:sign_in")
+
+
+def is_fragment_request(request: HttpRequest) -> bool:
+    return request.headers.get("HX-Request") == "true"

@@ -1,0 +1,37 @@
+"""Showing stored bytes: pretty when they are small JSON, a head and a download when they are not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+HEAD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Text for a page; `is_cut` means that more is to be had by downloading."""
+
+    text: str
+    length: int
+    is_cut: bool
+
+
+def show_json(head: bytes | memoryview | None, length: int | None) -> Shown | None:
+    """Indent whole JSON; leave anything else as it came. None if nothing is stored."""
+    shown = show_text(head, length)
+    if shown is None or shown.is_cut:
+        return shown
+    try:
+        text = json.dumps(json.loads(shown.text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return shown
+    return Shown(text, shown.length, is_cut=False)
+
+
+def show_text(head: bytes | memoryview | None, length: int | None) -> Shown | None:
+    if head is None:
+        return None
+    whole = bytes(head)
+    size = len(whole) if length is None else length
+    return Shown(whole.decode(errors="replace"), size, is_cut=size > len(whole))

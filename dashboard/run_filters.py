@@ -1,0 +1,156 @@
+"""What a runs list is narrowed by. The query string is the only place this is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+
+from engine.models.run_queries import created_between, runs_of, with_metadata_value
+from engine.models.runs import Run, Task
+from engine.states import Status
+
+WINDOWS: dict[str, tuple[str, timedelta | None]] = {
+    "1h": ("Last hour", timedelta(hours=1)),
+    "6h": ("Last 6 hours", timedelta(hours=6)),
+    "1d": ("Last 24 hours", timedelta(days=1)),
+    "7d": ("Last 7 days", timedelta(days=7)),
+    "all": ("All time", None),
+}
+DEFAULT_WINDOW = "1d"
+MAX_METADATA_PAIRS = 8
+_HEX_PREFIX = re.compile(r"[0-9a-f]{4,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilters:
+    """`problems` are sentences about parts of the query string that could not be used."""
+
+    window: str = DEFAULT_WINDOW
+    statuses: tuple[Status, ...] = ()
+    workflow_id: UUID | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    before: UUID | None = None
+    after: UUID | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything but the time window leaves runs out."""
+        return bool(self.statuses or self.workflow_id or self.metadata or self.text)
+
+    @property
+    def is_first_page(self) -> bool:
+        return self.before is None and self.after is None
+
+    @property
+    def metadata_text(self) -> str:
+        return " ".join(f"{key}:{value}" for key, value in self.metadata)
+
+    def since(self, now: datetime) -> datetime | None:
+        """The window's start. A look-up by id is not bound by the window."""
+        length = WINDOWS[self.window][1]
+        return None if length is None or self.text else now - length
+
+    def query_string(self, *, with_page: bool = False) -> str:
+        pairs: list[tuple[str, str]] = []
+        if self.window != DEFAULT_WINDOW:
+            pairs.append(("window", self.window))
+        pairs += [("status", status.name.lower()) for status in self.statuses]
+        if self.workflow_id:
+            pairs.append(("workflow", str(self.workflow_id)))
+        pairs += [("meta", f"{key}:{value}") for key, value in self.metadata]
+        if self.text:
+            pairs.append(("id", self.text))
+        if with_page and self.before:
+            pairs.append(("before", str(self.before)))
+        elif with_page and self.after:
+            pairs.append(("after", str(self.after)))
+        return urlencode(pairs)
+
+    def first_page(self) -> RunFilters:
+        return replace(self, before=None, after=None)
+
+    def apply(self, tenant_id: UUID, since: datetime | None) -> QuerySet[Run]:
+        runs = created_between(runs_of(tenant_id), since, None)
+        if self.statuses:
+            runs = runs.filter(status__in=self.statuses)
+        if self.workflow_id:
+            runs = runs.filter(workflow_id=self.workflow_id)
+        for key, value in self.metadata:
+            runs = with_metadata_value(runs, key, value)
+        if self.text:
+            runs = runs.filter(_with_id(self.text))
+        return runs
+
+
+def parse_run_filters(query: QueryDict) -> RunFilters:
+    problems: list[str] = []
+    text = _clean(query.get("id", ""))
+    if text and _id_prefix(text) is None:
+        problems.append(f"“{text}” is not a run id: at least 4 characters of 0-9 and a-f.")
+        text = ""
+    window = query.get("window", DEFAULT_WINDOW)
+    return RunFilters(
+        window=window if window in WINDOWS else DEFAULT_WINDOW,
+        statuses=_statuses(query.getlist("status")),
+        workflow_id=_uuid(query.get("workflow", "")),
+        metadata=_metadata(query.getlist("meta"), problems),
+        text=text,
+        before=_uuid(query.get("before", "")),
+        after=_uuid(query.get("after", "")),
+        problems=tuple(problems),
+    )
+
+
+def _statuses(names: Iterable[str]) -> tuple[Status, ...]:
+    wanted = {name.upper() for name in names}
+    return tuple(status for status in Status if status.name in wanted)
+
+
+def _metadata(texts: Iterable[str], problems: list[str]) -> tuple[tuple[str, str], ...]:
+    """Every pair must match. A value may hold anything, so one parameter is one pair."""
+    pairs: list[tuple[str, str]] = []
+    for text in map(_clean, texts):
+        key, colon, value = text.partition(":")
+        if colon and key.strip():
+            pairs.append((key.strip(), value.strip()))
+        elif text:
+            problems.append(f"“{text}” is not a metadata filter: write key:value.")
+    if len(pairs) > MAX_METADATA_PAIRS:
+        problems.append(f"Only the first {MAX_METADATA_PAIRS} metadata filters are used.")
+    return tuple(dict.fromkeys(pairs))[:MAX_METADATA_PAIRS]
+
+
+def _clean(text: str) -> str:
+    """Postgres takes no NUL in a text, and nobody means to search for one."""
+    return text.replace("\0", "").strip()[:500]
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _id_prefix(text: str) -> str | None:
+    digits = text.lower().replace("-", "")
+    return digits if _HEX_PREFIX.fullmatch(digits) else None
+
+
+def _with_id(text: str) -> Q:
+    """A whole id finds a run or the run of a task; a shorter one all runs that begin with it."""
+    prefix = _id_prefix(text) or ""
+    if len(prefix) == 32:
+        wanted = UUID(prefix)
+        run_ids = Task.objects.filter(id=wanted).values("run_id")
+        return Q(id=wanted) | Q(id__in=run_ids)
+    return Q(id__gte=UUID(prefix.ljust(32, "0")), id__lte=UUID(prefix.ljust(32, "f")))

@@ -1,0 +1,133 @@
+"""Small pieces every page is made of: icons, status chips, times, durations."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from engine.states import RunTrigger, Status
+
+register = template.Library()
+NOTHING = "\N{EN DASH}"
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A symbol of our sprite; decoration, so words must stand beside it or label the control."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        static("dashboard/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def chip(state: Any) -> SafeString:
+    """A state as colour, shape and word."""
+    name = state_name(state)
+    return format_html('<span class="chip s-{}">{}{}</span>', name, icon(name), name.capitalize())
+
+
+@register.filter
+def state_name(state: Any) -> str:
+    """The lower-case word of a run's status number, or of any state that is a word already."""
+    return Status(state).name.lower() if isinstance(state, int) else str(state).lower()
+
+
+@register.simple_tag
+def when(moment: datetime | None) -> SafeString | str:
+    """A moment: absolute in the page, shown as an age by live.js."""
+    if moment is None:
+        return NOTHING
+    text = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return format_html(
+        '<time class="nowrap" datetime="{}" title="{} UTC" data-age>{}</time>',
+        moment.isoformat(),
+        text,
+        text,
+    )
+
+
+@register.simple_tag
+def clock(moment: datetime) -> SafeString:
+    """A moment to the millisecond, for logs and timelines."""
+    at = moment.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        moment.isoformat(),
+        f"{at:%Y-%m-%d %H:%M:%S.%f}",
+        f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}",
+    )
+
+
+@register.simple_tag
+def span(start: datetime | None, end: datetime | None, ticks: bool = False) -> SafeString | str:
+    """How long something took; with `ticks`, something unfinished counts on in the browser."""
+    if start is not None and end is not None:
+        return duration_text(max((end - start).total_seconds(), 0.0))
+    if start is not None and ticks:
+        return format_html('<time datetime="{}" data-since>running</time>', start.isoformat())
+    return NOTHING
+
+
+def duration_text(seconds: float) -> str:
+    """12 ms, 4.21 s, 3 m 07 s, 2 h 05 m, 3 d 04 h."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    whole = int(seconds)
+    for unit, small, size in (("m", "s", 60), ("h", "m", 3600)):
+        if whole < size * (60 if unit == "m" else 24):
+            return f"{whole // size} {unit} {whole % size // (size // 60):02d} {small}"
+    return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
+
+
+@register.filter
+def short_id(value: Any) -> str:
+    """The random end of an id; its beginning is a time, which neighbours share."""
+    return str(value)[-8:]
+
+
+@register.filter
+def metadata_tags(metadata: Any, limit: int = 4) -> list[tuple[str, str]]:
+    """The user's own pairs as texts; keys of the system (`hatchet__…`) are left out."""
+    if not isinstance(metadata, dict):
+        return []
+    pairs = [
+        (key, value if isinstance(value, str) else json.dumps(value))
+        for key, value in metadata.items()
+        if not key.startswith("hatchet__")
+    ]
+    return pairs[:limit]
+
+
+@register.simple_tag
+def meta_query(key: str, value: str) -> str:
+    """The query string of the runs that carry this metadata pair."""
+    return urlencode({"meta": f"{key}:{value}"})
+
+
+@register.filter
+def trigger_word(trigger: int) -> str:
+    return {RunTrigger.EVENT: "Event", RunTrigger.CHILD: "Parent run"}.get(
+        RunTrigger(trigger), "Manual"
+    )
+
+
+@register.filter
+def first_line(text: str) -> str:
+    """An error's first line with something in it."""
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+@register.filter
+def compact_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,148 @@
+"""What a person typed to start a run: read, judged, and kept for another try."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboard import schema_form
+from dashboard.schema_form import Field
+from engine.domain.definition import WorkflowDefinition
+
+MAX_INPUT_BYTES = 4 * 1024 * 1024
+MAX_METADATA_PAIRS = 50
+PRIORITIES = {"": None, "1": 1, "2": 2, "3": 3}
+
+
+@dataclass(slots=True)
+class TriggerForm:
+    """`fields` is None when only raw JSON makes sense for this workflow."""
+
+    schema: dict[str, Any] | None
+    fields: list[Field] | None
+    is_raw: bool
+    raw: str = "{}"
+    metadata: str = ""
+    priority: str = ""
+    raw_problem: str = ""
+    metadata_problem: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        inputs = [part.problem for top in self.fields or () for part in top.walk()]
+        return not (self.problems or self.raw_problem or self.metadata_problem or any(inputs))
+
+
+def blank(definition: WorkflowDefinition | None, *, wants_raw: bool = False) -> TriggerForm:
+    schema = _schema(definition)
+    fields = schema_form.fields_of(schema)
+    return TriggerForm(schema, fields, is_raw=wants_raw or fields is None)
+
+
+def _schema(definition: WorkflowDefinition | None) -> dict[str, Any] | None:
+    if definition is None or not definition.input_json_schema:
+        return None
+    try:
+        schema = json.loads(definition.input_json_schema)
+    except (ValueError, RecursionError):
+        return None
+    return schema if isinstance(schema, dict) else None
+
+
+def prefill(form: TriggerForm, stored: bytes) -> None:
+    """Start from the input of an earlier run."""
+    try:
+        document = schema_form.parse_json(stored.decode())
+    except (ValueError, RecursionError):
+        return
+    show(form, document)
+
+
+def show(form: TriggerForm, document: Any) -> None:
+    form.raw = json.dumps(document, indent=2, ensure_ascii=False)
+    if isinstance(document, dict):
+        for made in form.fields or ():
+            if made.path[-1] in document:
+                schema_form.fill(made, document[made.path[-1]])
+
+
+def read_document(form: TriggerForm, posted: Mapping[str, str]) -> Any:
+    """Take the input from the fields or from the JSON text; problems are kept in the form."""
+    if not form.is_raw:
+        document = schema_form.read(form.fields or [], posted)
+        form.raw = json.dumps(document, indent=2, ensure_ascii=False)
+        return document
+    form.raw = posted.get("input", "")
+    try:
+        return schema_form.parse_json(form.raw)
+    except json.JSONDecodeError as error:
+        form.raw_problem = f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+    except (ValueError, RecursionError):
+        form.raw_problem = "Not JSON that can be stored: too deep, or a number that is none."
+    return None
+
+
+def read_input(form: TriggerForm, posted: Mapping[str, str]) -> bytes:
+    """Return the input as bytes, exactly as typed if it was typed as JSON."""
+    document = read_document(form, posted)
+    if form.raw_problem:
+        return b""
+    data = form.raw if form.is_raw else json.dumps(document, ensure_ascii=False)
+    if problem := _unfit(document, data):
+        form.problems.append(problem)
+        return b""
+    rest = schema_form.problems_of(document, form.schema)
+    form.problems += schema_form.attach([] if form.is_raw else form.fields or [], rest)
+    return data.encode()
+
+
+def _unfit(document: Any, data: str) -> str:
+    if not isinstance(document, dict):
+        return 'The input must be a JSON object, such as {} or {"key": "value"}.'
+    if _holds_nul(document):
+        return "The input holds a NUL character, which cannot be stored."
+    try:
+        size = len(data.encode())
+    except UnicodeEncodeError:
+        return "The input holds half of a surrogate pair, which is no character."
+    if size > MAX_INPUT_BYTES:
+        return f"The input is {size:,} bytes long; at most {MAX_INPUT_BYTES:,} are allowed."
+    return ""
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
+def read_metadata(form: TriggerForm, posted: Mapping[str, str]) -> bytes | None:
+    """Read `key: value` lines into a JSON object of strings; None when there are none."""
+    form.metadata = posted.get("metadata", "")
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(form.metadata.splitlines(), 1):
+        if not line.strip():
+            continue
+        key, colon, value = line.partition(":")
+        if not colon or not key.strip():
+            form.metadata_problem = f"Line {number} is not of the form key: value."
+            return None
+        pairs[key.strip()] = value.strip()
+    if "\0" in form.metadata:
+        form.metadata_problem = "Metadata cannot hold a NUL character."
+    elif len(pairs) > MAX_METADATA_PAIRS:
+        form.metadata_problem = f"At most {MAX_METADATA_PAIRS} pairs are allowed."
+    return json.dumps(pairs).encode() if pairs and not form.metadata_problem else None
+
+
+def read_priority(form: TriggerForm, posted: Mapping[str, str]) -> int | None:
+    form.priority = posted.get("priority", "")
+    if form.priority not in PRIORITIES:
+        form.problems.append("The priority must be 1, 2 or 3.")
+        return None
+    return PRIORITIES[form.priority]

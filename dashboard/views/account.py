@@ -1,0 +1,88 @@
+"""Signing in and out, and what a browser remembers: the colour scheme."""
+
+from __future__ import annotations
+
+from django.contrib.auth import authenticate, login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from dashboard import sign_in_limits
+from tenants.access import accesses_of_user
+from tenants.models import User
+
+THEME_COOKIE = "theme"
+THEMES = ("system", "light", "dark")
+_YEAR_SECONDS = 365 * 24 * 3600
+_MAX_EMAIL = 254
+_MAX_PASSWORD = 1024
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    wanted = _safe_next(request)
+    if request.method != "POST":
+        if request.user.is_authenticated:
+            return redirect(wanted)
+        return render(request, "dashboard/account/sign_in.html", {"next": wanted})
+    email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
+    if not sign_in_limits.may_try(request.META.get("REMOTE_ADDR", ""), email):
+        error, status = "Too many attempts. Wait five minutes and try again.", 429
+    elif (user := _user_with(request, email, request.POST.get("password", ""))) is None:
+        # One sentence for every reason: it must not tell which accounts exist.
+        error, status = "This e-mail address and password do not match an account.", 422
+    else:
+        sign_in_limits.forgive(email)
+        login(request, user)
+        return redirect(wanted)
+    context = {"next": wanted, "email": email, "error": error}
+    return render(request, "dashboard/account/sign_in.html", context, status=status)
+
+
+def _user_with(request: HttpRequest, email: str, password: str) -> User | None:
+    if "\0" in email or len(email) > _MAX_EMAIL or len(password) > _MAX_PASSWORD:
+        return None
+    return authenticate(request, username=email, password=password)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return redirect("dashboard:sign_in")
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """Go to the first tenant the user may enter."""
+    if not request.user.is_authenticated:
+        return redirect("dashboard:sign_in")
+    accesses = accesses_of_user(request.user)
+    if not accesses:
+        return render(request, "dashboard/account/no_tenant.html")
+    return redirect("dashboard:runs", accesses[0].tenant.slug)
+
+
+@require_GET
+def only_a_socket(request: HttpRequest, slug: str) -> HttpResponse:
+    """The address of the live socket, asked for as a page."""
+    return HttpResponse("This address is a WebSocket.", status=426, content_type="text/plain")
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    theme = request.POST.get("theme", "system")
+    response = redirect(_safe_next(request))
+    if theme in THEMES:
+        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_SECONDS, samesite="Lax")
+    return response
+
+
+def _safe_next(request: HttpRequest) -> str:
+    wanted = request.POST.get("next") or request.GET.get("next") or "/"
+    is_safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
+    return wanted if is_safe and wanted.startswith("/") else "/"

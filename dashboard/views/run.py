@@ -1,0 +1,231 @@
+"""One run: what it was given, where it stands, what happened, what came out."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+
+from dashboard.attempts import attempts_of
+from dashboard.event_words import words_of
+from dashboard.gate import PageRequest, tenant_page
+from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
+from dashboard.payloads import HEAD_BYTES, show_json, show_text
+from dashboard.rendering import render_fragment
+from engine.domain.checksum import from_canonical_form
+from engine.domain.definition import WorkflowDefinition
+from engine.models import task_queries
+from engine.models.run_queries import runs_of, with_workflow_names
+from engine.models.runs import LogLine, Payload, Run, Task
+from engine.states import LogLevel, PayloadKind, RunTrigger, Status, StepKind
+
+TABS = {
+    "timeline": "Timeline",
+    "attempts": "Attempts",
+    "logs": "Logs",
+    "children": "Child runs",
+}
+EVENTS_SHOWN = 400
+LOG_LINES_SHOWN = 500
+CHILDREN_SHOWN = 200
+ERROR_HEAD_BYTES = 8 * 1024
+_KINDS = {
+    "input": PayloadKind.INPUT,
+    "output": PayloadKind.OUTPUT,
+    "error": PayloadKind.ERROR,
+}
+
+
+@tenant_page()
+def detail(request: PageRequest, run_id: UUID) -> HttpResponse:
+    return render(request, "dashboard/run/detail.html", _context(request, run_id))
+
+
+@tenant_page()
+def live(request: PageRequest, run_id: UUID) -> HttpResponse:
+    return render_fragment(request, "dashboard/run/_run.html", _context(request, run_id))
+
+
+def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
+    run, tasks = _load(request, run_id)
+    run_tasks = [_task_context(task) for task in tasks]
+    tab = request.GET.get("tab", "")
+    tab = tab if tab in TABS else "timeline"
+    readable_ids = {task.id: getattr(task, "readable_id", "") for task in tasks}
+    return {
+        "run": run,
+        "status": Status(run.status),
+        "trigger": RunTrigger(run.trigger),
+        "input": show_json(getattr(run, "input_head", None), getattr(run, "input_length", None)),
+        "can_view_payloads": request.access.can_view_payloads,
+        "tasks": run_tasks,
+        "graph": _graph(run, tasks) if run.is_dag else None,
+        "tabs": list(TABS.items()),
+        "tab": tab,
+        "readable_ids": readable_ids,
+        "queued_at": run.created_at,
+    } | _tab_context(request, tab, run, readable_ids)
+
+
+def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
+    runs = with_workflow_names(runs_of(request.tenant.id))
+    tasks = task_queries.tasks_of_run(run_id)
+    if request.access.can_view_payloads:
+        runs = task_queries.with_input_head(runs, HEAD_BYTES)
+        tasks = task_queries.with_outcome_heads(tasks, HEAD_BYTES)
+    else:
+        tasks = task_queries.with_error_heads(tasks, HEAD_BYTES)
+    run = task_queries.with_definition(runs).filter(id=run_id).first()
+    if run is None:
+        raise Http404("no such run")
+    return run, list(tasks)
+
+
+def _task_context(task: Task) -> dict[str, Any]:
+    status = Status(task.status)
+    head, length = getattr(task, "output_head", None), getattr(task, "output_length", None)
+    error_head, error_length = getattr(task, "error_head", None), getattr(task, "error_length", 0)
+    return {
+        "task": task,
+        "name": getattr(task, "readable_id", "") or str(task.id),
+        "dom_id": str(task.id),
+        "state": "skipped" if task.is_skipped else status.name.lower(),
+        "attempt": task.retry_count + 1,
+        "output": show_json(head, length) if status is Status.COMPLETED else None,
+        "error": show_text(error_head, error_length) if status is Status.FAILED else None,
+        "last_error": show_text(error_head, error_length) if not status.is_final else None,
+        "is_on_failure": getattr(task, "step_kind", None) == StepKind.ON_FAILURE,
+    }
+
+
+def _graph(run: Run, tasks: list[Task]) -> dict[str, Any]:
+    """The drawing of a DAG: every step of the definition with its task's state."""
+    stored = getattr(run, "definition", None)
+    by_name = {getattr(task, "readable_id", ""): task for task in tasks}
+    definition = from_canonical_form(stored) if stored else None
+    graph = lay_out(parents_of(definition) if definition else dict.fromkeys(by_name, ()))
+    nodes = []
+    for node in graph.nodes:
+        task = by_name.get(node.name)
+        if task is None:
+            state = "pending"
+        else:
+            state = "skipped" if task.is_skipped else Status(task.status).name.lower()
+        nodes.append({"node": node, "task": task, "state": state})
+    return {
+        "nodes": nodes,
+        "edges": graph.edges,
+        "width": graph.width,
+        "height": graph.height,
+        "node_width": NODE_WIDTH,
+        "node_height": NODE_HEIGHT,
+    }
+
+
+def parents_of(definition: WorkflowDefinition) -> dict[str, tuple[str, ...]]:
+    return {step.readable_id: step.parents for step in definition.steps}
+
+
+def _tab_context(
+    request: PageRequest, tab: str, run: Run, readable_ids: dict[UUID, str]
+) -> dict[str, Any]:
+    if tab == "logs":
+        return _logs(request, run, readable_ids)
+    if tab == "children":
+        children = task_queries.children_of_run(request.tenant.id, list(readable_ids))
+        found = list(with_workflow_names(children)[: CHILDREN_SHOWN + 1])
+        return {"children": found[:CHILDREN_SHOWN], "has_more": len(found) > CHILDREN_SHOWN}
+    events = list(task_queries.event_log(run.id, error_size=ERROR_HEAD_BYTES)[: EVENTS_SHOWN + 1])
+    shown, has_more = events[:EVENTS_SHOWN], len(events) > EVENTS_SHOWN
+    if tab == "attempts":
+        attempts = attempts_of(shown)
+        names = [(readable_ids.get(attempt.task_id, ""), attempt) for attempt in attempts]
+        return {"attempts": names, "has_more": has_more}
+    timeline = []
+    for event in shown:
+        words, state = words_of(event.kind)
+        timeline.append(
+            {
+                "event": event,
+                "words": words,
+                "state": state,
+                "task_name": readable_ids.get(event.task_id, "") if run.is_dag else "",
+                "attempt": event.retry_count + 1,
+            }
+        )
+    return {"timeline": timeline, "has_more": has_more}
+
+
+def _logs(request: PageRequest, run: Run, readable_ids: dict[UUID, str]) -> dict[str, Any]:
+    lines = task_queries.log_lines(run.id)
+    after = _uuid(request.GET.get("after", ""))
+    if after is not None:
+        lines = lines.filter(id__gt=after)
+    found = list(lines[: LOG_LINES_SHOWN + 1])
+    return {
+        "lines": [_line(line, readable_ids) for line in found[:LOG_LINES_SHOWN]],
+        "log_after": after,
+        "log_next": found[LOG_LINES_SHOWN - 1].id if len(found) > LOG_LINES_SHOWN else None,
+    }
+
+
+def _line(line: LogLine, readable_ids: dict[UUID, str]) -> dict[str, Any]:
+    return {
+        "line": line,
+        "level": LogLevel(line.level).name.lower(),
+        "task_name": readable_ids.get(line.task_id, ""),
+        "attempt": line.retry_count + 1,
+    }
+
+
+@tenant_page()
+def download_log(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """The whole log as text, one line a line."""
+    if not runs_of(request.tenant.id).filter(id=run_id).exists():
+        raise Http404("no such run")
+    lines = task_queries.log_lines(run_id).values_list("created_at", "level", "message")
+    text = "".join(
+        f"{created_at:%Y-%m-%dT%H:%M:%S.%fZ} {LogLevel(level).name:5} {message}\n"
+        for created_at, level, message in lines.iterator()
+    )
+    return _attachment(text.encode(), f"run-{run_id}.log", "text/plain; charset=utf-8")
+
+
+@tenant_page()
+def download_payload(request: PageRequest, run_id: UUID, kind: str, owner_id: UUID) -> HttpResponse:
+    """Input of the run, or output or error of one of its tasks, exactly as stored."""
+    payload_kind = _KINDS.get(kind)
+    if payload_kind is None:
+        raise Http404("no such kind of payload")
+    if payload_kind is not PayloadKind.ERROR and not request.access.can_view_payloads:
+        raise Http404("payloads are hidden from this member")
+    owners = runs_of(request.tenant.id).filter(id=run_id)
+    if payload_kind is PayloadKind.INPUT:
+        belongs = owner_id == run_id and owners.exists()
+    else:
+        tasks = Task.objects.filter(tenant_id=request.tenant.id, run_id=run_id, id=owner_id)
+        belongs = tasks.exists()
+    payload: Payload | None = (
+        task_queries.payload(owner_id, payload_kind).first() if belongs else None
+    )
+    if payload is None:
+        raise Http404("no such payload")
+    is_error = payload_kind is PayloadKind.ERROR
+    name = f"{kind}-{owner_id}.{'txt' if is_error else 'json'}"
+    media_type = "text/plain; charset=utf-8" if is_error else "application/json"
+    return _attachment(bytes(payload.data), name, media_type)
+
+
+def _attachment(content: bytes, name: str, media_type: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=media_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

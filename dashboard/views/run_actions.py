@@ -1,0 +1,47 @@
+"""What a person does to runs: cancel and replay. Plain forms; the engine hears of it at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+
+from dashboard.gate import PageRequest, tenant_page
+from engine.models.run_queries import runs_of
+from engine.operations.announce import announced
+from engine.operations.cancel_tasks import cancel_tasks
+from engine.operations.replay_tasks import replay_tasks
+from engine.store import sync_db
+from tenants.models import Role
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
+    was_final = _was_final(request, run_id)
+    sync_db.run(announced(cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC))))
+    if was_final:
+        messages.info(request, "Nothing to cancel: the run had finished already.")
+    else:
+        messages.success(request, "Run cancelled. Tasks on a worker are told to stop.")
+    return redirect("dashboard:run", request.tenant.slug, run_id)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def replay(request: PageRequest, run_id: UUID) -> HttpResponse:
+    _was_final(request, run_id)
+    replayed = sync_db.run(announced(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC))))
+    if replayed:
+        messages.success(request, "Run queued again with the same input.")
+    else:
+        messages.info(request, "Nothing to replay: the run has not finished.")
+    return redirect("dashboard:run", request.tenant.slug, run_id)
+
+
+def _was_final(request: PageRequest, run_id: UUID) -> bool:
+    run = runs_of(request.tenant.id).filter(id=run_id).only("finished_at").first()
+    if run is None:
+        raise Http404("no such run")
+    return run.finished_at is not None

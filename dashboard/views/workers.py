@@ -1,0 +1,106 @@
+"""Workers: who is connected, how full they are, what they are doing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+
+from dashboard.definitions import slots_by_step
+from dashboard.gate import PageRequest, tenant_page
+from dashboard.rendering import render_fragment
+from engine.errors import NotFound
+from engine.models.cluster import Worker
+from engine.models.task_queries import running_on, running_steps
+from engine.models.worker_queries import seen_workers, status_of, workers_of
+from engine.operations.pause_worker import pause_worker
+from engine.store import sync_db
+from tenants.models import Role
+
+WORKERS_SHOWN = 500
+RUNNING_SHOWN = 100
+
+
+@tenant_page()
+def index(request: PageRequest) -> HttpResponse:
+    return render(request, "dashboard/workers/index.html", _list_context(request))
+
+
+@tenant_page()
+def live(request: PageRequest) -> HttpResponse:
+    return render_fragment(request, "dashboard/workers/_list.html", _list_context(request))
+
+
+def _list_context(request: PageRequest) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    workers = list(seen_workers(request.tenant.id, now)[:WORKERS_SHOWN])
+    return {"workers": _with_state(workers, now)}
+
+
+@tenant_page()
+def detail(request: PageRequest, worker_id: UUID) -> HttpResponse:
+    return render(request, "dashboard/workers/detail.html", _detail_context(request, worker_id))
+
+
+@tenant_page()
+def detail_live(request: PageRequest, worker_id: UUID) -> HttpResponse:
+    context = _detail_context(request, worker_id)
+    return render_fragment(request, "dashboard/workers/_worker.html", context)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def pause(request: PageRequest, worker_id: UUID) -> HttpResponse:
+    """Pause a worker, or resume it with `paused=no`."""
+    is_paused = request.POST.get("paused", "yes") != "no"
+    operation = pause_worker(
+        request.tenant.id, worker_id, is_paused=is_paused, now=datetime.now(UTC)
+    )
+    try:
+        sync_db.run(operation)
+    except NotFound:
+        raise Http404("no such worker") from None
+    words = "paused: it gets no new tasks" if is_paused else "resumed"
+    messages.success(request, f"Worker {words}.")
+    return redirect("dashboard:worker", request.tenant.slug, worker_id)
+
+
+def _detail_context(request: PageRequest, worker_id: UUID) -> dict[str, Any]:
+    worker = workers_of(request.tenant.id).filter(id=worker_id).first()
+    if worker is None:
+        raise Http404("no such worker")
+    [state] = _with_state([worker], datetime.now(UTC))
+    return state | {"running": list(running_on(worker.id)[:RUNNING_SHOWN])}
+
+
+def _with_state(workers: Sequence[Worker], now: datetime) -> list[dict[str, Any]]:
+    """Each worker with its status and, per slot type, how many of its slots are in use."""
+    used = _slots_used([worker.id for worker in workers])
+    return [
+        {
+            "worker": worker,
+            "state": status_of(worker, now).value.lower(),
+            "slots": [
+                {"kind": kind, "used": used[worker.id].get(kind, 0), "total": total}
+                for kind, total in sorted(worker.slots.items())
+            ],
+            "labels": sorted(worker.labels.items()),
+        }
+        for worker in workers
+    ]
+
+
+def _slots_used(worker_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
+    used: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    rows = running_steps(worker_ids) if worker_ids else []
+    costs = slots_by_step(row.version_id for row in rows) if rows else {}
+    for row in rows:
+        cost = costs.get((row.version_id, row.readable_id), {"default": 1})
+        for kind, slots in cost.items():
+            used[row.worker_id][kind] += slots * row.number
+    return used

@@ -1,0 +1,116 @@
+"""Workflows: what can be run, in which versions, and how its latest runs went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+
+from dashboard.definitions import definition_of
+from dashboard.gate import PageRequest, tenant_page
+from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
+from dashboard.rendering import render_fragment
+from engine.domain.definition import WorkflowDefinition
+from engine.models.definitions import Workflow, WorkflowVersion
+from engine.models.run_queries import runs_of, status_counts_by_workflow
+from engine.models.workflow_queries import with_latest_version, workflows_of
+from engine.operations.put_workflow import delete_workflow
+from engine.states import Status, StepKind
+from engine.store import sync_db
+from tenants.models import Role
+
+VERSIONS_SHOWN = 20
+RUNS_SHOWN = 15
+COUNTED = timedelta(days=1)
+
+
+@tenant_page()
+def index(request: PageRequest) -> HttpResponse:
+    return render(request, "dashboard/workflows/index.html", _list_context(request))
+
+
+@tenant_page()
+def live(request: PageRequest) -> HttpResponse:
+    return render_fragment(request, "dashboard/workflows/_list.html", _list_context(request))
+
+
+def _list_context(request: PageRequest) -> dict[str, Any]:
+    workflows = list(with_latest_version(workflows_of(request.tenant.id)))
+    counts = status_counts_by_workflow(request.tenant.id, since=datetime.now(UTC) - COUNTED)
+    return {
+        "workflows": [
+            {
+                "workflow": workflow,
+                "definition": definition_of(getattr(workflow, "latest_definition", None)),
+                "counts": _shown_counts(counts.get(workflow.id, {})),
+            }
+            for workflow in workflows
+        ]
+    }
+
+
+def _shown_counts(counts: dict[Status, int]) -> list[tuple[Status, int]]:
+    return [(status, counts[status]) for status in Status if counts.get(status)]
+
+
+@tenant_page()
+def detail(request: PageRequest, workflow_id: UUID) -> HttpResponse:
+    workflow = workflows_of(request.tenant.id).filter(id=workflow_id).first()
+    if workflow is None:
+        raise Http404("no such workflow")
+    versions = _versions(workflow)
+    wanted = request.GET.get("version", "")
+    shown = next((one for one in versions if str(one.order) == wanted), next(iter(versions), None))
+    definition = definition_of(shown.definition) if shown else None
+    context = {
+        "workflow": workflow,
+        "versions": versions,
+        "shown": shown,
+        "definition": definition,
+        "graph": _graph(definition) if definition and definition.is_dag else None,
+        "runs": list(
+            runs_of(request.tenant.id).filter(workflow_id=workflow_id).order_by("-id")[:RUNS_SHOWN]
+        ),
+    }
+    return render(request, "dashboard/workflows/detail.html", context)
+
+
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+def delete(request: PageRequest, workflow_id: UUID) -> HttpResponse:
+    """Ask first, then delete. Runs stay; a worker that registers the name again brings it back."""
+    workflow = workflows_of(request.tenant.id).filter(id=workflow_id).first()
+    if workflow is None:
+        raise Http404("no such workflow")
+    if request.method != "POST":
+        return render(request, "dashboard/workflows/delete.html", {"workflow": workflow})
+    sync_db.run(delete_workflow(request.tenant.id, workflow.id, datetime.now(UTC)))
+    messages.success(request, f"Workflow {workflow.name} is deleted.")
+    return redirect("dashboard:workflows", request.tenant.slug)
+
+
+def _versions(workflow: Workflow) -> list[WorkflowVersion]:
+    return list(workflow.versions.order_by("-order").defer("checksum")[:VERSIONS_SHOWN])
+
+
+def _graph(definition: WorkflowDefinition) -> dict[str, Any]:
+    graph = lay_out({step.readable_id: step.parents for step in definition.steps})
+    kinds = {step.readable_id: step.kind for step in definition.steps}
+    return {
+        "nodes": [
+            {
+                "node": node,
+                "state": "failed" if kinds[node.name] is StepKind.ON_FAILURE else "queued",
+                "words": "on failure" if kinds[node.name] is StepKind.ON_FAILURE else "task",
+            }
+            for node in graph.nodes
+        ],
+        "edges": graph.edges,
+        "width": graph.width,
+        "height": graph.height,
+        "node_width": NODE_WIDTH,
+        "node_height": NODE_HEIGHT,
+    }

@@ -1,0 +1,62 @@
+"""The cast of every page's test, and a browser for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from tenants.models import Role, Tenant, User
+from tests.dashboard import factories
+
+
+@pytest.fixture(autouse=True)
+def _plain_static_files(settings: pytest.FixtureRequest) -> None:
+    """Pages name files by hash; the manifest of hashes exists only after `collectstatic`."""
+    settings.STORAGES = {  # type: ignore[attr-defined]
+        **settings.STORAGES,  # type: ignore[attr-defined]
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    cache.clear()
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return factories.make_tenant()
+
+
+@pytest.fixture
+def sign_in() -> Callable[[User], Client]:
+    def sign_in_as(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in_as
+
+
+@pytest.fixture
+def owner(tenant: Tenant, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(factories.make_member(tenant, Role.OWNER))
+
+
+@pytest.fixture
+def member(tenant: Tenant, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(factories.make_member(tenant, Role.MEMBER))
+
+
+@pytest.fixture
+def viewer(tenant: Tenant, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(factories.make_member(tenant, Role.VIEWER))
+
+
+@pytest.fixture
+def stranger(db: None, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(factories.make_member(factories.make_tenant("Other"), Role.OWNER))
+
+
+@pytest.fixture
+def anonymous() -> Client:
+    return Client()

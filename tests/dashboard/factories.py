@@ -1,0 +1,196 @@
+"""Rows as the engine would have written them, the minimum each test needs."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from engine.domain.checksum import canonical_form, checksum
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.ids import id_at, new_id
+from engine.models import (
+    LogLine,
+    Payload,
+    Run,
+    Step,
+    Task,
+    TaskEvent,
+    Worker,
+    Workflow,
+    WorkflowVersion,
+)
+from engine.states import LogLevel, PayloadKind, RunTrigger, Status, TaskEventKind
+from tenants.models import Member, Role, Tenant, User
+
+PASSWORD = "correct horse battery"
+
+
+def make_tenant(name: str = "Acme") -> Tenant:
+    return Tenant.objects.create(name=name, slug=f"{name.lower()}-{secrets.token_hex(4)}")
+
+
+def make_user(email: str | None = None) -> User:
+    address = email or f"{secrets.token_hex(6)}@example.org"
+    return User.objects.create_user(address, PASSWORD)
+
+
+def make_member(tenant: Tenant, role: Role, *, can_view_payloads: bool = True) -> User:
+    user = make_user()
+    Member.objects.create(tenant=tenant, user=user, role=role, can_view_payloads=can_view_payloads)
+    return user
+
+
+def step(name: str, *parents: str, **options: Any) -> StepDefinition:
+    return StepDefinition(name, f"flow:{name}", parents=parents, **options)
+
+
+def make_version(
+    tenant: Tenant,
+    name: str = "greet",
+    steps: Sequence[StepDefinition] = (),
+    *,
+    schema: dict[str, Any] | None = None,
+    event_triggers: tuple[str, ...] = (),
+) -> WorkflowVersion:
+    definition = WorkflowDefinition(
+        name,
+        tuple(steps) or (step("say"),),
+        description=f"About {name}",
+        event_triggers=event_triggers,
+        input_json_schema=json.dumps(schema) if schema else None,
+    )
+    now = datetime.now(UTC)
+    workflow, _ = Workflow.objects.get_or_create(
+        tenant=tenant,
+        name=name,
+        deleted_at=None,
+        defaults={"created_at": now, "updated_at": now, "description": definition.description},
+    )
+    version = WorkflowVersion.objects.create(
+        workflow=workflow,
+        order=workflow.versions.count() + 1,
+        checksum=checksum(definition),
+        definition=json.loads(canonical_form(definition)),
+        created_at=now,
+    )
+    for ordinal, one in enumerate(definition.steps):
+        Step.objects.create(
+            version=version,
+            ordinal=ordinal,
+            kind=one.kind,
+            readable_id=one.readable_id,
+            action_id=one.action_id,
+        )
+    return version
+
+
+def make_run(
+    version: WorkflowVersion,
+    status: Status = Status.COMPLETED,
+    *,
+    ago: timedelta = timedelta(seconds=30),
+    took: timedelta = timedelta(milliseconds=420),
+    metadata: dict[str, Any] | None = None,
+    step_states: dict[str, Status] | None = None,
+    worker: Worker | None = None,
+    given: bytes = b"{}",
+    **options: Any,
+) -> Run:
+    """A run with its tasks; `step_states` gives a DAG's steps, absent ones have no task yet."""
+    created = datetime.now(UTC) - ago
+    steps = list(version.steps.order_by("ordinal"))
+    started = created + timedelta(milliseconds=12) if status is not Status.QUEUED else None
+    finished = started + took if started and status.is_final else None
+    run = Run.objects.create(
+        id=_id_from(created),
+        tenant_id=version.workflow.tenant_id,
+        workflow_id=version.workflow_id,
+        version_id=version.id,
+        status=status,
+        is_dag=len(steps) > 1,
+        priority=1,
+        additional_metadata=metadata,
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+        **{"trigger": RunTrigger.MANUAL, **options},
+    )
+    Payload.objects.create(owner_id=run.id, kind=PayloadKind.INPUT, data=given)
+    for one in steps:
+        if len(steps) == 1 or (step_states or {}).get(one.readable_id) is not None:
+            make_task(run, one, (step_states or {}).get(one.readable_id, status), worker=worker)
+    return run
+
+
+def make_task(run: Run, of_step: Step, status: Status, *, worker: Worker | None = None) -> Task:
+    is_queued = status is Status.QUEUED
+    return Task.objects.create(
+        id=run.id if not run.is_dag else new_id(),
+        tenant_id=run.tenant_id,
+        run_id=run.id,
+        workflow_id=run.workflow_id,
+        version_id=run.version_id,
+        step_id=of_step.id,
+        action_id=of_step.action_id,
+        status=status,
+        queue_priority=1,
+        worker_id=worker.id if worker and not is_queued else None,
+        created_at=run.created_at,
+        queued_at=run.created_at,
+        started_at=None if is_queued else run.created_at + timedelta(milliseconds=12),
+        finished_at=run.created_at + timedelta(milliseconds=400) if status.is_final else None,
+    )
+
+
+def _id_from(moment: datetime) -> UUID:
+    return UUID(int=id_at(moment).int | secrets.randbits(62))
+
+
+def add_event(
+    task: Task, kind: TaskEventKind, *, attempt: int = 0, message: str = "", after_ms: int = 0
+) -> None:
+    TaskEvent.objects.create(
+        run_id=task.run_id,
+        task_id=task.id,
+        retry_count=attempt,
+        kind=kind,
+        at=task.created_at + timedelta(milliseconds=after_ms),
+        worker_id=task.worker_id,
+        message=message,
+    )
+
+
+def add_outcome(task: Task, kind: PayloadKind, data: bytes, attempt: int = 0) -> None:
+    Payload.objects.create(owner_id=task.id, kind=kind, data=data, attempt=attempt)
+
+
+def add_log(task: Task, message: str, level: LogLevel = LogLevel.INFO) -> LogLine:
+    return LogLine.objects.create(
+        run_id=task.run_id,
+        task_id=task.id,
+        tenant_id=task.tenant_id,
+        retry_count=0,
+        level=level,
+        message=message,
+        created_at=datetime.now(UTC),
+    )
+
+
+def make_worker(tenant: Tenant, name: str = "worker-1", **options: Any) -> Worker:
+    now = datetime.now(UTC)
+    defaults: dict[str, Any] = {
+        "actions": ["flow:say"],
+        "slots": {"default": 100},
+        "labels": {"region": "eu"},
+        "is_active": True,
+        "last_heartbeat_at": now,
+        "language": "PYTHON",
+        "sdk_version": "1.43.1",
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Worker.objects.create(tenant=tenant, name=name, **(defaults | options))

@@ -1,0 +1,182 @@
+"""Who may enter which page: every route of the dashboard, as each of the cast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+
+from dashboard.urls import urlpatterns
+from engine.models import Run, Task, Worker
+from tenants.models import APIToken, Role, Tenant, User
+from tenants.tokens import create_token
+from tests.dashboard import factories
+
+READ = "read"
+WRITE = "write"
+ADMIN = "admin"
+
+ROUTES: dict[str, tuple[str, str]] = {
+    "tenant": ("", READ),
+    "runs": ("runs", READ),
+    "runs_live": ("runs/live", READ),
+    "run": ("runs/{run}", READ),
+    "run_live": ("runs/{run}/live", READ),
+    "run_log": ("runs/{run}/log.txt", READ),
+    "run_payload": ("runs/{run}/input/{run}", READ),
+    "trigger": ("trigger", WRITE),
+    "workflows": ("workflows", READ),
+    "workflows_live": ("workflows/live", READ),
+    "workflow": ("workflows/{workflow}", READ),
+    "workflow_delete": ("workflows/{workflow}/delete", WRITE),
+    "workers": ("workers", READ),
+    "workers_live": ("workers/live", READ),
+    "worker": ("workers/{worker}", READ),
+    "worker_live": ("workers/{worker}/live", READ),
+    "tokens": ("tokens", ADMIN),
+    "token_revoke": ("tokens/{token}/revoke", ADMIN),
+}
+POSTS: dict[str, tuple[str, str]] = {
+    "run_cancel": ("runs/{run}/cancel", WRITE),
+    "run_replay": ("runs/{run}/replay", WRITE),
+    "worker_pause": ("workers/{worker}/pause", WRITE),
+    "trigger": ("trigger", WRITE),
+    "workflow_delete": ("workflows/{workflow}/delete", WRITE),
+    "tokens": ("tokens", ADMIN),
+    "token_revoke": ("tokens/{token}/revoke", ADMIN),
+}
+OUTSIDE_TENANTS = {"home", "sign_in", "sign_out", "theme", "live"}
+
+
+@dataclass
+class World:
+    tenant: Tenant
+    run: Run
+    worker: Worker
+    token: APIToken
+
+    def url(self, path: str) -> str:
+        ids = {
+            "run": self.run.id,
+            "workflow": self.run.workflow_id,
+            "worker": self.worker.id,
+            "token": self.token.id,
+        }
+        return f"/t/{self.tenant.slug}/{path.format(**ids)}"
+
+
+@pytest.fixture
+def world(tenant: Tenant) -> World:
+    version = factories.make_version(tenant)
+    token, _ = create_token(tenant, "ci")
+    return World(tenant, factories.make_run(version), factories.make_worker(tenant), token)
+
+
+def test_every_route_is_in_one_of_the_tables() -> None:
+    names = {pattern.name for pattern in urlpatterns}
+    assert names == set(ROUTES) | set(POSTS) | OUTSIDE_TENANTS
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_pages_open_to_those_whose_role_allows(
+    name: str, world: World, owner: Client, member: Client, viewer: Client
+) -> None:
+    path, needs = ROUTES[name]
+    url = world.url(path)
+    assert owner.get(url).status_code == 200
+    assert member.get(url).status_code == (403 if needs == ADMIN else 200)
+    assert viewer.get(url).status_code == (200 if needs == READ else 403)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_strangers_see_as_little_as_of_a_tenant_that_does_not_exist(
+    name: str, world: World, stranger: Client
+) -> None:
+    url = world.url(ROUTES[name][0])
+    assert stranger.get(url).status_code == 404
+    missing = stranger.get(url.replace(world.tenant.slug, "no-such-tenant"))
+    assert missing.status_code == 404
+    assert world.tenant.name not in missing.content.decode()
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_the_anonymous_are_asked_to_sign_in(name: str, world: World, anonymous: Client) -> None:
+    url = world.url(ROUTES[name][0])
+    answer = anonymous.get(url)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login?next=/t/")
+    fragment = anonymous.get(url, headers={"HX-Request": "true"})
+    assert fragment.status_code == 401
+    assert fragment["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize("name", POSTS)
+def test_viewers_strangers_and_the_anonymous_change_nothing(
+    name: str, world: World, viewer: Client, stranger: Client, anonymous: Client
+) -> None:
+    url = world.url(POSTS[name][0])
+    assert viewer.post(url).status_code == 403
+    assert stranger.post(url).status_code == 404
+    assert anonymous.post(url).status_code == 302
+    world.token.refresh_from_db()
+    world.worker.refresh_from_db()
+    assert world.token.revoked_at is None
+    assert not world.worker.is_paused
+
+
+@pytest.mark.parametrize("name", [name for name in POSTS if name not in ROUTES])
+def test_writes_need_a_post(name: str, world: World, owner: Client) -> None:
+    assert owner.get(world.url(POSTS[name][0])).status_code == 405
+
+
+@pytest.mark.parametrize("name", POSTS)
+def test_writes_need_a_csrf_token(name: str, world: World, tenant: Tenant) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(factories.make_member(tenant, Role.OWNER))
+    assert client.post(world.url(POSTS[name][0])).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "runs/{run}",
+        "runs/{run}/live",
+        "runs/{run}/log.txt",
+        "runs/{run}/input/{run}",
+        "workflows/{workflow}",
+        "workflows/{workflow}/delete",
+        "workers/{worker}",
+        "workers/{worker}/live",
+        "tokens/{token}/revoke",
+        "trigger?workflow={workflow}",
+    ],
+)
+def test_ids_of_another_tenant_are_as_good_as_unknown(
+    path: str, world: World, sign_in: Callable[[User], Client]
+) -> None:
+    other = factories.make_tenant("Elsewhere")
+    elsewhere = sign_in(factories.make_member(other, Role.OWNER))
+    url = world.url(path).replace(world.tenant.slug, other.slug)
+    assert elsewhere.get(url).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["runs/{run}/cancel", "runs/{run}/replay", "workers/{worker}/pause"]
+)
+def test_nothing_of_another_tenant_can_be_changed(
+    path: str, world: World, sign_in: Callable[[User], Client]
+) -> None:
+    other = factories.make_tenant("Elsewhere")
+    elsewhere = sign_in(factories.make_member(other, Role.OWNER))
+    url = world.url(path).replace(world.tenant.slug, other.slug)
+    assert elsewhere.post(url).status_code == 404
+
+
+def test_a_task_of_another_run_is_no_owner_of_a_payload(world: World, owner: Client) -> None:
+    other = factories.make_run(factories.make_version(world.tenant, "other"))
+    task = Task.objects.get(id=other.id)
+    assert owner.get(world.url(f"runs/{{run}}/output/{task.id}")).status_code == 404
+    assert owner.get(world.url(f"runs/{{run}}/input/{task.id}")).status_code == 404
+    assert owner.get(world.url("runs/{run}/secrets/{run}")).status_code == 404
