@@ -240,6 +240,25 @@ def test_rows_of_another_process_are_read_before_new_tasks_start() -> None:
     assert drained(scheduler) == [4, 5]
 
 
+def test_a_better_task_waits_too_while_rows_of_another_process_are_unread() -> None:
+    scheduler = TenantScheduler()
+    add_worker(scheduler, slots={"default": 9})
+    scheduler.enqueue([task(1, slots={"gpu": 1})])
+    scheduler.mark_has_more("a")
+    assert offered(scheduler, task(2, priority=3)) == []
+    assert scheduler.wants_refill() == ["a"]
+    scheduler.mark_refilled("a", has_more=False)
+    assert offered(scheduler, task(2, priority=3)) == [2]
+
+
+def test_a_new_task_may_use_what_those_before_it_cannot() -> None:
+    scheduler = TenantScheduler()
+    add_worker(scheduler, slots={"default": 2})
+    scheduler.enqueue([task(1, slots={"default": 3})])
+    assert drained(scheduler) == []
+    assert offered(scheduler, task(2)) == [2]
+
+
 def test_tasks_without_slots_run_on_any_worker() -> None:
     scheduler = TenantScheduler()
     add_worker(scheduler, slots={})

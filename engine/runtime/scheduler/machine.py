@@ -48,8 +48,9 @@ class TenantScheduler(WorkerRoster):
     def offer(self, tasks: Sequence[ReadyTask], now: float) -> list[Assignment]:
         """Assign those new tasks which may run at once, and take their slots; remember nothing of the others.
 
-        A task must not overtake a waiting one of its action with the same or a higher priority, nor
-        take a freed slot whose turn belongs to a waiting action: call `drain` first.
+        Those who wait come first: a task is refused while the database may hold better ones of its
+        action, and while somebody waits whose turn at a freed slot has not come: call `drain` first.
+        What waits after a drain cannot use the slots that are free.
         """
         turns: dict[str, list[ReadyTask]] = {}
         for task in tasks:
@@ -194,17 +195,13 @@ class TenantScheduler(WorkerRoster):
         while group:
             task = group.pop()
             shape = shape_of(task.slots)
-            if queue is not None and not self._may_pass(queue, task):
-                continue
+            if queue is not None and (queue.is_unread or score_of(task) < queue.floor):
+                continue  # a better one may be in the database
             worker = self._choose(task.action_id, shape, now, is_new=True)
             if worker is not None:
                 self._take_slots(worker, task, shape)
                 return Assignment(task, worker.id)
         return None
-
-    def _may_pass(self, queue: ActionQueue, task: ReadyTask) -> bool:
-        score = score_of(task)
-        return not queue.is_unread and score >= queue.floor and score > queue.best()
 
     def _assign_best(self, queue: ActionQueue, slot_type: str, now: float) -> Assignment | None:
         for shape in queue.ready_shapes(slot_type):

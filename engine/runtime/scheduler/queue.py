@@ -72,10 +72,6 @@ class ActionQueue:
         self._delete(shape, len(line) - 1)
         return task
 
-    def best(self) -> int:
-        """Return the score of the best waiting task, 0 if none waits."""
-        return max((line[-1][0] for line in self.lines.values()), default=0)
-
     def ready_shapes(self, slot_type: str) -> list[Shape]:
         """Return shapes listed under `slot_type` whose best task may go, best first."""
         lines, floor = self.lines, self.floor
