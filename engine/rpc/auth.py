@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, connection
 
 from engine.errors import Unavailable
 from engine.rpc.errors import Unauthenticated
@@ -17,7 +17,7 @@ from tenants.token_claims import InvalidToken, VerifiedToken
 _REFUSAL = "invalid auth token"
 _SCHEME = "bearer "
 # A token is some 600 characters; nothing much longer is worth a signature check.
-_LONGEST_TOKEN = 8_192
+_LONGEST_TOKEN = 4_096
 
 
 class TokenVerifier(Protocol):
@@ -35,22 +35,30 @@ class Authenticator:
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
+        self._checks: dict[str, asyncio.Future[VerifiedToken]] = {}
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="token-check")
 
     async def tenant_of(self, metadata: Iterable[tuple[str, str | bytes]]) -> UUID:
         """Return the caller's tenant or raise Unauthenticated."""
         token = _bearer_token(metadata)
-        known = self._verifier.peek(token)
-        if known is None:
-            loop = asyncio.get_running_loop()
-            known = await loop.run_in_executor(self._threads, self._verify, token)
+        known = self._verifier.peek(token) or await self._check(token)
         return known.tenant_id
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _check(self, token: str) -> VerifiedToken:
+        """Calls that meet while a token is being checked share the check."""
+        check = self._checks.get(token)
+        if check is None:
+            loop = asyncio.get_running_loop()
+            check = loop.run_in_executor(self._threads, self._verify, token)
+            self._checks[token] = check
+            check.add_done_callback(lambda _: self._checks.pop(token, None))
+        # One caller that gives up must not take the check from the others.
+        return await asyncio.shield(check)
+
     def _verify(self, token: str) -> VerifiedToken:
-        close_old_connections()
         try:
             return self._verifier.verify(token)
         except InvalidToken as error:
@@ -58,7 +66,8 @@ class Authenticator:
         except DatabaseError as error:
             raise Unavailable("tokens cannot be checked now") from error
         finally:
-            close_old_connections()
+            # Checks are rare: a connection kept for them would mostly idle.
+            connection.close()
 
 
 def _bearer_token(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -21,9 +21,9 @@ from engine.rpc.convert import (
 from engine.rpc.parse import parse_key, parse_labels, parse_text, parse_uuid
 from engine.rpc.registrations import parse_registration
 from engine.rpc.reports import parse_report
-from engine.version import ENGINE_VERSION
 from engine.runtime.service import Engine, RunSubscription
 from engine.types import Action, ReportKind, StreamEvent, TaskReport
+from engine.version import ENGINE_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -190,10 +190,13 @@ async def _add_runs(
     requests: AsyncIterator[pb.SubscribeToWorkflowRunsRequest], subscription: RunSubscription
 ) -> None:
     """Malformed ids are skipped: an error would end the stream for every other run on it."""
-    async for request in requests:
-        try:
-            run_id = parse_uuid(request.workflow_run_id, "workflow_run_id")
-        except InvalidArgument:
-            logger.info("skipped a subscription to a run id that is not a UUID")
-            continue
-        subscription.add(run_id)
+    try:
+        async for request in requests:
+            try:
+                run_id = parse_uuid(request.workflow_run_id, "workflow_run_id")
+            except InvalidArgument:
+                logger.info("skipped a subscription to a run id that is not a UUID")
+                continue
+            subscription.add(run_id)
+    except Exception:
+        logger.exception("the requests of a run subscription could not be read on")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from engine.config import TlsConfig
 from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
 from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
@@ -37,22 +36,13 @@ SERVICES = [
 ]
 
 
-class TlsStrategy(StrEnum):
-    NONE = "none"
-    TLS = "tls"
-    MTLS = "mtls"
-
-
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where and how to listen. Port 0 takes a free one; `reuse_port` lets several engines share it."""
 
     host: str = "0.0.0.0"  # noqa: S104  workers come from other machines
     port: int = 7070
-    tls_strategy: TlsStrategy = TlsStrategy.NONE
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    ca_file: Path | None = None
+    tls: TlsConfig | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
     reuse_port: bool = True
 
@@ -106,10 +96,9 @@ class RpcServer:
 
     def _add_port(self, server: grpc.aio.Server) -> int:
         address = f"{self._settings.host}:{self._settings.port}"
-        credentials = _credentials(self._settings)
-        if credentials is None:
+        if self._settings.tls is None:
             return server.add_insecure_port(address)
-        return server.add_secure_port(address, credentials)
+        return server.add_secure_port(address, _credentials(self._settings.tls))
 
 
 def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
@@ -127,15 +116,9 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
     ]
 
 
-def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
-    if settings.tls_strategy is TlsStrategy.NONE:
-        return None
-    is_mutual = settings.tls_strategy is TlsStrategy.MTLS
-    if not settings.cert_file or not settings.key_file or (is_mutual and not settings.ca_file):
-        needed = "a certificate, its key and a CA" if is_mutual else "a certificate and its key"
-        raise ValueError(f"gRPC TLS strategy {settings.tls_strategy} needs {needed}")
+def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials(
-        [(settings.key_file.read_bytes(), settings.cert_file.read_bytes())],
-        root_certificates=settings.ca_file.read_bytes() if settings.ca_file else None,
-        require_client_auth=is_mutual,
+        [(tls.private_key.encode(), tls.certificate.encode())],
+        root_certificates=tls.client_ca.encode() if tls.client_ca else None,
+        require_client_auth=tls.client_ca is not None,
     )

@@ -1,10 +1,9 @@
-"""Throwaway certificates: an authority, and files signed by it."""
+"""Throwaway certificates, as PEM texts."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,17 +12,15 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("test authority")
         certificate = _builder(self._name, self._name, self._key.public_key())
         certificate = certificate.add_extension(x509.BasicConstraints(True, None), critical=True)
-        self.file = folder / "ca.pem"
-        self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
+        self.certificate = _pem(certificate.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Return the files of a certificate for `name`, valid for loopback, and of its key."""
+    def issue(self, name: str) -> tuple[str, str]:
+        """Return a certificate for `name`, valid for loopback, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName(
             [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
@@ -31,24 +28,20 @@ class Authority:
         certificate = _builder(_name(name), self._name, key.public_key()).add_extension(
             names, critical=False
         )
-        cert_file, key_file = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        cert_file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
+        private_key = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
-        return cert_file, key_file
+        return _pem(certificate.sign(self._key, hashes.SHA256())), private_key.decode()
 
 
 def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _builder(

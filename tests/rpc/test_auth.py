@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
 import grpc
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from google.protobuf.message_factory import GetMessageClass
+from pytest_django import Settings
 
+from engine.ids import new_id
 from engine.pb import dispatcher_pb2, workflows_pb2
 from engine.pb.v1.shared import trigger_pb2
+from engine.rpc.server import RpcServer, ServerSettings
+from tenants.models import Tenant
+from tenants.token_cache import TokenCache
+from tenants.token_claims import VerifiedToken, read_token
+from tenants.tokens import create_token, revoke_token
+from tests.installation import make_installation
 from tests.rpc.client import METHODS, TENANT_ID, TOKEN, Client, KnownToken, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
@@ -36,7 +50,7 @@ async def test_no_method_answers_a_stranger(name: str, channel: grpc.aio.Channel
         TOKEN,
         f"bearer {TOKEN}x",
         f"bearer {TOKEN} {TOKEN}",
-        "bearer " + "e" * 9_000,
+        "bearer " + "e" * 5_000,
     ],
 )
 async def test_malformed_and_unknown_tokens_are_refused(
@@ -75,3 +89,76 @@ async def test_an_unreachable_database_is_not_an_invalid_token(
     )
     assert code is grpc.StatusCode.UNAVAILABLE
     assert message == "tokens cannot be checked now"
+
+
+async def test_calls_that_meet_share_one_check(
+    client: Client, verifier: KnownToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks: list[str] = []
+    met = threading.Event()
+    check = verifier.verify
+
+    def slow_check(token: str) -> VerifiedToken:
+        checks.append(token)
+        met.wait(5)
+        return check(token)
+
+    monkeypatch.setattr(verifier, "verify", slow_check)
+    calls = [
+        asyncio.ensure_future(
+            client.call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest())
+        )
+        for _ in range(20)
+    ]
+    calls[0].cancel()
+    # Unlike ours, a call without a token needs no check: its answer shows that the others wait.
+    stranger = Client(client.channel, metadata=())
+    await refusal(stranger.call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest()))
+    met.set()
+    answers = await asyncio.gather(*calls[1:])
+    assert all(answer.version for answer in answers)
+    assert checks == [TOKEN]
+
+
+async def test_real_tokens_are_verified_and_revoked(
+    engine: RecordingEngine, committed_db: None, settings: Settings
+) -> None:
+    settings.HATCHET = make_installation()
+    cache = TokenCache(max_age_seconds=3600)
+    tenant, good, revoked, expired = await asyncio.to_thread(_issue_tokens)
+    server = RpcServer(engine, cache, ServerSettings(host="127.0.0.1", port=0))
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+
+        def trigger(token: str) -> Any:
+            client = Client(channel, metadata=(("authorization", f"bearer {token}"),))
+            request = trigger_pb2.TriggerWorkflowRequest(name="a")
+            return client.call("WorkflowService/TriggerWorkflow", request)
+
+        await trigger(good)
+        assert engine.calls["trigger_runs"][0][0] == tenant
+        header, claims, signature = good.split(".")
+        tampered = ".".join([header, claims[:-2] + "AA", signature])
+        for dead in (expired, tampered, f"{header}.{claims}."):
+            assert await refusal(trigger(dead)) == INVALID
+        await trigger(revoked)
+        await asyncio.to_thread(_revoke, revoked)
+        cache.forget(read_token(revoked).token_id)
+        assert await refusal(trigger(revoked)) == INVALID
+        await trigger(good)
+    await server.stop(0)
+
+
+def _issue_tokens() -> tuple[UUID, str, str, str]:
+    slug = f"tenant-{new_id()}"
+    tenant = Tenant.objects.create(name=slug, slug=slug)
+    good = create_token(tenant, "good")[1]
+    revoked = create_token(tenant, "revoked")[1]
+    expired = create_token(tenant, "expired", timedelta(seconds=-10))[1]
+    connection.close()
+    return tenant.id, good, revoked, expired
+
+
+def _revoke(token: str) -> None:
+    assert revoke_token(read_token(token).token_id)
+    connection.close()

@@ -304,10 +304,13 @@ async def test_a_stopping_server_finishes_the_calls_it_took(
 
     monkeypatch.setattr(engine, "record_heartbeat", slow_beat)
     beat = client.call("Dispatcher/Heartbeat", pb.HeartbeatRequest(worker_id=str(WORKER_ID)))
-    await taken.wait()
-    stop = asyncio.create_task(server.stop(5))
-    await asyncio.sleep(0)
-    may_finish.set()
+    actions = client.call("Dispatcher/ListenV2", LISTEN)
+    engine.session.actions.put_nowait(START)
+    await actions.read()
     async with asyncio.timeout(4):
+        await taken.wait()
+        stop = asyncio.create_task(server.stop(5))
+        await refusal(actions)
+        may_finish.set()
         assert await beat == pb.HeartbeatResponse()
         await stop

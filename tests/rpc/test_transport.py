@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from engine.config import TlsConfig
 from engine.pb import dispatcher_pb2
 from engine.pb.v1.shared import trigger_pb2
-from engine.rpc.server import RpcServer, ServerSettings, TlsStrategy
+from engine.rpc.server import RpcServer, ServerSettings
 from tests.rpc.certificates import Authority
 from tests.rpc.client import Client, KnownToken, refusal
 from tests.rpc.recording_engine import RecordingEngine
@@ -88,39 +88,24 @@ async def test_a_port_can_be_kept_for_one_server(
         await RpcServer(engine, verifier, alone).start()
 
 
-def _credentials(authority: Authority, client_name: str | None) -> grpc.ChannelCredentials:
-    cert, key = authority.issue(client_name) if client_name else (None, None)
-    return grpc.ssl_channel_credentials(
-        authority.file.read_bytes(),
-        key.read_bytes() if key else None,
-        cert.read_bytes() if cert else None,
-    )
-
-
 @pytest.mark.parametrize(
-    ("strategy", "client_name", "is_served"),
-    [
-        (TlsStrategy.TLS, None, True),
-        (TlsStrategy.MTLS, "worker", True),
-        (TlsStrategy.MTLS, None, False),
-    ],
+    ("wants_certificate", "client_name", "is_served"),
+    [(False, None, True), (True, "worker", True), (True, None, False)],
 )
 async def test_tls_and_mutual_tls(
-    strategy: TlsStrategy, client_name: str | None, is_served: bool, tmp_path: Path
+    wants_certificate: bool, client_name: str | None, is_served: bool
 ) -> None:
-    authority = Authority(tmp_path)
-    cert_file, key_file = authority.issue("server")
-    settings = ServerSettings(
-        host="127.0.0.1",
-        port=0,
-        tls_strategy=strategy,
-        cert_file=cert_file,
-        key_file=key_file,
-        ca_file=authority.file,
-    )
+    authority = Authority()
+    certificate, private_key = authority.issue("server")
+    client_ca = authority.certificate if wants_certificate else None
+    tls = TlsConfig(certificate=certificate, private_key=private_key, client_ca=client_ca)
+    settings = ServerSettings(host="127.0.0.1", port=0, tls=tls)
     server = RpcServer(RecordingEngine(), KnownToken(), settings)
     await server.start()
-    credentials = _credentials(authority, client_name)
+    own, key = authority.issue(client_name) if client_name else ("", "")
+    credentials = grpc.ssl_channel_credentials(
+        authority.certificate.encode(), key.encode() or None, own.encode() or None
+    )
     async with grpc.aio.secure_channel(f"localhost:{server.port}", credentials) as channel:
         call = Client(channel).call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest())
         if is_served:
@@ -130,11 +115,20 @@ async def test_tls_and_mutual_tls(
     await server.stop(0)
 
 
-@pytest.mark.parametrize("strategy", [TlsStrategy.TLS, TlsStrategy.MTLS])
-async def test_tls_without_its_files_stops_the_start(strategy: TlsStrategy) -> None:
-    server = RpcServer(RecordingEngine(), KnownToken(), ServerSettings(tls_strategy=strategy))
-    with pytest.raises(ValueError, match=f"{strategy} needs a certificate"):
-        await server.start()
+async def test_the_message_size_can_be_set() -> None:
+    settings = ServerSettings(host="127.0.0.1", port=0, max_message_bytes=6_000_000)
+    server = RpcServer(RecordingEngine(), KnownToken(), settings)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        for size, is_refused in ((5_000_000, False), (6_000_000, True)):
+            call = Client(channel).call(
+                "Dispatcher/PutOverridesData", dispatcher_pb2.OverridesData(value="x" * size)
+            )
+            if is_refused:
+                assert (await refusal(call))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+            else:
+                await call
+    await server.stop(0)
 
 
 async def test_health_needs_no_token(channel: grpc.aio.Channel) -> None:
