@@ -39,17 +39,10 @@ class Payloads:
         return json_object(self._data.get((run_id, PayloadKind.INPUT, 0)))
 
     def output_of(self, task: Task) -> JsonObject:
-        """The output of the latest attempt; a task that has not completed has none."""
+        """A task has one output, that of the attempt which completed it."""
         if task.status != Status.COMPLETED:
             return {}
-        for attempt in (task.retry_count, 0):
-            data = self._data.get((task.id, PayloadKind.OUTPUT, attempt))
-            if data is not None:
-                return json_object(data)
-        return {"skipped": True} if task.is_skipped and not self.is_restricted else {}
-
-    def output_of_attempt(self, task_id: UUID, retry_count: int) -> JsonObject:
-        return json_object(self._data.get((task_id, PayloadKind.OUTPUT, retry_count)))
+        return json_object(self._data.get((task.id, PayloadKind.OUTPUT, 0)))
 
     def error_of(self, task_id: UUID, retry_count: int) -> str | None:
         data = self._data.get((task_id, PayloadKind.ERROR, retry_count))

@@ -68,7 +68,7 @@ def _earlier_attempt(task: Task, retry_count: int, payloads: Payloads) -> AnyDic
         "status": status.name,
         "retryCount": retry_count,
         "attempt": retry_count + 1,
-        "output": payloads.output_of_attempt(task.id, retry_count),
+        "output": {},
         "errorMessage": payloads.error_of(task.id, retry_count),
     }
 

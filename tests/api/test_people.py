@@ -1,0 +1,167 @@
+"""Signing in and out, memberships, members, and API tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from tenants.api.sign_in_limit import SignInLimit
+from tenants.models import APIToken, Role, User
+from tenants.tokens import create_token, verify_token
+from tests.api.client import ApiClient
+from tests.cast import PASSWORD, Cast
+
+
+class TestSigningIn:
+    def test_the_right_password_opens_a_session(self, cast: Cast) -> None:
+        client = ApiClient()
+        body = {"email": "Owner@acme.test ", "password": PASSWORD}
+        answer = client.post("/api/v1/users/login", body)
+        assert (answer.status, answer.json["email"]) == (200, "owner@acme.test")
+        cookie = answer.cookies["hatchet"]
+        assert cookie["httponly"]
+        assert (cookie["samesite"], cookie["path"]) == ("Lax", "/")
+        assert cookie["max-age"] == 30 * 24 * 3600
+        assert client.get("/api/v1/users/current").json["email"] == "owner@acme.test"
+        assert client.post("/api/v1/users/logout").status == 200
+        assert client.get("/api/v1/users/current").status == 403
+
+    @pytest.mark.parametrize(
+        ("email", "password"),
+        [
+            ("owner@acme.test", "wrong"),
+            ("nobody@acme.test", PASSWORD),
+            ("", PASSWORD),
+            ("owner@acme.test", ""),
+        ],
+    )
+    def test_anything_else_is_400(self, cast: Cast, email: str, password: str) -> None:
+        body = {"email": email, "password": password}
+        assert ApiClient().post("/api/v1/users/login", body).status == 400
+
+    def test_a_disabled_user_stays_outside(self, cast: Cast) -> None:
+        client = ApiClient(user=cast.owner)
+        User.objects.filter(id=cast.owner.id).update(is_active=False)
+        assert client.get("/api/v1/users/current").status == 403
+        body = {"email": "owner@acme.test", "password": PASSWORD}
+        assert ApiClient().post("/api/v1/users/login", body).status == 400
+
+    def test_a_form_from_elsewhere_signs_nobody_in(self, cast: Cast) -> None:
+        body = f"email=owner@acme.test&password={PASSWORD}".encode()
+        answer = ApiClient().send(
+            "POST", "/api/v1/users/login", body, "application/x-www-form-urlencoded"
+        )
+        assert answer.status == 415
+
+    def test_trying_too_fast_is_refused_for_that_address_only(self) -> None:
+        moment = [0.0]
+        limit = SignInLimit(per_second=3, clock=lambda: moment[0])
+        assert [limit.allows("a") for _ in range(4)] == [True, True, True, False]
+        assert limit.allows("b")
+        moment[0] += 0.34
+        assert [limit.allows("a") for _ in range(2)] == [True, False]
+
+    def test_signing_up_is_switched_off_and_says_so(self) -> None:
+        body = {"name": "x", "email": "x@y.z", "password": PASSWORD}
+        answer = ApiClient().post("/api/v1/users/register", body)
+        assert (answer.status, "switched off" in answer.error) == (400, True)
+
+
+class TestMembers:
+    def test_everybody_sees_their_own_memberships(self, cast: Cast) -> None:
+        (row,) = ApiClient(user=cast.viewer).get("/api/v1/users/memberships").json["rows"]
+        assert (row["role"], row["tenant"]["slug"]) == ("VIEWER", "acme")
+
+    def test_an_admin_sees_all_members(self, cast: Cast) -> None:
+        rows = ApiClient(user=cast.admin).get(f"/api/v1/tenants/{cast.tenant.id}/members").json
+        assert {row["role"] for row in rows["rows"]} == set(Role.values)
+
+
+class TestApiTokens:
+    @pytest.fixture
+    def path(self, cast: Cast) -> str:
+        return f"/api/v1/tenants/{cast.tenant.id}/api-tokens"
+
+    def test_a_created_token_works_and_is_shown_once(self, cast: Cast, path: str) -> None:
+        admin = ApiClient(user=cast.admin)
+        token = admin.post(path, {"name": "ci", "expiresIn": "72h"}).json["token"]
+        verified = verify_token(token)
+        assert verified.tenant_id == cast.tenant.id
+        lifetime = verified.expires_at - datetime.now(UTC)
+        assert timedelta(hours=71, minutes=59) < lifetime <= timedelta(hours=72)
+        listing = admin.get(path)
+        assert [row["name"] for row in listing.json["rows"]] == ["ci"]
+        assert token.encode() not in listing.content
+
+    def test_the_default_lifetime_is_90_days(self, cast: Cast, path: str) -> None:
+        token = ApiClient(user=cast.owner).post(path, {"name": "ci"}).json["token"]
+        assert (verify_token(token).expires_at - datetime.now(UTC)).days in (89, 90)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"name": ""},
+            {"name": "x" * 300},
+            {"name": "x", "expiresIn": "soon"},
+            {"name": "x", "expiresIn": "0s"},
+            {"name": "x", "expiresIn": "-5m"},
+            {"name": "x", "expiresIn": "99999999h"},
+        ],
+    )
+    def test_wrong_wishes_are_refused(self, cast: Cast, path: str, body: dict[str, object]) -> None:
+        assert ApiClient(user=cast.owner).post(path, body).status == 400
+        assert APIToken.objects.count() == 0
+
+    def test_revoked_internal_and_expired_tokens_are_not_listed(
+        self, cast: Cast, path: str
+    ) -> None:
+        create_token(cast.tenant, "old", timedelta(seconds=-1))
+        create_token(cast.tenant, "inner", is_internal=True)
+        create_token(cast.other_tenant, "theirs")
+        assert ApiClient(user=cast.owner).get(path).json["rows"] == []
+
+    def test_revoking_ends_it_at_once(
+        self,
+        cast: Cast,
+        path: str,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ) -> None:
+        record, token = create_token(cast.tenant, "ci")
+        owner, worker = ApiClient(user=cast.owner), ApiClient(token=token)
+        assert worker.get(f"/api/v1/tenants/{cast.tenant.id}").status == 200
+        with django_capture_on_commit_callbacks(execute=True):
+            answer = owner.post(f"/api/v1/api-tokens/{record.id}")
+        assert (answer.status, answer.content) == (204, b"")
+        assert worker.get(f"/api/v1/tenants/{cast.tenant.id}").status == 403
+        assert owner.get(path).json["rows"] == []
+
+    def test_an_internal_token_cannot_be_revoked(self, cast: Cast) -> None:
+        record, _ = create_token(cast.tenant, "inner", is_internal=True)
+        answer = ApiClient(user=cast.owner).post(f"/api/v1/api-tokens/{record.id}")
+        assert answer.status == 403
+
+    def test_tokens_cannot_manage_tokens(self, cast: Cast, api: ApiClient, path: str) -> None:
+        record, _ = create_token(cast.tenant, "ci")
+        assert api.get(path).status == 401
+        assert api.post(path, {"name": "x"}).status == 401
+        assert api.post(f"/api/v1/api-tokens/{record.id}").status == 401
+
+
+class TestOrigins:
+    def test_any_origin_is_welcome_by_default(self) -> None:
+        client = ApiClient()
+        answer = client.get("/api/v1/meta", Origin="https://app.test")
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        preflight = client.send(
+            "OPTIONS",
+            "/api/v1/users/current",
+            b"",
+            Origin="https://app.test",
+            **{"Access-Control-Request-Headers": "authorization,x-y"},
+        )
+        assert preflight.status == 200
+        assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
+        assert preflight.headers["Access-Control-Allow-Headers"] == "authorization,x-y"
