@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.http import HttpRequest
-
 from tenants.models import Member, Role, Tenant, User
 from tenants.token_claims import VerifiedToken
 
@@ -37,16 +35,6 @@ class TenantAccess:
     def require(self, role: Role) -> None:
         if not self.includes(role):
             raise AccessDenied(f"this needs the role {role.value}")
-
-
-class TenantRequest(HttpRequest):
-    """A request that passed the gate; views that take one need not check again."""
-
-    access: TenantAccess
-
-    @property
-    def tenant(self) -> Tenant:
-        return self.access.tenant
 
 
 def includes(held: Role, needed: Role) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from engine.models.definitions import WorkflowVersion
@@ -15,20 +14,20 @@ _DEFAULT = {"default": 1}
 
 def used_slots(worker_ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, int]]:
     """Return slots in use by worker and slot type; two queries for any number of workers."""
-    rows: list[Any] = list(running_steps(list(worker_ids)))
-    versions = WorkflowVersion.objects.in_bulk({row["version_id"] for row in rows})
+    rows = running_steps(list(worker_ids)) if worker_ids else []
+    versions = WorkflowVersion.objects.in_bulk({row.version_id for row in rows})
     used: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
-        version = versions.get(row["version_id"])
+        version = versions.get(row.version_id)
         steps = version.definition["steps"] if version is not None else []
         costs = next(
             (
                 step.get("slots", _DEFAULT)
                 for step in steps
-                if step["readable_id"] == row["readable_id"]
+                if step["readable_id"] == row.readable_id
             ),
             _DEFAULT,
         )
         for kind, units in costs.items():
-            used[row["worker_id"]][kind] += units * row["number"]
+            used[row.worker_id][kind] += units * row.number
     return used

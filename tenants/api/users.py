@@ -8,23 +8,24 @@ from django.contrib.auth import authenticate, login, logout
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenants import sign_in_limits
 from tenants.api.errors import ApiError, bad_request
 from tenants.api.paging import whole
 from tenants.api.shapes import member_shape, user_shape
-from tenants.api.sign_in_limit import sign_in_limit
 from tenants.api.views import PublicView, UserView
 from tenants.models import Member, User
 
 
 class LoginView(PublicView):
     def post(self, request: Request, **_: Any) -> Response:
-        if not sign_in_limit.allows(str(request.META.get("REMOTE_ADDR", ""))):
-            raise ApiError(429, "too many attempts; wait a second")
         body = self.body
         email = body.text("email").lower().strip()
+        if not sign_in_limits.may_try(str(request.META.get("REMOTE_ADDR", "")), email):
+            raise ApiError(429, "too many attempts; wait five minutes")
         user = authenticate(request._request, username=email, password=body.text("password"))
         if not isinstance(user, User):
             raise bad_request("wrong e-mail address or password")
+        sign_in_limits.forgive(email)
         login(request._request, user)
         return Response(user_shape(user))
 
