@@ -14,8 +14,10 @@ from engine.operations.versions import load_versions, step_of
 from engine.states import Status, StepKind
 from engine.store import leases, tasks
 from engine.store.query import Operation, fetch, fetch_all
-from engine.store.tasks import AssignedRow, Wanted
+from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
+
+MAX_USER_PRIORITY = 3
 
 
 def assign_tasks(
@@ -97,3 +99,33 @@ def load_undelivered(worker_ids: Sequence[UUID]) -> Operation[list[tuple[UUID, A
     rows = yield from fetch(tasks.undelivered_of_worker(worker_ids))
     versions = yield from load_versions(row.version_id for row in rows)
     return (yield from actions_of(rows, versions))
+
+
+def load_cancels(
+    tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]
+) -> Operation[list[tuple[UUID, Action]]]:
+    """Return the CANCEL actions of (worker, task, retry count): they name the attempt being stopped."""
+    rows = yield from fetch(tasks.by_ids(tenant_id, [task_id for _, task_id, _ in stops]))
+    versions = yield from load_versions(row.version_id for row in rows)
+    row_of = {row.id: row for row in rows}
+    return [
+        (worker_id, _cancel(row_of[task_id], versions[row_of[task_id].version_id], retry_count))
+        for worker_id, task_id, retry_count in stops
+        if task_id in row_of
+    ]
+
+
+def _cancel(row: TaskRow, version: RegisteredVersion, retry_count: int) -> Action:
+    return Action(
+        kind=ActionKind.CANCEL,
+        tenant_id=row.tenant_id,
+        run_id=row.run_id,
+        task_id=row.id,
+        step_id=row.step_id,
+        action_id=row.action_id,
+        readable_id=step_of(version, row.step_id).definition.readable_id,
+        retry_count=retry_count,
+        priority=min(row.queue_priority, MAX_USER_PRIORITY),
+        workflow_id=row.workflow_id,
+        version_id=row.version_id,
+    )

@@ -85,6 +85,7 @@ def cancel_attempts(
                 row.run_id,
                 row.id,
                 row.step_id,
+                row.version_id,
                 row.retry_count,
                 Status.CANCELLED,
                 stop_on=row.worker_id,

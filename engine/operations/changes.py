@@ -20,6 +20,7 @@ class AttemptEnd(NamedTuple):
     run_id: UUID
     task_id: UUID
     step_id: UUID
+    version_id: UUID
     retry_count: int
     status: Status
     payload: bytes = b""

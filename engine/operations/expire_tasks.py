@@ -102,8 +102,12 @@ def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Opera
     return (yield from fail_attempts(failures, now, changes))
 
 
-def requeue_lost(found: Sequence[Located], error: str, now: datetime) -> Operation[Changes]:
-    """Give attempts whose worker fell silent a new attempt elsewhere."""
+def requeue_lost(
+    worker_ids: Sequence[UUID], silent_since: datetime, now: datetime
+) -> Operation[Changes]:
+    """Give attempts on workers whose last heartbeat is older than `silent_since` a new attempt."""
+    found = yield from fetch(tasks.on_lost_workers(worker_ids, silent_since, BATCH))
+    error = f"Worker did not send a heartbeat for {(now - silent_since).total_seconds():.0f} seconds"
     return (yield from _fail_internally(found, error, TaskEventKind.REASSIGNED, now))
 
 

@@ -161,6 +161,7 @@ def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -
             row.run_id,
             row.id,
             row.step_id,
+            row.version_id,
             row.retry_count,
             Status.FAILED,
             error.encode(),

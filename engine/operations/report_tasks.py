@@ -15,7 +15,7 @@ from engine.states import Status
 from engine.store import runs, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.runs import LockedRun
-from engine.store.tasks import Located, Outcome
+from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome
 from engine.types import ReportKind, TaskReport
 
 
@@ -108,7 +108,7 @@ def _start_and_complete(
     for outcome in outcomes:
         row = completed.get(outcome.id)
         if row:
-            _collect_completed(outcome, outcome.id, row.retry_count, row.step_id, done.changes)
+            _collect_completed(outcome, outcome.id, row, done.changes)
             finished = FinishedRun(outcome.tenant_id, outcome.id, Status.COMPLETED)
             done.changes.finished.append(finished)
     acknowledged = set(done.started)
@@ -117,15 +117,16 @@ def _start_and_complete(
 
 
 def _collect_completed(
-    outcome: Outcome, run_id: UUID, retry_count: int, step_id: UUID, changes: Changes
+    outcome: Outcome, run_id: UUID, row: Completed | CompletedOfDag, changes: Changes
 ) -> None:
     changes.ended.append(
         AttemptEnd(
             outcome.tenant_id,
             run_id,
             outcome.id,
-            step_id,
-            retry_count,
+            row.step_id,
+            row.version_id,
+            row.retry_count,
             Status.COMPLETED,
             outcome.output or b"",
         )
@@ -145,5 +146,5 @@ def _complete_of_dag(
     by_id = {outcome.id: outcome for outcome in outcomes}
     completed = yield from fetch(tasks.complete_of_dag(outcomes, now))
     for row in completed:
-        _collect_completed(by_id[row.id], row.run_id, row.retry_count, row.step_id, done.changes)
+        _collect_completed(by_id[row.id], row.run_id, row, done.changes)
     return {row.run_id for row in completed if row.run_id in locked}

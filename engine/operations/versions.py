@@ -37,6 +37,12 @@ def _registered(row: workflows.VersionRow) -> RegisteredVersion:
     return RegisteredVersion(row.version_id, row.workflow_id, row.tenant_id, definition, steps)
 
 
+def readable_id(version_id: UUID, step_id: UUID) -> str | None:
+    """Return a step's readable id if its version has been loaded by this process."""
+    version = _cache.get(version_id)
+    return step_of(version, step_id).definition.readable_id if version else None
+
+
 def ready_task(
     version: RegisteredVersion, task_id: UUID, step_id: UUID, *, retry_count: int, priority: int
 ) -> ReadyTask:

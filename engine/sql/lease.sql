@@ -3,7 +3,8 @@
 SELECT engine_hold_leases(%(tenant_ids)s::uuid[], %(epochs)s::bigint[])::text;
 
 -- name: lease.renew
--- This engine's heartbeat and its leases in one statement; returns the leases it still owns.
+-- Once a second: this engine's heartbeat, the renewal of its leases, and a survey of every tenant's
+-- lease with the engines alive. Tenants without a lease row are free.
 WITH beat AS (
     INSERT INTO engine_engineprocess (id, host, started_at, heartbeat_at)
     VALUES (%(engine_id)s::uuid, %(host)s::text, now(), now())
@@ -11,16 +12,12 @@ WITH beat AS (
 ), renewed AS (
     UPDATE engine_lease SET expires_at = now() + make_interval(secs => %(lease_seconds)s::float8)
      WHERE engine_id = %(engine_id)s::uuid
-    RETURNING tenant_id, epoch
+), alive AS (
+    SELECT count(*) FILTER (WHERE id <> %(engine_id)s::uuid) + 1 AS engines FROM engine_engineprocess
+     WHERE heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)
 )
-SELECT tenant_id, epoch FROM renewed;
-
--- name: lease.survey
--- Every tenant with its lease, and whether that has run out; engines alive beside this one.
-SELECT t.id, l.engine_id, coalesce(l.expires_at < now(), true),
-       (SELECT array_agg(e.id ORDER BY e.id) FROM engine_engineprocess e
-         WHERE e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8))
-  FROM tenants_tenant t LEFT JOIN engine_lease l ON l.tenant_id = t.id;
+SELECT t.id, l.engine_id, coalesce(l.epoch, 0), l.engine_id IS NULL OR l.expires_at < now(), a.engines
+  FROM alive a LEFT JOIN tenants_tenant t ON true LEFT JOIN engine_lease l ON l.tenant_id = t.id;
 
 -- name: lease.make
 -- Lease rows of tenants that have none yet.

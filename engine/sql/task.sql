@@ -58,7 +58,7 @@ WITH completed AS (
            AS u(id, tenant_id, retry_count, output, event_id)
      WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.run_id = t.id AND t.status = 1
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, u.output, u.event_id
+    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, t.version_id, u.output, u.event_id
 ), outputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
@@ -69,7 +69,7 @@ WITH completed AS (
     UPDATE engine_run r SET status = 2, finished_at = %(now)s::timestamptz
       FROM completed c WHERE r.id = c.id
 )
-SELECT id, retry_count, step_id FROM completed;
+SELECT id, retry_count, step_id, version_id FROM completed;
 
 -- name: task.complete_of_dag
 -- COMPLETED reports about tasks of DAG runs the transaction has locked.
@@ -81,7 +81,7 @@ WITH completed AS (
                   %(event_ids)s::uuid[]) AS u(id, retry_count, output, event_id)
      WHERE t.id = u.id AND t.status = 1
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, u.output, u.event_id
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, t.version_id, u.output, u.event_id
 ), outputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
@@ -89,7 +89,7 @@ WITH completed AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
     SELECT event_id, run_id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
 )
-SELECT id, run_id, retry_count, step_id FROM completed;
+SELECT id, run_id, retry_count, step_id, version_id FROM completed;
 
 -- name: task.locate
 -- Which run reported tasks belong to; a task that is not there is unknown to the tenant.
@@ -188,14 +188,17 @@ SELECT a.id, a.run_id, a.retry_count, a.step_id, a.version_id, a.worker_id, a.cr
   LEFT JOIN engine_payload p ON p.owner_id = a.run_id AND p.kind = 1;
 
 -- name: task.undelivered_of_worker
--- Attempts assigned to workers and not acknowledged, with what their workers need to run them.
+-- Attempts assigned to workers over their present streams and not acknowledged, with what the workers
+-- need. What was assigned over an older stream may be running and is left to the delivery check.
 SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.created_at, r.priority,
        r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
        r.event_key, p.data
   FROM engine_task t
+  JOIN engine_worker w ON w.id = t.worker_id
   JOIN engine_run r ON r.id = t.run_id
   LEFT JOIN engine_payload p ON p.owner_id = t.run_id AND p.kind = 1
  WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
+   AND t.assigned_at >= w.last_listener_at
  ORDER BY t.id;
 
 -- name: task.outputs_of_runs
@@ -251,8 +254,9 @@ SELECT id, run_id FROM engine_task
  ORDER BY due_at LIMIT %(limit)s::int;
 
 -- name: task.next_due
--- When time itself must act next.
-SELECT min(due_at) FROM engine_task WHERE due_at IS NOT NULL;
+-- When time itself must act next on tasks of these tenants.
+SELECT due_at FROM engine_task
+ WHERE due_at IS NOT NULL AND tenant_id = ANY(%(tenant_ids)s::uuid[]) ORDER BY due_at LIMIT 1;
 
 -- name: task.refresh_timeout
 -- Adds to the deadline of a running attempt.
@@ -303,3 +307,10 @@ SELECT t.id FROM engine_task t
   JOIN unnest(%(ids)s::uuid[], %(retry_counts)s::int[]) AS u(id, retry_count)
     ON t.id = u.id AND t.retry_count = u.retry_count
  WHERE t.status = 1;
+
+-- name: task.by_ids
+-- Tasks as they stand.
+SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
+       retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
+       is_slot_released, due_at, started_at
+  FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

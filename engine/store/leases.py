@@ -17,12 +17,13 @@ class LeaseRow(NamedTuple):
 
 
 class SurveyRow(NamedTuple):
-    """A tenant, who holds its lease, whether that ran out, and which engines are alive."""
+    """A tenant and its lease; `tenant_id` is None in the one row of an installation without tenants."""
 
-    tenant_id: UUID
+    tenant_id: UUID | None
     engine_id: UUID | None
+    epoch: int
     is_free: bool
-    engine_ids: list[UUID] | None
+    engine_count: int
 
 
 def hold(epochs: Mapping[UUID, int]) -> Query[None]:
@@ -31,16 +32,12 @@ def hold(epochs: Mapping[UUID, int]) -> Query[None]:
     )
 
 
-def renew(engine_id: UUID, host: str) -> Query[LeaseRow]:
+def renew(engine_id: UUID, host: str) -> Query[SurveyRow]:
     return Query(
         "lease.renew",
         {"engine_id": engine_id, "host": host, "lease_seconds": LEASE_SECONDS},
-        LeaseRow,
+        SurveyRow,
     )
-
-
-def survey() -> Query[SurveyRow]:
-    return Query("lease.survey", {"lease_seconds": LEASE_SECONDS}, SurveyRow)
 
 
 def make(tenant_ids: Sequence[UUID]) -> Query[UUID]:

@@ -80,6 +80,7 @@ class Completed(NamedTuple):
     id: UUID
     retry_count: int
     step_id: UUID
+    version_id: UUID
 
 
 class CompletedOfDag(NamedTuple):
@@ -87,6 +88,7 @@ class CompletedOfDag(NamedTuple):
     run_id: UUID
     retry_count: int
     step_id: UUID
+    version_id: UUID
 
 
 class Located(NamedTuple):
@@ -234,6 +236,10 @@ def lock(ids: Sequence[UUID]) -> Query[TaskRow]:
     return Query("task.lock", {"ids": list(ids)}, TaskRow)
 
 
+def by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[TaskRow]:
+    return Query("task.by_ids", {"tenant_id": tenant_id, "ids": list(ids)}, TaskRow)
+
+
 def of_runs(run_ids: Sequence[UUID]) -> Query[TaskRow]:
     return Query("task.of_runs", {"run_ids": list(run_ids)}, TaskRow)
 
@@ -326,8 +332,8 @@ def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[Located]
     return Query("task.due", {"tenant_ids": list(tenant_ids), "now": now, "limit": limit}, Located)
 
 
-def next_due() -> Query[datetime | None]:
-    return Query("task.next_due", {}, the_value)
+def next_due(tenant_ids: Sequence[UUID]) -> Query[datetime]:
+    return Query("task.next_due", {"tenant_ids": list(tenant_ids)}, the_value)
 
 
 def refresh_timeout(

@@ -118,6 +118,14 @@ class TenantScheduler(WorkerRoster):
         """Forget a waiting or running task: it was cancelled, or the database refused what was decided."""
         self._forget(task_id.int)
 
+    def withdraw(self, task_id: UUID, retry_count: int) -> None:
+        """Forget an attempt that ended, running or waiting; a later attempt stays."""
+        waiting = self._waiting.get(task_id.int)
+        if waiting is not None and waiting.retry_count <= retry_count:
+            self._forget(task_id.int)
+        else:
+            self.release(task_id, retry_count)
+
     # Refill
 
     def wants_refill(self) -> list[str]:

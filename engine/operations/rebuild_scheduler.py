@@ -1,0 +1,71 @@
+"""Reads what a scheduler must know from the rows: after a take-over, and when its queue heads run low."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.domain.assignment import ReadyTask
+from engine.domain.definition import RegisteredVersion
+from engine.operations.versions import load_versions, ready_task
+from engine.store import tasks, workers
+from engine.store.query import Operation, fetch
+from engine.store.tasks import QueuedRow, RunningRow
+from engine.store.workers import WorkerRow
+
+
+class RunningTask(NamedTuple):
+    task: ReadyTask
+    worker_id: UUID
+    holds_slot: bool
+    was_started: bool
+
+
+class Snapshot(NamedTuple):
+    workers: list[WorkerRow]
+    running: list[RunningTask]
+    queued_actions: list[str]
+
+
+def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]:
+    """Return a tenant's workers, what runs on them, and the actions with waiting tasks."""
+    known = yield from fetch(workers.of_tenant(tenant_id, heard_since))
+    rows = yield from fetch(tasks.running(tenant_id, [worker.id for worker in known]))
+    versions = yield from load_versions(row.version_id for row in rows)
+    running = [
+        RunningTask(
+            _ready(row, versions[row.version_id]),
+            row.worker_id,
+            not row.is_slot_released,
+            row.was_started,
+        )
+        for row in rows
+    ]
+    return Snapshot(known, running, (yield from fetch(tasks.queued_actions(tenant_id))))
+
+
+def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:
+    """Return the first waiting attempts of an action, by priority and age."""
+    return (yield from _waiting((yield from fetch(tasks.queue_head(tenant_id, action_id, limit)))))
+
+
+def load_queued(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[ReadyTask]]:
+    """Return those of these tasks that wait in the queue."""
+    return (yield from _waiting((yield from fetch(tasks.queued_by_ids(tenant_id, ids)))))
+
+
+def load_workers(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[WorkerRow]]:
+    return (yield from fetch(workers.by_ids(tenant_id, ids)))
+
+
+def _waiting(rows: Sequence[QueuedRow]) -> Operation[list[ReadyTask]]:
+    versions = yield from load_versions(row.version_id for row in rows)
+    return [_ready(row, versions[row.version_id]) for row in rows]
+
+
+def _ready(row: QueuedRow | RunningRow, version: RegisteredVersion) -> ReadyTask:
+    return ready_task(
+        version, row.id, row.step_id, retry_count=row.retry_count, priority=row.queue_priority
+    )

@@ -1,0 +1,165 @@
+"""What follows a commit: the scheduler learns of it, workers, waiting clients and dashboards are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from engine.operations.announce import hints_of
+from engine.operations.assign_tasks import load_cancels
+from engine.operations.changes import Changes
+from engine.operations.versions import readable_id
+from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.notifier import Notifier
+from engine.runtime.run_streams import RunStreams
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.subscriptions import RunSubscriptions, load_finished, standalone_finished
+from engine.store.async_db import AsyncDatabase
+from engine.store.hints import Hint
+
+log = logging.getLogger("hatchet.engine")
+
+
+class Aftermath:
+    """Applies committed changes to everything this engine holds in memory, and hints the rest."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        *,
+        owners: dict[UUID, TenantOwner],
+        sessions: Sessions,
+        streams: RunStreams,
+        notifier: Notifier,
+        on_due: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._owners, self._sessions = owners, sessions
+        self._streams, self._notifier = streams, notifier
+        self._on_due = on_due
+        self._background: set[asyncio.Task[None]] = set()
+        self._is_looking_up = False
+        self.subscriptions = RunSubscriptions(self._look_up_soon)
+
+    def apply(self, changes: Changes) -> None:
+        """Act on what an operation changed. Its transaction has committed."""
+        moved: set[TenantOwner] = set()
+        ready = defaultdict(list)
+        for tenant_id, task in changes.ready:
+            ready[tenant_id].append(task)
+        for end in changes.ended:
+            if owner := self._owners.get(end.tenant_id):
+                owner.end(end.task_id, end.retry_count)
+                moved.add(owner)
+        for tenant_id, listed in ready.items():
+            if owner := self._owners.get(tenant_id):
+                owner.enqueue(listed)
+                moved.add(owner)
+        self._stop(changes)
+        self._streams.apply(changes)
+        self._deliver_standalone(changes)
+        self._hint(changes)
+        self._notifier.touch_runs(changes)
+        if changes.wakes_clock:
+            self._on_due()
+        now = datetime.now(UTC).timestamp()
+        for owner in moved:
+            owner.drain(now)
+
+    def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Run something in the background; its failure is logged, never lost."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception:
+                log.exception("%s failed", what)
+
+        task = asyncio.create_task(guarded(), name=what)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # Workers
+
+    def _stop(self, changes: Changes) -> None:
+        stops: dict[UUID, list[tuple[UUID, UUID, int]]] = defaultdict(list)
+        for end in changes.ended:
+            if end.stop_on:
+                stops[end.tenant_id].append((end.stop_on, end.task_id, end.retry_count))
+        for tenant_id, listed in stops.items():
+            self.stop(tenant_id, listed)
+
+    def stop(self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]) -> None:
+        """Send CANCEL for (worker, task, retry count) to the workers whose streams are here."""
+        here = set(self._sessions.holds(worker_id for worker_id, _, _ in stops))
+        listed = [stop for stop in stops if stop[0] in here]
+        if listed:
+            self.spawn(self._send_cancels(tenant_id, listed), "sending cancellations")
+
+    async def _send_cancels(
+        self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]
+    ) -> None:
+        for worker_id, action in await self._database.run(load_cancels(tenant_id, stops)):
+            self._sessions.send(worker_id, action)
+
+    # Clients
+
+    def _deliver_standalone(self, changes: Changes) -> None:
+        """Answer those who wait for standalone runs without reading what was just written."""
+        if not self.subscriptions.has_any:
+            return
+        now = datetime.now(UTC)
+        end_of = {end.task_id: end for end in changes.ended}
+        unknown: dict[UUID, list[UUID]] = defaultdict(list)
+        for run in changes.finished:
+            if not self.subscriptions.awaits(run.tenant_id, run.run_id):
+                continue
+            end = end_of.get(run.run_id)
+            name = readable_id(end.version_id, end.step_id) if end else None
+            if end and name:
+                finished = standalone_finished(run.run_id, name, end.status, end.payload, now)
+                self.subscriptions.deliver(run.tenant_id, finished)
+            else:
+                unknown[run.tenant_id].append(run.run_id)
+        for tenant_id, run_ids in unknown.items():
+            self.spawn(self.deliver_finished(tenant_id, run_ids), "delivering results")
+
+    async def deliver_finished(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> None:
+        """Answer those who wait for these runs, as far as they have finished."""
+        awaited = [run_id for run_id in run_ids if self.subscriptions.awaits(tenant_id, run_id)]
+        if awaited:
+            for finished in await self._database.run(load_finished(tenant_id, awaited)):
+                self.subscriptions.deliver(tenant_id, finished)
+
+    def _look_up_soon(self) -> None:
+        if not self._is_looking_up:
+            self._is_looking_up = True
+            self.spawn(self._look_up(), "looking up awaited runs")
+
+    async def _look_up(self) -> None:
+        """Runs may have finished before anybody asked: look at what is newly awaited."""
+        await asyncio.sleep(0)  # requests that came together are looked up together
+        self._is_looking_up = False
+        for tenant_id, run_ids in self.subscriptions.take_new().items():
+            await self.deliver_finished(tenant_id, run_ids)
+
+    # Other engines
+
+    def _hint(self, changes: Changes) -> None:
+        if not self._notifier.has_peers:
+            return
+        for hint in hints_of(changes):
+            if hint.tenant_id in self._owners:
+                hint.ready, hint.is_backlog = [], False
+                hint.ended = []
+            here = set(self._sessions.holds(worker for worker, _, _ in hint.stops))
+            hint.stops = [stop for stop in hint.stops if stop[0] not in here]
+            self._notifier.hint(hint)
+
+    def hint(self, hint: Hint) -> None:
+        self._notifier.hint(hint)

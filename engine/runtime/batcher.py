@@ -1,0 +1,152 @@
+"""Group commit: requests of many callers become one transaction, and each gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.errors import HatchetError, ResourceExhausted, Unavailable
+
+log = logging.getLogger("hatchet.batcher")
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
+_OUTAGE_PATIENCE_SECONDS = 20.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
+
+
+class _Waiting(NamedTuple, Generic[Item, Answer]):
+    item: Item
+    rows: int
+    size: int
+    answer: asyncio.Future[Answer]
+
+
+class Batcher(Generic[Item, Answer]):
+    """Collects items while the previous flush runs and hands them over together.
+
+    An idle server flushes at once, a busy one forms bigger batches by itself; there is no timer.
+    `flush` returns one answer (or exception) per item. A failing batch is halved until the item that
+    breaks it fails alone. While the database is away a batch waits for it, and then for its callers
+    `Unavailable`. When `max_waiting` rows wait, callers get `ResourceExhausted` instead.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        *,
+        on_outage: Callable[[], None] = lambda: None,
+        max_rows: int = 1000,
+        max_bytes: int = 8 * 1024 * 1024,
+        max_waiting: int = 50_000,
+    ) -> None:
+        self.name = name
+        self._flush = flush
+        self._on_outage = on_outage
+        self._max_rows, self._max_bytes, self._max_waiting = max_rows, max_bytes, max_waiting
+        self._waiting: deque[_Waiting[Item, Answer]] = deque()
+        self._waiting_rows = 0
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self.batch_count = 0
+        self.row_count = 0
+
+    async def submit(self, item: Item, *, rows: int = 1, size: int = 0) -> Answer:
+        """Wait until the item's batch has committed and return its answer."""
+        return await self.put(item, rows=rows, size=size)
+
+    def put(self, item: Item, *, rows: int = 1, size: int = 0) -> asyncio.Future[Answer]:
+        """Queue an item without waiting; the future brings its answer."""
+        if self._is_closing:
+            raise Unavailable("the engine is stopping")
+        if self._waiting_rows >= self._max_waiting:
+            raise ResourceExhausted(f"too many requests wait for {self.name}; try again later")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(item, rows, size, answer))
+        self._waiting_rows += rows
+        self._wake.set()
+        return answer
+
+    async def run(self) -> None:
+        """Flush until `close` was called and everything waiting is flushed."""
+        while not (self._is_closing and not self._waiting):
+            if not self._waiting:
+                self._wake.clear()
+                if not self._is_closing:
+                    await self._wake.wait()
+                continue
+            await self._settle(self._take())
+
+    def close(self) -> None:
+        """Refuse new items; `run` returns when those waiting are done."""
+        self._is_closing = True
+        self._wake.set()
+
+    def _take(self) -> list[_Waiting[Item, Answer]]:
+        batch: list[_Waiting[Item, Answer]] = []
+        rows = size = 0
+        while self._waiting:
+            first = self._waiting[0]
+            if batch and (rows + first.rows > self._max_rows or size + first.size > self._max_bytes):
+                break
+            rows += first.rows
+            size += first.size
+            batch.append(self._waiting.popleft())
+        self._waiting_rows -= rows
+        self.batch_count += 1
+        self.row_count += rows
+        return batch
+
+    async def _settle(self, batch: Sequence[_Waiting[Item, Answer]]) -> None:
+        try:
+            answers = await self._flush_through_outages([waiting.item for waiting in batch])
+        except Exception as error:
+            if len(batch) == 1 or isinstance(error, Unavailable):
+                _answer(batch, [error] * len(batch))
+                if not isinstance(error, HatchetError):
+                    log.exception("%s: an item could not be written", self.name)
+                return
+            half = len(batch) // 2
+            await self._settle(batch[:half])
+            await self._settle(batch[half:])
+            return
+        _answer(batch, answers)
+
+    async def _flush_through_outages(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + _OUTAGE_PATIENCE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._flush(items)
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                log.info("%s: lost a race between transactions, trying again", self.name)
+            except _CONNECTION_ERRORS as error:
+                self._on_outage()
+                if loop.time() > give_up_at:
+                    raise Unavailable("the database cannot be reached") from error
+                log.warning("%s: database: %s", self.name, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def _answer(
+    batch: Sequence[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]
+) -> None:
+    for waiting, answer in zip(batch, answers, strict=True):
+        if waiting.answer.done():
+            continue  # its caller went away
+        if isinstance(answer, Exception):
+            waiting.answer.set_exception(answer)
+            waiting.answer.exception()  # nobody may be waiting for it
+        else:
+            waiting.answer.set_result(answer)

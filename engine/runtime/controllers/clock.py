@@ -1,0 +1,61 @@
+"""Acts when time itself must: back-offs end, schedule and execution timeouts expire."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+from engine.operations.expire_tasks import BATCH, expire_tasks
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store import tasks
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import fetch
+
+_SLOWEST_SECONDS = 15.0
+_SHORTEST_SECONDS = 0.02
+_SETTLE_SECONDS = 0.25
+
+
+class Clock(PeriodicService):
+    """Sleeps until the next due instant; woken when an earlier one may have been set.
+
+    Under load due times are set all the time, and nearly all of them are minutes away: the next due
+    instant is read again at most four times a second, which is how late it may act at worst.
+    """
+
+    name = "clock"
+
+    def __init__(
+        self, database: AsyncDatabase, aftermath: Aftermath, owners: dict[UUID, TenantOwner]
+    ) -> None:
+        self._database, self._aftermath, self._owners = database, aftermath, owners
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def tick(self) -> bool:
+        if not self._owners:
+            return False
+        count, changes = await self._database.run(
+            expire_tasks(list(self._owners), datetime.now(UTC))
+        )
+        self._aftermath.apply(changes)
+        return count == BATCH
+
+    async def wait(self) -> None:
+        self._woken.clear()
+        due = await self._database.run(fetch(tasks.next_due(list(self._owners))))
+        seconds = _SLOWEST_SECONDS
+        if due:
+            left = (due[0] - datetime.now(UTC)).total_seconds()
+            seconds = min(seconds, max(_SHORTEST_SECONDS, left))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+                await asyncio.sleep(_SETTLE_SECONDS)
+        except TimeoutError:
+            pass

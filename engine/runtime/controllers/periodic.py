@@ -1,0 +1,44 @@
+"""A timed loop: one bounded batch a tick, again at once while there is more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+log = logging.getLogger("hatchet.controllers")
+
+
+class PeriodicService:
+    """Subclasses say what a `tick` does; it returns True to be called again at once.
+
+    A database outage never ends the loop, and neither does a bug, which is logged each time.
+    """
+
+    name = "service"
+    interval_seconds = 1.0
+
+    async def tick(self) -> bool:
+        """Do one bounded batch; True if there may be more."""
+        raise NotImplementedError
+
+    async def wait(self) -> None:
+        """Wait for the next turn. The interval is jittered, so that processes spread."""
+        await asyncio.sleep(self.interval_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+
+    async def run(self) -> None:
+        while True:
+            try:
+                again = await self.tick()
+            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
+                log.warning("%s: database: %s", self.name, error)
+                again = False
+                await asyncio.sleep(0.5)
+            except Exception:
+                log.exception("%s: a tick failed", self.name)
+                again = False
+            if not again:
+                await self.wait()

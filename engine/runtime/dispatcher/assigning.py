@@ -1,0 +1,92 @@
+"""From the scheduler's decision to the worker's stream: write the assignment, then push."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from engine.operations.assign_tasks import assign_tasks, load_undelivered
+from engine.runtime.batcher import Batcher
+from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.notifier import Notifier
+from engine.runtime.scheduler.machine import Assignment
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store.async_db import AsyncDatabase
+from engine.store.hints import Hint
+from engine.types import Action
+
+log = logging.getLogger("hatchet.dispatcher")
+
+LEASE_LOST = "HT001"
+
+
+class _Wish(NamedTuple):
+    owner: TenantOwner
+    assignment: Assignment
+
+
+class Assigning:
+    """Writes assignments of queued attempts in batches and delivers what was written."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        sessions: Sessions,
+        notifier: Notifier,
+        *,
+        on_lease_lost: Callable[[TenantOwner], None],
+        on_outage: Callable[[], None],
+    ) -> None:
+        self._database, self._sessions, self._notifier = database, sessions, notifier
+        self._on_lease_lost = on_lease_lost
+        self.batcher: Batcher[_Wish, None] = Batcher(
+            "assignments", self._flush, on_outage=on_outage, max_waiting=1_000_000
+        )
+
+    def assign(self, owner: TenantOwner, assignments: Sequence[Assignment]) -> None:
+        for assignment in assignments:
+            self.batcher.put(_Wish(owner, assignment))
+
+    async def _flush(self, wishes: Sequence[_Wish]) -> list[None]:
+        current = [wish for wish in wishes if wish.owner.is_ready]
+        owners = {wish.owner.tenant_id: wish.owner for wish in current}
+        if current:
+            await self._write(current, owners)
+        return [None] * len(wishes)
+
+    async def _write(self, wishes: Sequence[_Wish], owners: dict[UUID, TenantOwner]) -> None:
+        epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
+        wanted = [(wish.assignment.task, wish.assignment.worker_id) for wish in wishes]
+        try:
+            actions = await self._database.run(assign_tasks(wanted, epochs, datetime.now(UTC)))
+        except psycopg.Error as error:
+            if error.sqlstate != LEASE_LOST:
+                raise
+            for owner in owners.values():
+                self._on_lease_lost(owner)
+            return
+        written = {(action.task_id, action.retry_count) for _, action in actions}
+        for wish in wishes:
+            task = wish.assignment.task
+            if (task.id, task.retry_count) not in written:
+                wish.owner.undo(wish.assignment)
+        for worker_id, action in actions:
+            self.deliver(worker_id, action)
+            self._notifier.touch(action.tenant_id, "runs", action.run_id)
+
+    def deliver(self, worker_id: UUID, action: Action) -> None:
+        """Push to the worker's stream, or hint the engine that holds it."""
+        if not self._sessions.send(worker_id, action):
+            self._notifier.hint(Hint(action.tenant_id, assigned=[worker_id]))
+
+    async def deliver_assigned(self, worker_ids: Sequence[UUID]) -> None:
+        """Push what other engines assigned to workers whose streams are here."""
+        here = self._sessions.holds(worker_ids)
+        if here:
+            for worker_id, action in await self._database.run(load_undelivered(here)):
+                self._sessions.send(worker_id, action)

@@ -1,0 +1,98 @@
+"""Open action streams of workers, and what goes over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from engine.types import Action, ActionKind
+
+log = logging.getLogger("hatchet.dispatcher")
+
+_REMEMBERED_STARTS = 10_000
+
+
+class ActionSession:
+    """One open action stream. Iterating it ends when the session is closed."""
+
+    def __init__(
+        self,
+        tenant_id: UUID,
+        worker_id: UUID,
+        opened_at: datetime,
+        on_close: Callable[[ActionSession], Awaitable[None]],
+    ) -> None:
+        self.tenant_id, self.worker_id, self.opened_at = tenant_id, worker_id, opened_at
+        self._on_close = on_close
+        self._actions: asyncio.Queue[Action | None] = asyncio.Queue()
+        self._sent: OrderedDict[tuple[UUID, int], None] = OrderedDict()
+        self._is_closed = False
+
+    def send(self, action: Action) -> None:
+        """Queue an action; a START this stream has carried before is left out."""
+        key = (action.task_id, action.retry_count)
+        if action.kind is ActionKind.START:
+            if key in self._sent:
+                return
+            self._sent[key] = None
+            if len(self._sent) > _REMEMBERED_STARTS:
+                self._sent.popitem(last=False)
+        self._actions.put_nowait(action)
+
+    async def __aiter__(self) -> AsyncIterator[Action]:
+        while (action := await self._actions.get()) is not None:
+            yield action
+
+    def end(self) -> None:
+        """Let the iteration end: the engine is stopping."""
+        self._actions.put_nowait(None)
+
+    async def close(self) -> None:
+        """The stream is over, whoever ended it."""
+        if not self._is_closed:
+            self._is_closed = True
+            await self._on_close(self)
+
+
+class Sessions:
+    """The open streams of this engine, by worker, newest last."""
+
+    def __init__(self) -> None:
+        self._by_worker: dict[UUID, list[ActionSession]] = {}
+
+    def add(self, session: ActionSession) -> None:
+        self._by_worker.setdefault(session.worker_id, []).append(session)
+
+    def remove(self, session: ActionSession) -> bool:
+        """Return whether that was the worker's last stream here."""
+        sessions = self._by_worker.get(session.worker_id, [])
+        if session in sessions:
+            sessions.remove(session)
+        if not sessions:
+            self._by_worker.pop(session.worker_id, None)
+        return not sessions
+
+    def send(self, worker_id: UUID, action: Action) -> bool:
+        """START goes to the newest stream, CANCEL to all; False if the worker has none here."""
+        sessions = self._by_worker.get(worker_id)
+        if not sessions:
+            return False
+        for session in sessions[-1:] if action.kind is ActionKind.START else sessions:
+            session.send(action)
+        return True
+
+    def workers(self) -> list[UUID]:
+        return list(self._by_worker)
+
+    def holds(self, worker_ids: Iterable[UUID]) -> list[UUID]:
+        """Return which of these workers have a stream here."""
+        return [worker_id for worker_id in worker_ids if worker_id in self._by_worker]
+
+    def end_all(self) -> None:
+        for sessions in self._by_worker.values():
+            for session in sessions:
+                session.end()

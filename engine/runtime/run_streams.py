@@ -1,0 +1,162 @@
+"""Clients that follow the events of runs: task starts and ends, streamed chunks, the end of the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from engine.operations.changes import Changes
+from engine.runtime.ordering import HOLD_SECONDS, ChunkOrder
+from engine.states import Status
+from engine.types import StreamEvent, StreamEventKind
+
+_LATE_CHUNK_SECONDS = 2.0
+_ENDS = {
+    Status.COMPLETED: StreamEventKind.COMPLETED,
+    Status.FAILED: StreamEventKind.FAILED,
+    Status.CANCELLED: StreamEventKind.CANCELLED,
+}
+
+
+class RunFollower:
+    """One stream of events, of one run or of every run with some metadata pair."""
+
+    def __init__(self, *, ends_with_run: bool) -> None:
+        self.ends_with_run = ends_with_run
+        self.active: set[UUID] = set()
+        self._events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
+
+    def put(self, event: StreamEvent) -> None:
+        self._events.put_nowait(event)
+
+    def end(self) -> None:
+        self._events.put_nowait(None)
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        while (event := await self._events.get()) is not None:
+            yield event
+            if event.hangup:
+                return
+
+
+class RunStreams:
+    """Followers by run. Chunks of an attempt keep their order; all of them come before the hangup."""
+
+    def __init__(self) -> None:
+        self._followers: dict[UUID, set[RunFollower]] = defaultdict(set)
+        self._orders: dict[UUID, dict[tuple[UUID, int], ChunkOrder]] = defaultdict(dict)
+
+    def follow(self, follower: RunFollower, run_id: UUID) -> None:
+        self._followers[run_id].add(follower)
+        follower.active.add(run_id)
+
+    def leave(self, follower: RunFollower) -> None:
+        for run_id in list(follower.active):
+            followers = self._followers.get(run_id, set())
+            followers.discard(follower)
+            if not followers:
+                self._followers.pop(run_id, None)
+                self._orders.pop(run_id, None)
+
+    def is_followed(self, run_id: UUID) -> bool:
+        return run_id in self._followers
+
+    def apply(self, changes: Changes) -> None:
+        """Tell followers what an operation changed."""
+        if not self._followers:
+            return
+        now = datetime.now(UTC)
+        for end in changes.ended:
+            if end.run_id in self._followers:
+                self._flush(end.run_id, end.task_id, end.retry_count)
+                self._send(
+                    StreamEvent(
+                        end.run_id,
+                        end.task_id,
+                        False,
+                        _ENDS[end.status],
+                        now,
+                        end.payload.decode(errors="replace"),
+                        retry_count=end.retry_count,
+                    )
+                )
+        for run in changes.finished:
+            if run.run_id in self._followers:
+                self.finish(run.run_id, run.status)
+
+    def note_created(self, run_id: UUID, task_id: UUID) -> None:
+        if run_id in self._followers:
+            kind = StreamEventKind.STARTED
+            self._send(StreamEvent(run_id, task_id, False, kind, datetime.now(UTC)))
+
+    def put_chunk(
+        self, run_id: UUID, task_id: UUID, retry_count: int, *, index: int | None, chunk: str
+    ) -> None:
+        """Pass on a chunk in its turn; nobody follows, nobody gets it."""
+        if run_id not in self._followers:
+            return
+        loop = asyncio.get_running_loop()
+        order = self._orders[run_id].setdefault((task_id, retry_count), ChunkOrder())
+        chunks = order.add(index, chunk, loop.time())
+        self._send_chunks(run_id, task_id, retry_count, chunks)
+        if order.is_waiting:
+            loop.call_later(HOLD_SECONDS, self._expire, run_id)
+
+    def finish(self, run_id: UUID, status: Status) -> None:
+        """Say that the run ended, once late chunks had their time; then its followers are done."""
+        streamed = run_id in self._orders
+        patience = _LATE_CHUNK_SECONDS if streamed else 0.0
+        asyncio.get_running_loop().call_later(patience, self._hang_up, run_id, status)
+
+    def _hang_up(self, run_id: UUID, status: Status) -> None:
+        for task_id, retry_count in list(self._orders.get(run_id, ())):
+            self._flush(run_id, task_id, retry_count)
+        self._orders.pop(run_id, None)
+        at = datetime.now(UTC)
+        for follower in self._followers.pop(run_id, ()):
+            follower.active.discard(run_id)
+            is_last = follower.ends_with_run or not follower.active
+            follower.put(StreamEvent(run_id, run_id, True, _ENDS[status], at, hangup=is_last))
+
+    def _expire(self, run_id: UUID) -> None:
+        now = asyncio.get_running_loop().time()
+        for (task_id, retry_count), order in self._orders.get(run_id, {}).items():
+            self._send_chunks(run_id, task_id, retry_count, order.expire(now))
+
+    def _flush(self, run_id: UUID, task_id: UUID, retry_count: int) -> None:
+        order = self._orders.get(run_id, {}).get((task_id, retry_count))
+        if order:
+            self._send_chunks(run_id, task_id, retry_count, order.flush())
+
+    def _send_chunks(
+        self,
+        run_id: UUID,
+        task_id: UUID,
+        retry_count: int,
+        chunks: Sequence[tuple[int | None, str]],
+    ) -> None:
+        for index, chunk in chunks:
+            self._send(
+                StreamEvent(
+                    run_id,
+                    task_id,
+                    False,
+                    StreamEventKind.STREAM,
+                    datetime.now(UTC),
+                    chunk,
+                    retry_count=retry_count,
+                    event_index=index,
+                )
+            )
+
+    def _send(self, event: StreamEvent) -> None:
+        for follower in self._followers.get(event.run_id, ()):
+            follower.put(event)
+
+    def end_all(self) -> None:
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.end()

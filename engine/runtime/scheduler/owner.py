@@ -1,0 +1,197 @@
+"""One tenant's scheduler in the engine that owns it: the pure machine plus the rows behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from engine.domain.assignment import ReadyTask
+from engine.operations.rebuild_scheduler import Snapshot, load_queue_head, load_snapshot
+from engine.runtime.scheduler.machine import Assignment, TenantScheduler
+from engine.store import tasks
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import fetch
+from engine.store.workers import WorkerRow
+
+log = logging.getLogger("hatchet.scheduler")
+
+QUEUE_HEAD = 1000
+_KNOWN_WORKER_AGE = timedelta(minutes=1)
+
+
+class TenantOwner:
+    """Schedules one tenant under one lease epoch.
+
+    Until the rows are read nothing is assigned; what happens meanwhile is noted and applied after, in
+    order. Every change is synchronous and on the event loop, so nothing awaits between reading and
+    changing the machine. `on_assign` takes what the machine decided.
+    """
+
+    def __init__(
+        self,
+        tenant_id: UUID,
+        epoch: int,
+        database: AsyncDatabase,
+        on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
+    ) -> None:
+        self.tenant_id, self.epoch = tenant_id, epoch
+        self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
+        self.unacknowledged: dict[UUID, tuple[int, float]] = {}
+        """Attempts handed out and not confirmed yet: retry count and since when."""
+        self.heartbeats: dict[UUID, float] = {}
+        self.is_ready = False
+        self._database = database
+        self._on_assign = on_assign
+        self._noted: list[Callable[[], None]] = []
+        self._has_backlog = False
+
+    # What happened
+
+    def enqueue(self, ready: Sequence[ReadyTask]) -> None:
+        self._apply(lambda: self.machine.enqueue(ready))
+
+    def end(self, task_id: UUID, retry_count: int) -> None:
+        """An attempt ended: its slot is free, or its place in the queue."""
+        known = self.unacknowledged.get(task_id)
+        if known and known[0] <= retry_count:
+            del self.unacknowledged[task_id]
+        self._apply(lambda: self.machine.withdraw(task_id, retry_count))
+
+    def release_slot(self, task_id: UUID, retry_count: int) -> None:
+        """A running attempt gave its slot back."""
+
+        def release() -> None:
+            self.machine.release(task_id, retry_count)
+
+        self._apply(release)
+
+    def acknowledge(self, task_id: UUID) -> None:
+        self.unacknowledged.pop(task_id, None)
+
+    def beat(self, worker_id: UUID, at: float) -> None:
+        self.heartbeats[worker_id] = at
+        self._apply(lambda: self.machine.record_heartbeat(worker_id, at))
+
+    def set_active(self, worker_id: UUID, is_active: bool) -> None:
+        self._apply(lambda: self.machine.set_worker_active(worker_id, is_active))
+
+    def upsert_worker(self, row: WorkerRow) -> None:
+        """Take a worker's row as it stands in the database."""
+        self._apply(lambda: self._upsert(row))
+
+    def note_backlog(self) -> None:
+        """Another process queued more tasks than it named."""
+        self._has_backlog = True
+
+    def _apply(self, change: Callable[[], None]) -> None:
+        if self.is_ready:
+            change()
+        else:
+            self._noted.append(change)
+
+    def _upsert(self, row: WorkerRow) -> None:
+        stored = row.last_heartbeat_at.timestamp() if row.last_heartbeat_at else 0.0
+        beat = max(stored, self.heartbeats.get(row.id, 0.0))
+        if beat:
+            self.heartbeats[row.id] = beat
+        self.machine.upsert_worker(
+            row.id,
+            actions=frozenset(row.actions),
+            slots=orjson.loads(row.slots),
+            is_active=row.is_active,
+            is_paused=row.is_paused,
+            last_heartbeat=beat or None,
+        )
+        self.machine.set_worker_labels(row.id, orjson.loads(row.labels))
+
+    # What follows
+
+    def offer(self, ready: Sequence[ReadyTask], now: float) -> list[Assignment]:
+        """Assign tasks about to be inserted; the others are to be enqueued after their commit."""
+        if not self.is_ready:
+            return []
+        return self._handed_out(self.machine.offer(ready, now), now)
+
+    def drain(self, now: float) -> None:
+        """Hand out everything that can be assigned now."""
+        if self.is_ready:
+            assignments = self._handed_out(self.machine.drain(now), now)
+            if assignments:
+                self._on_assign(self, assignments)
+
+    def undo(self, assignment: Assignment) -> None:
+        """Take back an assignment that was not written."""
+        task = assignment.task
+        self.unacknowledged.pop(task.id, None)
+        self.release_slot(task.id, task.retry_count)
+
+    def _handed_out(self, assignments: list[Assignment], now: float) -> list[Assignment]:
+        for assignment in assignments:
+            self.unacknowledged[assignment.task.id] = (assignment.task.retry_count, now)
+        return assignments
+
+    # Rows
+
+    def reset(self) -> None:
+        """Distrust memory, because a write's fate is unknown: assign nothing until rebuilt."""
+        self.is_ready = False
+        self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
+        self.unacknowledged.clear()
+
+    async def rebuild(self) -> None:
+        """Read the tenant's workers, running tasks and queue heads, then apply what was noted."""
+        heard_since = datetime.now(UTC) - _KNOWN_WORKER_AGE
+        snapshot = await self._database.run(load_snapshot(self.tenant_id, heard_since))
+        self._take(snapshot)
+        noted, self._noted = self._noted, []
+        self.is_ready = True
+        for change in noted:
+            change()
+        await self.refill()
+        log.info(
+            "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
+            self.tenant_id,
+            len(snapshot.workers),
+            self.machine.running_count(),
+            self.machine.waiting_count(),
+            self.epoch,
+        )
+
+    def _take(self, snapshot: Snapshot) -> None:
+        for row in snapshot.workers:
+            self._upsert(row)
+        now = datetime.now(UTC).timestamp()
+        for running in snapshot.running:
+            self.machine.adopt_running(
+                running.task, running.worker_id, holds_slot=running.holds_slot
+            )
+            if not running.was_started:
+                self.unacknowledged[running.task.id] = (running.task.retry_count, now)
+        for action_id in snapshot.queued_actions:
+            self.machine.mark_has_more(action_id)
+
+    async def refill(self) -> bool:
+        """Read queue heads that run low, if any, and hand out what that makes possible."""
+        if not self.is_ready:
+            return False
+        if self._has_backlog:
+            self._has_backlog = False
+            for action_id in await self._database.run(fetch(tasks.queued_actions(self.tenant_id))):
+                self.machine.mark_has_more(action_id)
+        wanted = self.machine.wants_refill()
+        for action_id in wanted:
+            ready = await self._database.run(
+                load_queue_head(self.tenant_id, action_id, QUEUE_HEAD)
+            )
+            self.machine.enqueue(ready)
+            self.machine.mark_refilled(
+                action_id,
+                has_more=len(ready) == QUEUE_HEAD,
+                last=ready[-1] if ready else None,
+            )
+        self.drain(datetime.now(UTC).timestamp())
+        return bool(wanted)

@@ -1,0 +1,143 @@
+"""Which tenants this engine schedules: leases are renewed, shared evenly, taken over and given up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.runtime.scheduler.machine import Assignment
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store import leases
+from engine.store.async_db import AsyncDatabase
+from engine.store.leases import LEASE_SECONDS, SurveyRow
+from engine.store.query import fetch
+
+log = logging.getLogger("hatchet.scheduler")
+
+_RENEW_SECONDS = 1.0
+_REBUILD_PAUSE_SECONDS = 0.2
+
+
+class Ownership:
+    """Keeps the leases of this engine and one TenantOwner for each."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        engine_id: UUID,
+        host: str,
+        *,
+        on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
+        on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
+        on_peers: Callable[[bool], None],
+    ) -> None:
+        self.owners: dict[UUID, TenantOwner] = {}
+        self._database = database
+        self._engine_id, self._host = engine_id, host
+        self._on_assign, self._on_rebuilt, self._on_peers = on_assign, on_rebuilt, on_peers
+        self._to_rebuild: dict[UUID, None] = {}
+        self._wake_rebuild = asyncio.Event()
+        self._renewed_at = 0.0
+
+    async def run(self) -> None:
+        """Renew once a second, for ever."""
+        while True:
+            try:
+                await self.renew()
+            except (psycopg.Error, PoolTimeout, OSError) as error:
+                log.warning("leases were not renewed: %s", error)
+            await asyncio.sleep(_RENEW_SECONDS)
+
+    async def renew(self) -> None:
+        """Renew our leases, notice lost ones, take free ones up to our even share."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        rows = await self._database.run(fetch(leases.renew(self._engine_id, self._host)))
+        self._renewed_at = asked_at
+        engine_count = max((row.engine_count for row in rows), default=1)
+        self._on_peers(engine_count > 1)
+        listed = [row for row in rows if row.tenant_id is not None]
+        ours = {row.tenant_id: row.epoch for row in listed if row.engine_id == self._engine_id}
+        for tenant_id, owner in list(self.owners.items()):
+            if ours.get(tenant_id) != owner.epoch:
+                self.drop(owner)
+        share = math.ceil(len(listed) / engine_count)
+        await self._take_free(listed, share - len(self.owners))
+        await self._share(listed, share)
+
+    async def _take_free(self, listed: Sequence[SurveyRow], limit: int) -> None:
+        free = [row.tenant_id for row in listed if row.is_free and row.tenant_id][: max(limit, 0)]
+        if not free:
+            return
+        new = [row.tenant_id for row in listed if row.epoch == 0 and row.tenant_id in free]
+        if new:
+            await self._database.run(fetch(leases.make([t for t in new if t])))
+        for row in await self._database.run(fetch(leases.take(self._engine_id, free))):
+            self._adopt(row.tenant_id, row.epoch)
+
+    async def _share(self, listed: Sequence[SurveyRow], share: int) -> None:
+        """Give up what is beyond our share, so that an engine that joined gets its part."""
+        surplus = list(self.owners.values())[share:]
+        if surplus and all(not row.is_free for row in listed):
+            for owner in surplus:
+                self.drop(owner)
+            tenant_ids = [owner.tenant_id for owner in surplus]
+            await self._database.run(fetch(leases.give_up(self._engine_id, tenant_ids)))
+
+    def _adopt(self, tenant_id: UUID, epoch: int) -> None:
+        owner = TenantOwner(tenant_id, epoch, self._database, self._on_assign)
+        self.owners[tenant_id] = owner
+        self._to_rebuild[tenant_id] = None
+        self._wake_rebuild.set()
+
+    def drop(self, owner: TenantOwner) -> None:
+        """Stop scheduling a tenant: its lease is no longer ours."""
+        owner.is_ready = False
+        if self.owners.get(owner.tenant_id) is owner:
+            del self.owners[owner.tenant_id]
+            log.info("tenant %s: no longer ours (epoch %d)", owner.tenant_id, owner.epoch)
+
+    def distrust(self) -> None:
+        """The fate of a write is unknown: rebuild every scheduler from the rows."""
+        for owner in self.owners.values():
+            owner.reset()
+            self._to_rebuild[owner.tenant_id] = None
+        self._wake_rebuild.set()
+
+    def fence(self) -> None:
+        """Assign nothing while the leases may have run out without us noticing."""
+        loop = asyncio.get_running_loop()
+        if self._renewed_at and loop.time() - self._renewed_at > LEASE_SECONDS:
+            for owner in list(self.owners.values()):
+                self.drop(owner)
+
+    async def rebuild_loop(self) -> None:
+        """Rebuild schedulers as they are taken over or distrusted."""
+        while True:
+            await self._wake_rebuild.wait()
+            self._wake_rebuild.clear()
+            for tenant_id in list(self._to_rebuild):
+                owner = self.owners.get(tenant_id)
+                try:
+                    if owner and not owner.is_ready:
+                        await owner.rebuild()
+                        await self._on_rebuilt(owner)
+                except (psycopg.Error, PoolTimeout, OSError) as error:
+                    log.warning("tenant %s: not rebuilt yet: %s", tenant_id, error)
+                    self._wake_rebuild.set()
+                    await asyncio.sleep(_REBUILD_PAUSE_SECONDS)
+                else:
+                    self._to_rebuild.pop(tenant_id, None)
+
+    async def give_up(self) -> None:
+        """Free every lease at the end, so that another engine takes over at once."""
+        for owner in list(self.owners.values()):
+            self.drop(owner)
+        await self._database.run(fetch(leases.give_up(self._engine_id, None)))
+        await self._database.run(fetch(leases.end_engine(self._engine_id)))

@@ -1,0 +1,190 @@
+"""The fast path: from a trigger call to a run that is committed already assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from engine.domain.assignment import ReadyTask
+from engine.domain.definition import RegisteredVersion
+from engine.domain.payload import action_payload
+from engine.operations.trigger_runs import (
+    PlannedRun,
+    adopt_children,
+    assigned,
+    claim_children,
+    insert_runs,
+    plan_new_run,
+)
+from engine.operations.changes import Changes
+from engine.operations.versions import step_of
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.batcher import Batcher
+from engine.runtime.catalog import Catalog
+from engine.runtime.dispatcher.assigning import LEASE_LOST, Assigning
+from engine.runtime.scheduler.machine import Assignment
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import Operation
+from engine.types import Action, ActionKind, TriggerRequest
+
+
+class _Call(NamedTuple):
+    """One caller's runs, planned."""
+
+    tenant_id: UUID
+    planned: list[PlannedRun]
+    versions: Mapping[UUID, RegisteredVersion]
+
+
+class Triggering:
+    """Starts runs in batches; tasks that can run at once are inserted as running and pushed."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        catalog: Catalog,
+        aftermath: Aftermath,
+        assigning: Assigning,
+        *,
+        owners: dict[UUID, TenantOwner],
+        on_lease_lost: Callable[[TenantOwner], None],
+        on_outage: Callable[[], None],
+    ) -> None:
+        self._database, self._catalog = database, catalog
+        self._aftermath, self._assigning = aftermath, assigning
+        self._owners = owners
+        self._on_lease_lost = on_lease_lost
+        self.batcher: Batcher[_Call, list[UUID]] = Batcher(
+            "triggers", self._flush, on_outage=on_outage
+        )
+
+    async def trigger(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
+        """Start runs and return their ids in request order once they are committed."""
+        found = await self._catalog.resolve(tenant_id, [r.workflow_name for r in requests])
+        if any(request.parent_task_id for request in requests):
+            requests = await self._database.run(adopt_children(tenant_id, requests))
+        planned = [plan_new_run(request, found[request.workflow_name]) for request in requests]
+        versions = {version.id: version for version in found.values()}
+        size = sum(len(request.input) for request in requests)
+        call = _Call(tenant_id, planned, versions)
+        return await self.batcher.submit(call, rows=len(planned), size=size)
+
+    async def _flush(self, calls: Sequence[_Call]) -> list[list[UUID] | Exception]:
+        offered = self._offer(calls)
+        try:
+            ids, changes = await self._database.run(self._insert(calls, offered))
+        except psycopg.errors.UniqueViolation:
+            # The same ids were committed before the connection broke.
+            self._take_back(offered)
+            return [[item.run.id for item in call.planned] for call in calls]
+        except psycopg.Error as error:
+            self._take_back(offered)
+            if error.sqlstate != LEASE_LOST:
+                raise
+            for owner, _ in offered.values():
+                self._on_lease_lost(owner)
+            return await self._flush(calls)
+        except BaseException:
+            self._take_back(offered)
+            raise
+        self._push(calls, ids, offered)
+        self._aftermath.apply(changes)
+        answers = iter(ids)
+        return [[next(answers) for _ in call.planned] for call in calls]
+
+    def _offer(self, calls: Sequence[_Call]) -> dict[UUID, tuple[TenantOwner, Assignment]]:
+        """Let each tenant's scheduler assign what can run at once; by task id."""
+        now = datetime.now(UTC).timestamp()
+        offered = {}
+        for call in calls:
+            owner = self._owners.get(call.tenant_id)
+            if owner is None:
+                continue
+            ready = [
+                ReadyTask(
+                    task.id,
+                    0,
+                    task.action_id,
+                    task.queue_priority,
+                    step_of(call.versions[task.version_id], task.step_id).definition.slots,
+                    task.version_id,
+                    task.step_id,
+                )
+                for item in call.planned
+                for task in item.tasks
+            ]
+            for assignment in owner.offer(ready, now):
+                offered[assignment.task.id] = (owner, assignment)
+        return offered
+
+    def _insert(
+        self, calls: Sequence[_Call], offered: Mapping[UUID, tuple[TenantOwner, Assignment]]
+    ) -> Operation[tuple[list[UUID], Changes]]:
+        worker_of = {task_id: wish.worker_id for task_id, (_, wish) in offered.items()}
+        planned = [item for call in calls for item in call.planned]
+        ids = yield from claim_children(planned)
+        new = [
+            assigned(item, worker_of, call.versions[item.run.version_id])
+            if any(task.id in worker_of for task in item.tasks)
+            else item
+            for call in calls
+            for item in call.planned
+        ]
+        new = [item for item, run_id in zip(new, ids, strict=True) if item.run.id == run_id]
+        if not new:
+            return ids, Changes()
+        epochs = {owner.tenant_id: owner.epoch for owner, _ in offered.values()}
+        return ids, (yield from insert_runs(new, datetime.now(UTC), epochs))
+
+    def _take_back(self, offered: Mapping[UUID, tuple[TenantOwner, Assignment]]) -> None:
+        for owner, assignment in offered.values():
+            owner.undo(assignment)
+
+    def _push(
+        self,
+        calls: Sequence[_Call],
+        ids: Sequence[UUID],
+        offered: Mapping[UUID, tuple[TenantOwner, Assignment]],
+    ) -> None:
+        """Deliver what was inserted as running; children that existed before give their slots back."""
+        answers = iter(ids)
+        for call in calls:
+            for item in call.planned:
+                is_new = next(answers) == item.run.id
+                for task in item.tasks:
+                    if task.id not in offered:
+                        continue
+                    owner, assignment = offered[task.id]
+                    if not is_new:
+                        owner.undo(assignment)
+                        continue
+                    version = call.versions[task.version_id]
+                    action = _start(item, task.id, task.step_id, version)
+                    self._assigning.deliver(assignment.worker_id, action)
+
+
+def _start(item: PlannedRun, task_id: UUID, step_id: UUID, version: RegisteredVersion) -> Action:
+    run, step = item.run, step_of(version, step_id).definition
+    return Action(
+        kind=ActionKind.START,
+        tenant_id=run.tenant_id,
+        run_id=run.id,
+        task_id=task_id,
+        step_id=step_id,
+        action_id=step.action_id,
+        readable_id=step.readable_id,
+        retry_count=0,
+        priority=run.priority,
+        workflow_id=run.workflow_id,
+        version_id=run.version_id,
+        payload=action_payload(run.input),
+        additional_metadata=run.additional_metadata.encode() if run.additional_metadata else None,
+        parent_run_id=run.parent_run_id,
+        child_index=run.child_index,
+        child_key=run.child_key,
+    )
