@@ -58,6 +58,7 @@ def advance_runs(locked: Sequence[LockedRun], now: datetime, changes: Changes) -
                 changes.finished.append(FinishedRun(run.tenant_id, run.id, status))
         changes.touched.add((run.tenant_id, run.id))
     yield from _write(created, revived, statuses, now=now)
+    changes.created += [(task.run_id, task.id) for task in created]
     retry_counts = {row.id: row.retry_count for row in rows}
     _collect_ready([*created, *revived], versions, retry_counts, changes)
 

@@ -62,3 +62,11 @@ def announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]
     result, changes = yield from operation
     yield from announce(changes)
     return result
+
+
+def announce_catalog(tenant_id: UUID, sender: UUID | None = None) -> Operation[None]:
+    """Say that workflows were registered or deleted."""
+    hint = Hint(tenant_id, sender, is_catalog=True)
+    messages = [(ENGINE_CHANNEL, message.decode()) for message in hint.messages()]
+    messages.append((LIVE_CHANNEL, live_message(tenant_id, [], ["workflows"])))
+    yield from fetch(notify(messages))

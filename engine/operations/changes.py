@@ -41,6 +41,8 @@ class Changes:
     """Attempts now in the queue, with their tenants."""
     ended: list[AttemptEnd] = field(default_factory=list)
     finished: list[FinishedRun] = field(default_factory=list)
+    created: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """(run, task) of DAG tasks that came to be after their run started."""
     touched: set[tuple[UUID, UUID]] = field(default_factory=set)
     """(tenant, run) of everything that may look different now."""
     wakes_clock: bool = False

@@ -107,7 +107,9 @@ def requeue_lost(
 ) -> Operation[Changes]:
     """Give attempts on workers whose last heartbeat is older than `silent_since` a new attempt."""
     found = yield from fetch(tasks.on_lost_workers(worker_ids, silent_since, BATCH))
-    error = f"Worker did not send a heartbeat for {(now - silent_since).total_seconds():.0f} seconds"
+    error = (
+        f"Worker did not send a heartbeat for {(now - silent_since).total_seconds():.0f} seconds"
+    )
     return (yield from _fail_internally(found, error, TaskEventKind.REASSIGNED, now))
 
 

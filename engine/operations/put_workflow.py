@@ -9,6 +9,7 @@ from uuid import UUID
 from engine.domain.checksum import canonical_form, checksum
 from engine.domain.definition import WorkflowDefinition
 from engine.ids import new_id
+from engine.operations.announce import announce_catalog
 from engine.store import workflows
 from engine.store.query import Operation, fetch, fetch_all
 
@@ -80,5 +81,8 @@ def like_pattern(pattern: str) -> str | None:
 
 
 def delete_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Operation[bool]:
-    """Delete softly; False if there is no such live workflow."""
-    return bool((yield from fetch(workflows.delete(tenant_id, workflow_id, now))))
+    """Delete softly and say so; False if there is no such live workflow."""
+    deleted = yield from fetch(workflows.delete(tenant_id, workflow_id, now))
+    if deleted:
+        yield from announce_catalog(tenant_id)
+    return bool(deleted)

@@ -101,9 +101,7 @@ class Aftermath:
         if listed:
             self.spawn(self._send_cancels(tenant_id, listed), "sending cancellations")
 
-    async def _send_cancels(
-        self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]
-    ) -> None:
+    async def _send_cancels(self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]) -> None:
         for worker_id, action in await self._database.run(load_cancels(tenant_id, stops)):
             self._sessions.send(worker_id, action)
 
@@ -148,6 +146,16 @@ class Aftermath:
         for tenant_id, run_ids in self.subscriptions.take_new().items():
             await self.deliver_finished(tenant_id, run_ids)
 
+    # Slots
+
+    def free_slot(self, tenant_id: UUID, task_id: UUID, retry_count: int) -> None:
+        """A running attempt gave its slot back."""
+        if owner := self._owners.get(tenant_id):
+            owner.release_slot(task_id, retry_count)
+            owner.drain(datetime.now(UTC).timestamp())
+        else:
+            self._notifier.hint(Hint(tenant_id, ended=[(task_id, retry_count)]))
+
     # Other engines
 
     def _hint(self, changes: Changes) -> None:
@@ -160,6 +168,3 @@ class Aftermath:
             here = set(self._sessions.holds(worker for worker, _, _ in hint.stops))
             hint.stops = [stop for stop in hint.stops if stop[0] not in here]
             self._notifier.hint(hint)
-
-    def hint(self, hint: Hint) -> None:
-        self._notifier.hint(hint)

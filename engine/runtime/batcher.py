@@ -96,7 +96,9 @@ class Batcher(Generic[Item, Answer]):
         rows = size = 0
         while self._waiting:
             first = self._waiting[0]
-            if batch and (rows + first.rows > self._max_rows or size + first.size > self._max_bytes):
+            if batch and (
+                rows + first.rows > self._max_rows or size + first.size > self._max_bytes
+            ):
                 break
             rows += first.rows
             size += first.size
@@ -139,9 +141,7 @@ class Batcher(Generic[Item, Answer]):
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
-def _answer(
-    batch: Sequence[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]
-) -> None:
+def _answer(batch: Sequence[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
     for waiting, answer in zip(batch, answers, strict=True):
         if waiting.answer.done():
             continue  # its caller went away

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import psycopg
@@ -97,6 +97,10 @@ class Listener:
         self._conninfo = conninfo
         self._callbacks = callbacks
         self._on_reconnect = on_reconnect
+
+    def add(self, callbacks: Mapping[str, Callable[[str], None]]) -> None:
+        """Listen to further channels; to be called before `run`."""
+        self._callbacks |= callbacks
 
     async def run(self) -> None:
         while True:

@@ -53,7 +53,7 @@ class Reporting:
             self._started.popitem(last=False)
         return False
 
-    async def _flush(self, reports: Sequence[TaskReport]) -> list[None | Exception]:
+    async def _flush(self, reports: Sequence[TaskReport]) -> list[Exception | None]:
         done = await self._database.run(report_tasks(reports, datetime.now(UTC)))
         started = set(done.started)
         for report in reports:

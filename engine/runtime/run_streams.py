@@ -11,7 +11,7 @@ from uuid import UUID
 from engine.operations.changes import Changes
 from engine.runtime.ordering import HOLD_SECONDS, ChunkOrder
 from engine.states import Status
-from engine.types import StreamEvent, StreamEventKind
+from engine.types import RunDetails, StreamEvent, StreamEventKind
 
 _LATE_CHUNK_SECONDS = 2.0
 _ENDS = {
@@ -47,6 +47,7 @@ class RunStreams:
 
     def __init__(self) -> None:
         self._followers: dict[UUID, set[RunFollower]] = defaultdict(set)
+        self._told: dict[UUID, set[UUID]] = defaultdict(set)
         self._orders: dict[UUID, dict[tuple[UUID, int], ChunkOrder]] = defaultdict(dict)
 
     def follow(self, follower: RunFollower, run_id: UUID) -> None:
@@ -60,6 +61,7 @@ class RunStreams:
             if not followers:
                 self._followers.pop(run_id, None)
                 self._orders.pop(run_id, None)
+                self._told.pop(run_id, None)
 
     def is_followed(self, run_id: UUID) -> bool:
         return run_id in self._followers
@@ -68,29 +70,37 @@ class RunStreams:
         """Tell followers what an operation changed."""
         if not self._followers:
             return
-        now = datetime.now(UTC)
+        for run_id, task_id in changes.created:
+            if run_id in self._followers:
+                kind = StreamEventKind.STARTED
+                self._send(StreamEvent(run_id, task_id, False, kind, datetime.now(UTC)))
         for end in changes.ended:
             if end.run_id in self._followers:
-                self._flush(end.run_id, end.task_id, end.retry_count)
-                self._send(
-                    StreamEvent(
-                        end.run_id,
-                        end.task_id,
-                        False,
-                        _ENDS[end.status],
-                        now,
-                        end.payload.decode(errors="replace"),
-                        retry_count=end.retry_count,
-                    )
-                )
+                text = end.payload.decode(errors="replace")
+                self._end_task(end.run_id, end.task_id, end.status, text, end.retry_count)
         for run in changes.finished:
             if run.run_id in self._followers:
                 self.finish(run.run_id, run.status)
 
-    def note_created(self, run_id: UUID, task_id: UUID) -> None:
-        if run_id in self._followers:
-            kind = StreamEventKind.STARTED
-            self._send(StreamEvent(run_id, task_id, False, kind, datetime.now(UTC)))
+    def apply_details(self, details: RunDetails) -> None:
+        """Tell followers of a run that ended at another engine what they have not been told."""
+        told = self._told.get(details.run_id, set())
+        for task in details.tasks:
+            if task.task_id not in told and task.status.is_final:
+                payload = task.error if task.status is Status.FAILED else None
+                text = payload or (task.output or b"").decode(errors="replace")
+                self._end_task(details.run_id, task.task_id, task.status, text, None)
+        self.finish(details.run_id, details.status)
+
+    def _end_task(
+        self, run_id: UUID, task_id: UUID, status: Status, text: str, retry_count: int | None
+    ) -> None:
+        for known_task, known_retry in list(self._orders.get(run_id, ())):
+            if known_task == task_id:
+                self._flush(run_id, known_task, known_retry)
+        self._told[run_id].add(task_id)
+        kind, at = _ENDS[status], datetime.now(UTC)
+        self._send(StreamEvent(run_id, task_id, False, kind, at, text, retry_count=retry_count))
 
     def put_chunk(
         self, run_id: UUID, task_id: UUID, retry_count: int, *, index: int | None, chunk: str
@@ -115,6 +125,7 @@ class RunStreams:
         for task_id, retry_count in list(self._orders.get(run_id, ())):
             self._flush(run_id, task_id, retry_count)
         self._orders.pop(run_id, None)
+        self._told.pop(run_id, None)
         at = datetime.now(UTC)
         for follower in self._followers.pop(run_id, ()):
             follower.active.discard(run_id)

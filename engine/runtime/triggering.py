@@ -12,6 +12,7 @@ import psycopg
 from engine.domain.assignment import ReadyTask
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
+from engine.operations.changes import Changes
 from engine.operations.trigger_runs import (
     PlannedRun,
     adopt_children,
@@ -20,7 +21,6 @@ from engine.operations.trigger_runs import (
     insert_runs,
     plan_new_run,
 )
-from engine.operations.changes import Changes
 from engine.operations.versions import step_of
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -16,6 +16,22 @@ LIVE_CHANNEL = "hatchet_live"
 
 _IDS_PER_MESSAGE = 60
 """Keeps a message under Postgres' 8,000 bytes whatever it holds."""
+
+
+_CHUNK_CHARACTERS = 1_200
+"""Streamed text goes in pieces: in JSON a character may take up to four bytes, or six escaped."""
+
+
+class Chunk(NamedTuple):
+    """Text a task streamed, on its way to followers at another engine."""
+
+    run_id: UUID
+    task_id: UUID
+    retry_count: int
+    position: int | None
+    text: str
+    is_whole: bool = True
+    """False for a piece that others of the same chunk follow."""
 
 
 @dataclass(slots=True)
@@ -38,6 +54,8 @@ class Hint:
     """Workers whose row changed: for the owner."""
     beats: list[UUID] = field(default_factory=list)
     """Workers that sent a heartbeat: for the owner."""
+    chunks: list[Chunk] = field(default_factory=list)
+    """Streamed text: for whoever has followers. Unlike all else it is not in any row."""
     is_catalog: bool = False
     """Workflows were registered or deleted."""
     is_backlog: bool = False
@@ -61,6 +79,12 @@ class Hint:
         ):
             for start in range(0, len(values), _IDS_PER_MESSAGE):
                 yield orjson.dumps(head | {key: values[start : start + _IDS_PER_MESSAGE]})
+        for chunk in self.chunks:
+            for start in range(0, len(chunk.text) or 1, _CHUNK_CHARACTERS):
+                piece = chunk.text[start : start + _CHUNK_CHARACTERS]
+                is_last = start + _CHUNK_CHARACTERS >= len(chunk.text)
+                address = [chunk.run_id.hex, chunk.task_id.hex, chunk.retry_count, chunk.position]
+                yield orjson.dumps(head | {"x": [*address, piece, is_last]})
 
 
 def parse(payload: str) -> Hint:
@@ -76,9 +100,16 @@ def parse(payload: str) -> Hint:
         finished=[UUID(run) for run in message.get("f", ())],
         workers=[UUID(worker) for worker in message.get("w", ())],
         beats=[UUID(worker) for worker in message.get("h", ())],
+        chunks=[_chunk(*message["x"])] if "x" in message else [],
         is_catalog=message.get("c", False),
         is_backlog=message.get("b", False),
     )
+
+
+def _chunk(
+    run: str, task: str, retry_count: int, index: int | None, text: str, is_whole: bool
+) -> Chunk:
+    return Chunk(UUID(run), UUID(task), retry_count, index, text, is_whole)
 
 
 MAX_LIVE_RUNS = 50

@@ -62,5 +62,3 @@ class Deliveries(PeriodicService):
         if silent:
             changes = await self._database.run(requeue_lost(silent, silent_since, now))
             self._aftermath.apply(changes)
-
-

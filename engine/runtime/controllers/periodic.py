@@ -27,13 +27,18 @@ class PeriodicService:
 
     async def wait(self) -> None:
         """Wait for the next turn. The interval is jittered, so that processes spread."""
-        await asyncio.sleep(self.interval_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+        await asyncio.sleep(self.interval_seconds * random.uniform(0.9, 1.1))
 
     async def run(self) -> None:
         while True:
             try:
                 again = await self.tick()
-            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
+            except (
+                psycopg.OperationalError,
+                psycopg.InterfaceError,
+                PoolTimeout,
+                OSError,
+            ) as error:
                 log.warning("%s: database: %s", self.name, error)
                 again = False
                 await asyncio.sleep(0.5)

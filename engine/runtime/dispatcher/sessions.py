@@ -30,7 +30,7 @@ class ActionSession:
         self._on_close = on_close
         self._actions: asyncio.Queue[Action | None] = asyncio.Queue()
         self._sent: OrderedDict[tuple[UUID, int], None] = OrderedDict()
-        self._is_closed = False
+        self.is_closed = False
 
     def send(self, action: Action) -> None:
         """Queue an action; a START this stream has carried before is left out."""
@@ -53,8 +53,8 @@ class ActionSession:
 
     async def close(self) -> None:
         """The stream is over, whoever ended it."""
-        if not self._is_closed:
-            self._is_closed = True
+        if not self.is_closed:
+            self.is_closed = True
             await self._on_close(self)
 
 

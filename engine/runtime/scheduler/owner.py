@@ -184,9 +184,7 @@ class TenantOwner:
                 self.machine.mark_has_more(action_id)
         wanted = self.machine.wants_refill()
         for action_id in wanted:
-            ready = await self._database.run(
-                load_queue_head(self.tenant_id, action_id, QUEUE_HEAD)
-            )
+            ready = await self._database.run(load_queue_head(self.tenant_id, action_id, QUEUE_HEAD))
             self.machine.enqueue(ready)
             self.machine.mark_refilled(
                 action_id,

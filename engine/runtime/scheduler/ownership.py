@@ -72,12 +72,14 @@ class Ownership:
         await self._share(listed, share)
 
     async def _take_free(self, listed: Sequence[SurveyRow], limit: int) -> None:
-        free = [row.tenant_id for row in listed if row.is_free and row.tenant_id][: max(limit, 0)]
+        free = [row.tenant_id for row in listed if row.is_free and row.tenant_id is not None]
+        free = free[: max(limit, 0)]
         if not free:
             return
-        new = [row.tenant_id for row in listed if row.epoch == 0 and row.tenant_id in free]
+        unleased = {row.tenant_id for row in listed if row.epoch == 0}
+        new = [tenant_id for tenant_id in free if tenant_id in unleased]
         if new:
-            await self._database.run(fetch(leases.make([t for t in new if t])))
+            await self._database.run(fetch(leases.make(new)))
         for row in await self._database.run(fetch(leases.take(self._engine_id, free))):
             self._adopt(row.tenant_id, row.epoch)
 

@@ -124,6 +124,10 @@ class WorkerRoster:
             else [(task.id, task.retry_count) for task in worker.running.values()]
         )
 
+    def workers_with_tasks(self) -> list[UUID]:
+        """Return the workers whose slots somebody holds."""
+        return [worker_id for worker_id, worker in self._workers.items() if worker.running]
+
     def running_count(self) -> int:
         return len(self._running)
 

@@ -1,0 +1,59 @@
+"""Runs the engine: the gRPC server and everything that moves runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from argparse import ArgumentParser
+from typing import Any
+
+import uvloop
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from engine.config import Config
+from engine.management.supervision import run_processes
+from engine.rpc.server import RpcServer, ServerSettings
+from engine.runtime.engine import HatchetEngine
+from tenants.token_cache import REVOKED_CHANNEL, TokenCache
+
+log = logging.getLogger("hatchet.engine")
+
+_TOKEN_TRUSTED_SECONDS = 30.0
+_GRACE_SECONDS = 10.0
+
+
+class Command(BaseCommand):
+    help = "Run the engine that workers and clients connect to over gRPC."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--processes",
+            type=int,
+            default=1,
+            help="how many engines share the port (SO_REUSEPORT)",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if options["processes"] > 1:
+            raise SystemExit(run_processes("runengine", count=options["processes"]))
+        uvloop.run(serve(settings.HATCHET))
+
+
+async def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
+    engine = HatchetEngine(config.database_url)
+    tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
+    server = RpcServer(engine, tokens, ServerSettings.from_config(config))
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await engine.start({REVOKED_CHANNEL: tokens.forget_named})
+    port = await server.start()
+    log.info("engine %s serves gRPC on port %d", engine.id, port)
+    await stopped.wait()
+    log.info("engine %s stops", engine.id)
+    await server.stop(_GRACE_SECONDS)
+    await engine.stop(_GRACE_SECONDS)

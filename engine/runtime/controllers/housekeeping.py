@@ -1,0 +1,103 @@
+"""Slow loops: partitions ahead of time, compact counts, and polls for hints that were lost."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.dispatcher.assigning import Assigning
+from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.notifier import Notifier
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store import housekeeping, tasks
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import fetch
+
+log = logging.getLogger("hatchet.controllers")
+
+_AWAITED_AT_ONCE = 1000
+
+
+class Housekeeping(PeriodicService):
+    """Keeps the tables in shape; any engine may do it, twice does no harm."""
+
+    name = "housekeeping"
+    interval_seconds = 60.0
+
+    def __init__(self, database: AsyncDatabase) -> None:
+        self._database = database
+        self._turns = 0
+
+    async def tick(self) -> bool:
+        if self._turns % 60 == 0:
+            for name in await self._database.run(fetch(housekeeping.ensure_partitions())):
+                log.error("partition %s could not be made: its rows are in the default one", name)
+        self._turns += 1
+        await self._database.run(fetch(housekeeping.compact_tallies()))
+        return False
+
+
+class Auditor(PeriodicService):
+    """Compares the schedulers' memory with the rows: what ended unnoticed gives its slot back."""
+
+    name = "auditor"
+    interval_seconds = 60.0
+
+    def __init__(self, database: AsyncDatabase, owners: dict[UUID, TenantOwner]) -> None:
+        self._database, self._owners = database, owners
+        self._suspects: set[tuple[UUID, int]] = set()
+
+    async def tick(self) -> bool:
+        """An attempt is freed when two audits in a row find that it does not run."""
+        found: set[tuple[UUID, int]] = set()
+        for owner in list(self._owners.values()):
+            held = [
+                attempt
+                for worker_id in owner.machine.workers_with_tasks()
+                for attempt in owner.machine.running_on(worker_id)
+            ]
+            if not held:
+                continue
+            running = set(await self._database.run(fetch(tasks.still_running(held))))
+            for task_id, retry_count in held:
+                if task_id in running:
+                    continue
+                found.add((task_id, retry_count))
+                if (task_id, retry_count) in self._suspects:
+                    log.error("task %s held a slot after it ended; freed", task_id)
+                    owner.end(task_id, retry_count)
+        self._suspects = found
+        return False
+
+
+class SlowPoll(PeriodicService):
+    """What a lost hint would have said is found here, seconds later."""
+
+    name = "slow poll"
+    interval_seconds = 10.0
+
+    def __init__(
+        self,
+        aftermath: Aftermath,
+        assigning: Assigning,
+        *,
+        sessions: Sessions,
+        notifier: Notifier,
+        owners: dict[UUID, TenantOwner],
+    ) -> None:
+        self._aftermath, self._assigning = aftermath, assigning
+        self._sessions, self._notifier, self._owners = sessions, notifier, owners
+
+    async def tick(self) -> bool:
+        for owner in list(self._owners.values()):
+            owner.note_backlog()
+            await owner.refill()
+        if self._notifier.has_peers and (workers := self._sessions.workers()):
+            await self._assigning.deliver_assigned(workers)
+        for tenant_id, run_ids in self._aftermath.subscriptions.pending().items():
+            for start in range(0, len(run_ids), _AWAITED_AT_ONCE):
+                part = run_ids[start : start + _AWAITED_AT_ONCE]
+                await self._aftermath.deliver_finished(tenant_id, part)
+        return False

@@ -1,0 +1,348 @@
+"""The engine process: composes the parts, runs their loops, stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+
+from engine.domain.definition import WorkflowDefinition
+from engine.errors import InvalidArgument, NotFound, Unavailable
+from engine.ids import new_id
+from engine.operations.announce import announce_catalog
+from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
+from engine.operations.changes import Changes
+from engine.operations.push_events import push_events
+from engine.operations.put_workflow import put_workflow
+from engine.operations.read_runs import load_run_details
+from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.batcher import Batcher
+from engine.runtime.catalog import Catalog
+from engine.runtime.controllers.clock import Clock
+from engine.runtime.controllers.deliveries import Deliveries
+from engine.runtime.controllers.housekeeping import Auditor, Housekeeping, SlowPoll
+from engine.runtime.dispatcher.assigning import Assigning
+from engine.runtime.dispatcher.sessions import ActionSession, Sessions
+from engine.runtime.hints_in import HintReader
+from engine.runtime.notifier import Listener, Notifier
+from engine.runtime.reporting import Reporting
+from engine.runtime.run_streams import RunStreams
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.scheduler.ownership import Ownership
+from engine.runtime.streaming import Streaming
+from engine.runtime.subscriptions import RunWaiter
+from engine.runtime.triggering import Triggering
+from engine.runtime.workers import Workers
+from engine.store import events, tasks
+from engine.store.async_db import AsyncDatabase
+from engine.store.hints import ENGINE_CHANNEL
+from engine.store.query import Operation, fetch
+from engine.types import (
+    EventInput,
+    EventRecord,
+    LogInput,
+    RunDetails,
+    RunFilter,
+    StreamEvent,
+    TaskReport,
+    TriggerRequest,
+    WorkerRegistration,
+)
+
+log = logging.getLogger("hatchet.engine")
+
+Result = TypeVar("Result")
+
+
+class HatchetEngine:
+    """One engine. `start`, then serve; `stop` drains what was accepted and gives tenants up."""
+
+    def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
+        self.id = new_id()
+        self.database = AsyncDatabase(conninfo, max_size=pool_size)
+        self.sessions, self.streams = Sessions(), RunStreams()
+        self.notifier = Notifier(self.database, self.id)
+        self.assigning = Assigning(
+            self.database,
+            self.sessions,
+            self.notifier,
+            on_lease_lost=self._drop,
+            on_outage=self._distrust,
+        )
+        self.ownership = Ownership(
+            self.database,
+            self.id,
+            socket.gethostname(),
+            on_assign=self.assigning.assign,
+            on_rebuilt=self._on_rebuilt,
+            on_peers=self._on_peers,
+        )
+        owners = self.ownership.owners
+        self.aftermath = Aftermath(
+            self.database,
+            owners=owners,
+            sessions=self.sessions,
+            streams=self.streams,
+            notifier=self.notifier,
+            on_due=self._wake_clock,
+        )
+        self.clock = Clock(self.database, self.aftermath, owners)
+        self.catalog = Catalog(self.database)
+        self.triggering = Triggering(
+            self.database,
+            self.catalog,
+            self.aftermath,
+            self.assigning,
+            owners=owners,
+            on_lease_lost=self._drop,
+            on_outage=self._distrust,
+        )
+        self.reporting = Reporting(
+            self.database, self.aftermath, owners=owners, on_outage=self._distrust
+        )
+        self.workers = Workers(
+            self.database,
+            self.id,
+            self.aftermath,
+            sessions=self.sessions,
+            notifier=self.notifier,
+            owners=owners,
+        )
+        self.streaming = Streaming(self.database, self.streams, self.notifier, self.aftermath)
+        self.logs: Batcher[LogInput, None] = Batcher("logs", self._append_logs)
+        self.hint_reader = HintReader(
+            self.database,
+            self.id,
+            aftermath=self.aftermath,
+            assigning=self.assigning,
+            catalog=self.catalog,
+            streaming=self.streaming,
+            owners=owners,
+            on_due=self._wake_clock,
+        )
+        self.listener = Listener(
+            conninfo, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
+        )
+        self._loops: list[asyncio.Task[None]] = []
+        self._batchers: list[asyncio.Task[None]] = []
+
+    # Life
+
+    async def start(self, listeners: dict[str, Callable[[str], None]] | None = None) -> None:
+        """Connect, take tenants, run the loops. `listeners` are further channels to hand on."""
+        await self.database.open()
+        self.listener.add(listeners or {})
+        for batcher in self._all_batchers():
+            self._batchers.append(asyncio.create_task(batcher.run(), name=batcher.name))
+        await self.ownership.renew()
+        owners = self.ownership.owners
+        slow_poll = SlowPoll(
+            self.aftermath,
+            self.assigning,
+            sessions=self.sessions,
+            notifier=self.notifier,
+            owners=owners,
+        )
+        loops: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("leases", self.ownership.run()),
+            ("rebuild", self.ownership.rebuild_loop()),
+            ("notifier", self.notifier.run()),
+            ("listener", self.listener.run()),
+            ("clock", self.clock.run()),
+            ("deliveries", Deliveries(self.database, self.aftermath, owners).run()),
+            ("auditor", Auditor(self.database, owners).run()),
+            ("housekeeping", Housekeeping(self.database).run()),
+            ("slow poll", slow_poll.run()),
+        ]
+        for name, loop in loops:
+            self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
+
+    async def _guard(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        try:
+            await loop
+        except Exception:
+            log.exception("the %s loop died; the engine stops", name)
+            asyncio.get_running_loop().stop()
+
+    async def stop(self, deadline_seconds: float = 10.0) -> None:
+        """Take nothing new, write what was accepted, give the tenants to other engines."""
+        for batcher in self._all_batchers():
+            batcher.close()
+        if self._batchers:
+            await asyncio.wait(self._batchers, timeout=deadline_seconds)
+        for task in (*self._loops, *self._batchers):
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._batchers, return_exceptions=True)
+        try:
+            await self.ownership.give_up()
+        except (psycopg.Error, OSError) as error:
+            log.warning("leases were left to run out: %s", error)
+        await self.database.close()
+
+    def end_streams(self) -> None:
+        """End every stream, so that clients connect to another engine."""
+        self.sessions.end_all()
+        self.aftermath.subscriptions.end_all()
+        self.streams.end_all()
+
+    def _all_batchers(self) -> list[Batcher[Any, Any]]:
+        return [
+            self.triggering.batcher,
+            self.reporting.batcher,
+            self.assigning.batcher,
+            self.workers.beats,
+            self.logs,
+        ]
+
+    async def _on_rebuilt(self, _owner: TenantOwner) -> None:
+        self.clock.wake()
+        await self.assigning.deliver_assigned(self.sessions.workers())
+
+    # The parts know each other through these, whatever the order they are made in.
+
+    def _drop(self, owner: TenantOwner) -> None:
+        self.ownership.drop(owner)
+
+    def _distrust(self) -> None:
+        self.ownership.distrust()
+
+    def _wake_clock(self) -> None:
+        self.clock.wake()
+
+    def _on_peers(self, has_peers: bool) -> None:
+        self.notifier.has_peers = has_peers
+
+    async def _on_listening(self) -> None:
+        """Hints may have been lost while nobody listened."""
+        for owner in self.ownership.owners.values():
+            owner.note_backlog()
+
+    async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
+        """Run an operation and act on its changes; a database that is away is `Unavailable`."""
+        result, changes = await self._run(operation)
+        self.aftermath.apply(changes)
+        return result
+
+    async def _run(self, operation: Operation[Result]) -> Result:
+        try:
+            return await self.database.run(operation)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            raise Unavailable("the database cannot be reached") from error
+
+    # Definitions and runs
+
+    async def put_workflow(
+        self, tenant_id: UUID, definition: WorkflowDefinition
+    ) -> tuple[UUID, UUID]:
+        put = await self._run(put_workflow(tenant_id, definition, datetime.now(UTC)))
+        if put.is_new:
+            self.catalog.forget(tenant_id)
+            await self._run(announce_catalog(tenant_id, self.id))
+        return put.version_id, put.workflow_id
+
+    async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
+        return await self.triggering.trigger(tenant_id, requests)
+
+    async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
+        return await self._do(push_events(tenant_id, inputs, datetime.now(UTC)))
+
+    async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        await self._do(cancel_tasks(tenant_id, ids, datetime.now(UTC)))
+        return list(ids)
+
+    async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
+        return await self._do(cancel_matching(tenant_id, run_filter, datetime.now(UTC)))
+
+    async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        return await self._do(replay_tasks(tenant_id, ids, datetime.now(UTC)))
+
+    async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
+        return await self._do(replay_matching(tenant_id, run_filter, datetime.now(UTC)))
+
+    async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
+        details = await self._run(load_run_details(tenant_id, external_id))
+        if details is None:
+            raise NotFound("workflow run not found")
+        return details
+
+    def subscribe_runs(self, tenant_id: UUID) -> RunWaiter:
+        return self.aftermath.subscriptions.open(tenant_id)
+
+    async def stream_run_events(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
+        return await self.streaming.follow_run(tenant_id, run_id)
+
+    async def stream_metadata_events(
+        self, tenant_id: UUID, key: str, value: str
+    ) -> AsyncIterator[StreamEvent]:
+        return await self.streaming.follow_metadata(tenant_id, key, value)
+
+    # Tasks
+
+    async def report(self, report: TaskReport) -> None:
+        await self.reporting.report(report)
+
+    async def refresh_timeout(
+        self, tenant_id: UUID, task_id: UUID, increment: str, increment_seconds: float
+    ) -> datetime:
+        message = f"Timeout refreshed by {increment}"
+        now = datetime.now(UTC)
+        query = tasks.refresh_timeout(tenant_id, task_id, increment_seconds, message, now)
+        rows = await self._run(fetch(query))
+        if not rows:
+            raise NotFound("the task is not running")
+        return rows[0]
+
+    async def release_slot(self, tenant_id: UUID, task_id: UUID) -> None:
+        now = datetime.now(UTC)
+        rows = await self._run(fetch(tasks.release_slot(tenant_id, task_id, now)))
+        if not rows:
+            raise NotFound("the task is not running")
+        self.aftermath.free_slot(tenant_id, task_id, rows[0])
+
+    async def put_stream_event(
+        self, tenant_id: UUID, task_id: UUID, message: str, event_index: int | None
+    ) -> None:
+        await self.streaming.put(tenant_id, task_id, message, event_index)
+
+    async def append_log(self, line: LogInput) -> None:
+        await self.logs.submit(line, size=len(line.message))
+
+    async def _append_logs(self, lines: Sequence[LogInput]) -> list[Exception | None]:
+        ids = [new_id() for _ in lines]
+        written = set(
+            await self.database.run(fetch(events.insert_log_lines(ids, lines, datetime.now(UTC))))
+        )
+        return [
+            None if line_id in written else InvalidArgument(f"unknown task {line.task_id}")
+            for line_id, line in zip(ids, lines, strict=True)
+        ]
+
+    # Workers
+
+    async def register_worker(self, tenant_id: UUID, registration: WorkerRegistration) -> UUID:
+        return await self.workers.register(tenant_id, registration)
+
+    async def open_session(
+        self, tenant_id: UUID, worker_id: UUID, *, beats_by_itself: bool = False
+    ) -> ActionSession:
+        return await self.workers.open_session(
+            tenant_id, worker_id, beats_by_itself=beats_by_itself
+        )
+
+    async def record_heartbeat(self, tenant_id: UUID, worker_id: UUID) -> None:
+        await self.workers.record_heartbeat(tenant_id, worker_id)
+
+    async def unsubscribe_worker(self, tenant_id: UUID, worker_id: UUID) -> None:
+        await self.workers.unsubscribe(tenant_id, worker_id)
+
+    async def upsert_labels(
+        self, tenant_id: UUID, worker_id: UUID, labels: dict[str, str | int]
+    ) -> None:
+        await self.workers.upsert_labels(tenant_id, worker_id, labels)

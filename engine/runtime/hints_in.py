@@ -1,0 +1,81 @@
+"""Acts on hints from other processes. What they name is read from the rows, never taken at its word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from engine.operations.rebuild_scheduler import load_queued, load_workers
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.catalog import Catalog
+from engine.runtime.dispatcher.assigning import Assigning
+from engine.runtime.notifier import parse_hint
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.streaming import Streaming
+from engine.store.async_db import AsyncDatabase
+from engine.store.hints import Hint
+
+
+class HintReader:
+    """Takes engine hints off the wire and starts what follows from them."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        engine_id: UUID,
+        *,
+        aftermath: Aftermath,
+        assigning: Assigning,
+        catalog: Catalog,
+        streaming: Streaming,
+        owners: dict[UUID, TenantOwner],
+        on_due: Callable[[], None],
+    ) -> None:
+        self._database, self._engine_id = database, engine_id
+        self._aftermath, self._assigning, self._catalog = aftermath, assigning, catalog
+        self._owners, self._on_due, self._streaming = owners, on_due, streaming
+
+    def receive(self, payload: str) -> None:
+        hint = parse_hint(payload, self._engine_id)
+        if hint is None:
+            return
+        if hint.is_catalog:
+            self._catalog.forget(hint.tenant_id)
+        if hint.stops:
+            self._aftermath.stop(hint.tenant_id, hint.stops)
+        if hint.assigned:
+            work = self._assigning.deliver_assigned(hint.assigned)
+            self._aftermath.spawn(work, "delivering assignments")
+        if hint.finished:
+            work = self._aftermath.deliver_finished(hint.tenant_id, hint.finished)
+            self._aftermath.spawn(work, "delivering results")
+            work = self._streaming.settle(hint.tenant_id, hint.finished)
+            self._aftermath.spawn(work, "telling followers")
+        for chunk in hint.chunks:
+            self._streaming.receive_piece(chunk)
+        owner = self._owners.get(hint.tenant_id)
+        if owner:
+            self._tell(owner, hint)
+
+    def _tell(self, owner: TenantOwner, hint: Hint) -> None:
+        now = datetime.now(UTC).timestamp()
+        for task_id, retry_count in hint.ended:
+            owner.end(task_id, retry_count)
+        for worker_id in hint.beats:
+            owner.beat(worker_id, now)
+        if hint.is_backlog:
+            owner.note_backlog()
+        if hint.ready or hint.workers or hint.is_backlog:
+            self._on_due()
+            self._aftermath.spawn(self._read(owner, hint), "reading what a hint named")
+        elif hint.ended or hint.beats:
+            owner.drain(now)
+
+    async def _read(self, owner: TenantOwner, hint: Hint) -> None:
+        if hint.workers:
+            for row in await self._database.run(load_workers(owner.tenant_id, hint.workers)):
+                owner.upsert_worker(row)
+        if hint.ready:
+            owner.enqueue(await self._database.run(load_queued(owner.tenant_id, hint.ready)))
+        await owner.refill()

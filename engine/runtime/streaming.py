@@ -1,0 +1,130 @@
+"""Streams of run events: chunks in, followers out, also between engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from engine.errors import NotFound
+from engine.operations.read_runs import load_run_details
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.notifier import Notifier
+from engine.runtime.run_streams import RunFollower, RunStreams
+from engine.store import runs, tasks
+from engine.store.async_db import AsyncDatabase
+from engine.store.hints import Chunk, Hint
+from engine.store.query import fetch
+from engine.types import RunDetails, StreamEvent
+
+_LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
+_RESCAN_SECONDS = 1.0
+_METADATA_WINDOW = timedelta(days=1)
+_REMEMBERED_TASKS = 10_000
+
+
+class Streaming:
+    """Lets clients follow runs, and passes on what tasks stream."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        streams: RunStreams,
+        notifier: Notifier,
+        aftermath: Aftermath,
+    ) -> None:
+        self._database, self._streams = database, streams
+        self._notifier, self._aftermath = notifier, aftermath
+        self._pieces: dict[tuple[UUID, int, int | None], str] = {}
+        self._run_of: OrderedDict[tuple[UUID, UUID], tuple[UUID, int]] = OrderedDict()
+
+    async def put(self, tenant_id: UUID, task_id: UUID, text: str, index: int | None) -> None:
+        """Pass on a chunk a task streams. NotFound: unknown task."""
+        known = self._run_of.get((tenant_id, task_id))
+        if known is None or index == 0:
+            rows = await self._database.run(fetch(tasks.by_ids(tenant_id, [task_id])))
+            if not rows:
+                raise NotFound("task not found")
+            known = self._run_of[tenant_id, task_id] = (rows[0].run_id, rows[0].retry_count)
+            if len(self._run_of) > _REMEMBERED_TASKS:
+                self._run_of.popitem(last=False)
+        run_id, retry_count = known
+        self.receive(Chunk(run_id, task_id, retry_count, index, text))
+        self._notifier.hint(
+            Hint(tenant_id, chunks=[Chunk(run_id, task_id, retry_count, index, text)])
+        )
+
+    def receive(self, chunk: Chunk) -> None:
+        self._streams.put_chunk(
+            chunk.run_id, chunk.task_id, chunk.retry_count, index=chunk.position, chunk=chunk.text
+        )
+
+    def receive_piece(self, chunk: Chunk) -> None:
+        """Take a piece from another engine; a chunk goes on when its last piece is here."""
+        key = (chunk.task_id, chunk.retry_count, chunk.position)
+        text = self._pieces.pop(key, "") + chunk.text
+        if chunk.is_whole:
+            self.receive(chunk._replace(text=text))
+        elif self._streams.is_followed(chunk.run_id):
+            self._pieces[key] = text
+
+    async def follow_run(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
+        """Follow one run; ends at once if it has finished. NotFound after ten look-ups."""
+        follower = RunFollower(ends_with_run=True)
+        self._streams.follow(follower, run_id)
+        try:
+            details = await self._look_up(tenant_id, run_id)
+        except BaseException:
+            self._streams.leave(follower)
+            raise
+        if details.is_done:
+            follower.end()
+        return self._events(follower, None)
+
+    async def _look_up(self, tenant_id: UUID, run_id: UUID) -> RunDetails:
+        for attempt in range(_LOOKUPS):
+            details = await self._database.run(load_run_details(tenant_id, run_id))
+            if details is not None:
+                return details
+            if attempt + 1 < _LOOKUPS:
+                await asyncio.sleep(_LOOKUP_SECONDS)
+        raise NotFound("workflow run not found")
+
+    async def follow_metadata(
+        self, tenant_id: UUID, key: str, value: str
+    ) -> AsyncIterator[StreamEvent]:
+        """Follow every run with this metadata pair; ends when none of those seen is active."""
+        follower = RunFollower(ends_with_run=False)
+        scan = asyncio.create_task(
+            self._scan(follower, tenant_id, key, value), name="metadata scan"
+        )
+        return self._events(follower, scan)
+
+    async def _scan(self, follower: RunFollower, tenant_id: UUID, key: str, value: str) -> None:
+        since = datetime.now(UTC) - _METADATA_WINDOW
+        while True:
+            query = runs.by_metadata(tenant_id, key, value, since)
+            for run_id in await self._database.run(fetch(query)):
+                self._streams.follow(follower, run_id)
+            await asyncio.sleep(_RESCAN_SECONDS)
+
+    async def _events(
+        self, follower: RunFollower, scan: asyncio.Task[None] | None
+    ) -> AsyncIterator[StreamEvent]:
+        try:
+            async for event in follower.events():
+                yield event
+        finally:
+            self._streams.leave(follower)
+            if scan:
+                scan.cancel()
+
+    async def settle(self, tenant_id: UUID, run_ids: list[UUID]) -> None:
+        """Another engine says these runs ended: their followers here are told."""
+        for run_id in run_ids:
+            if self._streams.is_followed(run_id):
+                details = await self._database.run(load_run_details(tenant_id, run_id))
+                if details and details.is_done:
+                    self._streams.apply_details(details)
