@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -135,10 +135,18 @@ class HatchetEngine:
 
     # Life
 
-    async def start(self, listeners: dict[str, Callable[[str], None]] | None = None) -> None:
-        """Connect, take tenants, run the loops. `listeners` are further channels to hand on."""
+    async def start(
+        self,
+        listeners: Mapping[str, Callable[[str], None]] | None = None,
+        on_deaf: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Connect, take tenants, run the loops.
+
+        `listeners` are further channels to hand on; `on_deaf` is called again and again while
+        notifications cannot be received.
+        """
         await self.database.open()
-        self.listener.add(listeners or {})
+        self.listener.add(listeners or {}, on_deaf)
         for batcher in self._all_batchers():
             self._batchers.append(asyncio.create_task(batcher.run(), name=batcher.name))
         await self.ownership.renew()

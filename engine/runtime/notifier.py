@@ -97,10 +97,14 @@ class Listener:
         self._conninfo = conninfo
         self._callbacks = callbacks
         self._on_reconnect = on_reconnect
+        self._on_deaf: Callable[[], None] = lambda: None
 
-    def add(self, callbacks: Mapping[str, Callable[[str], None]]) -> None:
+    def add(
+        self, callbacks: Mapping[str, Callable[[str], None]], on_deaf: Callable[[], None]
+    ) -> None:
         """Listen to further channels; to be called before `run`."""
         self._callbacks |= callbacks
+        self._on_deaf = on_deaf
 
     async def run(self) -> None:
         while True:
@@ -108,6 +112,7 @@ class Listener:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
                 log.warning("listening for hints broke: %s", error)
+            self._on_deaf()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:

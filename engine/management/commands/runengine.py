@@ -7,6 +7,7 @@ import logging
 import signal
 from argparse import ArgumentParser
 from typing import Any
+from uuid import UUID
 
 import uvloop
 from django.conf import settings
@@ -45,14 +46,25 @@ async def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
     engine = HatchetEngine(config.database_url)
     tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
-    server = RpcServer(engine, tokens, ServerSettings.from_config(config))
+    server = RpcServer(
+        engine,
+        tokens,
+        ServerSettings(
+            host=config.grpc_bind_address,
+            port=config.grpc_port,
+            tls=config.grpc_tls,
+            max_message_bytes=config.grpc_max_message_bytes,
+        ),
+    )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await engine.start({REVOKED_CHANNEL: tokens.forget_named})
-    port = await server.start()
-    log.info("engine %s serves gRPC on port %d", engine.id, port)
+    await engine.start(
+        {REVOKED_CHANNEL: lambda token_id: tokens.forget(UUID(token_id))}, on_deaf=tokens.clear
+    )
+    await server.start()
+    log.info("engine %s serves gRPC on port %d", engine.id, server.port)
     await stopped.wait()
     log.info("engine %s stops", engine.id)
     await server.stop(_GRACE_SECONDS)
