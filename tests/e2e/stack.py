@@ -119,7 +119,7 @@ class Stack:
     def start_engine(self, *options: str) -> Service:
         """Start an engine and wait until it takes connections."""
         engine = self.spawn("engine", [sys.executable, "manage.py", "runengine", *options])
-        engine.wait_until(lambda: _listens(self.grpc_address), "listen")
+        engine.wait_until(lambda: listens(self.grpc_address), "listen")
         return engine
 
     def start_web(self) -> Service:
@@ -127,7 +127,7 @@ class Stack:
         port = self.server_url.rpartition(":")[2]
         daphne = [sys.executable, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", port]
         web = self.spawn("web", [*daphne, "hatchet_site.asgi:application"])
-        web.wait_until(lambda: _is_ready(self.server_url), "become ready")
+        web.wait_until(lambda: is_ready(self.server_url), "become ready")
         return web
 
     def start_client(
@@ -155,14 +155,12 @@ class Stack:
         """Stop clients before web before engine, the latest first, then drop the database."""
         for service in reversed(self.services):
             service.stop()
-        database = str(conninfo_to_dict(self.database_url)["dbname"])
-        with _admin_connection() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        drop_database(self.database_url)
 
 
 def open_stack(directory: Path, variables: Mapping[str, str] | None = None) -> Stack:
     """A fresh database, migrated, with admin, tenant and token; no process runs yet."""
-    database_url = _create_database()
+    database_url = create_database()
     http_port, grpc_port = free_port(), free_port()
     password = uuid.uuid4().hex
     environment = {
@@ -199,18 +197,25 @@ def open_stack(directory: Path, variables: Mapping[str, str] | None = None) -> S
     )
 
 
-def _create_database() -> str:
+def create_database() -> str:
+    """Make an empty database beside the one that DATABASE_URL names; return its address."""
     name = f"e2e_{uuid.uuid4().hex}"
     with _admin_connection() as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return make_conninfo(os.environ["DATABASE_URL"], dbname=name)
 
 
+def drop_database(url: str) -> None:
+    name = str(conninfo_to_dict(url)["dbname"])
+    with _admin_connection() as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 def _admin_connection() -> psycopg.Connection:
     return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 
-def _listens(address: str) -> bool:
+def listens(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -219,7 +224,7 @@ def _listens(address: str) -> bool:
     return True
 
 
-def _is_ready(server_url: str) -> bool:
+def is_ready(server_url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{server_url}/api/ready", timeout=5):
             return True

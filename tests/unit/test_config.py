@@ -20,6 +20,12 @@ from engine.config import Config, new_signing_key
 from engine.environment import ConfigError
 
 
+@pytest.fixture(autouse=True)
+def shared_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where root's Postgres would go, away from the machine's own directories."""
+    monkeypatch.setattr("engine.postgres.SHARED_STATE", tmp_path / "state")
+
+
 def read(data_dir: Path, **variables: str) -> Config:
     return Config.from_environment({"HATCHET_DATA_DIR": str(data_dir), **variables}, data_dir)
 
