@@ -40,8 +40,8 @@ _STATUSES: dict[type[HatchetError], grpc.StatusCode] = {
     ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
-# Trailers hold the message; a client refuses more than 8 KiB of them.
-_LONGEST_MESSAGE = 2_000
+# Trailers hold the message with each byte that is not ASCII tripled; clients refuse more than 8 KiB.
+_LONGEST_MESSAGE_BYTES = 2_000
 
 
 async def abort(
@@ -50,6 +50,7 @@ async def abort(
     """End the call with the status of `error`; what we did not expect is logged, not shown."""
     for kind in type(error).__mro__:
         if kind in _STATUSES:
-            await context.abort(_STATUSES[kind], str(error)[:_LONGEST_MESSAGE])
+            shortened = str(error).encode()[:_LONGEST_MESSAGE_BYTES].decode(errors="ignore")
+            await context.abort(_STATUSES[kind], shortened)
     logger.error("%s failed", method, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, "internal error")

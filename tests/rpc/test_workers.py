@@ -187,6 +187,16 @@ async def test_errors_become_statuses_and_bugs_tell_nothing(
     assert bool(logged) is (code is grpc.StatusCode.INTERNAL)
 
 
+async def test_a_long_message_is_cut_to_what_a_client_accepts(
+    client: Client, engine: RecordingEngine
+) -> None:
+    engine.failure = NotFound("é" * 100_000)
+    call = client.call("Dispatcher/Heartbeat", pb.HeartbeatRequest(worker_id=str(ID)))
+    code, message = await refusal(call)
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert message == "é" * 1_000
+
+
 async def test_the_version_is_one_that_every_sdk_can_read(client: Client) -> None:
     answer = await client.call("Dispatcher/GetVersion", pb.GetVersionRequest())
     assert answer.version.startswith("v")
