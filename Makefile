@@ -25,7 +25,7 @@ demo:           ## trigger every example task and print the results
 	$(INSTALL) requirements-dev.txt
 	@test -n "$$HATCHET_CLIENT_TOKEN" || test -r $(DATA)/token || \
 		{ echo "No token yet: start 'make run' in another terminal first."; exit 1; }
-	@$(WORKER_ENV) exec $(PY) examples/quickstart/trigger.py
+	@$(WORKER_ENV) exec $(PY) examples/quickstart/demo.py
 
 token:          ## print a new API token for the default tenant
 	@$(PY) manage.py createtoken
