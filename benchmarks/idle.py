@@ -9,7 +9,8 @@ from typing import Any
 from benchmarks.installation import Installation
 from benchmarks.processes import cpu_seconds, memory_bytes
 
-_STATEMENT = re.compile(rb"LOG:  (?:statement|execute)")
+_STATEMENT = re.compile(rb"LOG:  (?:statement|execute [^:]*): (?!BEGIN|COMMIT|ROLLBACK)")
+_TRANSACTION = re.compile(rb"LOG:  (?:statement|execute [^:]*): (?:COMMIT|ROLLBACK)")
 SETTLE_SECONDS = 5.0
 
 
@@ -29,12 +30,13 @@ def measure_idle(installed: Installation, seconds: float) -> dict[str, Any]:
     used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
     with installed.postgres_log.open("rb") as log:
         log.seek(offset)
-        statements = len(_STATEMENT.findall(log.read()))
+        lines = log.read()
     installed.database.execute("ALTER SYSTEM RESET log_statement")
     installed.database.execute("SELECT pg_reload_conf()")
     memory = {name: round(memory_bytes(pids[name]) / 1e6, 1) for name in ("engine", "web")}
     return {
-        "statements_per_second": round(statements / seconds, 2),
+        "queries_per_second": round(len(_STATEMENT.findall(lines)) / seconds, 2),
+        "transactions_per_second": round(len(_TRANSACTION.findall(lines)) / seconds, 2),
         "cpu_percent": {name: round(cpu / seconds * 100, 2) for name, cpu in used.items()},
         "memory_mb": {**memory, "total": round(sum(memory.values()), 1)},
     }

@@ -63,7 +63,7 @@ LINES: Sequence[Line] = (
     Line("Start latency p99 at 100/s", "latency.rates.100.p99", "ms", at_most=40),
     Line("Start latency p50 at 500/s", "latency.rates.500.p50", "ms"),
     Line("Start latency p99 at 500/s", "latency.rates.500.p99", "ms"),
-    Line("Idle statements/s", "idle.statements_per_second", at_most=2),
+    Line("Idle queries/s", "idle.queries_per_second", at_most=2),
     Line("Idle CPU, engine", "idle.cpu_percent.engine", "%", at_most=2),
     Line("Idle CPU, web", "idle.cpu_percent.web", "%"),
     Line("Memory, engine", "idle.memory_mb.engine", "MB"),
