@@ -39,7 +39,8 @@ class ReportKind(IntEnum):
 class TaskReport:
     """A worker's word about one attempt; `retry_count` None means the current attempt.
 
-    `payload` is the output (JSON object text, or empty) of COMPLETED, the error text of FAILED.
+    `payload` is the output of COMPLETED (JSON text, nearly always an object; empty for none), the error
+    text of FAILED.
     """
 
     tenant_id: UUID

@@ -99,9 +99,12 @@ def parse_metadata(raw: str | bytes, field: str = "additional_metadata") -> byte
 
 
 def parse_output(text: str) -> bytes:
-    """Return a task's output, empty for none. ValueError's text becomes the task's error."""
-    encoded = text.encode()
-    if encoded.strip() in (b"", b"null"):
+    """Return a task's output, empty for none. ValueError's text becomes the task's error.
+
+    Blanks around it go, so that its first byte tells an object from anything else.
+    """
+    encoded = text.encode().strip()
+    if encoded in (b"", b"null"):
         return b""
     try:
         _parse_json(encoded, "taskOutput")

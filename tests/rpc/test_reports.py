@@ -74,6 +74,7 @@ async def test_retry_delays_are_kept_within_reason(
         ("", b""),
         ("null", b""),
         (" null\n", b""),
+        (' {"a": 1}\n', b'{"a": 1}'),
         ('"text"', b'"text"'),
         (r'{"path": "C:\\u0000"}', rb'{"path": "C:\\u0000"}'),
     ],
