@@ -12,6 +12,7 @@ from benchmarks.backlog import measure_backlog
 from benchmarks.idle import measure_idle
 from benchmarks.installation import Installation, installation
 from benchmarks.latency import measure_latency
+from benchmarks.processes import Neighbours
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
 
 Part = Callable[[Installation, float], dict[str, Any]]
@@ -46,7 +47,9 @@ def main(words: Sequence[str]) -> None:
         for name, part in PARTS.items():
             if name in chosen.only:
                 sys.stderr.write(f"measuring {name}\n")
-                results[name] = part(installed, QUICK if chosen.quick else 1.0)
+                neighbours = Neighbours()
+                figures = part(installed, QUICK if chosen.quick else 1.0)
+                results[name] = {**figures, "others_cpu_percent": neighbours.percent()}
     path = report.write(results)
     sys.stdout.write(f"{report.table(results)}\n\nWritten to {path}\n")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,25 @@ def cpu_seconds(pid: int) -> float:
             total += times.user + times.system
             total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
     return total
+
+
+class Neighbours:
+    """How much of the machine others take while we measure: figures are worth less where that is much."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._others = self._others_seconds()
+
+    def percent(self) -> float:
+        """Return the share of all cores that processes other than ours used since the start."""
+        seconds = (time.monotonic() - self._started) * (psutil.cpu_count() or 1)
+        return round((self._others_seconds() - self._others) / seconds * 100, 1)
+
+    @staticmethod
+    def _others_seconds() -> float:
+        times = psutil.cpu_times()
+        waiting = times.idle + getattr(times, "iowait", 0.0)
+        return float(sum(times)) - waiting - cpu_seconds(os.getpid())
 
 
 def memory_bytes(pid: int) -> int:

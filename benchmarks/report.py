@@ -102,6 +102,10 @@ def table(results: dict[str, Any]) -> str:
         value = _find(results, line.path)
         if value is not None:
             rows.append(f"{line.title:<42}{value:>12,.2f} {line.unit:<5}{_judge(line, value)}")
+    for name, part in results.items():
+        if "others_cpu_percent" in part:
+            title = f"Cores taken by others during {name}"
+            rows.append(f"{title:<42}{part['others_cpu_percent']:>12,.2f} %")
     return "\n".join(rows)
 
 
