@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from tenants import token_cache
 from tenants.access import AccessDenied, TenantAccess, access_of_token, access_of_user
 from tenants.api.cors import add_cors_headers
+from tenants.api.described import ApiSchema, Operation
 from tenants.api.errors import ApiError, handle_exception
 from tenants.api.params import Body, Query, parse_uuid
 from tenants.api.render import JsonParser, JsonRenderer
@@ -35,6 +36,8 @@ class PublicView(APIView):
     permission_classes = ()
     parser_classes = (JsonParser,)
     renderer_classes = (JsonRenderer,)
+    schema = ApiSchema()
+    operations: tuple[Operation, ...] = ()
 
     def get_exception_handler(self) -> Any:
         return handle_exception

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from hatchet_sdk import Hatchet
 from hatchet_sdk.clients.rest.exceptions import ApiException, ForbiddenException
 from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
-from hatchet_sdk.features.tenant import TenantClient
 from hatchet_sdk.features.runs import BulkCancelReplayOpts, RunFilter
+from hatchet_sdk.features.tenant import TenantClient
 
 
 def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
@@ -45,8 +45,8 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
         "metrics": hatchet.metrics.get_task_metrics().model_dump(),
         "queues": hatchet.metrics.get_queue_metrics(),
         "stats": sorted(hatchet.metrics.get_task_stats()),
-        "workers": [worker.status.value for worker in hatchet.workers.list().rows or []],
-        "event": hatchet.event.list(event_ids=[event_id]).rows[0].payload,
+        "workers": [worker.status for worker in hatchet.workers.list().rows or []],
+        "event": [event.payload for event in hatchet.event.list(event_ids=[event_id]).rows or []],
     }
     workflow = (hatchet.workflows.list(workflow_name="greet").rows or [])[0]
     seen["workflow"] = hatchet.workflows.get(workflow.metadata.id).name
@@ -60,8 +60,8 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
         sleep_time=0, additional_metadata={"from": "sdk"}, statuses=[V1TaskStatus.QUEUED]
     )
     seen["cancelled_again"] = hatchet.runs.get_status(new_id).value
-    seen["paused"] = hatchet.workers.pause(worker_id).status.value
-    seen["resumed"] = hatchet.workers.unpause(worker_id).status.value
+    seen["paused"] = hatchet.workers.pause(worker_id).status
+    seen["resumed"] = hatchet.workers.unpause(worker_id).status
     hatchet.workflows.delete(workflow.metadata.id)
     seen["deleted"] = hatchet.workflows.list(workflow_name="greet").rows
     seen["unknown_workflow"] = status_of_creating(hatchet, "nobody")
@@ -72,7 +72,7 @@ def status_of_creating(hatchet: Hatchet, name: str) -> int:
     try:
         hatchet.runs.create(name, {})
     except ApiException as error:
-        return error.status
+        return int(error.status)
     return 200
 
 
@@ -80,7 +80,7 @@ def status_of_asking() -> int:
     try:
         Hatchet().workers.list()
     except ForbiddenException as error:
-        return error.status
+        return int(error.status)
     return 200
 
 

@@ -85,7 +85,7 @@ def test_feature_clients_see_and_change_what_is_there(tenant: Tenant) -> None:
         "queues": {"acts:greet": 2, "acts:on-order": 1},
         "stats": ["greet", "on-order"],
         "workers": ["ACTIVE"],
-        "event": {"n": 1},
+        "event": [{"n": 1}],
         "workflow": "greet",
         "version": 1,
         "cancelled": "CANCELLED",
