@@ -38,9 +38,8 @@ class Authenticator:
         self._checks: dict[str, asyncio.Future[VerifiedToken]] = {}
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="token-check")
 
-    async def tenant_of(self, metadata: Iterable[tuple[str, str | bytes]]) -> UUID:
-        """Return the caller's tenant or raise Unauthenticated."""
-        token = _bearer_token(metadata)
+    async def tenant_of(self, token: str) -> UUID:
+        """Return the token's tenant or raise Unauthenticated."""
         known = self._verifier.peek(token) or await self._check(token)
         return known.tenant_id
 
@@ -70,8 +69,9 @@ class Authenticator:
             connection.close()
 
 
-def _bearer_token(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    for key, value in metadata:
+def bearer_token(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+    """Return the token that a call shows or raise Unauthenticated."""
+    for key, value in metadata or ():
         if key == "authorization" and isinstance(value, str):
             scheme, token = value[: len(_SCHEME)].lower(), value[len(_SCHEME) :].strip()
             if scheme == _SCHEME and 0 < len(token) <= _LONGEST_TOKEN:

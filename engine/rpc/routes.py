@@ -9,38 +9,33 @@ nothing, while an interceptor adds 20 to 50 microseconds to each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from engine.errors import Unavailable
+from engine.rpc.auth import Authenticator, bearer_token
 from engine.rpc.errors import NotImplementedYet, abort
+from engine.rpc.streams import OpenStreams
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Metadata = Iterable[tuple[str, str | bytes]]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-STOPPING = "the engine is stopping; connect again"
-
-
-class Caller(Protocol):
-    async def tenant_of(self, metadata: Metadata) -> UUID: ...
 
 
 class Routes(grpc.GenericRpcHandler):
-    """All routes of the server, and the streams now open on them."""
+    """All routes of the server."""
 
-    def __init__(self, caller: Caller, servicers: dict[str, object]) -> None:
-        self._caller = caller
-        self._handlers: dict[str, Handler] = {}
-        self._streams: set[asyncio.Task[Any]] = set()
-        self._is_stopping = False
+    def __init__(
+        self, authenticator: Authenticator, streams: OpenStreams, servicers: dict[str, object]
+    ) -> None:
+        self._authenticator = authenticator
+        self._streams = streams
         self._servicers = servicers
+        self._handlers: dict[str, Handler] = {}
 
     def add_service(self, service: ServiceDescriptor) -> None:
         servicer = self._servicers.get(service.full_name)
@@ -50,15 +45,6 @@ class Routes(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         return self._handlers.get(handler_call_details.method)
-
-    def end_streams(self) -> None:
-        """End every open stream, and every later one, with UNAVAILABLE.
-
-        Clients connect again on that status only: some take CANCELLED or a clean end for good.
-        """
-        self._is_stopping = True
-        for stream in self._streams:
-            stream.cancel()
 
     def _handler(self, method: MethodDescriptor, implementation: Any) -> Handler:
         name = method.full_name
@@ -78,11 +64,13 @@ class Routes(grpc.GenericRpcHandler):
     def _unary(
         self, name: str, implementation: Callable[[Any, UUID], Awaitable[Any]]
     ) -> Callable[[Any, Context], Awaitable[Any]]:
-        caller = self._caller
+        authenticator = self._authenticator
 
         async def call(request: Any, context: Context) -> Any:
             try:
-                tenant_id = await caller.tenant_of(context.invocation_metadata() or ())
+                tenant_id = await authenticator.tenant_of(
+                    bearer_token(context.invocation_metadata())
+                )
                 return await implementation(request, tenant_id)
             except Exception as error:  # noqa: BLE001  every failure must become a status
                 await abort(context, name, error)
@@ -95,19 +83,19 @@ class Routes(grpc.GenericRpcHandler):
         async def call(request: Any, context: Context) -> None:
             task = asyncio.current_task()
             assert task is not None
-            self._streams.add(task)
             try:
-                tenant_id = await self._caller.tenant_of(context.invocation_metadata() or ())
-                if self._is_stopping:
-                    raise Unavailable(STOPPING)
+                token = bearer_token(context.invocation_metadata())
+                tenant_id = await self._authenticator.tenant_of(token)
+                self._streams.add(task, token)
                 async with aclosing(implementation(request, tenant_id)) as responses:
                     async for response in responses:
                         await context.write(response)
             except asyncio.CancelledError:
-                if not self._is_stopping:
+                ending = self._streams.ending_of(task)
+                if ending is None:
                     raise
                 task.uncancel()
-                await abort(context, name, Unavailable(STOPPING))
+                await abort(context, name, ending)
             except Exception as error:  # noqa: BLE001  every failure must become a status
                 await abort(context, name, error)
             finally:
@@ -118,7 +106,8 @@ class Routes(grpc.GenericRpcHandler):
     def _refusal(self, name: str) -> Callable[[Any, Context], Awaitable[None]]:
         async def call(_requests: Any, context: Context) -> None:
             try:
-                await self._caller.tenant_of(context.invocation_metadata() or ())
+                token = bearer_token(context.invocation_metadata())
+                await self._authenticator.tenant_of(token)
                 raise NotImplementedYet(f"{name} is not implemented by this server")
             except Exception as error:  # noqa: BLE001  every failure must become a status
                 await abort(context, name, error)

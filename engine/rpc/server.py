@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.rpc.dispatcher import DispatcherServicer
 from engine.rpc.events import EventsServicer
 from engine.rpc.routes import Routes
+from engine.rpc.streams import OpenStreams, TokenWatch
 from engine.rpc.workflows import WorkflowServicer
 from engine.runtime.service import Engine
 
@@ -55,8 +57,11 @@ class RpcServer:
     ) -> None:
         self._settings = settings or ServerSettings()
         self._authenticator = Authenticator(verifier)
+        self._streams = OpenStreams()
+        self._token_watch: asyncio.Task[None] | None = None
         self._routes = Routes(
             self._authenticator,
+            self._streams,
             {
                 "Dispatcher": DispatcherServicer(engine),
                 "EventsService": EventsServicer(engine),
@@ -84,13 +89,16 @@ class RpcServer:
         for name in ["", *names]:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
+        watch = TokenWatch(self._authenticator, self._streams)
+        self._token_watch = asyncio.create_task(watch.run(), name=watch.name)
 
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Refuse new calls, end the streams, let unary calls finish within the grace."""
-        if self._server is None:
+        if self._server is None or self._token_watch is None:
             return
+        self._token_watch.cancel()
         await self._health.enter_graceful_shutdown()
-        self._routes.end_streams()
+        self._streams.close()
         await self._server.stop(grace_seconds)
         self._authenticator.close()
 

@@ -31,6 +31,9 @@ class KnownToken:
         self.failure: Exception | None = None
         self._known: VerifiedToken | None = None
 
+    def forget(self) -> None:
+        self._known = None
+
     def peek(self, token: str) -> VerifiedToken | None:
         return self._known if token == TOKEN else None
 

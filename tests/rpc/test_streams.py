@@ -9,6 +9,7 @@ from uuid import UUID
 
 import grpc
 import pytest
+from django.db import OperationalError
 
 from engine.errors import NotFound
 from engine.ids import new_id
@@ -24,7 +25,8 @@ from engine.types import (
     StreamEventKind,
     TaskResult,
 )
-from tests.rpc.client import TENANT_ID, Client, refusal
+from tenants.token_claims import InvalidToken, VerifiedToken
+from tests.rpc.client import TENANT_ID, TOKEN, Client, KnownToken, refusal
 from tests.rpc.recording_engine import NOW, RecordingEngine
 
 WORKER_ID = new_id()
@@ -264,6 +266,35 @@ async def test_streams_refuse_what_they_cannot_follow(
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "worker_id" in message or "workflow_run_id" in message
     assert not engine.calls
+
+
+async def test_a_revoked_token_ends_the_streams_it_opened(
+    client: Client,
+    engine: RecordingEngine,
+    verifier: KnownToken,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actions = client.call("Dispatcher/ListenV2", LISTEN)
+    engine.session.actions.put_nowait(START)
+    await actions.read()
+    loop, checks = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    def unreachable(token: str) -> VerifiedToken:
+        loop.call_soon_threadsafe(checks.put_nowait, token)
+        raise OperationalError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verifier, "verify", unreachable)
+        verifier.forget()
+        async with asyncio.timeout(5):
+            # The second check begins after the first was dealt with.
+            assert [await checks.get(), await checks.get()] == [TOKEN, TOKEN]
+        engine.session.actions.put_nowait(START)
+        assert await actions.read(), "an unreachable database must not end a stream"
+    verifier.failure = InvalidToken("revoked")
+    async with asyncio.timeout(5):
+        assert await refusal(actions) == (grpc.StatusCode.UNAUTHENTICATED, "invalid auth token")
+        await engine.session.closed.wait()
 
 
 async def test_a_stopping_server_ends_every_stream_with_unavailable(
