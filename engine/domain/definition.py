@@ -51,7 +51,7 @@ class RegisteredStep:
     definition: StepDefinition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RegisteredVersion:
     """A stored version with its ids; immutable, so it is cached by id for ever."""
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 
 from engine.domain import plan_run
-from engine.domain.definition import RegisteredVersion
+from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
 from engine.operations.changes import Changes
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RunTrigger, Status
-from engine.store import leases, runs, task_events, tasks, workflows
-from engine.store.query import Operation, fetch, fetch_all
-from engine.store.runs import ChildClaim, NewRun
+from engine.store import leases, run_starts, runs, task_events, tasks, workflows
+from engine.store.query import Operation, Query, fetch, fetch_all
+from engine.store.run_starts import NewRun, StandaloneKind
+from engine.store.runs import ChildClaim
 from engine.store.tasks import NewTask
 from engine.types import TriggerRequest
 
@@ -31,6 +34,8 @@ class PlannedRun(NamedTuple):
 
     run: NewRun
     tasks: tuple[NewTask, ...]
+    kind: StandaloneKind | None
+    """What a standalone run shares with the others of its step; None for a DAG run."""
 
 
 class Trigger(NamedTuple):
@@ -83,15 +88,34 @@ def plan_new_run(
         event_id=trigger.event_id,
         event_key=trigger.event_key,
     )
-    first = plan_run.start(version).create
+    first = first_steps(version)
     return PlannedRun(
         run,
         tuple(
-            new_task(
-                run_id, version, new.step, priority=priority, task_id=None if is_dag else run_id
-            )
-            for new in first
+            new_task(run_id, version, step, priority=priority, task_id=None if is_dag else run_id)
+            for step in first
         ),
+        None if is_dag else _standalone_kind(version),
+    )
+
+
+@lru_cache(maxsize=10_000)
+def first_steps(version: RegisteredVersion) -> tuple[RegisteredStep, ...]:
+    """Return the steps a run of this version starts with."""
+    return tuple(new.step for new in plan_run.start(version).create)
+
+
+@lru_cache(maxsize=10_000)
+def _standalone_kind(version: RegisteredVersion) -> StandaloneKind:
+    step = version.steps[0]
+    return StandaloneKind(
+        version.tenant_id,
+        version.workflow_id,
+        version.id,
+        step.id,
+        step.definition.action_id,
+        step.definition.schedule_timeout_seconds,
+        step.definition.execution_timeout_seconds,
     )
 
 
@@ -99,52 +123,77 @@ def _text(data: bytes | None) -> str | None:
     return data.decode() if data else None
 
 
-def assigned(
-    planned: PlannedRun, worker_of: Mapping[UUID, UUID], version: RegisteredVersion
-) -> PlannedRun:
-    """Return the run with those of its tasks running from the start that have a worker."""
-    moved = tuple(
-        task._replace(
-            status=Status.RUNNING,
-            worker_id=worker_of[task.id],
-            timeout_seconds=step_of(version, task.step_id).definition.execution_timeout_seconds,
-        )
-        if task.id in worker_of
-        else task
-        for task in planned.tasks
-    )
-    return PlannedRun(planned.run._replace(status=Status.RUNNING), moved)
-
-
 def insert_runs(
-    planned: Sequence[PlannedRun], now: datetime, epochs: Mapping[UUID, int] | None = None
+    planned: Sequence[PlannedRun],
+    now: datetime,
+    *,
+    worker_of: Mapping[UUID, UUID] = MappingProxyType({}),
+    epochs: Mapping[UUID, int] = MappingProxyType({}),
 ) -> Operation[Changes]:
-    """Insert planned runs. `epochs` are the leases under which some tasks were assigned.
+    """Insert planned runs; tasks in `worker_of` run there from the start, under the leases `epochs`.
 
     Raises the database's HT001 when one of the leases has passed to another engine.
     """
-    new_tasks = [task for item in planned for task in item.tasks]
+    versions = yield from load_versions({item.run.version_id for item in planned})
+    queries: list[Query[None]] = [leases.hold(epochs)] if epochs else []
+    if standalone := [item for item in planned if not item.run.is_dag]:
+        queries.append(_insert_standalone(standalone, worker_of, now))
+    if dags := [item for item in planned if item.run.is_dag]:
+        queries += _insert_dags(dags, worker_of, versions, now=now)
+    yield from fetch_all(*queries)
     changes = Changes(wakes_clock=True)
-    queries = [leases.hold(epochs)] if epochs else []
-    yield from fetch_all(
-        *queries,
-        runs.insert([item.run for item in planned], now),
+    for item in planned:
+        changes.touched.add((item.run.tenant_id, item.run.id))
+        for task in item.tasks:
+            if task.id not in worker_of:
+                ready = ready_task(
+                    versions[task.version_id],
+                    task.id,
+                    task.step_id,
+                    retry_count=0,
+                    priority=task.queue_priority,
+                )
+                changes.ready.append((task.tenant_id, ready))
+    return changes
+
+
+def _insert_standalone(
+    planned: Sequence[PlannedRun], worker_of: Mapping[UUID, UUID], now: datetime
+) -> Query[None]:
+    return run_starts.insert_standalone(
+        [(item.run, item.kind, worker_of.get(item.run.id)) for item in planned if item.kind], now
+    )
+
+
+def _insert_dags(
+    planned: Sequence[PlannedRun],
+    worker_of: Mapping[UUID, UUID],
+    versions: Mapping[UUID, RegisteredVersion],
+    *,
+    now: datetime,
+) -> list[Query[None]]:
+    new_runs, new_tasks = [], []
+    for item in planned:
+        is_started = any(task.id in worker_of for task in item.tasks)
+        status = Status.RUNNING if is_started else Status.QUEUED
+        new_runs.append(item.run._replace(status=status))
+        version = versions[item.run.version_id]
+        new_tasks += [_assigned(task, worker_of, version) for task in item.tasks]
+    return [
+        run_starts.insert(new_runs, now),
         tasks.insert(new_tasks, now),
         task_events.insert(events_of(new_tasks), now),
+    ]
+
+
+def _assigned(task: NewTask, worker_of: Mapping[UUID, UUID], version: RegisteredVersion) -> NewTask:
+    if task.id not in worker_of:
+        return task
+    return task._replace(
+        status=Status.RUNNING,
+        worker_id=worker_of[task.id],
+        timeout_seconds=step_of(version, task.step_id).definition.execution_timeout_seconds,
     )
-    versions = yield from load_versions(item.run.version_id for item in planned)
-    for task in new_tasks:
-        if task.status is Status.QUEUED:
-            ready = ready_task(
-                versions[task.version_id],
-                task.id,
-                task.step_id,
-                retry_count=0,
-                priority=task.queue_priority,
-            )
-            changes.ready.append((task.tenant_id, ready))
-    changes.touched |= {(item.run.tenant_id, item.run.id) for item in planned}
-    return changes
 
 
 def adopt_children(

@@ -43,7 +43,7 @@ from engine.runtime.workers import Workers
 from engine.store import events, tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import ENGINE_CHANNEL
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, Query
 from engine.types import (
     EventInput,
     EventRecord,
@@ -244,6 +244,12 @@ class HatchetEngine:
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             raise Unavailable("the database cannot be reached") from error
 
+    async def _fetch(self, query: Query[Result]) -> list[Result]:
+        try:
+            return await self.database.fetch(query)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            raise Unavailable("the database cannot be reached") from error
+
     # Definitions and runs
 
     async def put_workflow(
@@ -302,14 +308,14 @@ class HatchetEngine:
         message = f"Timeout refreshed by {increment}"
         now = datetime.now(UTC)
         query = tasks.refresh_timeout(tenant_id, task_id, increment_seconds, message, now)
-        rows = await self._run(fetch(query))
+        rows = await self._fetch(query)
         if not rows:
             raise NotFound("the task is not running")
         return rows[0]
 
     async def release_slot(self, tenant_id: UUID, task_id: UUID) -> None:
         now = datetime.now(UTC)
-        rows = await self._run(fetch(tasks.release_slot(tenant_id, task_id, now)))
+        rows = await self._fetch(tasks.release_slot(tenant_id, task_id, now))
         if not rows:
             raise NotFound("the task is not running")
         self.aftermath.free_slot(tenant_id, task_id, rows[0])
@@ -325,7 +331,7 @@ class HatchetEngine:
     async def _append_logs(self, lines: Sequence[LogInput]) -> list[Exception | None]:
         ids = [new_id() for _ in lines]
         written = set(
-            await self.database.run(fetch(events.insert_log_lines(ids, lines, datetime.now(UTC))))
+            await self.database.fetch(events.insert_log_lines(ids, lines, datetime.now(UTC)))
         )
         return [
             None if line_id in written else InvalidArgument(f"unknown task {line.task_id}")

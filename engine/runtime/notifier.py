@@ -20,7 +20,6 @@ from engine.store.hints import (
     notify,
     parse,
 )
-from engine.store.query import fetch
 
 log = logging.getLogger("hatchet.notifier")
 
@@ -66,7 +65,7 @@ class Notifier:
             self._wake.clear()
             messages = self._take()
             try:
-                await self._database.run(fetch(notify(messages)))
+                await self._database.fetch(notify(messages))
             except (psycopg.Error, OSError) as error:
                 log.warning("hints were not sent: %s", error)
             if not self._hints:

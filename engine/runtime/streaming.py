@@ -16,7 +16,6 @@ from engine.runtime.run_streams import RunFollower, RunStreams
 from engine.store import runs, tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Chunk, Hint
-from engine.store.query import fetch
 from engine.types import RunDetails, StreamEvent
 
 _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
@@ -44,7 +43,7 @@ class Streaming:
         """Pass on a chunk a task streams. NotFound: unknown task."""
         known = self._run_of.get((tenant_id, task_id))
         if known is None or index == 0:
-            rows = await self._database.run(fetch(tasks.by_ids(tenant_id, [task_id])))
+            rows = await self._database.fetch(tasks.by_ids(tenant_id, [task_id]))
             if not rows:
                 raise NotFound("task not found")
             known = self._run_of[tenant_id, task_id] = (rows[0].run_id, rows[0].retry_count)
@@ -106,7 +105,7 @@ class Streaming:
         since = datetime.now(UTC) - _METADATA_WINDOW
         while True:
             query = runs.by_metadata(tenant_id, key, value, since)
-            for run_id in await self._database.run(fetch(query)):
+            for run_id in await self._database.fetch(query):
                 self._streams.follow(follower, run_id)
             await asyncio.sleep(_RESCAN_SECONDS)
 

@@ -16,7 +16,6 @@ from engine.operations.changes import Changes
 from engine.operations.trigger_runs import (
     PlannedRun,
     adopt_children,
-    assigned,
     claim_children,
     insert_runs,
     plan_new_run,
@@ -128,18 +127,12 @@ class Triggering:
         worker_of = {task_id: wish.worker_id for task_id, (_, wish) in offered.items()}
         planned = [item for call in calls for item in call.planned]
         ids = yield from claim_children(planned)
-        new = [
-            assigned(item, worker_of, call.versions[item.run.version_id])
-            if any(task.id in worker_of for task in item.tasks)
-            else item
-            for call in calls
-            for item in call.planned
-        ]
-        new = [item for item, run_id in zip(new, ids, strict=True) if item.run.id == run_id]
+        new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
         if not new:
             return ids, Changes()
         epochs = {owner.tenant_id: owner.epoch for owner, _ in offered.values()}
-        return ids, (yield from insert_runs(new, datetime.now(UTC), epochs))
+        changes = yield from insert_runs(new, datetime.now(UTC), worker_of=worker_of, epochs=epochs)
+        return ids, changes
 
     def _take_back(self, offered: Mapping[UUID, tuple[TenantOwner, Assignment]]) -> None:
         for owner, assignment in offered.values():

@@ -18,7 +18,6 @@ from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint
-from engine.store.query import fetch
 from engine.types import WorkerRegistration
 
 _Beat = tuple[UUID, UUID]
@@ -46,7 +45,7 @@ class Workers:
         """Always make a new worker; it is assignable once it listens and beats."""
         worker_id = new_id()
         now = datetime.now(UTC)
-        await self._database.run(fetch(workers.insert(worker_id, tenant_id, registration, now)))
+        await self._database.fetch(workers.insert(worker_id, tenant_id, registration, now))
         await self._changed(tenant_id, worker_id)
         return worker_id
 
@@ -55,8 +54,8 @@ class Workers:
     ) -> ActionSession:
         """Open an action stream here, which for old clients is a heartbeat too. NotFound: unknown."""
         now = datetime.now(UTC)
-        opened = await self._database.run(
-            fetch(workers.open_session(tenant_id, worker_id, self._engine_id, now))
+        opened = await self._database.fetch(
+            workers.open_session(tenant_id, worker_id, self._engine_id, now)
         )
         if not opened:
             raise NotFound("worker not found")
@@ -74,8 +73,8 @@ class Workers:
 
     async def _close_session(self, session: ActionSession) -> None:
         self._sessions.remove(session)
-        closed = await self._database.run(
-            fetch(workers.close_session(session.worker_id, session.opened_at, datetime.now(UTC)))
+        closed = await self._database.fetch(
+            workers.close_session(session.worker_id, session.opened_at, datetime.now(UTC))
         )
         if closed:
             await self._changed(session.tenant_id, session.worker_id)
@@ -83,7 +82,7 @@ class Workers:
     async def unsubscribe(self, tenant_id: UUID, worker_id: UUID) -> None:
         """Give the worker nothing more; what it runs goes on. NotFound: unknown worker."""
         now = datetime.now(UTC)
-        if not await self._database.run(fetch(workers.unsubscribe(tenant_id, worker_id, now))):
+        if not await self._database.fetch(workers.unsubscribe(tenant_id, worker_id, now)):
             raise NotFound("worker not found")
         await self._changed(tenant_id, worker_id)
 
@@ -93,7 +92,7 @@ class Workers:
         """Merge labels into the worker's. NotFound: unknown worker."""
         now = datetime.now(UTC)
         query = workers.upsert_labels(tenant_id, worker_id, labels, now)
-        if not await self._database.run(fetch(query)):
+        if not await self._database.fetch(query):
             raise NotFound("worker not found")
         await self._changed(tenant_id, worker_id)
 
@@ -114,7 +113,7 @@ class Workers:
     async def _beat(self, beats: Sequence[_Beat]) -> list[bool | None]:
         unique = sorted(set(beats))
         query = workers.beat(unique, datetime.now(UTC))
-        known = dict(await self._database.run(fetch(query)))
+        known = dict(await self._database.fetch(query))
         return [known.get(worker_id) for worker_id, _ in beats]
 
     async def _changed(self, tenant_id: UUID, worker_id: UUID) -> None:

@@ -22,6 +22,60 @@ SELECT id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger
   FROM wanted
 RETURNING 1;
 
+-- name: run.insert_standalone
+-- The hot way in: new standalone runs, each with its task, input and first log rows. What the runs of
+-- one step have in common travels once, as its kind.
+WITH kinds AS (
+    SELECT * FROM unnest(
+        %(kind_tenant_ids)s::uuid[], %(kind_workflow_ids)s::uuid[], %(kind_version_ids)s::uuid[],
+        %(kind_step_ids)s::uuid[], %(kind_action_ids)s::text[],
+        %(kind_schedule_timeouts)s::float8[], %(kind_execution_timeouts)s::float8[])
+        WITH ORDINALITY AS k(tenant_id, workflow_id, version_id, step_id, action_id,
+                             schedule_timeout, execution_timeout, kind)
+), wanted AS (
+    SELECT u.*, k.*, (u.worker_id IS NOT NULL)::int::smallint AS status
+      FROM unnest(
+            %(ids)s::uuid[], %(kinds)s::int[], %(worker_ids)s::uuid[], %(priorities)s::smallint[],
+            %(triggers)s::smallint[], %(metadata)s::text[], %(inputs)s::bytea[],
+            %(queued_event_ids)s::uuid[], %(assigned_event_ids)s::uuid[],
+            %(parent_run_ids)s::uuid[], %(parent_task_ids)s::uuid[], %(child_indexes)s::int[],
+            %(child_keys)s::text[], %(event_ids)s::uuid[], %(event_keys)s::text[])
+        AS u(id, kind_of_run, worker_id, priority, trigger, metadata, input, queued_event_id,
+             assigned_event_id, parent_run_id, parent_task_id, child_index, child_key, event_id,
+             event_key)
+      JOIN kinds k ON k.kind = u.kind_of_run
+), inputs AS (
+    INSERT INTO engine_payload (owner_id, kind, attempt, data)
+    SELECT id, 1, 0, input FROM wanted
+), runs AS (
+    INSERT INTO engine_run (
+        id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger,
+        additional_metadata, parent_run_id, parent_task_id, child_index, child_key, event_id,
+        event_key, created_at, started_at)
+    SELECT id, tenant_id, workflow_id, version_id, status, false, priority, trigger, metadata::jsonb,
+           parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
+           %(now)s::timestamptz, CASE WHEN status = 1 THEN %(now)s::timestamptz END
+      FROM wanted
+), tasks AS (
+    INSERT INTO engine_task (
+        id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
+        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed,
+        is_slot_released, is_skipped, due_at, created_at, queued_at, assigned_at)
+    SELECT id, tenant_id, id, workflow_id, version_id, step_id, action_id, status, priority, 0, 0, 0,
+           worker_id, false, false, false,
+           %(now)s::timestamptz + make_interval(
+               secs => CASE status WHEN 1 THEN execution_timeout ELSE schedule_timeout END),
+           %(now)s::timestamptz, %(now)s::timestamptz,
+           CASE WHEN status = 1 THEN %(now)s::timestamptz END
+      FROM wanted
+)
+INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+SELECT queued_event_id, id, id, 0, 1, %(now)s::timestamptz, NULL, '' FROM wanted
+UNION ALL
+SELECT assigned_event_id, id, id, 0, 2, %(now)s::timestamptz, worker_id, '' FROM wanted
+ WHERE status = 1
+RETURNING 1;
+
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
 SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from engine.store.binary import Prepared, array_dumpers, prepare
 from engine.store.query import Operation, Query, statements
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 _CONNECTION = {
     "autocommit": True,
@@ -27,7 +29,13 @@ class AsyncDatabase:
     def __init__(self, conninfo: str, *, max_size: int = 8) -> None:
         self.conninfo = conninfo
         self._pool = AsyncConnectionPool(
-            conninfo, min_size=2, max_size=max_size, open=False, timeout=10, kwargs=_CONNECTION
+            conninfo,
+            min_size=2,
+            max_size=max_size,
+            open=False,
+            timeout=10,
+            kwargs=_CONNECTION,
+            configure=_configure,
         )
 
     async def open(self) -> None:
@@ -37,28 +45,44 @@ class AsyncDatabase:
         await self._pool.close()
 
     async def run(self, operation: Operation[Result]) -> Result:
-        """Drive `operation` in one transaction; return its result once that has committed."""
+        """Drive `operation` in one transaction; return its result once that has committed.
+
+        A pipeline is one implicit transaction: it begins with the first statement and commits with the
+        sync at its end, which saves BEGIN and COMMIT (65 instead of 100 us of CPU for one statement).
+        """
+        async with self._pool.connection() as connection, connection.pipeline():
+            return await _drive(connection, operation)
+
+    async def fetch(self, query: Query[Row]) -> list[Row]:
+        """Run one query by itself: half the cost of an operation that fetches only it."""
         async with self._pool.connection() as connection:
-            try:
-                async with connection.pipeline():
-                    await connection.cursor().execute("BEGIN")
-                    result = await _drive(connection, operation)
-                    await connection.cursor().execute("COMMIT")
-            except BaseException:
-                with suppress(psycopg.Error):
-                    await connection.rollback()
-                raise
-            return result
+            return _build(query, await (await _send(connection, query)).fetchall())
+
+
+async def _send(
+    connection: psycopg.AsyncConnection[Any], query: Query[Any]
+) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+    statement = _prepared()[query.name]
+    cursor = psycopg.AsyncRawCursor(connection)
+    await cursor.execute(statement.text, statement.values(query.params), binary=True)
+    return cursor
+
+
+@cache
+def _prepared() -> dict[str, Prepared]:
+    return {name: prepare(text) for name, text in statements().items()}
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    for array, dumper in array_dumpers():
+        connection.adapters.register_dumper(array, dumper)
 
 
 async def _drive(connection: psycopg.AsyncConnection[Any], operation: Operation[Result]) -> Result:
-    texts = statements()
     try:
         queries = next(operation)
         while True:
-            cursors = [connection.cursor(binary=True) for _ in queries]
-            for cursor, query in zip(cursors, queries, strict=True):
-                await cursor.execute(texts[query.name], query.params)
+            cursors = [await _send(connection, query) for query in queries]
             queries = operation.send(
                 [
                     _build(query, await cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Statements of engine/sql/run.sql."""
+"""Statements of engine/sql/run.sql that move and read runs."""
 
 from __future__ import annotations
 
@@ -8,30 +8,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.ids import id_at
-from engine.states import RunTrigger, Status
-from engine.store.query import Query, no_row, the_value
+from engine.states import Status
+from engine.store.query import Query, the_value
 from engine.types import RunFilter
-
-
-class NewRun(NamedTuple):
-    """A run about to be inserted; `input` and `additional_metadata` are JSON object texts."""
-
-    id: UUID
-    tenant_id: UUID
-    workflow_id: UUID
-    version_id: UUID
-    status: Status
-    is_dag: bool
-    priority: int
-    trigger: RunTrigger
-    input: bytes
-    additional_metadata: str | None = None
-    parent_run_id: UUID | None = None
-    parent_task_id: UUID | None = None
-    child_index: int | None = None
-    child_key: str | None = None
-    event_id: UUID | None = None
-    event_key: str | None = None
 
 
 class LockedRun(NamedTuple):
@@ -79,32 +58,6 @@ class ResultRow(NamedTuple):
     status: int
     output: bytes | None
     error: bytes | None
-
-
-def insert(runs: Sequence[NewRun], now: datetime) -> Query[None]:
-    return Query(
-        "run.insert",
-        {
-            "now": now,
-            "ids": [r.id for r in runs],
-            "tenant_ids": [r.tenant_id for r in runs],
-            "workflow_ids": [r.workflow_id for r in runs],
-            "version_ids": [r.version_id for r in runs],
-            "statuses": [int(r.status) for r in runs],
-            "is_dags": [r.is_dag for r in runs],
-            "priorities": [r.priority for r in runs],
-            "triggers": [int(r.trigger) for r in runs],
-            "metadata": [r.additional_metadata for r in runs],
-            "parent_run_ids": [r.parent_run_id for r in runs],
-            "parent_task_ids": [r.parent_task_id for r in runs],
-            "child_indexes": [r.child_index for r in runs],
-            "child_keys": [r.child_key for r in runs],
-            "event_ids": [r.event_id for r in runs],
-            "event_keys": [r.event_key for r in runs],
-            "inputs": [r.input for r in runs],
-        },
-        no_row,
-    )
 
 
 def lock(ids: Sequence[UUID]) -> Query[LockedRun]:

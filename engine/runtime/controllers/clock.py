@@ -12,7 +12,6 @@ from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import fetch
 
 _SLOWEST_SECONDS = 15.0
 _SHORTEST_SECONDS = 0.02
@@ -48,7 +47,7 @@ class Clock(PeriodicService):
 
     async def wait(self) -> None:
         self._woken.clear()
-        due = await self._database.run(fetch(tasks.next_due(list(self._owners))))
+        due = await self._database.fetch(tasks.next_due(list(self._owners)))
         seconds = _SLOWEST_SECONDS
         if due:
             left = (due[0] - datetime.now(UTC)).total_seconds()

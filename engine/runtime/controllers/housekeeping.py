@@ -13,7 +13,6 @@ from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import housekeeping, tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import fetch
 
 log = logging.getLogger("hatchet.controllers")
 
@@ -32,10 +31,10 @@ class Housekeeping(PeriodicService):
 
     async def tick(self) -> bool:
         if self._turns % 60 == 0:
-            for name in await self._database.run(fetch(housekeeping.ensure_partitions())):
+            for name in await self._database.fetch(housekeeping.ensure_partitions()):
                 log.error("partition %s could not be made: its rows are in the default one", name)
         self._turns += 1
-        await self._database.run(fetch(housekeeping.compact_tallies()))
+        await self._database.fetch(housekeeping.compact_tallies())
         return False
 
 
@@ -60,7 +59,7 @@ class Auditor(PeriodicService):
             ]
             if not held:
                 continue
-            running = set(await self._database.run(fetch(tasks.still_running(held))))
+            running = set(await self._database.fetch(tasks.still_running(held)))
             for task_id, retry_count in held:
                 if task_id in running:
                     continue

@@ -14,7 +14,6 @@ from engine.operations.rebuild_scheduler import Snapshot, load_queue_head, load_
 from engine.runtime.scheduler.machine import Assignment, TenantScheduler
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import fetch
 from engine.store.workers import WorkerRow
 
 log = logging.getLogger("hatchet.scheduler")
@@ -180,7 +179,7 @@ class TenantOwner:
             return False
         if self._has_backlog:
             self._has_backlog = False
-            for action_id in await self._database.run(fetch(tasks.queued_actions(self.tenant_id))):
+            for action_id in await self._database.fetch(tasks.queued_actions(self.tenant_id)):
                 self.machine.mark_has_more(action_id)
         wanted = self.machine.wants_refill()
         for action_id in wanted:

@@ -16,7 +16,6 @@ from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
 from engine.store.leases import LEASE_SECONDS, SurveyRow
-from engine.store.query import fetch
 
 log = logging.getLogger("hatchet.scheduler")
 
@@ -58,7 +57,7 @@ class Ownership:
         """Renew our leases, notice lost ones, take free ones up to our even share."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        rows = await self._database.run(fetch(leases.renew(self._engine_id, self._host)))
+        rows = await self._database.fetch(leases.renew(self._engine_id, self._host))
         self._renewed_at = asked_at
         engine_count = max((row.engine_count for row in rows), default=1)
         self._on_peers(engine_count > 1)
@@ -79,8 +78,8 @@ class Ownership:
         unleased = {row.tenant_id for row in listed if row.epoch == 0}
         new = [tenant_id for tenant_id in free if tenant_id in unleased]
         if new:
-            await self._database.run(fetch(leases.make(new)))
-        for row in await self._database.run(fetch(leases.take(self._engine_id, free))):
+            await self._database.fetch(leases.make(new))
+        for row in await self._database.fetch(leases.take(self._engine_id, free)):
             self._adopt(row.tenant_id, row.epoch)
 
     async def _share(self, listed: Sequence[SurveyRow], share: int) -> None:
@@ -90,7 +89,7 @@ class Ownership:
             for owner in surplus:
                 self.drop(owner)
             tenant_ids = [owner.tenant_id for owner in surplus]
-            await self._database.run(fetch(leases.give_up(self._engine_id, tenant_ids)))
+            await self._database.fetch(leases.give_up(self._engine_id, tenant_ids))
 
     def _adopt(self, tenant_id: UUID, epoch: int) -> None:
         owner = TenantOwner(tenant_id, epoch, self._database, self._on_assign)
@@ -141,5 +140,5 @@ class Ownership:
         """Free every lease at the end, so that another engine takes over at once."""
         for owner in list(self.owners.values()):
             self.drop(owner)
-        await self._database.run(fetch(leases.give_up(self._engine_id, None)))
-        await self._database.run(fetch(leases.end_engine(self._engine_id)))
+        await self._database.fetch(leases.give_up(self._engine_id, None))
+        await self._database.fetch(leases.end_engine(self._engine_id))
