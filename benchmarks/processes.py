@@ -102,13 +102,13 @@ class Neighbours:
 
     def percent(self) -> float:
         """Return the share of all cores that processes other than ours used since the start."""
-        seconds = (time.monotonic() - self._started) * (psutil.cpu_count() or 1)
+        seconds = (time.monotonic() - self._started) * float(psutil.cpu_count() or 1)
         return round((self._others_seconds() - self._others) / seconds * 100, 1)
 
     @staticmethod
     def _others_seconds() -> float:
         times = psutil.cpu_times()
-        waiting = times.idle + getattr(times, "iowait", 0.0)
+        waiting = float(times.idle + getattr(times, "iowait", 0.0))
         return float(sum(times)) - waiting - cpu_seconds(os.getpid())
 
 
