@@ -42,7 +42,7 @@ def _bytea(value: bytes) -> bytes:
 
 
 def _bool(value: bool) -> bytes:
-    return b"\x00\x00\x00\x01\x01" if value else b"\x00\x00\x00\x01\x00"
+    return b"\x00\x00\x00\x01" + value.to_bytes()
 
 
 _TYPES: dict[str, tuple[int, int, Callable[[Any], bytes]]] = {
