@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
 from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import WorkflowDefinition
 from engine.models.definitions import WorkflowVersion
+from engine.states import StepKind
 
 
 def definition_of(stored: Any) -> WorkflowDefinition | None:
@@ -16,11 +18,55 @@ def definition_of(stored: Any) -> WorkflowDefinition | None:
     return from_canonical_form(stored) if stored else None
 
 
-def slots_by_step(version_ids: Iterable[UUID]) -> dict[tuple[UUID, str], dict[str, int]]:
-    """What one task of each step costs, by version and readable id, in one query."""
-    stored = WorkflowVersion.objects.filter(id__in=set(version_ids)).values_list("id", "definition")
+def on_failure_steps(definition: WorkflowDefinition | None) -> set[str]:
+    steps = definition.steps if definition else ()
+    return {step.readable_id for step in steps if step.kind is StepKind.ON_FAILURE}
+
+
+def drawing(
+    definition: WorkflowDefinition, states: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """What the graph's template draws. `states` holds `state` and `task` of each step of a run."""
+    on_failure = on_failure_steps(definition)
+    graph = lay_out({step.readable_id: step.parents for step in definition.steps}, on_failure)
+    nodes: list[dict[str, Any]] = []
+    for node in graph.nodes:
+        if states is not None:
+            nodes.append({"node": node, **states[node.name]})
+        else:
+            is_last = node.name in on_failure
+            words = "on failure" if is_last else "task"
+            nodes.append(
+                {"node": node, "words": words, "state": "warning" if is_last else "queued"}
+            )
     return {
-        (version_id, step.readable_id): dict(step.slots)
-        for version_id, form in stored
-        for step in from_canonical_form(form).steps
+        "nodes": nodes,
+        "edges": graph.edges,
+        "width": graph.width,
+        "height": graph.height,
+        "node_width": NODE_WIDTH,
+        "node_height": NODE_HEIGHT,
     }
+
+
+Slots = Mapping[str, int]
+
+_slots: dict[UUID, dict[str, Slots]] = {}
+_CACHED_VERSIONS = 5_000
+
+
+def slots_by_step(version_ids: Iterable[UUID]) -> Mapping[UUID, Mapping[str, Slots]]:
+    """What one task of each step costs, by version and readable id.
+
+    Versions never change, so each is read once per process.
+    """
+    wanted = set(version_ids)
+    if missing := wanted - _slots.keys():
+        if len(_slots) > _CACHED_VERSIONS:
+            _slots.clear()
+            missing = wanted
+        stored = WorkflowVersion.objects.filter(id__in=missing).values_list("id", "definition")
+        for version_id, form in stored:
+            steps = from_canonical_form(form).steps
+            _slots[version_id] = {step.readable_id: step.slots for step in steps}
+    return {version_id: _slots.get(version_id, {}) for version_id in wanted}

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-NODE_WIDTH = 190
+NODE_WIDTH = 176
 NODE_HEIGHT = 46
-GAP_X = 56
-GAP_Y = 16
+WAY_HEIGHT = 10
+GAP_X = 44
+GAP_Y = 14
 MARGIN = 6
 _SWEEPS = 4
-_LABEL_LENGTH = 23
+_LABEL_LENGTH = 19
+
+# A place in a column: a step, or the way of a long edge past the columns it crosses.
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step at its place; `layer` and `row` count from 0 at the top left."""
-
     name: str
     layer: int
-    row: int
     x: int
     y: int
 
@@ -33,83 +35,132 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
+    """Steps at their places; `edges` are SVG paths."""
+
     nodes: tuple[Node, ...]
     edges: tuple[str, ...]
     width: int
     height: int
 
 
-def lay_out(parents: Mapping[str, Sequence[str]]) -> Graph:
-    """Place steps, given in topological order with their parents; `edges` are SVG paths.
+def lay_out(parents: Mapping[str, Sequence[str]], last: Collection[str] = ()) -> Graph:
+    """Place steps, given in topological order with their parents; those in `last` go to the end.
 
-    A step's layer is the longest way to it, so every edge goes right; within a layer steps are
+    A step's layer is the longest way to it, so every edge goes right; within a layer places are
     ordered by the mean row of their neighbours, which keeps most edges from crossing.
     """
-    layer_of = _layers(parents)
-    columns: list[list[str]] = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
-    for name, layer in layer_of.items():
-        columns[layer].append(name)
-    _uncross(columns, parents)
-    tallest = max(map(len, columns), default=0)
-    nodes = {
-        name: _node(name, layer, row, (tallest - len(column)) * (NODE_HEIGHT + GAP_Y) // 2)
-        for layer, column in enumerate(columns)
-        for row, name in enumerate(column)
-    }
+    layers = _layers(parents, last)
+    edges = [
+        (parent, name) for name, names in parents.items() for parent in names if parent in layers
+    ]
+    columns = _columns(layers, edges)
+    _uncross(columns, _neighbours(layers, edges))
+    heights = [sum(map(_height, column)) + GAP_Y * (len(column) - 1) for column in columns]
+    tallest = max(heights, default=0)
+    spots: dict[tuple[Place, int], tuple[int, int]] = {}
+    for layer, column in enumerate(columns):
+        y = MARGIN + (tallest - heights[layer]) // 2
+        for place in column:
+            spots[place, layer] = (MARGIN + layer * (NODE_WIDTH + GAP_X), y)
+            y += _height(place) + GAP_Y
     return Graph(
-        nodes=tuple(nodes.values()),
-        edges=tuple(
-            _edge(nodes[parent], nodes[name])
-            for name, names in parents.items()
-            for parent in names
-            if parent in nodes
-        ),
-        width=2 * MARGIN + len(columns) * (NODE_WIDTH + GAP_X) - (GAP_X if columns else 0),
-        height=2 * MARGIN + tallest * (NODE_HEIGHT + GAP_Y) - (GAP_Y if tallest else 0),
+        nodes=tuple(Node(name, at, *spots[(name, ""), at]) for name, at in layers.items()),
+        edges=tuple(_path(edge, layers, spots) for edge in edges),
+        width=2 * MARGIN + max(len(columns) * (NODE_WIDTH + GAP_X) - GAP_X, 0),
+        height=2 * MARGIN + tallest,
     )
 
 
-def _layers(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def _layers(parents: Mapping[str, Sequence[str]], last: Collection[str]) -> dict[str, int]:
     layers: dict[str, int] = {}
     for name, names in parents.items():
         layers[name] = max((layers[parent] + 1 for parent in names if parent in layers), default=0)
-    return layers
+    end = max(layers.values(), default=0)
+    return {name: end if name in last else layer for name, layer in layers.items()}
 
 
-def _uncross(columns: list[list[str]], parents: Mapping[str, Sequence[str]]) -> None:
-    children: dict[str, list[str]] = {name: [] for name in parents}
-    for name, names in parents.items():
-        for parent in names:
-            children.setdefault(parent, []).append(name)
-    for sweep in range(_SWEEPS):
-        neighbours = parents if sweep % 2 == 0 else children
-        for column in columns if sweep % 2 == 0 else reversed(columns):
-            rows = {name: row for other in columns for row, name in enumerate(other)}
-            _order_by_neighbours(column, rows, neighbours)
+def _columns(layers: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> list[list[Place]]:
+    columns: list[list[Place]] = [[] for _ in range(max(layers.values(), default=-1) + 1)]
+    for name, layer in layers.items():
+        columns[layer].append((name, ""))
+    for parent, name in edges:
+        for layer in range(layers[parent] + 1, layers[name]):
+            columns[layer].append((parent, name))
+    return columns
 
 
-def _order_by_neighbours(
-    column: list[str], rows: Mapping[str, int], neighbours: Mapping[str, Sequence[str]]
+def _neighbours(
+    layers: Mapping[str, int], edges: Sequence[tuple[str, str]]
+) -> tuple[dict[tuple[Place, int], list[Place]], dict[tuple[Place, int], list[Place]]]:
+    """For every place of a layer: the places linked to it in the layer before, and in the next."""
+    before: dict[tuple[Place, int], list[Place]] = {}
+    after: dict[tuple[Place, int], list[Place]] = {}
+    for edge in edges:
+        way = _way(edge, layers)
+        for (left, layer), (right, _) in pairwise(way):
+            after.setdefault((left, layer), []).append(right)
+            before.setdefault((right, layer + 1), []).append(left)
+    return before, after
+
+
+def _way(edge: tuple[str, str], layers: Mapping[str, int]) -> list[tuple[Place, int]]:
+    parent, name = edge
+    between = [(edge, layer) for layer in range(layers[parent] + 1, layers[name])]
+    return [((parent, ""), layers[parent]), *between, ((name, ""), layers[name])]
+
+
+def _uncross(
+    columns: list[list[Place]],
+    neighbours: tuple[dict[tuple[Place, int], list[Place]], dict[tuple[Place, int], list[Place]]],
 ) -> None:
-    def mean_row(name: str) -> float:
-        near = [rows[other] for other in neighbours.get(name, ()) if other in rows]
-        return sum(near) / len(near) if near else float(rows[name])
-
-    column.sort(key=lambda name: (mean_row(name), rows[name]))
-
-
-def _node(name: str, layer: int, row: int, offset: int) -> Node:
-    return Node(
-        name=name,
-        layer=layer,
-        row=row,
-        x=MARGIN + layer * (NODE_WIDTH + GAP_X),
-        y=MARGIN + offset + row * (NODE_HEIGHT + GAP_Y),
-    )
+    before, after = neighbours
+    for sweep in range(_SWEEPS):
+        if sweep % 2 == 0:
+            for layer in range(1, len(columns)):
+                _order(columns[layer], layer, columns[layer - 1], before)
+        else:
+            for layer in range(len(columns) - 2, -1, -1):
+                _order(columns[layer], layer, columns[layer + 1], after)
 
 
-def _edge(source: Node, target: Node) -> str:
-    x1, y1 = source.x + NODE_WIDTH, source.y + NODE_HEIGHT // 2
-    x2, y2 = target.x, target.y + NODE_HEIGHT // 2
+def _order(
+    column: list[Place],
+    layer: int,
+    beside: Sequence[Place],
+    linked: Mapping[tuple[Place, int], Sequence[Place]],
+) -> None:
+    rows = {place: row for row, place in enumerate(beside)}
+    own = {place: row for row, place in enumerate(column)}
+
+    def mean_row(place: Place) -> float:
+        near = [rows[other] for other in linked.get((place, layer), ())]
+        return sum(near) / len(near) if near else float(own[place])
+
+    column.sort(key=lambda place: (mean_row(place), own[place]))
+
+
+def _height(place: Place) -> int:
+    return WAY_HEIGHT if place[1] else NODE_HEIGHT
+
+
+def _path(
+    edge: tuple[str, str],
+    layers: Mapping[str, int],
+    spots: Mapping[tuple[Place, int], tuple[int, int]],
+) -> str:
+    """From the right side of the parent, past every column between, to the left side of the step."""
+    first, *rest = _way(edge, layers)
     bend = GAP_X // 2
-    return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+    x, y = spots[first][0] + NODE_WIDTH, _middle(spots, first)
+    path = f"M{x} {y}"
+    for spot in rest:
+        next_x, next_y = spots[spot][0], _middle(spots, spot)
+        path += f"C{x + bend} {y} {next_x - bend} {next_y} {next_x} {next_y}"
+        x, y = next_x + NODE_WIDTH, next_y
+        if spot is not rest[-1]:
+            path += f"H{x}"
+    return path
+
+
+def _middle(spots: Mapping[tuple[Place, int], tuple[int, int]], spot: tuple[Place, int]) -> int:
+    return spots[spot][1] + _height(spot[0]) // 2

@@ -98,12 +98,12 @@ class Hub:
             tenant_id = UUID(notification["t"])
             topics = {str(topic) for topic in notification.get("topics", ())}
             runs = notification.get("runs")
+            named = {f"run:{run_id}" for run_id in runs or ()}
         except (ValueError, KeyError, TypeError, AttributeError):
             logger.warning("unreadable notification on %s: %.200s", LIVE_CHANNEL, payload)
             return
-        if runs is not None:
-            topics.update(f"run:{run_id}" for run_id in runs)
-        elif "runs" in topics:
+        topics |= named
+        if runs is None and "runs" in topics:
             topics.add(ANY_RUN)
         for socket in self._sockets.get(tenant_id, ()):
             socket.signal(topics)

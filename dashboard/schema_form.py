@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jsonschema import validators
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -211,10 +211,17 @@ def problems_of(
         errors = list(kind(schema, registry=Registry()).iter_errors(document))
     except (SchemaError, Unresolvable, RecursionError):
         return []
-    return [
-        (tuple(str(part) for part in error.absolute_path), _sentence(error.message))
-        for error in errors[:MAX_PROBLEMS]
-    ]
+    return [_problem(error) for error in errors[:MAX_PROBLEMS]]
+
+
+def _problem(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    path = tuple(str(part) for part in error.absolute_path)
+    if error.validator == "required":
+        # The error lies with the object, the reader looks for it at the missing field.
+        for name in error.validator_value:
+            if error.message.startswith(f"{name!r} "):
+                return (*path, name), "Required."
+    return path, _sentence(error.message)
 
 
 def _sentence(message: str) -> str:

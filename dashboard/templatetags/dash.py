@@ -123,9 +123,18 @@ def trigger_word(trigger: int) -> str:
 
 
 @register.filter
-def first_line(text: str) -> str:
-    """An error's first line with something in it."""
-    return next((line for line in text.splitlines() if line.strip()), "")
+def gist(text: str) -> str:
+    """The line that says most: the last one of a Python traceback, the first one of anything else."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Traceback ") else lines[0]
+
+
+@register.filter
+def is_long(text: str) -> bool:
+    """Whether a message is better folded away."""
+    return len(text) > 200 or "\n" in text.strip()
 
 
 @register.filter

@@ -9,17 +9,16 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
 from dashboard.attempts import attempts_of
+from dashboard.definitions import definition_of, drawing, on_failure_steps
 from dashboard.event_words import words_of
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
 from dashboard.payloads import HEAD_BYTES, show_json, show_text
 from dashboard.rendering import render_fragment
-from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
-from engine.states import LogLevel, PayloadKind, RunTrigger, Status, StepKind
+from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 
 TABS = {
     "timeline": "Timeline",
@@ -50,7 +49,8 @@ def live(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
     run, tasks = _load(request, run_id)
-    run_tasks = [_task_context(task) for task in tasks]
+    definition = definition_of(getattr(run, "definition", None)) if run.is_dag else None
+    steps = _steps(definition, tasks)
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "timeline"
     readable_ids = {task.id: getattr(task, "readable_id", "") for task in tasks}
@@ -60,8 +60,10 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
         "trigger": RunTrigger(run.trigger),
         "input": show_json(getattr(run, "input_head", None), getattr(run, "input_length", None)),
         "can_view_payloads": request.access.can_view_payloads,
-        "tasks": run_tasks,
-        "graph": _graph(run, tasks) if run.is_dag else None,
+        "tasks": steps,
+        "graph": drawing(definition, {step["name"]: step for step in steps})
+        if definition
+        else None,
         "tabs": list(TABS.items()),
         "tab": tab,
         "readable_ids": readable_ids,
@@ -83,49 +85,32 @@ def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
     return run, list(tasks)
 
 
-def _task_context(task: Task) -> dict[str, Any]:
+def _steps(definition: WorkflowDefinition | None, tasks: list[Task]) -> list[dict[str, Any]]:
+    """Every task in step order; a step of the definition without a task yet is pending."""
+    made = {getattr(task, "readable_id", "") or str(task.id): task for task in tasks}
+    names = [step.readable_id for step in definition.steps] if definition else list(made)
+    on_failure = on_failure_steps(definition)
+    return [
+        {"name": name, "is_on_failure": name in on_failure, **_task_context(made.get(name))}
+        for name in names
+    ]
+
+
+def _task_context(task: Task | None) -> dict[str, Any]:
+    if task is None:
+        return {"task": None, "state": "pending"}
     status = Status(task.status)
     head, length = getattr(task, "output_head", None), getattr(task, "output_length", None)
     error_head, error_length = getattr(task, "error_head", None), getattr(task, "error_length", 0)
     return {
         "task": task,
-        "name": getattr(task, "readable_id", "") or str(task.id),
         "dom_id": str(task.id),
         "state": "skipped" if task.is_skipped else status.name.lower(),
         "attempt": task.retry_count + 1,
         "output": show_json(head, length) if status is Status.COMPLETED else None,
         "error": show_text(error_head, error_length) if status is Status.FAILED else None,
         "last_error": show_text(error_head, error_length) if not status.is_final else None,
-        "is_on_failure": getattr(task, "step_kind", None) == StepKind.ON_FAILURE,
     }
-
-
-def _graph(run: Run, tasks: list[Task]) -> dict[str, Any]:
-    """The drawing of a DAG: every step of the definition with its task's state."""
-    stored = getattr(run, "definition", None)
-    by_name = {getattr(task, "readable_id", ""): task for task in tasks}
-    definition = from_canonical_form(stored) if stored else None
-    graph = lay_out(parents_of(definition) if definition else dict.fromkeys(by_name, ()))
-    nodes = []
-    for node in graph.nodes:
-        task = by_name.get(node.name)
-        if task is None:
-            state = "pending"
-        else:
-            state = "skipped" if task.is_skipped else Status(task.status).name.lower()
-        nodes.append({"node": node, "task": task, "state": state})
-    return {
-        "nodes": nodes,
-        "edges": graph.edges,
-        "width": graph.width,
-        "height": graph.height,
-        "node_width": NODE_WIDTH,
-        "node_height": NODE_HEIGHT,
-    }
-
-
-def parents_of(definition: WorkflowDefinition) -> dict[str, tuple[str, ...]]:
-    return {step.readable_id: step.parents for step in definition.steps}
 
 
 def _tab_context(

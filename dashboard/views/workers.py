@@ -98,9 +98,9 @@ def _with_state(workers: Sequence[Worker], now: datetime) -> list[dict[str, Any]
 def _slots_used(worker_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
     used: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     rows = running_steps(worker_ids) if worker_ids else []
-    costs = slots_by_step(row.version_id for row in rows) if rows else {}
+    costs = slots_by_step(row.version_id for row in rows)
     for row in rows:
-        cost = costs.get((row.version_id, row.readable_id), {"default": 1})
+        cost = costs[row.version_id].get(row.readable_id, {})
         for kind, slots in cost.items():
             used[row.worker_id][kind] += slots * row.number
     return used

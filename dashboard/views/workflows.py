@@ -10,16 +10,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
-from dashboard.definitions import definition_of
+from dashboard.definitions import definition_of, drawing
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
 from dashboard.rendering import render_fragment
-from engine.domain.definition import WorkflowDefinition
 from engine.models.definitions import Workflow, WorkflowVersion
 from engine.models.run_queries import runs_of, status_counts_by_workflow
 from engine.models.workflow_queries import with_latest_version, workflows_of
 from engine.operations.put_workflow import delete_workflow
-from engine.states import Status, StepKind
+from engine.states import Status
 from engine.store import sync_db
 from tenants.models import Role
 
@@ -71,7 +69,7 @@ def detail(request: PageRequest, workflow_id: UUID) -> HttpResponse:
         "versions": versions,
         "shown": shown,
         "definition": definition,
-        "graph": _graph(definition) if definition and definition.is_dag else None,
+        "graph": drawing(definition) if definition and definition.is_dag else None,
         "runs": list(
             runs_of(request.tenant.id).filter(workflow_id=workflow_id).order_by("-id")[:RUNS_SHOWN]
         ),
@@ -94,23 +92,3 @@ def delete(request: PageRequest, workflow_id: UUID) -> HttpResponse:
 
 def _versions(workflow: Workflow) -> list[WorkflowVersion]:
     return list(workflow.versions.order_by("-order").defer("checksum")[:VERSIONS_SHOWN])
-
-
-def _graph(definition: WorkflowDefinition) -> dict[str, Any]:
-    graph = lay_out({step.readable_id: step.parents for step in definition.steps})
-    kinds = {step.readable_id: step.kind for step in definition.steps}
-    return {
-        "nodes": [
-            {
-                "node": node,
-                "state": "failed" if kinds[node.name] is StepKind.ON_FAILURE else "queued",
-                "words": "on failure" if kinds[node.name] is StepKind.ON_FAILURE else "task",
-            }
-            for node in graph.nodes
-        ],
-        "edges": graph.edges,
-        "width": graph.width,
-        "height": graph.height,
-        "node_width": NODE_WIDTH,
-        "node_height": NODE_HEIGHT,
-    }

@@ -1,0 +1,115 @@
+"""Signing in and out, and how little a wrong attempt learns."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from tenants.sign_in_limits import TRIES_PER_ACCOUNT
+from tenants.models import Role, Tenant, User
+from tests.dashboard import factories
+
+
+@pytest.fixture
+def user(tenant: Tenant) -> User:
+    return factories.make_member(tenant, Role.MEMBER)
+
+
+def attempt(client: Client, email: str, password: str, **more: str) -> int:
+    answer = client.post("/login", {"email": email, "password": password} | more)
+    return answer.status_code
+
+
+def test_good_credentials_lead_to_the_first_tenant(
+    anonymous: Client, user: User, tenant: Tenant
+) -> None:
+    assert attempt(anonymous, f"  {user.email.upper()} ", factories.PASSWORD) == 302
+    answer = anonymous.get("/")
+    assert answer["Location"] == f"/t/{tenant.slug}/runs"
+
+
+def test_every_failure_reads_the_same(anonymous: Client, user: User) -> None:
+    inactive = factories.make_user()
+    User.objects.filter(id=inactive.id).update(is_active=False)
+    texts = set()
+    for email, password in (
+        (user.email, "wrong"),
+        ("nobody@example.org", "wrong"),
+        (inactive.email, factories.PASSWORD),
+        (user.email, ""),
+        ("nul\0@example.org", "x"),
+        ("x" * 400, "x"),
+        (user.email, "x" * 5000),
+    ):
+        answer = anonymous.post("/login", {"email": email, "password": password})
+        assert answer.status_code == 422
+        text = answer.content.decode()
+        texts.add(text[text.index('role="alert"') : text.index("</p>", text.index("alert"))])
+    assert len(texts) == 1
+    assert "_auth_user_id" not in anonymous.session
+
+
+def test_too_many_tries_are_refused_even_with_the_right_password(
+    anonymous: Client, user: User
+) -> None:
+    for _ in range(TRIES_PER_ACCOUNT):
+        assert attempt(anonymous, user.email, "wrong") == 422
+    assert attempt(anonymous, user.email, factories.PASSWORD) == 429
+    cache.clear()  # as when the window has passed
+    assert attempt(anonymous, user.email, factories.PASSWORD) == 302
+
+
+def test_a_good_sign_in_forgets_earlier_tries(anonymous: Client, user: User) -> None:
+    for _ in range(3):
+        for _ in range(TRIES_PER_ACCOUNT - 1):
+            attempt(anonymous, user.email, "wrong")
+        assert attempt(anonymous, user.email, factories.PASSWORD) == 302
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("/t/x/runs?status=failed", "/t/x/runs?status=failed"),
+        ("https://evil.example/", "/"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_it_only_leads_to_places_here(
+    wanted: str, place: str, anonymous: Client, user: User
+) -> None:
+    fields = {"email": user.email, "password": factories.PASSWORD, "next": wanted}
+    assert anonymous.post("/login", fields)["Location"] == place
+
+
+def test_signing_out_ends_the_session(member: Client, tenant: Tenant) -> None:
+    assert member.get("/logout").status_code == 405
+    assert member.post("/logout").status_code == 302
+    assert member.get(f"/t/{tenant.slug}/runs").status_code == 302
+
+
+def test_a_user_without_a_tenant_is_told_so(anonymous: Client, db: None) -> None:
+    user = factories.make_user()
+    anonymous.force_login(user)
+    assert "not a member of any tenant" in anonymous.get("/").content.decode()
+
+
+def test_the_theme_is_remembered(member: Client, tenant: Tenant) -> None:
+    url = f"/t/{tenant.slug}/runs"
+    assert 'data-theme="system"' in member.get(url).content.decode()
+    assert member.post("/theme", {"theme": "dark", "next": url})["Location"] == url
+    assert 'data-theme="dark"' in member.get(url).content.decode()
+    member.post("/theme", {"theme": '"><script>', "next": url})
+    assert 'data-theme="dark"' in member.get(url).content.decode()
+    member.cookies["theme"] = '"><script>'
+    assert 'data-theme="system"' in member.get(url).content.decode()
+
+
+def test_only_ones_own_tenants_are_offered(member: Client, tenant: Tenant, user: User) -> None:
+    factories.make_tenant("Hidden Corp")
+    text = member.get(f"/t/{tenant.slug}/runs").content.decode()
+    assert tenant.name in text
+    assert "Hidden Corp" not in text

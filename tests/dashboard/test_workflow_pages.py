@@ -1,0 +1,79 @@
+"""Workflows: the list with counts, and a page with steps, versions and recent runs."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from engine.domain.definition import StepDefinition
+from engine.states import Status, StepKind
+from tenants.models import Tenant
+from tests.dashboard import factories
+
+MAX_QUERIES = 6
+
+
+def test_the_list_shows_each_with_its_runs(
+    viewer: Client, tenant: Tenant, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    greet = factories.make_version(tenant, event_triggers=("user:created",))
+    for number in range(6):
+        factories.make_version(tenant, f"other-{number}")
+    factories.make_run(greet)
+    factories.make_run(greet, Status.FAILED)
+    factories.make_version(factories.make_tenant("Elsewhere"), "foreign")
+    with django_assert_max_num_queries(MAX_QUERIES):
+        text = viewer.get(f"/t/{tenant.slug}/workflows").content.decode()
+    assert "About greet" in text
+    assert "user:created" in text
+    assert "1 completed" in text
+    assert "1 failed" in text
+    assert "foreign" not in text
+
+
+def test_a_page_shows_steps_and_lets_one_look_at_older_versions(
+    viewer: Client, tenant: Tenant, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    factories.make_version(tenant, "flow", [factories.step("old-step")])
+    version = factories.make_version(
+        tenant,
+        "flow",
+        [
+            factories.step("first", retries=3, backoff_factor=2.0, backoff_max_seconds=60),
+            factories.step("second", "first"),
+            StepDefinition("oops", "flow:oops", kind=StepKind.ON_FAILURE),
+        ],
+    )
+    run = factories.make_run(version, step_states={"first": Status.COMPLETED})
+    url = f"/t/{tenant.slug}/workflows/{version.workflow_id}"
+    with django_assert_max_num_queries(MAX_QUERIES):
+        text = viewer.get(url).content.decode()
+    assert "Steps of version 2" in text
+    assert "2.0, up to 60 s" in text
+    assert 'href="#step-second"' in text
+    assert f"/runs/{run.id}" in text
+    assert "old-step" not in text
+    assert "old-step" in viewer.get(f"{url}?version=1").content.decode()
+
+
+@pytest.mark.parametrize("version", ["99", "x", "%00", "-1"])
+def test_an_unknown_version_shows_the_newest(version: str, viewer: Client, tenant: Tenant) -> None:
+    made = factories.make_version(tenant)
+    url = f"/t/{tenant.slug}/workflows/{made.workflow_id}?version={version}"
+    assert "Steps of version 1" in viewer.get(url).content.decode()
+
+
+def test_viewers_are_offered_no_writes(viewer: Client, member: Client, tenant: Tenant) -> None:
+    version = factories.make_version(tenant)
+    run = factories.make_run(version, Status.FAILED)
+    worker = factories.make_worker(tenant)
+    for path, words in (
+        ("runs", "Trigger run"),
+        (f"runs/{run.id}", "Replay"),
+        (f"workflows/{version.workflow_id}", "Delete"),
+        (f"workers/{worker.id}", "Pause</button>"),
+    ):
+        url = f"/t/{tenant.slug}/{path}"
+        assert words in member.get(url).content.decode()
+        assert words not in viewer.get(url).content.decode()
