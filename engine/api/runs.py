@@ -54,7 +54,7 @@ class RunCountView(EngineView):
 class RunIdsView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         selection = RunSelection.of(self.query, self.tenant.id)
-        return Response([str(run_id) for run_id in selection.runs().values_list("id", flat=True)])
+        return Response(list(selection.runs().values_list("id", flat=True)))
 
 
 class RunNamesView(EngineView):

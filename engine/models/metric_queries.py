@@ -71,9 +71,9 @@ def outcomes_by_bucket(
 
 
 def queued_by_action(tenant_id: UUID) -> dict[str, int]:
-    """How many tasks wait for a worker, by action."""
-    rows = Task.objects.filter(tenant_id=tenant_id, status=Status.QUEUED).order_by()
-    return dict(rows.values_list("action_id").annotate(number=Count("id")))
+    """How many tasks wait for a worker, by action; those in a back-off do not wait for one."""
+    rows = Task.objects.filter(tenant_id=tenant_id, status=Status.QUEUED, is_delayed=False)
+    return dict(rows.order_by().values_list("action_id").annotate(number=Count("id")))
 
 
 def _from_tally(tally: QuerySet[RunTally]) -> dict[Status, int]:
