@@ -134,13 +134,17 @@ class TenantScheduler(WorkerRoster):
         Start reading after this call, and end every reading with `mark_refilled` before the next
         call: then what is dropped from memory or hinted at while the caller reads is not lost.
         """
-        wanted = []
-        for action_id in self._partial:
-            queue = self._queues[action_id]
-            if queue.is_hinted or queue.count_known() * 2 < self._limit:
-                queue.begin_read()
-                wanted.append(action_id)
+        wanted = [action_id for action_id in self._partial if self._is_low(self._queues[action_id])]
+        for action_id in wanted:
+            self._queues[action_id].begin_read()
         return wanted
+
+    def is_low(self) -> bool:
+        """Whether `wants_refill` would return anything."""
+        return any(self._is_low(self._queues[action_id]) for action_id in self._partial)
+
+    def _is_low(self, queue: ActionQueue) -> bool:
+        return queue.is_hinted or queue.count_known() * 2 < self._limit
 
     def mark_refilled(
         self, action_id: str, *, has_more: bool, last: ReadyTask | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import orjson
+import psycopg
+from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask
 from engine.operations.rebuild_scheduler import Snapshot, load_queue_head, load_snapshot
@@ -19,6 +22,8 @@ from engine.store.workers import WorkerRow
 log = logging.getLogger("hatchet.scheduler")
 
 QUEUE_HEAD = 1000
+_REFILL_PAUSE_SECONDS = 0.005
+"""Rows read in vain are those whose assignment is just being written."""
 _KNOWN_WORKER_AGE = timedelta(minutes=1)
 
 
@@ -47,6 +52,8 @@ class TenantOwner:
         self._on_assign = on_assign
         self._noted: list[Callable[[], None]] = []
         self._has_backlog = False
+        self._reading = asyncio.Lock()
+        self._refilling: asyncio.Task[None] | None = None
 
     # What happened
 
@@ -121,6 +128,9 @@ class TenantOwner:
             assignments = self._handed_out(self.machine.drain(now), now)
             if assignments:
                 self._on_assign(self, assignments)
+            if self._refilling is None and self.machine.is_low():
+                name = f"refilling queues of tenant {self.tenant_id}"
+                self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
 
     def undo(self, assignment: Assignment) -> None:
         """Take back an assignment that was not written."""
@@ -173,17 +183,36 @@ class TenantOwner:
         for action_id in snapshot.queued_actions:
             self.machine.mark_has_more(action_id)
 
+    async def _refill_while_low(self) -> None:
+        try:
+            while self.is_ready and self.machine.is_low():
+                await self.refill()
+                await asyncio.sleep(_REFILL_PAUSE_SECONDS)
+        except (psycopg.Error, PoolTimeout, OSError) as error:
+            log.warning("tenant %s: queues were not refilled: %s", self.tenant_id, error)
+        except Exception:
+            log.exception("tenant %s: refilling queues failed", self.tenant_id)
+        finally:
+            self._refilling = None
+
     async def refill(self) -> bool:
         """Read queue heads that run low, if any, and hand out what that makes possible."""
+        async with self._reading:  # the machine takes one reading of a queue at a time
+            return await self._read_heads()
+
+    async def _read_heads(self) -> bool:
         if not self.is_ready:
             return False
         if self._has_backlog:
             self._has_backlog = False
             for action_id in await self._database.fetch(tasks.queued_actions(self.tenant_id)):
                 self.machine.mark_has_more(action_id)
-        wanted = self.machine.wants_refill()
+        machine = self.machine
+        wanted = machine.wants_refill()
         for action_id in wanted:
             ready = await self._database.run(load_queue_head(self.tenant_id, action_id, QUEUE_HEAD))
+            if self.machine is not machine:
+                return False  # distrusted meanwhile: the rebuild reads anew
             self.machine.enqueue(ready)
             self.machine.mark_refilled(
                 action_id,
