@@ -123,7 +123,7 @@ class Uptime(BaseModel):
 
 @hatchet.task(name="report-uptime")
 def report_uptime(input: EmptyModel, ctx: Context) -> Uptime:
-    opened_at = cast(Shared, ctx.lifespan).opened_at
+    opened_at = cast("Shared", ctx.lifespan).opened_at
     age = datetime.now(UTC) - opened_at
     return Uptime(opened_at=opened_at, seconds=age.total_seconds())
 
