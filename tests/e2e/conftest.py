@@ -1,15 +1,18 @@
-"""Real processes for end-to-end tests, one installation per test file."""
+"""Real processes for end-to-end tests: one installation shared by most, a tenant for each file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.stack import Stack, open_stack
+from tests.e2e.tenant import Tenant
 
 HERE = Path(__file__).parent
+SHOWN_CHARACTERS = 6000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,9 +29,9 @@ def empty_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An installation with one engine and one web process running."""
+    """An installation with one engine and one web process, shared by all files that do them no harm."""
     stack = open_stack(tmp_path_factory.mktemp("stack"))
     try:
         stack.start_engine()
@@ -36,3 +39,32 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
     finally:
         stack.close()
+
+
+@pytest.fixture(scope="module")
+def tenant(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    """A fresh tenant of the shared installation; its workers and clients end with the file."""
+    tenant = Tenant.create(stack, tmp_path_factory.mktemp("tenant"))
+    yield tenant
+    tenant.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what every process of the test wrote last."""
+    report = yield
+    if report.failed:
+        report.sections.extend(_outputs(getattr(item, "funcargs", {}).values()))
+    return report
+
+
+def _outputs(fixtures: Iterable[Any]) -> list[tuple[str, str]]:
+    owners = [value for value in fixtures if isinstance(value, Stack | Tenant)]
+    owners += [owner.stack for owner in owners if isinstance(owner, Tenant)]
+    services = {service.log: service for owner in owners for service in owner.services}
+    return [
+        (f"{service.name} ({log.name})", service.output[-SHOWN_CHARACTERS:])
+        for log, service in services.items()
+    ]

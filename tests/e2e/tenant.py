@@ -1,0 +1,225 @@
+"""A fresh tenant of an installation, with workers and clients of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import psycopg
+
+from engine.states import Status, TaskEventKind
+from tests.e2e.stack import ROOT, TLS_NONE, Service, Stack
+
+PATIENCE_SECONDS = 60.0
+WORKERS = "tests.e2e.workers"
+
+Value = TypeVar("Value")
+
+
+class CallFailed(AssertionError):
+    """What a client process answered instead of a value; `kind` is the exception's class."""
+
+    def __init__(self, kind: str, text: str, traceback: str) -> None:
+        super().__init__(f"{kind}: {text}\n{traceback}")
+        self.kind, self.text = kind, text
+
+
+def wait_for(what: str, look: Callable[[], Value], seconds: float = PATIENCE_SECONDS) -> Value:
+    """Return the first true value that `look` gives."""
+    deadline = time.monotonic() + seconds
+    while not (value := look()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}; last: {value!r}"
+        time.sleep(0.03)
+    return value
+
+
+class Client:
+    """A process with the official SDK that runs functions of a module of tests/e2e/workers."""
+
+    def __init__(self, process: subprocess.Popen[bytes], service: Service) -> None:
+        self.process, self.service = process, service
+
+    def call(self, name: str, *, seconds: float = PATIENCE_SECONDS, **given: Any) -> Any:
+        """Run the module's function `name`; CallFailed if it raises."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"call": name, "given": given}).encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self._answer(name, seconds)
+        if "error" in answer:
+            raise CallFailed(answer["error"], answer["text"], answer["traceback"])
+        return answer["value"]
+
+    def _answer(self, name: str, seconds: float) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], seconds)
+        assert readable, f"{name} gave no answer within {seconds:.0f} s"
+        line = self.process.stdout.readline()
+        assert line, f"the client ended during {name}:\n{self.service.output}"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One tenant and everything that runs on its behalf."""
+
+    stack: Stack
+    id: UUID
+    slug: str
+    token: str
+    directory: Path
+    services: list[Service] = field(default_factory=list)
+
+    @classmethod
+    def create(cls, stack: Stack, directory: Path) -> Self:
+        """Add a tenant to the installation, with a token from `manage.py createtoken`."""
+        tenant_id, slug, now = uuid.uuid4(), f"e2e-{uuid.uuid4().hex[:8]}", datetime.now(UTC)
+        with psycopg.connect(stack.database_url, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO tenants_tenant (id, name, slug, created_at, updated_at)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                [tenant_id, slug, slug, now, now],
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+        tenant = cls(stack=stack, id=tenant_id, slug=slug, token="", directory=directory)
+        tenant.token = tenant.new_token()
+        return tenant
+
+    def new_token(self, *options: str) -> str:
+        command = [sys.executable, "manage.py", "createtoken", "--tenant", self.slug, *options]
+        made = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.stack.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return made.stdout.strip()
+
+    # Processes
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program with the official SDK needs, and where it exchanges signals with a test."""
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {
+            **inherited,
+            **TLS_NONE,
+            "HATCHET_CLIENT_TOKEN": self.token,
+            "PYTHONUNBUFFERED": "1",
+            "E2E_DIRECTORY": str(self.directory),
+        }
+
+    def start_worker(
+        self, topic: str, environment: Mapping[str, str] | None = None
+    ) -> WorkerProcess:
+        """Run a worker of tests/e2e/workers/<topic>.py; return once tasks may be assigned to it."""
+        name = f"worker-{len(self.services)}"
+        service = self.stack.spawn(
+            name,
+            [sys.executable, "-m", f"{WORKERS}.{topic}"],
+            {**self.environment, "E2E_WORKER_NAME": name, **(environment or {})},
+        )
+        self.services.append(service)
+        service.wait_until(lambda: bool(self._ready_worker(name)), "become ready")
+        return WorkerProcess(service, self._ready_worker(name)[0])
+
+    def start_client(self, topic: str, environment: Mapping[str, str] | None = None) -> Client:
+        log = self.stack.directory / f"client-{uuid.uuid4().hex[:8]}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.e2e.answer_calls", f"{WORKERS}.{topic}"],
+                cwd=ROOT,
+                env={**self.environment, **(environment or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        service = Service("client", process, log)
+        self.services.append(service)
+        return Client(process, service)
+
+    def close(self) -> None:
+        """End what runs for this tenant; nothing of it is looked at any more."""
+        for service in reversed(self.services):
+            service.kill()
+            for pipe in (service.process.stdin, service.process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    # Signals to and from tasks
+
+    def open_gate(self, name: str) -> None:
+        """Let every task pass that waits at the gate `name`, now and later."""
+        (self.directory / f"{name}.gate").touch()
+
+    def marks(self, name: str) -> list[str]:
+        """The lines that tasks have written under `name`, in order."""
+        path = self.directory / f"{name}.marks"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for_marks(
+        self, name: str, count: int = 1, seconds: float = PATIENCE_SECONDS
+    ) -> list[str]:
+        def enough() -> list[str]:
+            found = self.marks(name)
+            return found if len(found) >= count else []
+
+        return wait_for(f"{count} marks {name!r}", enough, seconds)
+
+    # The rows behind it
+
+    def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def statuses(self, run_ids: Sequence[str]) -> dict[str, Status]:
+        ids = [UUID(run_id) for run_id in run_ids]
+        found = self.rows("SELECT id, status FROM engine_run WHERE id = ANY(%s)", ids)
+        return {str(run_id): Status(status) for run_id, status in found}
+
+    def wait_for_status(
+        self, run_id: str, status: Status, seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        wait_for(
+            f"run {run_id} to be {status.name}",
+            lambda: self.statuses([run_id]).get(run_id) is status,
+            seconds,
+        )
+
+    def history(self, run_id: str) -> list[str]:
+        """The names of what happened in a run, oldest first."""
+        found = self.rows(
+            "SELECT kind FROM engine_taskevent WHERE run_id = %s ORDER BY at, id", UUID(run_id)
+        )
+        return [TaskEventKind(kind).name for (kind,) in found]
+
+    def _ready_worker(self, name: str) -> list[UUID]:
+        found = self.rows(
+            "SELECT id FROM engine_worker WHERE tenant_id = %s AND name = %s AND is_active"
+            " AND last_heartbeat_at IS NOT NULL",
+            self.id,
+            name,
+        )
+        return [worker_id for (worker_id,) in found]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A worker that runs, and the id that the engine gave it."""
+
+    service: Service
+    id: UUID

@@ -1,0 +1,1 @@
+"""Tasks of the official SDK and the calls that use them; each module runs as worker and as client."""
