@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from dashboard.gate import PageRequest, tenant_page
 from engine.models.run_queries import runs_of
@@ -26,7 +28,7 @@ def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
         messages.info(request, "Nothing to cancel: the run had finished already.")
     else:
         messages.success(request, "Run cancelled. Tasks on a worker are told to stop.")
-    return redirect("dashboard:run", request.tenant.slug, run_id)
+    return _back(request, run_id)
 
 
 @tenant_page("POST", needs=Role.MEMBER)
@@ -37,7 +39,13 @@ def replay(request: PageRequest, run_id: UUID) -> HttpResponse:
         messages.success(request, "Run queued again with the same input.")
     else:
         messages.info(request, "Nothing to replay: the run has not finished.")
-    return redirect("dashboard:run", request.tenant.slug, run_id)
+    return _back(request, run_id)
+
+
+def _back(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """To the run's page, on the tab the button was pressed on."""
+    page = reverse("dashboard:run", args=[request.tenant.slug, run_id])
+    return redirect(f"{page}?{urlencode({'tab': request.POST.get('tab', '')})}")
 
 
 def _was_final(request: PageRequest, run_id: UUID) -> bool:

@@ -6,7 +6,7 @@
   const badge = document.getElementById("live-badge");
   const fetched = new WeakMap();  // fragment -> when it was last asked for
   const dirty = new Set();
-  let socket = null, isLive = false, retryMs = 500, retryTimer = 0, watched = "", wasLost = false;
+  let socket = null, isLive = false, retryMs = 500, retryTimer = 0, watched = "";
   let isPaused = sessionStorage.getItem("live-paused") === "yes";
 
   const fragments = () => [...document.querySelectorAll("[data-live]")];
@@ -113,11 +113,11 @@
   }
 
   function setLive(value) {
-    // What changed while nobody told us is unknown, so everything is fetched once after a gap.
-    if (value && !isLive && wasLost) mark("*");
-    if (!value) wasLost = true;
+    const wasDeaf = value && !isLive;
     isLive = value;
     showBadge();
+    // What changed since the page was made, or while the socket was down, nobody told us.
+    if (wasDeaf) mark("*");
   }
 
   function showBadge() {
@@ -149,7 +149,7 @@
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
-    if (!socket && !retryTimer) { wasLost = true; watch(); }
+    if (!socket && !retryTimer) watch();
     flush();
   });
 

@@ -6,8 +6,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from tenants.sign_in_limits import TRIES_PER_ACCOUNT
 from tenants.models import Role, Tenant, User
+from tenants.sign_in_limits import TRIES_PER_ACCOUNT
 from tests.dashboard import factories
 
 

@@ -1,0 +1,235 @@
+"""The dashboard as its users meet it: a browser, a web process, an engine and an SDK worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.browser import MILLISECONDS, Account, open_browser, open_page
+from tests.e2e.stack import ROOT, Stack
+
+WORKER = ROOT / "examples/quickstart/worker.py"
+EMAIL = "admin@example.com"
+
+expect.set_options(timeout=MILLISECONDS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def worker_stack(stack: Stack) -> Stack:
+    stack.start_client("worker", WORKER)
+    return stack
+
+
+@pytest.fixture
+def account(stack: Stack) -> Iterator[Account]:
+    """At the end of every test: nothing came from elsewhere and the console is clean."""
+    account = Account()
+    yield account
+    assert account.foreign(stack.server_url) == []
+    assert account.complaints == []
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack, account: Account) -> Iterator[Page]:
+    """A page of the admin, signed in, on the list of runs."""
+    page = open_page(browser, account)
+    sign_in(page, stack)
+    yield page
+    page.context.close()
+
+
+def sign_in(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.server_url}/")
+    page.get_by_label("E-mail address").fill(EMAIL)
+    page.get_by_label("Password").fill(stack.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+
+
+def wait_until_live(page: Page) -> None:
+    expect(page.locator("#live-badge")).to_have_text("Live")
+
+
+def trigger(page: Page, stack: Stack, workflow: str) -> None:
+    page.goto(f"{stack.server_url}/t/default/trigger")
+    chooser = page.get_by_label("Workflow")
+    expect(chooser.locator("option", has_text=workflow)).to_have_count(1)
+    chooser.select_option(label=workflow)
+    expect(page.get_by_role("heading", name=f"Input of {workflow}")).to_be_visible()
+
+
+def test_a_wrong_password_is_refused(browser: Browser, stack: Stack) -> None:
+    # The browser itself writes the 422 to its console, so this page keeps an account of its own.
+    page = open_page(browser, Account())
+    page.goto(f"{stack.server_url}/t/default/runs")
+    page.get_by_label("E-mail address").fill(EMAIL)
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not match")
+    page.get_by_label("Password").fill(stack.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{stack.server_url}/t/default/runs")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.context.close()
+
+
+def test_the_checklist_and_the_workers_list_follow_a_new_worker(page: Page, stack: Stack) -> None:
+    expect(page.get_by_text("No runs yet")).to_be_visible()
+    wait_until_live(page)
+    page.evaluate("window.isSamePage = true")
+    stack.start_client("worker", WORKER)
+    page.get_by_role("link", name="Workers").click()
+    row = page.get_by_role("row").filter(has_text="quickstart")
+    expect(row.first).to_contain_text("Active")
+    row.first.get_by_role("link").first.click()
+    expect(page.get_by_text("greet", exact=False).first).to_be_visible()
+
+
+def test_runs_appear_and_change_without_a_reload(
+    browser: Browser, page: Page, worker_stack: Stack, account: Account
+) -> None:
+    """One tab watches; a run started in another appears there and becomes Completed."""
+    wait_until_live(page)
+    page.evaluate("window.isSamePage = true")
+    other = page.context.new_page()
+    trigger(other, worker_stack, "greet")
+    other.get_by_label("name", exact=False).first.fill("Ada")
+    other.get_by_role("button", name="Start run").click()
+    expect(other.get_by_text("Run of greet started.")).to_be_visible()
+    run_id = re.sub(r".*/runs/([0-9a-f-]{36}).*", r"\1", other.url)
+
+    row = page.locator(f"#run-{run_id}")
+    expect(row).to_be_visible()
+    expect(row).to_contain_text("Completed")
+    assert page.evaluate("window.isSamePage") is True
+
+    expect(other.locator("#run .page-head .chip")).to_have_text("Completed")
+    expect(other.locator("#run")).to_contain_text("Ada")
+    expect(other.locator("#live-badge")).to_be_hidden()
+    other.close()
+
+
+def test_a_graph_run_is_followed_to_its_end(page: Page, worker_stack: Stack) -> None:
+    trigger(page, worker_stack, "order")
+    for field in page.locator("form.card input[inputmode=decimal]").all():
+        if not field.input_value():
+            field.fill("2")
+    for field in page.locator("form.card input[type=text]:not([inputmode])").all():
+        if not field.input_value():
+            field.fill("tea")
+    page.get_by_role("button", name="Start run").click()
+    page.evaluate("window.isSamePage = true")
+    expect(page.locator("#run .page-head .chip")).to_have_text("Completed")
+    assert page.evaluate("window.isSamePage") is True
+    expect(page.locator("svg a.node.s-completed")).to_have_count(2)
+    page.get_by_role("link", name="Attempts").click()
+    expect(page.locator("#details").get_by_role("row").filter(has_text="Completed")).to_have_count(
+        2
+    )
+
+
+def test_retries_are_listed_and_a_run_is_replayed(page: Page, worker_stack: Stack) -> None:
+    trigger(page, worker_stack, "call-flaky-service")
+    page.get_by_role("button", name="Start run").click()
+    chip = page.locator("#run .page-head .chip")
+    expect(chip).to_have_text("Completed")
+    page.get_by_role("link", name="Attempts").click()
+    failed = page.locator("#details").get_by_role("row").filter(has_text="Failed")
+    expect(failed.first).to_be_visible()
+    attempts = page.locator("#details tbody tr")
+    before = attempts.count()
+    page.evaluate("window.isSamePage = true")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("Run queued again")).to_be_visible()
+    expect(attempts).not_to_have_count(before)
+    expect(chip).to_have_text("Completed")
+    assert page.evaluate("window.isSamePage") is True
+
+
+def test_a_queued_run_is_cancelled_from_its_page(page: Page, stack: Stack) -> None:
+    for worker in [service for service in stack.services if service.name == "worker"]:
+        worker.stop()
+    trigger(page, stack, "greet")
+    page.get_by_role("button", name="Edit as JSON").click()
+    page.get_by_label("JSON object").fill('{"name": "nobody"}')
+    page.get_by_role("button", name="Start run").click()
+    chip = page.locator("#run .page-head .chip")
+    expect(chip).to_have_text("Queued")
+    page.evaluate("window.isSamePage = true")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel run").click()
+    expect(chip).to_have_text("Cancelled")
+    expect(page.get_by_text("Run cancelled.")).to_be_visible()
+    assert page.evaluate("window.isSamePage") is True
+
+
+def test_a_token_is_shown_once_and_revoked(page: Page, stack: Stack) -> None:
+    page.get_by_role("link", name="API tokens").click()
+    page.get_by_label("Name").fill("from the browser")
+    page.get_by_role("button", name="Create token").click()
+    shown = page.get_by_label("New token", exact=True).last
+    expect(shown).to_have_value(re.compile(r"^ey.+\..+\..+$"))
+    page.get_by_role("link", name="API tokens").click()
+    expect(page.locator("#new-token")).to_have_count(0)
+    row = page.get_by_role("row").filter(has_text="from the browser")
+    row.get_by_role("link", name="Revoke").click()
+    page.get_by_role("button", name="Revoke token").click()
+    expect(page.get_by_text("is revoked")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="from the browser")).to_have_count(0)
+
+
+def test_everything_is_reached_by_keyboard(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.server_url}/t/default/runs")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "f-id"
+    page.keyboard.type("ffff0000")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No run matches these filters")).to_be_visible()
+    assert page.url.endswith("/runs?window=1d&id=ffff0000")
+    unreachable = page.evaluate(
+        """() => [...document.querySelectorAll("a, button, input, select, summary")]
+            .filter(e => e.offsetParent !== null && e.tabIndex < 0).map(e => e.outerHTML)"""
+    )
+    assert unreachable == []
+
+
+def test_nothing_is_wider_than_a_small_phone(
+    browser: Browser, stack: Stack, account: Account
+) -> None:
+    page = open_page(browser, account, width=320)
+    sign_in(page, stack)
+    for path in ("runs", "workflows", "workers", "tokens", "trigger"):
+        page.goto(f"{stack.server_url}/t/default/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+    page.goto(f"{stack.server_url}/t/default/runs")
+    page.locator("#run-list tbody a").first.click()
+    expect(page.locator("#run")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.context.close()
+
+
+def test_lists_are_polled_while_the_socket_is_down(
+    browser: Browser, stack: Stack, account: Account
+) -> None:
+    page = open_page(browser, account)
+    page.route_web_socket(re.compile(".*/live"), lambda socket: socket.close())
+    sign_in(page, stack)
+    expect(page.locator("#live-badge")).to_contain_text("checking every 5 s")
+    with page.expect_response(re.compile(r"/runs/live")) as answer:
+        pass
+    assert answer.value.status in {200, 304}
+    page.context.close()
