@@ -37,6 +37,9 @@ SHARED_STATE = Path("/var/lib/hatchet")
 MAX_SOCKET_PATH = 90
 """Room for the socket's file name within the 104 bytes that every system allows."""
 
+PREDECESSOR_IS_LEAVING = ("still in use", "already exists")
+"""What a new server says while a killed one, or its sessions, have not quite gone."""
+
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -182,6 +185,7 @@ class BundledPostgres:
         account.own(run)
         options = [f"--{name}={value}" for name, value in self.settings.items()]
         with self.log.open("ab") as log:
+            already_written = log.tell()
             server = subprocess.Popen(
                 [binaries / "postgres", "-D", self.cluster, "-k", run, *options],
                 cwd="/",
@@ -193,24 +197,21 @@ class BundledPostgres:
                 group=account.new_gid,
                 extra_groups=account.new_groups,
             )
-        if self._child is not None:
-            self._child.poll()  # collect one that ended by itself
         self._child = server
         deadline = time.monotonic() + START_SECONDS
         while server.poll() is None:
             if self._answers() or time.monotonic() > deadline:
                 return
             time.sleep(0.02)
-        if "still in use" in self._log_tail():  # backends of a killed server are leaving
-            time.sleep(0.2)
-            return
-        raise PostgresError(f"Postgres did not start:\n{self._log_tail()}")
-
-    def _log_tail(self, lines: int = 5) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        said = self.log.read_bytes()[already_written:].decode(errors="replace").strip()
+        if not any(sign in said for sign in PREDECESSOR_IS_LEAVING):
+            raise PostgresError(f"Postgres did not start:\n{said}")
+        time.sleep(0.2)
 
     def _postmaster(self) -> psutil.Process | None:
         """The running server of this cluster, going by its pid file and checked against the process."""
+        if self._child is not None:
+            self._child.poll()  # as long as a dead child is not collected, its number looks alive
         try:
             pid = int((self.cluster / "postmaster.pid").read_text().splitlines()[0])
             process = psutil.Process(pid)

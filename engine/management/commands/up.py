@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
@@ -107,7 +108,10 @@ class Command(BaseCommand):
             await asyncio.sleep(POSTGRES_POLL_SECONDS)
             if not server.is_running():
                 self._say("postgres", "ended; starting it again")
-                await asyncio.to_thread(server.start)
+                try:
+                    await asyncio.to_thread(server.start)
+                except (PostgresError, OSError, psycopg.OperationalError) as error:
+                    self._say("postgres", str(error))
 
     def _tell(self, sentence: str) -> None:
         self._say("hatchet", sentence)
