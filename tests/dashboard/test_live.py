@@ -23,7 +23,7 @@ from hatchet_site.asgi import application
 from tenants.models import Role, Tenant
 from tests.dashboard import factories
 
-HOST = b"hatchet.test"
+HOST = b"localhost:8080"
 SECONDS = 5
 
 
