@@ -1,7 +1,5 @@
 """Who is alive: worker processes, engine processes, and which engine schedules which tenant."""
 
-from typing import ClassVar
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -29,11 +27,6 @@ class Worker(models.Model):
     runtime_extra = models.TextField(blank=True, default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["tenant", "-last_heartbeat_at"], name="worker_by_heartbeat")
-        ]
 
 
 class EngineProcess(models.Model):

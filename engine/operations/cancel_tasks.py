@@ -60,11 +60,12 @@ def cancel_attempts(
     `kind` and `message` are what the event log says. DAG runs of these tasks are locked already; the
     tasks are locked here, and running ones are told to stop.
     """
-    expected = dict(attempts)
+    wanted = set(attempts)
     rows = [
         row
-        for row in (yield from fetch(tasks.lock(sorted(expected))))
-        if not Status(row.status).is_final and expected[row.id] in (None, row.retry_count)
+        for row in (yield from fetch(tasks.lock(sorted({task_id for task_id, _ in attempts}))))
+        if not Status(row.status).is_final
+        and ((row.id, None) in wanted or (row.id, row.retry_count) in wanted)
     ]
     if not rows:
         return set()

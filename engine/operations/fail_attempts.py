@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -52,9 +53,16 @@ def fail_attempts(
 
     DAG runs of these tasks are locked already; the tasks are locked here.
     """
-    by_id = {failure.task_id: failure for failure in failures}
-    rows = yield from fetch(tasks.lock(sorted(by_id)))
-    rows = [row for row in rows if _is_current(row, by_id[row.id])]
+    claimed: dict[UUID, list[Failure]] = defaultdict(list)
+    for failure in failures:
+        claimed[failure.task_id].append(failure)
+    rows = yield from fetch(tasks.lock(sorted(claimed)))
+    by_id = {}
+    for row in rows:
+        current = [failure for failure in claimed[row.id] if _is_current(row, failure)]
+        if current:
+            by_id[row.id] = current[0]
+    rows = [row for row in rows if row.id in by_id]
     if not rows:
         return set()
     versions = yield from load_versions(row.version_id for row in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from engine.operations.advance_runs import advance_runs
@@ -13,10 +14,13 @@ from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.states import Status
 from engine.store import runs, tasks
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import LockedRun
 from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome
 from engine.types import ReportKind, TaskReport
+
+TaskOf = tuple[UUID, UUID]
+"""(task, tenant): a report counts only for a task of its own tenant."""
 
 
 @dataclass(slots=True)
@@ -24,38 +28,36 @@ class Reported:
     """`unknown` are tasks their tenant does not have; every other report was taken or is stale."""
 
     changes: Changes = field(default_factory=Changes)
-    unknown: set[UUID] = field(default_factory=set)
-    started: list[UUID] = field(default_factory=list)
+    unknown: set[TaskOf] = field(default_factory=set)
+    started: set[UUID] = field(default_factory=set)
 
 
 def report_tasks(reports: Sequence[TaskReport], now: datetime) -> Operation[Reported]:
     """Apply a batch of reports. One attempt's STARTED comes before its outcome, whatever the order."""
     done = Reported()
-    by_kind: dict[ReportKind, dict[UUID, TaskReport]] = {kind: {} for kind in ReportKind}
-    for report in reports:
-        by_kind[report.kind].setdefault(report.task_id, report)
-    outcomes = _outcomes(by_kind[ReportKind.COMPLETED])
+    by_kind: dict[ReportKind, list[TaskReport]] = {kind: [] for kind in ReportKind}
+    for report in sorted(reports, key=lambda report: report.task_id):
+        by_kind[report.kind].append(report)
+    outcomes = [
+        Outcome(report.task_id, report.tenant_id, report.retry_count, report.payload or None)
+        for report in by_kind[ReportKind.COMPLETED]
+    ]
     unmatched = yield from _start_and_complete(by_kind[ReportKind.STARTED], outcomes, now, done)
-    others = {**by_kind[ReportKind.FAILED], **by_kind[ReportKind.CANCELLED]}
-    wanted = unmatched | {task_id: report.tenant_id for task_id, report in others.items()}
+    failed, cancelled = by_kind[ReportKind.FAILED], by_kind[ReportKind.CANCELLED]
+    wanted = unmatched | {(report.task_id, report.tenant_id) for report in (*failed, *cancelled)}
     if not wanted:
         return done
-    found = yield from fetch(tasks.locate(sorted(wanted.items())))
-    run_of = {located.id: located.run_id for located in found}
-    done.unknown |= wanted.keys() - run_of.keys()
-    locked = yield from lock_dag_runs(found)
-    moved = yield from _complete_of_dag(
-        [outcome for outcome in outcomes if run_of.get(outcome.id, outcome.id) != outcome.id],
-        locked,
-        now=now,
-        done=done,
-    )
-    failed = [report for report in by_kind[ReportKind.FAILED].values() if report.task_id in run_of]
-    if failed:
-        moved |= yield from fail_attempts([_failure(r) for r in failed], now, done.changes)
-    cancelled = [r for r in by_kind[ReportKind.CANCELLED].values() if r.task_id in run_of]
-    if cancelled:
-        attempts = [(r.task_id, r.retry_count) for r in cancelled]
+    found = yield from fetch(tasks.locate(sorted(wanted)))
+    known = {(row.id, row.tenant_id): row.run_id for row in found}
+    done.unknown |= wanted - known.keys()
+    locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])
+    of_dags = [o for o in outcomes if known.get((o.id, o.tenant_id), o.id) != o.id]
+    moved = yield from _complete_of_dag(of_dags, locked, now=now, done=done)
+    failures = [_failure(r) for r in failed if (r.task_id, r.tenant_id) in known]
+    if failures:
+        moved |= yield from fail_attempts(failures, now, done.changes)
+    attempts = [(r.task_id, r.retry_count) for r in cancelled if (r.task_id, r.tenant_id) in known]
+    if attempts:
         moved |= yield from cancel_attempts(attempts, now, done.changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, done.changes)
     return done
@@ -69,13 +71,6 @@ def lock_dag_runs(found: Sequence[Located]) -> Operation[dict[UUID, LockedRun]]:
     return {run.id: run for run in (yield from fetch(runs.lock(run_ids)))}
 
 
-def _outcomes(completed: dict[UUID, TaskReport]) -> list[Outcome]:
-    return [
-        Outcome(report.task_id, report.tenant_id, report.retry_count, report.payload or None)
-        for _, report in sorted(completed.items())
-    ]
-
-
 def _failure(report: TaskReport) -> Failure:
     return Failure(
         report.task_id,
@@ -87,33 +82,29 @@ def _failure(report: TaskReport) -> Failure:
 
 
 def _start_and_complete(
-    started: dict[UUID, TaskReport], outcomes: Sequence[Outcome], now: datetime, done: Reported
-) -> Operation[dict[UUID, UUID]]:
-    """Return the tasks, with tenants, that matched nothing: of a DAG, stale or unknown."""
-    starts = [
-        (report.task_id, report.tenant_id, report.retry_count)
-        for _, report in sorted(started.items())
-    ]
-    queries = [tasks.start(starts, now)] if starts else []
+    started: Sequence[TaskReport], outcomes: Sequence[Outcome], now: datetime, done: Reported
+) -> Operation[set[TaskOf]]:
+    """Return the tasks that matched nothing: they are of a DAG, stale or unknown."""
+    starts = [(report.task_id, report.tenant_id, report.retry_count) for report in started]
+    queries: list[Query[Any]] = [tasks.start(starts, now)] if starts else []
     if outcomes:
-        results = yield from fetch_all(*queries, tasks.complete_standalone(outcomes, now))
-        completed = {row.id: row for row in results[-1]}
-    else:
-        results = (yield from fetch_all(*queries)) if queries else []
-        completed = {}
-    if starts:
-        done.started = results[0]
-        tenant_of = {start[0]: start[1] for start in starts}
-        done.changes.touched |= {(tenant_of[task_id], task_id) for task_id in done.started}
+        queries.append(tasks.complete_standalone(outcomes, now))
+    results = (yield from fetch_all(*queries)) if queries else []
+    done.started = set(results[0]) if starts else set()
+    completed = {row.id: row for row in results[-1]} if outcomes else {}
+    tenant_of = {task_id: tenant_id for task_id, tenant_id, _ in starts}
+    done.changes.touched |= {(tenant_of[task_id], task_id) for task_id in done.started}
     for outcome in outcomes:
         row = completed.get(outcome.id)
-        if row:
+        if row and outcome.retry_count in (None, row.retry_count):
+            del completed[outcome.id]
             _collect_completed(outcome, outcome.id, row, done.changes)
             finished = FinishedRun(outcome.tenant_id, outcome.id, Status.COMPLETED)
             done.changes.finished.append(finished)
-    acknowledged = set(done.started)
-    unmatched = {s[0]: s[1] for s in starts if s[0] not in acknowledged and s[0] not in completed}
-    return unmatched | {o.id: o.tenant_id for o in outcomes if o.id not in completed}
+    finished_ids = {run.run_id for run in done.changes.finished}
+    begun = done.started | finished_ids
+    unmatched = {(start[0], start[1]) for start in starts if start[0] not in begun}
+    return unmatched | {(o.id, o.tenant_id) for o in outcomes if o.id not in finished_ids}
 
 
 def _collect_completed(

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from engine.errors import HatchetError, ResourceExhausted, Unavailable
+from engine.errors import HatchetError, InvalidArgument, ResourceExhausted, Unavailable
 
 log = logging.getLogger("hatchet.batcher")
 
@@ -113,9 +113,11 @@ class Batcher(Generic[Item, Answer]):
             answers = await self._flush_through_outages([waiting.item for waiting in batch])
         except Exception as error:
             if len(batch) == 1 or isinstance(error, Unavailable):
-                _answer(batch, [error] * len(batch))
-                if not isinstance(error, HatchetError):
+                if isinstance(error, psycopg.DataError):
+                    error = InvalidArgument(f"the database refused a value: {error}")
+                elif not isinstance(error, HatchetError):
                     log.exception("%s: an item could not be written", self.name)
+                _answer(batch, [error] * len(batch))
                 return
             half = len(batch) // 2
             await self._settle(batch[:half])

@@ -130,6 +130,7 @@ class HatchetEngine:
         self.listener = Listener(
             conninfo, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
         )
+        self._engine_count = 1
         self._loops: list[asyncio.Task[None]] = []
         self._batchers: list[asyncio.Task[None]] = []
 
@@ -224,8 +225,17 @@ class HatchetEngine:
     def _wake_clock(self) -> None:
         self.clock.wake()
 
-    def _on_peers(self, has_peers: bool) -> None:
-        self.notifier.has_peers = has_peers
+    def _on_peers(self, engine_count: int) -> None:
+        """An engine came or went; workers whose streams a dead one held are not active any more."""
+        if engine_count != self._engine_count:
+            self._engine_count = engine_count
+            self.notifier.has_peers = engine_count > 1
+            for owner in self.ownership.owners.values():
+                self.aftermath.spawn(owner.reload_workers(), "reading workers again")
+
+    def stop_scheduling(self) -> None:
+        """The first step of stopping: hand out nothing new."""
+        self.ownership.stop_scheduling()
 
     async def _on_listening(self) -> None:
         """Hints may have been lost while nobody listened."""

@@ -55,14 +55,13 @@ class Reporting:
 
     async def _flush(self, reports: Sequence[TaskReport]) -> list[Exception | None]:
         done = await self._database.run(report_tasks(reports, datetime.now(UTC)))
-        started = set(done.started)
         for report in reports:
-            if report.task_id in started and (owner := self._owners.get(report.tenant_id)):
+            if report.task_id in done.started and (owner := self._owners.get(report.tenant_id)):
                 owner.acknowledge(report.task_id)
         self._aftermath.apply(done.changes)
         return [
             InvalidArgument(f"unknown task {report.task_id}")
-            if report.task_id in done.unknown
+            if (report.task_id, report.tenant_id) in done.unknown
             else None
             for report in reports
         ]

@@ -93,7 +93,7 @@ SELECT id, run_id, retry_count, step_id, version_id FROM completed;
 
 -- name: task.locate
 -- Which run reported tasks belong to; a task that is not there is unknown to the tenant.
-SELECT t.id, t.run_id FROM engine_task t
+SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
   JOIN unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[]) AS u(id, tenant_id)
     ON t.id = u.id AND t.tenant_id = u.tenant_id;
 

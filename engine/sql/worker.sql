@@ -49,13 +49,21 @@ UPDATE engine_worker SET is_paused = %(is_paused)s::boolean, updated_at = %(now)
  WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid RETURNING id;
 
 -- name: worker.of_tenant
--- Workers a scheduler has to know: heard of lately, or still holding tasks.
-SELECT id, actions, slots::text, labels::text, is_active, is_paused, last_heartbeat_at, engine_id
+-- Workers a scheduler has to know: heard of lately, or still holding tasks. A stream that a dead engine
+-- held does not make its worker active.
+SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
+           SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
+              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
+       is_paused, last_heartbeat_at, engine_id
   FROM engine_worker w
  WHERE tenant_id = %(tenant_id)s::uuid
    AND (last_heartbeat_at > %(since)s::timestamptz OR created_at > %(since)s::timestamptz
         OR EXISTS (SELECT FROM engine_task t WHERE t.worker_id = w.id AND t.status = 1));
 
 -- name: worker.by_ids
-SELECT id, actions, slots::text, labels::text, is_active, is_paused, last_heartbeat_at, engine_id
-  FROM engine_worker WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;
+-- The same of some workers.
+SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
+           SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
+              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
+       is_paused, last_heartbeat_at, engine_id
+  FROM engine_worker w WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

@@ -96,6 +96,12 @@ class Located(NamedTuple):
     run_id: UUID
 
 
+class LocatedOf(NamedTuple):
+    id: UUID
+    tenant_id: UUID
+    run_id: UUID
+
+
 class Wanted(NamedTuple):
     """A scheduler's wish: this attempt to that worker."""
 
@@ -223,12 +229,12 @@ def complete_of_dag(outcomes: Sequence[Outcome], now: datetime) -> Query[Complet
     return Query("task.complete_of_dag", _outcome_params(outcomes, now), CompletedOfDag)
 
 
-def locate(tasks: Sequence[tuple[UUID, UUID]]) -> Query[Located]:
+def locate(tasks: Sequence[tuple[UUID, UUID]]) -> Query[LocatedOf]:
     """`tasks` are (task id, tenant id)."""
     return Query(
         "task.locate",
         {"ids": [t[0] for t in tasks], "tenant_ids": [t[1] for t in tasks]},
-        Located,
+        LocatedOf,
     )
 
 

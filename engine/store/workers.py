@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from engine.store.leases import LEASE_SECONDS
 from engine.store.query import Query, the_value
 from engine.types import WorkerRegistration
 
@@ -101,8 +102,16 @@ def set_paused(tenant_id: UUID, worker_id: UUID, is_paused: bool, now: datetime)
 
 
 def of_tenant(tenant_id: UUID, since: datetime) -> Query[WorkerRow]:
-    return Query("worker.of_tenant", {"tenant_id": tenant_id, "since": since}, WorkerRow)
+    return Query(
+        "worker.of_tenant",
+        {"tenant_id": tenant_id, "since": since, "lease_seconds": LEASE_SECONDS},
+        WorkerRow,
+    )
 
 
 def by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[WorkerRow]:
-    return Query("worker.by_ids", {"tenant_id": tenant_id, "ids": list(ids)}, WorkerRow)
+    return Query(
+        "worker.by_ids",
+        {"tenant_id": tenant_id, "ids": list(ids), "lease_seconds": LEASE_SECONDS},
+        WorkerRow,
+    )

@@ -67,5 +67,6 @@ async def serve(config: Config) -> None:
     log.info("engine %s serves gRPC on port %d", engine.id, server.port)
     await stopped.wait()
     log.info("engine %s stops", engine.id)
+    engine.stop_scheduling()
     await server.stop(_GRACE_SECONDS)
     await engine.stop(_GRACE_SECONDS)

@@ -13,7 +13,12 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask
-from engine.operations.rebuild_scheduler import Snapshot, load_queue_head, load_snapshot
+from engine.operations.rebuild_scheduler import (
+    Snapshot,
+    load_queue_head,
+    load_snapshot,
+    load_workers,
+)
 from engine.runtime.scheduler.machine import Assignment, TenantScheduler
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
@@ -133,10 +138,11 @@ class TenantOwner:
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
 
     def undo(self, assignment: Assignment) -> None:
-        """Take back an assignment that was not written."""
+        """Take back an assignment that was not written; a rebuild sees for itself what was."""
         task = assignment.task
-        self.unacknowledged.pop(task.id, None)
-        self.release_slot(task.id, task.retry_count)
+        if self.is_ready:
+            self.unacknowledged.pop(task.id, None)
+            self.machine.release(task.id, task.retry_count)
 
     def _handed_out(self, assignments: list[Assignment], now: float) -> list[Assignment]:
         for assignment in assignments:
@@ -194,6 +200,13 @@ class TenantOwner:
             log.exception("tenant %s: refilling queues failed", self.tenant_id)
         finally:
             self._refilling = None
+
+    async def reload_workers(self) -> None:
+        """Take every known worker's row again."""
+        known = load_workers(self.tenant_id, self.machine.known_workers())
+        for row in await self._database.run(known):
+            self.upsert_worker(row)
+        self.drain(datetime.now(UTC).timestamp())
 
     async def refill(self) -> bool:
         """Read queue heads that run low, if any, and hand out what that makes possible."""

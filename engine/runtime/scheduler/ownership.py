@@ -34,7 +34,7 @@ class Ownership:
         *,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
         on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
-        on_peers: Callable[[bool], None],
+        on_peers: Callable[[int], None],
     ) -> None:
         self.owners: dict[UUID, TenantOwner] = {}
         self._database = database
@@ -43,6 +43,7 @@ class Ownership:
         self._to_rebuild: dict[UUID, None] = {}
         self._wake_rebuild = asyncio.Event()
         self._renewed_at = 0.0
+        self._is_stopping = False
 
     async def run(self) -> None:
         """Renew once a second, for ever."""
@@ -51,6 +52,7 @@ class Ownership:
                 await self.renew()
             except (psycopg.Error, PoolTimeout, OSError) as error:
                 log.warning("leases were not renewed: %s", error)
+                self._fence()
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def renew(self) -> None:
@@ -60,12 +62,14 @@ class Ownership:
         rows = await self._database.fetch(leases.renew(self._engine_id, self._host))
         self._renewed_at = asked_at
         engine_count = max((row.engine_count for row in rows), default=1)
-        self._on_peers(engine_count > 1)
+        self._on_peers(engine_count)
         listed = [row for row in rows if row.tenant_id is not None]
         ours = {row.tenant_id: row.epoch for row in listed if row.engine_id == self._engine_id}
         for tenant_id, owner in list(self.owners.items()):
             if ours.get(tenant_id) != owner.epoch:
                 self.drop(owner)
+        if self._is_stopping:
+            return
         share = math.ceil(len(listed) / engine_count)
         await self._take_free(listed, share - len(self.owners))
         await self._share(listed, share)
@@ -111,12 +115,17 @@ class Ownership:
             self._to_rebuild[owner.tenant_id] = None
         self._wake_rebuild.set()
 
-    def fence(self) -> None:
-        """Assign nothing while the leases may have run out without us noticing."""
-        loop = asyncio.get_running_loop()
-        if self._renewed_at and loop.time() - self._renewed_at > LEASE_SECONDS:
+    def _fence(self) -> None:
+        """Schedule nothing once our leases may have run out without a word from the database."""
+        if asyncio.get_running_loop().time() - self._renewed_at > LEASE_SECONDS:
             for owner in list(self.owners.values()):
                 self.drop(owner)
+
+    def stop_scheduling(self) -> None:
+        """Assign nothing more; the leases are kept until `give_up`."""
+        self._is_stopping = True
+        for owner in list(self.owners.values()):
+            self.drop(owner)
 
     async def rebuild_loop(self) -> None:
         """Rebuild schedulers as they are taken over or distrusted."""

@@ -124,6 +124,9 @@ class WorkerRoster:
             else [(task.id, task.retry_count) for task in worker.running.values()]
         )
 
+    def known_workers(self) -> list[UUID]:
+        return list(self._workers)
+
     def workers_with_tasks(self) -> list[UUID]:
         """Return the workers whose slots somebody holds."""
         return [worker_id for worker_id, worker in self._workers.items() if worker.running]
