@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from random import getrandbits
 from uuid import UUID
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
@@ -24,7 +25,7 @@ def new_id() -> UUID:
         if _last < floor:
             _last = floor | (int.from_bytes(os.urandom(10)) & ((1 << 73) - 1))
         else:
-            _last += 1 + (os.urandom(1)[0] << 20)
+            _last += 1 + (getrandbits(8) << 20)
         value = _last
     timestamp, rest = value >> 74, value & ((1 << 74) - 1)
     return UUID(
