@@ -33,6 +33,11 @@ urlpatterns = [
     path("t/<slug:slug>/workflows/live", workflows.live, name="workflows_live"),
     path("t/<slug:slug>/workflows/<uuid:workflow_id>", workflows.detail, name="workflow"),
     path(
+        "t/<slug:slug>/workflows/<uuid:workflow_id>/live",
+        workflows.detail_live,
+        name="workflow_live",
+    ),
+    path(
         "t/<slug:slug>/workflows/<uuid:workflow_id>/delete",
         workflows.delete,
         name="workflow_delete",

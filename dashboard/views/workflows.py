@@ -15,6 +15,7 @@ from dashboard.gate import PageRequest, tenant_page
 from dashboard.rendering import render_fragment
 from engine.models.definitions import Workflow, WorkflowVersion
 from engine.models.run_queries import runs_of, status_counts_by_workflow
+from engine.models.runs import Run
 from engine.models.workflow_queries import with_latest_version, workflows_of
 from engine.operations.put_workflow import delete_workflow
 from engine.states import Status
@@ -57,9 +58,7 @@ def _shown_counts(counts: dict[Status, int]) -> list[tuple[Status, int]]:
 
 @tenant_page()
 def detail(request: PageRequest, workflow_id: UUID) -> HttpResponse:
-    workflow = workflows_of(request.tenant.id).filter(id=workflow_id).first()
-    if workflow is None:
-        raise Http404("no such workflow")
+    workflow = _find(request, workflow_id)
     versions = _versions(workflow)
     wanted = request.GET.get("version", "")
     shown = next((one for one in versions if str(one.order) == wanted), next(iter(versions), None))
@@ -70,24 +69,39 @@ def detail(request: PageRequest, workflow_id: UUID) -> HttpResponse:
         "shown": shown,
         "definition": definition,
         "graph": drawing(definition) if definition and definition.is_dag else None,
-        "runs": list(
-            runs_of(request.tenant.id).filter(workflow_id=workflow_id).order_by("-id")[:RUNS_SHOWN]
-        ),
+        "runs": _recent_runs(workflow),
     }
     return render(request, "dashboard/workflows/detail.html", context)
+
+
+@tenant_page()
+def detail_live(request: PageRequest, workflow_id: UUID) -> HttpResponse:
+    workflow = _find(request, workflow_id)
+    context = {"workflow": workflow, "runs": _recent_runs(workflow)}
+    return render_fragment(request, "dashboard/workflows/_runs.html", context)
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
 def delete(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     """Ask first, then delete. Runs stay; a worker that registers the name again brings it back."""
-    workflow = workflows_of(request.tenant.id).filter(id=workflow_id).first()
-    if workflow is None:
-        raise Http404("no such workflow")
+    workflow = _find(request, workflow_id)
     if request.method != "POST":
         return render(request, "dashboard/workflows/delete.html", {"workflow": workflow})
     sync_db.run(delete_workflow(request.tenant.id, workflow.id, datetime.now(UTC)))
     messages.success(request, f"Workflow {workflow.name} is deleted.")
     return redirect("dashboard:workflows", request.tenant.slug)
+
+
+def _find(request: PageRequest, workflow_id: UUID) -> Workflow:
+    workflow = workflows_of(request.tenant.id).filter(id=workflow_id).first()
+    if workflow is None:
+        raise Http404("no such workflow")
+    return workflow
+
+
+def _recent_runs(workflow: Workflow) -> list[Run]:
+    runs = runs_of(workflow.tenant_id).filter(workflow_id=workflow.id)
+    return list(runs.order_by("-id")[:RUNS_SHOWN])
 
 
 def _versions(workflow: Workflow) -> list[WorkflowVersion]:
