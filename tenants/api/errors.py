@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -59,6 +59,8 @@ def _meaning_of(error: Exception) -> tuple[int, str, str | None]:
             return error.status_code, str(error.detail), None
         case Http404():
             return 404, "not found", None
+        case RequestDataTooBig():
+            return 400, "the body is too large", None
         case SuspiciousOperation():
             return 400, "the request was refused", None
         case _:

@@ -62,7 +62,7 @@ class JsonParser(BaseParser):
         most = installation().grpc_max_message_bytes
         body = stream.read(most + 1)
         if len(body) > most:
-            raise bad_request(f"the body is larger than {most} bytes")
+            raise bad_request(f"the body is too large: at most {most} bytes")
         return strict_json(body)
 
 

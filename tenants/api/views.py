@@ -70,6 +70,10 @@ class PublicView(APIView):
 
     @property
     def body(self) -> Body:
+        inner = self.request._request
+        if not inner.META.get("CONTENT_LENGTH"):
+            # A chunked body has no length, and what has none counts as empty.
+            inner.META["CONTENT_LENGTH"] = str(len(inner.body))
         return Body(self.request.data)
 
 

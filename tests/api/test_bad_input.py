@@ -71,7 +71,7 @@ def test_an_input_over_the_limit_is_refused_and_one_below_it_is_not(
     assert Run.objects.count() == 1
 
 
-def test_a_chunked_body_over_the_limit_is_refused(api: ApiClient, trigger_path: str) -> None:
+def test_a_body_longer_than_it_claims_is_refused(api: ApiClient, trigger_path: str) -> None:
     body = json.dumps({"workflowName": "greet", "input": {"text": "x" * 5 * 1024 * 1024}})
     answer = api.send("POST", trigger_path, body.encode(), CONTENT_LENGTH="10")
     assert answer.status == 400
