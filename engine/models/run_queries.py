@@ -7,18 +7,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import (
-    Func,
     OuterRef,
     QuerySet,
     Subquery,
     Sum,
-    TextField,
-    Value,
 )
-from django.db.models.lookups import Exact
 
 from engine.ids import id_at
 from engine.models.definitions import Workflow
+from engine.models.metadata_filters import metadata_reads
 from engine.models.runs import Run, RunTally
 from engine.states import Status
 
@@ -40,13 +37,7 @@ def created_between(
 
 def with_metadata_value(runs: QuerySet[Run], key: str, value: str) -> QuerySet[Run]:
     """Narrow to runs whose additional metadata holds `key` with a value that reads as `value`."""
-    text = Func(
-        "additional_metadata",
-        Value(key),
-        function="jsonb_extract_path_text",
-        output_field=TextField(),
-    )
-    return runs.filter(Exact(text, Value(value)))
+    return runs.filter(metadata_reads(key, value))
 
 
 def with_workflow_names(runs: QuerySet[Run]) -> QuerySet[Run]:
