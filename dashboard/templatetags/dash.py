@@ -140,3 +140,8 @@ def is_long(text: str) -> bool:
 @register.filter
 def compact_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def thousands(number: int) -> str:
+    return f"{number:,}"

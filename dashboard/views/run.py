@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
+from engine.models.worker_queries import with_offers
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 
 TABS = {
@@ -73,7 +75,7 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
 
 def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
     runs = with_workflow_names(runs_of(request.tenant.id))
-    tasks = task_queries.tasks_of_run(run_id)
+    tasks = with_offers(task_queries.tasks_of_run(run_id), request.tenant.id, datetime.now(UTC))
     if request.access.can_view_payloads:
         runs = task_queries.with_input_head(runs, HEAD_BYTES)
         tasks = task_queries.with_outcome_heads(tasks, HEAD_BYTES)
@@ -107,10 +109,18 @@ def _task_context(task: Task | None) -> dict[str, Any]:
         "dom_id": str(task.id),
         "state": "skipped" if task.is_skipped else status.name.lower(),
         "attempt": task.retry_count + 1,
+        "waits_for": _wait(task) if status is Status.QUEUED else "",
         "output": show_json(head, length) if status is Status.COMPLETED else None,
         "error": show_text(error_head, error_length) if status is Status.FAILED else None,
         "last_error": show_text(error_head, error_length) if not status.is_final else None,
     }
+
+
+def _wait(task: Task) -> str:
+    """What a queued task waits for: time, its parents' outcomes, a worker, or a free slot."""
+    if task.is_delayed:
+        return "retry" if task.due_at else "parents"
+    return "slot" if getattr(task, "is_offered", False) else "worker"
 
 
 def _tab_context(

@@ -37,7 +37,7 @@ def test_replay_queues_a_finished_run_again(member: Client, tenant: Tenant) -> N
     answer = member.post(url(tenant, f"runs/{run.id}/replay"), follow=True)
     text = answer.content.decode()
     assert "Run queued again" in text
-    assert f'data-live="run:{run.id}"' in text
+    assert f'data-live="run:{run.id} workers"' in text
     run.refresh_from_db()
     assert run.status == Status.QUEUED
     task = Task.objects.get(run_id=run.id)

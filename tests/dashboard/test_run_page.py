@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -167,8 +168,23 @@ def test_only_unfinished_runs_listen_for_changes(
     status: Status, viewer: Client, tenant: Tenant
 ) -> None:
     run = factories.make_run(factories.make_version(tenant), status)
-    is_live = f'data-live="run:{run.id}"' in page(viewer, tenant, run)
+    is_live = f'data-live="run:{run.id} workers"' in page(viewer, tenant, run)
     assert is_live is not status.is_final
+
+
+def test_a_queued_run_says_what_it_waits_for(viewer: Client, tenant: Tenant) -> None:
+    run = factories.make_run(factories.make_version(tenant), Status.QUEUED)
+    assert "no active worker offers <code>flow:say</code>" in page(viewer, tenant, run)
+    paused = factories.make_worker(tenant, is_paused=True)
+    factories.make_worker(tenant, "other", actions=["flow:other"])
+    factories.make_worker(factories.make_tenant("Elsewhere"))
+    assert "no active worker offers" in page(viewer, tenant, run)
+    paused.is_paused = False
+    paused.save(update_fields=["is_paused"])
+    assert "has a free slot" in page(viewer, tenant, run)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    Task.objects.filter(run_id=run.id).update(is_delayed=True, due_at=later)
+    assert f"{later:%H:%M:%S}" in page(viewer, tenant, run)
 
 
 def test_an_unchanged_run_is_not_sent_twice(member: Client, tenant: Tenant) -> None:
