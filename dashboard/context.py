@@ -1,7 +1,8 @@
-"""What every page of a tenant knows about its reader."""
+"""What every page of a tenant knows: its reader, and how workers connect."""
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from tenants.access import TenantAccess
@@ -20,6 +21,7 @@ def navigation(request: HttpRequest) -> dict[str, object]:
         "section": section,
         "may_write": access.includes(Role.MEMBER),
         "may_manage_tokens": access.includes(Role.ADMIN),
+        "tls_strategy": "none" if settings.HATCHET.grpc_tls is None else "tls",
     }
 
 

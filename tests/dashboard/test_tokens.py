@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 
+from engine.config import TlsConfig
 from tenants.models import APIToken, Tenant
 from tenants.tokens import InvalidToken, create_token, verify_token
 
@@ -71,3 +74,17 @@ def test_internal_tokens_are_neither_listed_nor_revocable(
     record, _ = create_token(tenant, "internal-one", is_internal=True)
     assert "internal-one" not in owner.get(url).content.decode()
     assert owner.post(f"{url}/{record.id}/revoke").status_code == 404
+
+
+TLS = TlsConfig(certificate="c", private_key="k", client_ca=None)
+
+
+@pytest.mark.parametrize(("tls", "strategy"), [(None, "none"), (TLS, "tls")])
+def test_the_commands_shown_fit_the_server(
+    tls: TlsConfig | None, strategy: str, owner: Client, url: str, settings: Any
+) -> None:
+    settings.HATCHET = replace(settings.HATCHET, grpc_tls=tls)
+    words = f"HATCHET_CLIENT_TLS_STRATEGY={strategy}"
+    assert words in owner.post(url, {"name": "ci", "lifetime": "30"}).content.decode()
+    assert words in owner.get(url.replace("tokens", "workers")).content.decode()
+    assert words in owner.get(url.replace("tokens", "runs")).content.decode()
