@@ -16,13 +16,13 @@ run:            ## install what is needed, then run database, engine and web unt
 	@exec $(PY) manage.py up
 
 worker:         ## an example worker, written with the official SDK
-	$(INSTALL) requirements-dev.txt
+	$(INSTALL) requirements-examples.txt
 	@test -n "$$HATCHET_CLIENT_TOKEN" || test -r $(DATA)/token || \
 		{ echo "No token yet: start 'make run' in another terminal first."; exit 1; }
 	@$(WORKER_ENV) exec $(PY) examples/quickstart/worker.py
 
 demo:           ## trigger every example task and print the results
-	$(INSTALL) requirements-dev.txt
+	$(INSTALL) requirements-examples.txt
 	@test -n "$$HATCHET_CLIENT_TOKEN" || test -r $(DATA)/token || \
 		{ echo "No token yet: start 'make run' in another terminal first."; exit 1; }
 	@$(WORKER_ENV) exec $(PY) examples/quickstart/demo.py

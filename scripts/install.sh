@@ -4,6 +4,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# `make worker` and `make demo` in two terminals must not install into one .venv at the same time.
+if [ -z "${HATCHET_INSTALL_LOCKED:-}" ] && command -v flock >/dev/null 2>&1; then
+    HATCHET_INSTALL_LOCKED=1 exec flock .install.lock scripts/install.sh "$@"
+fi
+
 say() { printf '==> %s\n' "$*"; }
 fail() { printf 'Cannot continue: %s\n' "$*" >&2; exit 1; }
 
@@ -34,7 +39,7 @@ options='-c constraints.txt'
 for file in "$@"; do
     options="$options -r $file"
 done
-wanted=$(cat requirements.txt constraints.txt "$@" | cksum | tr ' ' '-')
+wanted=$({ echo "$*"; cat requirements*.txt constraints.txt; } | cksum | tr ' ' '-')
 stamp=".venv/.installed-$wanted"
 [ -e "$stamp" ] && exit 0
 
