@@ -1,0 +1,127 @@
+"""Engines in this process on the real database, and workers that take what they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.ids import new_id
+from engine.runtime.dispatcher.sessions import ActionSession
+from engine.runtime.engine import HatchetEngine
+from engine.types import (
+    Action,
+    ActionKind,
+    ReportKind,
+    RunFinished,
+    TaskReport,
+    TriggerRequest,
+    WorkerRegistration,
+)
+from tenants.models import Tenant
+
+PATIENCE_SECONDS = 20.0
+
+
+def make_tenant() -> UUID:
+    tenant = Tenant.objects.create(name="Runtime", slug=f"runtime-{new_id()}")
+    return UUID(str(tenant.pk))
+
+
+def workflow(name: str = "work", **options: Any) -> WorkflowDefinition:
+    return WorkflowDefinition(name, (StepDefinition("run", f"{name}:run", **options),))
+
+
+@asynccontextmanager
+async def engine_on(conninfo: str) -> AsyncIterator[HatchetEngine]:
+    engine = HatchetEngine(conninfo)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop_scheduling()
+        engine.end_streams()
+        await engine.stop()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something no event tells of; the loop is left to others between looks."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not is_so():  # noqa: ASYNC110  the condition is plain memory, nobody signals it
+            await asyncio.sleep(0.01)
+
+
+class FakeWorker:
+    """A worker process as the engine sees it: a registration, a stream, heartbeats, reports."""
+
+    def __init__(
+        self, engine: HatchetEngine, tenant_id: UUID, worker_id: UUID, session: ActionSession
+    ) -> None:
+        self.engine, self.tenant_id, self.id, self.session = engine, tenant_id, worker_id, session
+        self._actions = aiter(session)
+
+    @classmethod
+    async def connect(
+        cls,
+        engine: HatchetEngine,
+        tenant_id: UUID,
+        *actions: str,
+        slots: int = 10,
+        worker_id: UUID | None = None,
+    ) -> FakeWorker:
+        if worker_id is None:
+            registration = WorkerRegistration(
+                "fake", actions or ("work:run",), {"default": slots}, {}
+            )
+            worker_id = await engine.register_worker(tenant_id, registration)
+        session = await engine.open_session(tenant_id, worker_id)
+        worker = cls(engine, tenant_id, worker_id, session)
+        await worker.beat()
+        return worker
+
+    async def beat(self) -> None:
+        await self.engine.record_heartbeat(self.tenant_id, self.id)
+
+    async def next(self) -> Action:
+        """The next action, with heartbeats while it does not come."""
+        waiting = asyncio.ensure_future(anext(self._actions))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not waiting.done():
+                await asyncio.wait([waiting], timeout=2.0)
+                if not waiting.done():
+                    await self.beat()
+        return waiting.result()
+
+    async def next_start(self) -> Action:
+        action = await self.next()
+        assert action.kind is ActionKind.START, action
+        return action
+
+    async def report(self, action: Action, kind: ReportKind, payload: bytes = b"{}") -> None:
+        await self.engine.report(
+            TaskReport(self.tenant_id, action.task_id, kind, action.retry_count, payload)
+        )
+
+    async def complete(self, action: Action, payload: bytes = b"{}") -> None:
+        await self.report(action, ReportKind.COMPLETED, payload)
+
+    async def leave(self) -> None:
+        await self.session.close()
+
+
+async def trigger(engine: HatchetEngine, tenant_id: UUID, count: int = 1) -> list[UUID]:
+    return await engine.trigger_runs(tenant_id, [TriggerRequest("work")] * count)
+
+
+async def result_of(engine: HatchetEngine, tenant_id: UUID, run_id: UUID) -> RunFinished:
+    """Wait for a run as a client does."""
+    subscription = engine.subscribe_runs(tenant_id)
+    subscription.add(run_id)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await anext(aiter(subscription))
+    finally:
+        subscription.close()
