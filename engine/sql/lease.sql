@@ -25,13 +25,15 @@ INSERT INTO engine_lease (tenant_id, epoch) SELECT unnest(%(tenant_ids)s::uuid[]
 ON CONFLICT (tenant_id) DO NOTHING RETURNING tenant_id;
 
 -- name: lease.take
--- Takes leases that are free or have run out. The full row lock waits for writes under the old epoch
--- (they hold a key-share lock), so what a new owner reads next is all there is.
+-- Takes leases that are free, have run out, or are our own (a new epoch, to distrust the old one). A lease
+-- that a write under the old epoch holds (a key-share lock) is left for the next time, so what a new owner
+-- reads next is all there is.
 UPDATE engine_lease l
    SET engine_id = %(engine_id)s::uuid, epoch = l.epoch + 1,
        expires_at = now() + make_interval(secs => %(lease_seconds)s::float8)
   FROM (SELECT tenant_id FROM engine_lease
-         WHERE tenant_id = ANY(%(tenant_ids)s::uuid[]) AND (engine_id IS NULL OR expires_at < now())
+         WHERE tenant_id = ANY(%(tenant_ids)s::uuid[]) 
+           AND (engine_id IS NULL OR expires_at < now() OR engine_id = %(engine_id)s::uuid)
          ORDER BY tenant_id FOR UPDATE SKIP LOCKED) free
  WHERE l.tenant_id = free.tenant_id
 RETURNING l.tenant_id, l.epoch;

@@ -11,6 +11,8 @@ from psycopg_pool import PoolTimeout
 
 log = logging.getLogger("hatchet.controllers")
 
+_OUTAGE_PAUSE_SECONDS = 0.5
+
 
 class PeriodicService:
     """Subclasses say what a `tick` does; it returns True to be called again at once.
@@ -32,7 +34,8 @@ class PeriodicService:
     async def run(self) -> None:
         while True:
             try:
-                again = await self.tick()
+                if not await self.tick():
+                    await self.wait()
             except (
                 psycopg.OperationalError,
                 psycopg.InterfaceError,
@@ -40,10 +43,7 @@ class PeriodicService:
                 OSError,
             ) as error:
                 log.warning("%s: database: %s", self.name, error)
-                again = False
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
             except Exception:
                 log.exception("%s: a tick failed", self.name)
-                again = False
-            if not again:
-                await self.wait()
+                await asyncio.sleep(self.interval_seconds)

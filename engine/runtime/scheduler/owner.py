@@ -53,6 +53,7 @@ class TenantOwner:
         """Attempts handed out and not confirmed yet: retry count and since when."""
         self.heartbeats: dict[UUID, float] = {}
         self.is_ready = False
+        self.is_distrusted = self.is_dropped = False
         self._database = database
         self._on_assign = on_assign
         self._noted: list[Callable[[], None]] = []
@@ -154,13 +155,30 @@ class TenantOwner:
     def reset(self) -> None:
         """Distrust memory, because a write's fate is unknown: assign nothing until rebuilt."""
         self.is_ready = False
+        self.is_distrusted = True
         self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
         self.unacknowledged.clear()
 
-    async def rebuild(self) -> None:
-        """Read the tenant's workers, running tasks and queue heads, then apply what was noted."""
+    def renew(self, epoch: int) -> None:
+        """Go on under a new epoch: nothing decided under the old one can be written any more."""
+        self.epoch = epoch
+        self.is_distrusted = False
+
+    def drop(self) -> None:
+        """The tenant is no longer ours to schedule."""
+        self.is_ready = False
+        self.is_dropped = True
+
+    async def rebuild(self) -> bool:
+        """Read the tenant's workers, running tasks and queue heads, then apply what was noted.
+
+        False if the owner was dropped or distrusted meanwhile.
+        """
+        machine = self.machine
         heard_since = datetime.now(UTC) - _KNOWN_WORKER_AGE
         snapshot = await self._database.run(load_snapshot(self.tenant_id, heard_since))
+        if self.machine is not machine or self.is_dropped:
+            return False
         self._take(snapshot)
         noted, self._noted = self._noted, []
         self.is_ready = True
@@ -175,6 +193,7 @@ class TenantOwner:
             self.machine.waiting_count(),
             self.epoch,
         )
+        return True
 
     def _take(self, snapshot: Snapshot) -> None:
         for row in snapshot.workers:

@@ -71,12 +71,22 @@ class Ownership:
         if self._is_stopping:
             return
         share = math.ceil(len(listed) / engine_count)
-        await self._take_free(listed, share - len(self.owners))
+        await self._take_free(listed, max(share - len(self.owners), 0))
         await self._share(listed, share)
 
     async def _take_free(self, listed: Sequence[SurveyRow], limit: int) -> None:
-        free = [row.tenant_id for row in listed if row.is_free and row.tenant_id is not None]
-        free = free[: max(limit, 0)]
+        """Take free tenants, and anew those whose lease we hold without scheduling them."""
+        free = [
+            row.tenant_id
+            for row in listed
+            if row.tenant_id is not None
+            and row.tenant_id not in self.owners
+            and (row.is_free or row.engine_id == self._engine_id)
+        ]
+        free, surplus = free[:limit], free[limit:]
+        held = {row.tenant_id for row in listed if row.engine_id == self._engine_id}
+        if unwanted := [tenant_id for tenant_id in surplus if tenant_id in held]:
+            await self._database.fetch(leases.give_up(self._engine_id, unwanted))
         if not free:
             return
         unleased = {row.tenant_id for row in listed if row.epoch == 0}
@@ -103,7 +113,7 @@ class Ownership:
 
     def drop(self, owner: TenantOwner) -> None:
         """Stop scheduling a tenant: its lease is no longer ours."""
-        owner.is_ready = False
+        owner.drop()
         if self.owners.get(owner.tenant_id) is owner:
             del self.owners[owner.tenant_id]
             log.info("tenant %s: no longer ours (epoch %d)", owner.tenant_id, owner.epoch)
@@ -133,17 +143,33 @@ class Ownership:
             await self._wake_rebuild.wait()
             self._wake_rebuild.clear()
             for tenant_id in list(self._to_rebuild):
+                del self._to_rebuild[tenant_id]
                 owner = self.owners.get(tenant_id)
                 try:
-                    if owner and not owner.is_ready:
-                        await owner.rebuild()
-                        await self._on_rebuilt(owner)
+                    is_done = owner is None or owner.is_ready or await self._rebuild(owner)
                 except (psycopg.Error, PoolTimeout, OSError) as error:
                     log.warning("tenant %s: not rebuilt yet: %s", tenant_id, error)
+                    is_done = False
+                if not is_done:
+                    self._to_rebuild[tenant_id] = None
                     self._wake_rebuild.set()
                     await asyncio.sleep(_REBUILD_PAUSE_SECONDS)
-                else:
-                    self._to_rebuild.pop(tenant_id, None)
+
+    async def _rebuild(self, owner: TenantOwner) -> bool:
+        """Read an owner's memory from the rows; False if it has to be done again.
+
+        A distrusted owner takes its lease anew first: a write under the old epoch whose fate is
+        unknown has then either committed or is refused.
+        """
+        if owner.is_distrusted:
+            taken = await self._database.fetch(leases.take(self._engine_id, [owner.tenant_id]))
+            if not taken:
+                return False
+            owner.renew(taken[0].epoch)
+        if await owner.rebuild():
+            await self._on_rebuilt(owner)
+            return True
+        return owner.is_dropped
 
     async def give_up(self) -> None:
         """Free every lease at the end, so that another engine takes over at once."""
