@@ -64,15 +64,17 @@ class Hub:
 
     async def _listen(self) -> None:
         """Listen for ever. A lost database is waited for; meanwhile tabs poll."""
-        delay, longest = RECONNECT_SECONDS
+        shortest, longest = RECONNECT_SECONDS
+        delay = shortest
         while True:
             try:
                 await self._listen_once()
             except (psycopg.Error, OSError) as error:
                 logger.warning("live updates lost their database connection: %s", error)
-                delay = min(delay * 2, longest)
-            finally:
-                self._set_live(is_live=False)
+            except Exception:  # a bug must not end the updates of every tab
+                logger.exception("live updates failed")
+            delay = shortest if self._is_live else min(delay * 2, longest)
+            self._set_live(is_live=False)
             await asyncio.sleep(delay * random.uniform(0.7, 1.3))
 
     async def _listen_once(self) -> None:
