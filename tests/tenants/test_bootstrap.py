@@ -32,7 +32,7 @@ def test_the_first_start_makes_everything_usable(installation: Config) -> None:
 def test_the_second_start_changes_nothing(installation: Config) -> None:
     first = bootstrap(installation)
     after_first = _counts()
-    User.objects.get().set_password("changed")
+    User.objects.get(email=first.admin_email).set_password("changed")
     second = bootstrap(installation)
     assert (second.admin_password, second.token) == (None, None)
     assert second.tenant == first.tenant
