@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,6 +42,8 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 
 def main(words: Sequence[str]) -> None:
     chosen = _arguments(words)
+    # A plain SIGTERM would end Python and leave Postgres running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results: dict[str, Any] = {"machine": report.machine()}
     with installation() as installed:
         results["machine"]["postgres"] = installed.database.info.server_version

@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 
 
 class Installation:
-    """Where everything is. Made by `installation()`; the engine runs from the start."""
+    """Where everything is. `start` it once; `stop` may follow however far the start came."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -40,10 +40,13 @@ class Installation:
         from engine.postgres import BundledPostgres, home_for
 
         self.postgres = BundledPostgres(home_for(data_dir))
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start Postgres and the engine, and make a token."""
         self.database_url = self.postgres.start()
         self.target = Target(f"127.0.0.1:{self.grpc_port}", _prepare_database())
         self.database = psycopg.connect(self.database_url, autocommit=True)
-        self._processes: list[subprocess.Popen[bytes]] = []
         self.engine_pid = self._start("manage.py", "runengine")
         self.wait_for_port(self.grpc_port)
 
@@ -78,7 +81,6 @@ class Installation:
                 return
 
     def stop(self) -> None:
-        self.database.close()
         for process in self._processes:
             end(process)
         self.postgres.stop()
@@ -100,6 +102,7 @@ def installation() -> Iterator[Installation]:
     try:
         installed = Installation(data_dir)
         try:
+            installed.start()
             yield installed
         finally:
             installed.stop()
