@@ -24,7 +24,6 @@ LEGACY = "this endpoint is deprecated; use its successor under /api/v1/stable"
 SWITCHED_OFF = "this is switched off on this server"
 
 _LATER_IN_TENANT = (
-    f"{_ST}/cel/debug",
     f"{_ST}/durable-tasks/branch",
     f"{_ST}/durable-tasks/<str:task>",
     f"{_ST}/filters",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from uuid import UUID
 
@@ -26,6 +27,11 @@ def json_object(data: bytes | None) -> JsonObject:
         return {"value": orjson.loads(text)}
     except orjson.JSONDecodeError:
         return {"value": text.decode(errors="replace")}
+
+
+def compact(value: AnyDict) -> bytes:
+    """Return what a caller sent as the JSON text we store; every digit of its numbers is kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Payloads:

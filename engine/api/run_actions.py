@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.payloads import compact
 from engine.api.run_details import run_details
 from engine.api.run_selection import upper_bound
 from engine.api.views import EngineView
@@ -21,7 +21,7 @@ from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
 from engine.types import RunFilter, TriggerRequest
-from tenants.api.errors import AnyDict, bad_request
+from tenants.api.errors import bad_request
 from tenants.api.params import Body, parse_member, parse_moment, parse_pair, parse_uuid
 
 MOST_IDS = 20_000
@@ -33,8 +33,8 @@ class TriggerView(EngineView):
         metadata = body.optional_mapping("additionalMetadata")
         wanted = TriggerRequest(
             workflow_name=body.text("workflowName"),
-            input=_compact(body.mapping("input")),
-            additional_metadata=_compact(metadata) if metadata else None,
+            input=compact(body.mapping("input")),
+            additional_metadata=compact(metadata) if metadata else None,
             priority=body.optional_integer("priority", minimum=1, maximum=3),
         )
         operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))
@@ -64,10 +64,6 @@ class ReplayView(EngineView):
         elif ids:
             replayed = sync_db.run(announced(replay_tasks(self.tenant.id, ids, now)))
         return Response({"ids": [str(identity) for identity in replayed]})
-
-
-def _compact(value: AnyDict) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:

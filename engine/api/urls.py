@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from engine.api import (
+    cel,
     events,
     logs,
     meta,
@@ -219,6 +220,17 @@ _EVENTS = [
         _get("event-data:get-with-tenant", "EventData"),
     ),
 ]
+_CEL = [
+    route(
+        f"{_ST}/cel/debug",
+        cel.DebugView,
+        _post(
+            "v1-cel:debug",
+            "V1CELDebugResponse",
+            "expression! input:object! additionalMetadata:object filterPayload:object",
+        ),
+    ),
+]
 _WORKFLOWS = [
     route(
         f"{_T}/workflows",
@@ -257,6 +269,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_RUNS,
     *_METRICS,
     *_EVENTS,
+    *_CEL,
     *_WORKFLOWS,
     *_WORKERS,
     path("", include("tenants.api.urls")),

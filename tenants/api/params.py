@@ -138,6 +138,13 @@ class Body:
             raise bad_request(f"{name} must be a text of 1 to {longest} characters", field=name)
         return value
 
+    def any_text(self, name: str, *, longest: int) -> str:
+        """A text that may be blank."""
+        value = self._data.get(name)
+        if not isinstance(value, str) or len(value) > longest:
+            raise bad_request(f"{name} must be a text of up to {longest} characters", field=name)
+        return value
+
     def optional_text(self, name: str) -> str | None:
         return self.text(name) if self.has(name) else None
 

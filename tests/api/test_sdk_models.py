@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +23,7 @@ from tests.api.factories import (
     step,
     tasks_of,
 )
+from tests.api.load import failures_of
 from tests.cast import Cast
 
 
@@ -33,7 +31,7 @@ class Answers:
     """Collects answers and the names of the models that must load them."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, str, Any]] = []
+        self._found: list[Any] = []
 
     def add(self, model: str, client: ApiClient, path: str, **query: object) -> None:
         answer = client.get(path, query or None)
@@ -45,15 +43,7 @@ class Answers:
         self._found.append((label, model, body))
 
     def failures(self) -> dict[str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.api.load_with_sdk"],
-            input=json.dumps(self._found).encode(),
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
+        return failures_of(self._found)
 
 
 @pytest.fixture
