@@ -131,7 +131,9 @@ class Triggering:
         if not new:
             return ids, Changes()
         epochs = {owner.tenant_id: owner.epoch for owner, _ in offered.values()}
-        changes = yield from insert_runs(new, datetime.now(UTC), worker_of=worker_of, epochs=epochs)
+        changes = yield from insert_runs(
+            new, datetime.now(UTC), worker_of=worker_of, epochs=epochs, is_last=True
+        )
         return ids, changes
 
     def _take_back(self, offered: Mapping[UUID, tuple[TenantOwner, Assignment]]) -> None:

@@ -43,6 +43,17 @@ def fetch_all(*queries: Query[Any]) -> Operation[Sequence[list[Any]]]:
     return (yield queries)
 
 
+class Last(tuple[Query[Any], ...]):
+    """Queries after which an operation asks for nothing more: they commit in the same round trip."""
+
+    __slots__ = ()
+
+
+def fetch_last(*queries: Query[Any]) -> Operation[Sequence[list[Any]]]:
+    """Like `fetch_all`, as the last thing of the whole operation."""
+    return (yield Last(queries))
+
+
 def no_row(*_columns: object) -> None:
     """Row builder of statements whose rows nobody reads. Every statement must return rows."""
 
