@@ -16,7 +16,7 @@ from engine.states import Status, TaskEventKind
 from engine.store import task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
-from engine.store.tasks import Located, TaskRow
+from engine.store.tasks import Located, LostAttempt, TaskRow
 
 BATCH = 500
 
@@ -110,24 +110,45 @@ def requeue_lost(
     error = (
         f"Worker did not send a heartbeat for {(now - silent_since).total_seconds():.0f} seconds"
     )
-    return (yield from _fail_internally(found, error, TaskEventKind.REASSIGNED, now))
+    failures = [
+        Failure(
+            row.id,
+            error,
+            TaskEventKind.REASSIGNED,
+            retry_count=row.retry_count,
+            is_internal=True,
+            stops_worker=True,
+        )
+        for row in found
+    ]
+    return (yield from _fail_internally(found, failures, now))
 
 
 def requeue_undelivered(attempts: Sequence[UUID], now: datetime) -> Operation[Changes]:
     """Give attempts that never reached their worker a new attempt; acknowledged ones are left alone."""
     found = yield from fetch(tasks.undelivered(attempts))
     error = "Could not send task to worker: its stream ended before it acknowledged the task."
-    return (yield from _fail_internally(found, error, TaskEventKind.FAILED, now))
+    failures = [
+        Failure(
+            row.id,
+            error,
+            retry_count=row.retry_count,
+            is_internal=True,
+            stops_worker=True,
+            unless_started=True,
+        )
+        for row in found
+    ]
+    return (yield from _fail_internally(found, failures, now))
 
 
 def _fail_internally(
-    found: Sequence[Located], error: str, kind: TaskEventKind, now: datetime
+    found: Sequence[LostAttempt], failures: Sequence[Failure], now: datetime
 ) -> Operation[Changes]:
     changes = Changes()
     if not found:
         return changes
-    locked = yield from lock_dag_runs(found)
-    failures = [Failure(row.id, error, kind, is_internal=True, stops_worker=True) for row in found]
+    locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])
     moved = yield from fail_attempts(failures, now, changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
     return changes

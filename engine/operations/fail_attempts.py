@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,6 +38,8 @@ class Failure(NamedTuple):
     retry_after_ms: int | None = None
     is_internal: bool = False
     stops_worker: bool = False
+    unless_started: bool = False
+    """The failure is that no worker acknowledged the attempt: nothing fails if one has meanwhile."""
 
 
 class _Next(NamedTuple):
@@ -79,7 +81,7 @@ def fail_attempts(
         events.append(_event(row, failure.kind, error))
         if following.requeue:
             requeues.append(following.requeue)
-            events += _retry_events(row, following, failure)
+            events += _retry_events(row, following, failure, now)
             if not following.requeue.is_delayed:
                 _collect_ready(row, versions[row.version_id], changes)
         else:
@@ -95,6 +97,8 @@ def fail_attempts(
 
 def _is_current(row: TaskRow, failure: Failure) -> bool:
     same_attempt = failure.retry_count is None or failure.retry_count == row.retry_count
+    if failure.unless_started and row.started_at is not None:
+        return False
     return row.status == Status.RUNNING and same_attempt
 
 
@@ -137,14 +141,19 @@ def _event(row: TaskRow, kind: TaskEventKind, message: str, *, later: int = 0) -
     )
 
 
-def _retry_events(row: TaskRow, following: _Next, failure: Failure) -> list[NewTaskEvent]:
+def _retry_events(
+    row: TaskRow, following: _Next, failure: Failure, now: datetime
+) -> list[NewTaskEvent]:
     events = []
     requeue = following.requeue
     assert requeue is not None
     if not failure.is_internal:
         message = f"This is retry number {requeue.app_retry_count}."
         if following.delay_seconds:
-            message += f" It waits {following.delay_seconds:g} s."
+            until = now + timedelta(seconds=following.delay_seconds)
+            message += (
+                f" It waits {following.delay_seconds:g} s, until {until:%Y-%m-%d %H:%M:%S} UTC."
+            )
         events.append(_event(row, TaskEventKind.RETRYING, message, later=1))
     if not requeue.is_delayed:
         events.append(_event(row, TaskEventKind.QUEUED, "", later=1))

@@ -155,6 +155,7 @@ class HatchetEngine:
         slow_poll = SlowPoll(
             self.aftermath,
             self.assigning,
+            self.streaming,
             sessions=self.sessions,
             notifier=self.notifier,
             owners=owners,
@@ -182,6 +183,7 @@ class HatchetEngine:
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
         """Take nothing new, write what was accepted, give the tenants to other engines."""
+        self.stop_scheduling()
         for batcher in self._all_batchers():
             batcher.close()
         if self._batchers:
@@ -243,10 +245,17 @@ class HatchetEngine:
             owner.note_backlog()
 
     async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
-        """Run an operation and act on its changes; a database that is away is `Unavailable`."""
-        result, changes = await self._run(operation)
-        self.aftermath.apply(changes)
-        return result
+        """Run an operation and act on its changes; a database that is away is `Unavailable`.
+
+        A caller that goes away half way does not keep the changes from those who must know.
+        """
+
+        async def run_and_apply() -> Result:
+            result, changes = await self._run(operation)
+            self.aftermath.apply(changes)
+            return result
+
+        return await asyncio.shield(asyncio.ensure_future(run_and_apply()))
 
     async def _run(self, operation: Operation[Result]) -> Result:
         try:

@@ -39,7 +39,11 @@ class Reporting:
         """Return once the report is durable. InvalidArgument if the tenant has no such task."""
         if report.kind is ReportKind.ACKNOWLEDGED or self._is_repeated_start(report):
             return
-        await self.batcher.submit(report, size=len(report.payload))
+        try:
+            await self.batcher.submit(report, size=len(report.payload))
+        except BaseException:
+            self._forget_start(report)
+            raise
 
     def _is_repeated_start(self, report: TaskReport) -> bool:
         """SDKs send STARTED twice; the second one is not worth a row look-up."""
@@ -52,6 +56,11 @@ class Reporting:
         if len(self._started) > _REMEMBERED_STARTS:
             self._started.popitem(last=False)
         return False
+
+    def _forget_start(self, report: TaskReport) -> None:
+        """It was not recorded, so that the same report again is no repetition."""
+        if report.kind is ReportKind.STARTED and report.retry_count is not None:
+            self._started.pop((report.tenant_id, report.task_id, report.retry_count), None)
 
     async def _flush(self, reports: Sequence[TaskReport]) -> list[Exception | None]:
         done = await self._database.run(report_tasks(reports, datetime.now(UTC)))

@@ -24,7 +24,8 @@ _ENDS = {
 class RunFollower:
     """One stream of events, of one run or of every run with some metadata pair."""
 
-    def __init__(self, *, ends_with_run: bool) -> None:
+    def __init__(self, tenant_id: UUID, *, ends_with_run: bool) -> None:
+        self.tenant_id = tenant_id
         self.ends_with_run = ends_with_run
         self.active: set[UUID] = set()
         self._events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
@@ -62,6 +63,14 @@ class RunStreams:
                 self._followers.pop(run_id, None)
                 self._orders.pop(run_id, None)
                 self._told.pop(run_id, None)
+
+    def followed(self) -> dict[UUID, list[UUID]]:
+        """Return every followed run by tenant."""
+        runs_of: dict[UUID, list[UUID]] = defaultdict(list)
+        for run_id, followers in self._followers.items():
+            for tenant_id in {follower.tenant_id for follower in followers}:
+                runs_of[tenant_id].append(run_id)
+        return runs_of
 
     def is_followed(self, run_id: UUID) -> bool:
         return run_id in self._followers

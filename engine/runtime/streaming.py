@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import psycopg
 
 from engine.errors import NotFound
 from engine.operations.read_runs import load_run_details
@@ -17,6 +20,8 @@ from engine.store import runs, tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Chunk, Hint
 from engine.types import RunDetails, StreamEvent
+
+log = logging.getLogger("hatchet.engine")
 
 _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
 _RESCAN_SECONDS = 1.0
@@ -71,7 +76,7 @@ class Streaming:
 
     async def follow_run(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
         """Follow one run; ends at once if it has finished. NotFound after ten look-ups."""
-        follower = RunFollower(ends_with_run=True)
+        follower = RunFollower(tenant_id, ends_with_run=True)
         self._streams.follow(follower, run_id)
         try:
             details = await self._look_up(tenant_id, run_id)
@@ -95,7 +100,7 @@ class Streaming:
         self, tenant_id: UUID, key: str, value: str
     ) -> AsyncIterator[StreamEvent]:
         """Follow every run with this metadata pair; ends when none of those seen is active."""
-        follower = RunFollower(ends_with_run=False)
+        follower = RunFollower(tenant_id, ends_with_run=False)
         scan = asyncio.create_task(
             self._scan(follower, tenant_id, key, value), name="metadata scan"
         )
@@ -104,9 +109,12 @@ class Streaming:
     async def _scan(self, follower: RunFollower, tenant_id: UUID, key: str, value: str) -> None:
         since = datetime.now(UTC) - _METADATA_WINDOW
         while True:
-            query = runs.by_metadata(tenant_id, key, value, since)
-            for run_id in await self._database.fetch(query):
-                self._streams.follow(follower, run_id)
+            try:
+                query = runs.by_metadata(tenant_id, key, value, since)
+                for run_id in await self._database.fetch(query):
+                    self._streams.follow(follower, run_id)
+            except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+                log.warning("looking for runs to follow: %s", error)
             await asyncio.sleep(_RESCAN_SECONDS)
 
     async def _events(
@@ -119,6 +127,11 @@ class Streaming:
             self._streams.leave(follower)
             if scan:
                 scan.cancel()
+
+    async def settle_all(self) -> None:
+        """Tell followers of runs that ended without a word reaching this engine."""
+        for tenant_id, run_ids in self._streams.followed().items():
+            await self.settle(tenant_id, run_ids)
 
     async def settle(self, tenant_id: UUID, run_ids: list[UUID]) -> None:
         """Another engine says these runs ended: their followers here are told."""

@@ -40,6 +40,17 @@ class _Call(NamedTuple):
     versions: Mapping[UUID, RegisteredVersion]
 
 
+class _Offer(NamedTuple):
+    """What a scheduler decided about a task that is about to be inserted, and under which epoch."""
+
+    owner: TenantOwner
+    assignment: Assignment
+    epoch: int
+
+    def undo(self) -> None:
+        self.owner.undo(self.assignment, self.epoch)
+
+
 class Triggering:
     """Starts runs in batches; tasks that can run at once are inserted as running and pushed."""
 
@@ -57,7 +68,7 @@ class Triggering:
         self._database, self._catalog = database, catalog
         self._aftermath, self._assigning = aftermath, assigning
         self._owners = owners
-        self._on_lease_lost = on_lease_lost
+        self._on_lease_lost, self._on_outage = on_lease_lost, on_outage
         self.batcher: Batcher[_Call, list[UUID]] = Batcher(
             "triggers", self._flush, on_outage=on_outage
         )
@@ -78,15 +89,15 @@ class Triggering:
         try:
             ids, changes = await self._database.run(self._insert(calls, offered))
         except psycopg.errors.UniqueViolation:
-            # The same ids were committed before the connection broke.
-            self._take_back(offered)
+            # The same ids were committed before the connection broke. Memory may have been read before.
+            self._on_outage()
             return [[item.run.id for item in call.planned] for call in calls]
         except psycopg.Error as error:
             self._take_back(offered)
             if error.sqlstate != LEASE_LOST:
                 raise
-            for owner, _ in offered.values():
-                self._on_lease_lost(owner)
+            for offer in offered.values():
+                self._on_lease_lost(offer.owner)
             return await self._flush(calls)
         except BaseException:
             self._take_back(offered)
@@ -96,7 +107,7 @@ class Triggering:
         answers = iter(ids)
         return [[next(answers) for _ in call.planned] for call in calls]
 
-    def _offer(self, calls: Sequence[_Call]) -> dict[UUID, tuple[TenantOwner, Assignment]]:
+    def _offer(self, calls: Sequence[_Call]) -> dict[UUID, _Offer]:
         """Let each tenant's scheduler assign what can run at once; by task id."""
         now = datetime.now(UTC).timestamp()
         offered = {}
@@ -118,33 +129,33 @@ class Triggering:
                 for task in item.tasks
             ]
             for assignment in owner.offer(ready, now):
-                offered[assignment.task.id] = (owner, assignment)
+                offered[assignment.task.id] = _Offer(owner, assignment, owner.epoch)
         return offered
 
     def _insert(
-        self, calls: Sequence[_Call], offered: Mapping[UUID, tuple[TenantOwner, Assignment]]
+        self, calls: Sequence[_Call], offered: Mapping[UUID, _Offer]
     ) -> Operation[tuple[list[UUID], Changes]]:
-        worker_of = {task_id: wish.worker_id for task_id, (_, wish) in offered.items()}
+        worker_of = {task_id: offer.assignment.worker_id for task_id, offer in offered.items()}
         planned = [item for call in calls for item in call.planned]
         ids = yield from claim_children(planned)
         new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
         if not new:
             return ids, Changes()
-        epochs = {owner.tenant_id: owner.epoch for owner, _ in offered.values()}
+        epochs = {offer.owner.tenant_id: offer.epoch for offer in offered.values()}
         changes = yield from insert_runs(
             new, datetime.now(UTC), worker_of=worker_of, epochs=epochs, is_last=True
         )
         return ids, changes
 
-    def _take_back(self, offered: Mapping[UUID, tuple[TenantOwner, Assignment]]) -> None:
-        for owner, assignment in offered.values():
-            owner.undo(assignment)
+    def _take_back(self, offered: Mapping[UUID, _Offer]) -> None:
+        for offer in offered.values():
+            offer.undo()
 
     def _push(
         self,
         calls: Sequence[_Call],
         ids: Sequence[UUID],
-        offered: Mapping[UUID, tuple[TenantOwner, Assignment]],
+        offered: Mapping[UUID, _Offer],
     ) -> None:
         """Deliver what was inserted as running; children that existed before give their slots back."""
         answers = iter(ids)
@@ -154,13 +165,13 @@ class Triggering:
                 for task in item.tasks:
                     if task.id not in offered:
                         continue
-                    owner, assignment = offered[task.id]
+                    offer = offered[task.id]
                     if not is_new:
-                        owner.undo(assignment)
+                        offer.undo()
                         continue
                     version = call.versions[task.version_id]
                     action = _start(item, task.id, task.step_id, version)
-                    self._assigning.deliver(assignment.worker_id, action)
+                    self._assigning.deliver(offer.assignment.worker_id, action)
 
 
 def _start(item: PlannedRun, task_id: UUID, step_id: UUID, version: RegisteredVersion) -> Action:

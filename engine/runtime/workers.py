@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from engine.errors import FailedPrecondition, NotFound
+from engine.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 from engine.ids import new_id
 from engine.operations.rebuild_scheduler import load_workers
 from engine.runtime.aftermath import Aftermath
@@ -19,6 +20,8 @@ from engine.store import workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint
 from engine.types import WorkerRegistration
+
+log = logging.getLogger("hatchet.engine")
 
 _Beat = tuple[UUID, UUID]
 _OWN_BEAT_SECONDS = 4.0
@@ -68,7 +71,10 @@ class Workers:
 
     async def _beat_for(self, session: ActionSession) -> None:
         while not session.is_closed:
-            await self.record_heartbeat(session.tenant_id, session.worker_id)
+            try:
+                await self.record_heartbeat(session.tenant_id, session.worker_id)
+            except (Unavailable, ResourceExhausted) as error:
+                log.warning("worker %s: heartbeat of its stream: %s", session.worker_id, error)
             await asyncio.sleep(_OWN_BEAT_SECONDS)
 
     async def _close_session(self, session: ActionSession) -> None:

@@ -289,14 +289,14 @@ SELECT retry_count FROM running;
 
 -- name: task.on_lost_workers
 -- Running attempts on workers that fell silent; a released slot means the task is left alone.
-SELECT t.id, t.run_id FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
+SELECT t.id, t.run_id, t.retry_count FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
  WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND NOT t.is_slot_released
    AND w.last_heartbeat_at < %(silent_since)s::timestamptz
  ORDER BY t.id LIMIT %(limit)s::int;
 
 -- name: task.undelivered
 -- Of these attempts, the ones still not acknowledged whose worker's stream is gone or is a newer one.
-SELECT t.id, t.run_id FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
+SELECT t.id, t.run_id, t.retry_count FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
  WHERE t.id = ANY(%(ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
    AND (NOT w.is_active OR w.last_listener_at > t.assigned_at)
  ORDER BY t.id;

@@ -54,7 +54,7 @@ UPDATE engine_worker SET is_paused = %(is_paused)s::boolean, updated_at = %(now)
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
               AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id
+       is_paused, last_heartbeat_at, engine_id, updated_at
   FROM engine_worker w
  WHERE tenant_id = %(tenant_id)s::uuid
    AND (last_heartbeat_at > %(since)s::timestamptz OR created_at > %(since)s::timestamptz
@@ -65,5 +65,5 @@ SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
               AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id
+       is_paused, last_heartbeat_at, engine_id, updated_at
   FROM engine_worker w WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

@@ -96,6 +96,12 @@ class Located(NamedTuple):
     run_id: UUID
 
 
+class LostAttempt(NamedTuple):
+    id: UUID
+    run_id: UUID
+    retry_count: int
+
+
 class LocatedOf(NamedTuple):
     id: UUID
     tenant_id: UUID
@@ -369,16 +375,16 @@ def release_slot(tenant_id: UUID, task_id: UUID, now: datetime) -> Query[int]:
 
 def on_lost_workers(
     worker_ids: Sequence[UUID], silent_since: datetime, limit: int
-) -> Query[Located]:
+) -> Query[LostAttempt]:
     return Query(
         "task.on_lost_workers",
         {"worker_ids": list(worker_ids), "silent_since": silent_since, "limit": limit},
-        Located,
+        LostAttempt,
     )
 
 
-def undelivered(ids: Sequence[UUID]) -> Query[Located]:
-    return Query("task.undelivered", {"ids": list(ids)}, Located)
+def undelivered(ids: Sequence[UUID]) -> Query[LostAttempt]:
+    return Query("task.undelivered", {"ids": list(ids)}, LostAttempt)
 
 
 def still_running(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:

@@ -25,6 +25,7 @@ class WorkerRow(NamedTuple):
     is_paused: bool
     last_heartbeat_at: datetime | None
     engine_id: UUID | None
+    updated_at: datetime
 
 
 def insert(

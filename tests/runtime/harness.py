@@ -54,6 +54,21 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def settled(
+    tenant_id: UUID, first: HatchetEngine, second: HatchetEngine
+) -> tuple[HatchetEngine, HatchetEngine]:
+    """Wait until two engines have shared the tenants; return the tenant's engine and the other."""
+
+    def is_settled() -> bool:
+        counts = [len(engine.ownership.owners) for engine in (first, second)]
+        owners = [engine.ownership.owners.get(tenant_id) for engine in (first, second)]
+        knows = first.notifier.has_peers and second.notifier.has_peers
+        return knows and abs(counts[0] - counts[1]) <= 1 and any(o and o.is_ready for o in owners)
+
+    await until(is_settled)
+    return (first, second) if tenant_id in first.ownership.owners else (second, first)
+
+
 class FakeWorker:
     """A worker process as the engine sees it: a registration, a stream, heartbeats, reports."""
 

@@ -11,6 +11,7 @@ from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.streaming import Streaming
 from engine.store import housekeeping, tasks
 from engine.store.async_db import AsyncDatabase
 
@@ -81,22 +82,25 @@ class SlowPoll(PeriodicService):
         self,
         aftermath: Aftermath,
         assigning: Assigning,
+        streaming: Streaming,
         *,
         sessions: Sessions,
         notifier: Notifier,
         owners: dict[UUID, TenantOwner],
     ) -> None:
-        self._aftermath, self._assigning = aftermath, assigning
+        self._aftermath, self._assigning, self._streaming = aftermath, assigning, streaming
         self._sessions, self._notifier, self._owners = sessions, notifier, owners
 
     async def tick(self) -> bool:
         for owner in list(self._owners.values()):
             owner.note_backlog()
             await owner.refill()
+            await owner.reload_workers()
         if self._notifier.has_peers and (workers := self._sessions.workers()):
             await self._assigning.deliver_assigned(workers)
         for tenant_id, run_ids in self._aftermath.subscriptions.pending().items():
             for start in range(0, len(run_ids), _AWAITED_AT_ONCE):
                 part = run_ids[start : start + _AWAITED_AT_ONCE]
                 await self._aftermath.deliver_finished(tenant_id, part)
+        await self._streaming.settle_all()
         return False

@@ -26,8 +26,11 @@ LEASE_LOST = "HT001"
 
 
 class _Wish(NamedTuple):
+    """`epoch` is the one it was decided under: after a rebuild the decision means nothing."""
+
     owner: TenantOwner
     assignment: Assignment
+    epoch: int
 
 
 class Assigning:
@@ -50,10 +53,10 @@ class Assigning:
 
     def assign(self, owner: TenantOwner, assignments: Sequence[Assignment]) -> None:
         for assignment in assignments:
-            self.batcher.put(_Wish(owner, assignment))
+            self.batcher.put(_Wish(owner, assignment, owner.epoch))
 
     async def _flush(self, wishes: Sequence[_Wish]) -> list[None]:
-        current = [wish for wish in wishes if wish.owner.is_ready]
+        current = [w for w in wishes if w.owner.is_ready and w.epoch == w.owner.epoch]
         owners = {wish.owner.tenant_id: wish.owner for wish in current}
         if current:
             await self._write(current, owners)
@@ -74,7 +77,7 @@ class Assigning:
         for wish in wishes:
             task = wish.assignment.task
             if (task.id, task.retry_count) not in written:
-                wish.owner.undo(wish.assignment)
+                wish.owner.undo(wish.assignment, wish.epoch)
         for worker_id, action in actions:
             self.deliver(worker_id, action)
             self._notifier.touch(action.tenant_id, "runs", action.run_id)

@@ -17,10 +17,9 @@ from engine.operations.rebuild_scheduler import (
     Snapshot,
     load_queue_head,
     load_snapshot,
-    load_workers,
 )
 from engine.runtime.scheduler.machine import Assignment, TenantScheduler
-from engine.store import tasks
+from engine.store import tasks, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
 
@@ -52,6 +51,8 @@ class TenantOwner:
         self.unacknowledged: dict[UUID, tuple[int, float]] = {}
         """Attempts handed out and not confirmed yet: retry count and since when."""
         self.heartbeats: dict[UUID, float] = {}
+        self._row_times: dict[UUID, datetime] = {}
+        """When the rows of workers that were taken last were written."""
         self.is_ready = False
         self.is_distrusted = self.is_dropped = False
         self._database = database
@@ -110,6 +111,9 @@ class TenantOwner:
         beat = max(stored, self.heartbeats.get(row.id, 0.0))
         if beat:
             self.heartbeats[row.id] = beat
+        if row.updated_at < self._row_times.get(row.id, row.updated_at):
+            return  # read before the one we have, and late
+        self._row_times[row.id] = row.updated_at
         self.machine.upsert_worker(
             row.id,
             actions=frozenset(row.actions),
@@ -138,10 +142,10 @@ class TenantOwner:
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
 
-    def undo(self, assignment: Assignment) -> None:
-        """Take back an assignment that was not written; a rebuild sees for itself what was."""
+    def undo(self, assignment: Assignment, epoch: int) -> None:
+        """Take back an assignment decided under `epoch` and not written; a rebuild sees for itself."""
         task = assignment.task
-        if self.is_ready:
+        if self.is_ready and epoch == self.epoch:
             self.unacknowledged.pop(task.id, None)
             self.machine.release(task.id, task.retry_count)
 
@@ -158,6 +162,7 @@ class TenantOwner:
         self.is_distrusted = True
         self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
         self.unacknowledged.clear()
+        self._row_times.clear()
 
     def renew(self, epoch: int) -> None:
         """Go on under a new epoch: nothing decided under the old one can be written any more."""
@@ -221,10 +226,18 @@ class TenantOwner:
             self._refilling = None
 
     async def reload_workers(self) -> None:
-        """Take every known worker's row again."""
-        known = load_workers(self.tenant_id, self.machine.known_workers())
-        for row in await self._database.run(known):
+        """Take the rows of all workers heard of lately, and forget those that are gone."""
+        known = self.machine.known_workers()
+        heard_since = datetime.now(UTC) - _KNOWN_WORKER_AGE
+        rows = await self._database.fetch(workers.of_tenant(self.tenant_id, heard_since))
+        for row in rows:
             self.upsert_worker(row)
+        if self.is_ready:
+            for worker_id in known - {row.id for row in rows}:
+                if not self.machine.running_on(worker_id):
+                    self.machine.remove_worker(worker_id)
+                    self.heartbeats.pop(worker_id, None)
+                    self._row_times.pop(worker_id, None)
         self.drain(datetime.now(UTC).timestamp())
 
     async def refill(self) -> bool:

@@ -124,8 +124,8 @@ class WorkerRoster:
             else [(task.id, task.retry_count) for task in worker.running.values()]
         )
 
-    def known_workers(self) -> list[UUID]:
-        return list(self._workers)
+    def known_workers(self) -> set[UUID]:
+        return set(self._workers)
 
     def workers_with_tasks(self) -> list[UUID]:
         """Return the workers whose slots somebody holds."""
