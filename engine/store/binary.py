@@ -1,6 +1,6 @@
-"""Parameters in Postgres' binary format, made column by column.
+"""Parameters in Postgres' binary format, made from the types the statements name.
 
-Statements carry whole columns as arrays. The driver inspects every element of a list to find its type;
+Statements carry whole columns as arrays. A driver inspects every element of a list to find its type;
 here the type is known from the statement, which makes an element five times cheaper.
 """
 
@@ -8,126 +8,122 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
-from psycopg.adapt import Buffer, Dumper
-from psycopg.pq import Format
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 _PARAMETER = re.compile(r"%\((\w+)\)s(?:::(\w+)(\[\])?)?")
-_HEAD = struct.Struct("!iiIii").pack
-_LENGTH = struct.Struct("!i").pack
+_ARRAY_HEAD = struct.Struct("!iiIii").pack
+_EMPTY_ARRAY = struct.Struct("!iiI").pack
+_INT2, _INT4 = struct.Struct("!h").pack, struct.Struct("!i").pack
+_INT8, _FLOAT8 = struct.Struct("!q").pack, struct.Struct("!d").pack
 _NULL = b"\xff\xff\xff\xff"
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-_FLAT_INT2 = struct.Struct("!ih").pack
-_FLAT_INT4 = struct.Struct("!ii").pack
-_FLAT_INT8 = struct.Struct("!iq").pack
-_FLAT_FLOAT8 = struct.Struct("!id").pack
+
+class PostgresType(NamedTuple):
+    """A type's ids, and one value as bytes; raises on None."""
+
+    oid: int
+    array_oid: int
+    encode: Callable[[Any], bytes]
 
 
 def _uuid(value: Any) -> bytes:
     number: int = value.int
-    return b"\x00\x00\x00\x10" + number.to_bytes(16, "big")
-
-
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return _LENGTH(len(data)) + data
-
-
-def _bytea(value: bytes) -> bytes:
-    return _LENGTH(len(value)) + value
+    return number.to_bytes(16, "big")
 
 
 def _bool(value: bool) -> bytes:
-    return b"\x00\x00\x00\x01" + value.to_bytes()
+    return value.to_bytes()
 
 
-_TYPES: dict[str, tuple[int, int, Callable[[Any], bytes]]] = {
-    # name: (element oid, array oid, one element with its length)
-    "uuid": (2950, 2951, _uuid),
-    "text": (25, 1009, _text),
-    "bytea": (17, 1001, _bytea),
-    "boolean": (16, 1000, _bool),
-    "smallint": (21, 1005, lambda value: _FLAT_INT2(2, value)),
-    "int": (23, 1007, lambda value: _FLAT_INT4(4, value)),
-    "bigint": (20, 1016, lambda value: _FLAT_INT8(8, value)),
-    "float8": (701, 1022, lambda value: _FLAT_FLOAT8(8, value)),
+def _timestamptz(value: datetime) -> bytes:
+    since = value - _EPOCH
+    return _INT8((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+TYPES: dict[str, PostgresType] = {
+    "uuid": PostgresType(2950, 2951, _uuid),
+    "text": PostgresType(25, 1009, str.encode),
+    "bytea": PostgresType(17, 1001, bytes),
+    "boolean": PostgresType(16, 1000, _bool),
+    "smallint": PostgresType(21, 1005, _INT2),
+    "int": PostgresType(23, 1007, _INT4),
+    "bigint": PostgresType(20, 1016, _INT8),
+    "float8": PostgresType(701, 1022, _FLOAT8),
+    "timestamptz": PostgresType(1184, 1185, _timestamptz),
 }
 
 
-class BinaryArray(bytes):
-    """A whole array parameter, encoded."""
-
-
-class _ArrayDumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: Any) -> Buffer:
-        return bytes(obj)
-
-
-@cache
-def _array_class(type_name: str) -> tuple[type[BinaryArray], type[Dumper]]:
-    array_oid = _TYPES[type_name][1]
-    array = type(f"{type_name.title()}Array", (BinaryArray,), {})
-    return array, type(f"{type_name.title()}ArrayDumper", (_ArrayDumper,), {"oid": array_oid})
-
-
-def array_dumpers() -> list[tuple[type[BinaryArray], type[Dumper]]]:
-    """Return what a connection's adapters must know to send these arrays."""
-    return [_array_class(type_name) for type_name in _TYPES]
-
-
-def encode_array(type_name: str, values: Sequence[Any]) -> BinaryArray:
-    """Return a one-dimensional array of this type; None is NULL."""
-    element_oid, _, encode = _TYPES[type_name]
-    array, _ = _array_class(type_name)
+def encode_array(postgres_type: PostgresType, values: Sequence[Any]) -> bytes:
+    """Return a one-dimensional array; None is NULL."""
+    oid, _, encode = postgres_type
     if not values:
-        return array(struct.pack("!iiI", 0, 0, element_oid))
+        return _EMPTY_ARRAY(0, 0, oid)
     has_null = False
     try:
-        parts = [encode(value) for value in values]
+        elements = [encode(value) for value in values]
     except (AttributeError, TypeError, struct.error):
         # Looking for None first would compare every id with it.
         has_null = True
-        parts = [_NULL if value is None else encode(value) for value in values]
-    head = _HEAD(1, has_null, element_oid, len(values), 1)
-    return array(head + b"".join(parts))
+        elements = [_NULL if value is None else _sized(encode(value)) for value in values]
+        return _ARRAY_HEAD(1, has_null, oid, len(values), 1) + b"".join(elements)
+    return _ARRAY_HEAD(1, has_null, oid, len(values), 1) + b"".join(map(_sized, elements))
+
+
+def _sized(element: bytes) -> bytes:
+    return _INT4(len(element)) + element
+
+
+class Parameter(NamedTuple):
+    name: str
+    type: PostgresType
+    is_array: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement with positional parameters, and how to make each from the named ones."""
+    """A statement with positional parameters of known types."""
 
-    text: str
-    parameters: tuple[tuple[str, str | None], ...]
-    """(name, element type if it is an array)."""
+    name: bytes
+    text: bytes
+    parameters: tuple[Parameter, ...]
 
-    def values(self, named: Any) -> list[Any]:
-        """Return the positional values."""
-        return [
-            encode_array(element, value)
-            if element and (value := named[name]) is not None
-            else named[name]
-            for name, element in self.parameters
-        ]
+    @property
+    def oids(self) -> list[int]:
+        return [p.type.array_oid if p.is_array else p.type.oid for p in self.parameters]
+
+    def values(self, named: Mapping[str, Any]) -> list[bytes | None]:
+        """Return the positional values, encoded; None is NULL."""
+        values: list[bytes | None] = []
+        for name, postgres_type, is_array in self.parameters:
+            value = named[name]
+            if value is None:
+                values.append(None)
+            elif is_array:
+                values.append(encode_array(postgres_type, value))
+            else:
+                values.append(postgres_type.encode(value))
+        return values
 
 
-def prepare(text: str) -> Prepared:
-    """Number the named parameters of a statement; `%%` stands for one percent sign."""
-    numbers: dict[str, int] = {}
-    elements: dict[str, str | None] = {}
+def prepare(name: str, text: str) -> Prepared:
+    """Number the named parameters of a statement; `%%` stands for one percent sign.
+
+    Raises ValueError for a parameter without a type, or of a type that has no encoder here.
+    """
+    parameters: dict[str, Parameter] = {}
 
     def number(match: re.Match[str]) -> str:
-        name, type_name, is_array = match.groups()
-        numbers.setdefault(name, len(numbers) + 1)
-        if is_array:
-            elements[name] = type_name
-        cast = f"::{type_name}{is_array or ''}" if type_name else ""
-        return f"${numbers[name]}{cast}"
+        parameter, type_name, brackets = match.groups()
+        if type_name not in TYPES:
+            raise ValueError(f"{name}: parameter {parameter} needs one of the types {list(TYPES)}")
+        found = Parameter(parameter, TYPES[type_name], bool(brackets))
+        if parameters.setdefault(parameter, found) != found:
+            raise ValueError(f"{name}: parameter {parameter} has two types")
+        return f"${list(parameters).index(parameter) + 1}::{type_name}{brackets or ''}"
 
     numbered = _PARAMETER.sub(number, text).replace("%%", "%")
-    return Prepared(numbered, tuple((name, elements.get(name)) for name in numbers))
+    return Prepared(name.encode(), numbered.encode(), tuple(parameters.values()))

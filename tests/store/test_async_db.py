@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
@@ -13,7 +14,7 @@ import pytest_asyncio
 from engine.errors import NotFound
 from engine.ids import new_id
 from engine.states import PayloadKind
-from engine.store import payloads
+from engine.store import payloads, workflows
 from engine.store.async_db import AsyncDatabase
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_last
@@ -118,3 +119,71 @@ async def test_an_operation_may_not_go_on_after_its_last_queries(
 
     with pytest.raises(RuntimeError, match="after its last queries"):
         await database.run(operation())
+
+
+async def test_a_connection_serves_on_after_a_refused_statement(conninfo: str) -> None:
+    database = AsyncDatabase(conninfo, max_size=2)
+    await database.open()
+    twice = NewPayload(new_id(), PayloadKind.INPUT, b"{}")
+    for _ in range(5):
+        with pytest.raises(psycopg.errors.CardinalityViolation):
+            await database.fetch(payloads.insert([twice, twice]))
+        owner = new_id()
+        await database.fetch(write(owner))
+        assert await exists(conninfo, owner)
+    await database.close()
+
+
+async def test_more_than_the_socket_holds_goes_through(
+    database: AsyncDatabase, conninfo: str
+) -> None:
+    owners = [new_id() for _ in range(3)]
+
+    def operation() -> Operation[None]:
+        yield from fetch_last(*[write(owner, bytes(8_000_000)) for owner in owners])
+
+    await asyncio.wait_for(database.run(operation()), 30)
+    assert all([await exists(conninfo, owner) for owner in owners])
+
+
+async def test_a_killed_connection_is_an_error_and_then_replaced(
+    database: AsyncDatabase, conninfo: str
+) -> None:
+    await database.fetch(write(new_id()))
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as other:
+        await other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'hatchet-engine' AND datname = current_database()"
+        )
+    failures = 0
+    owner = new_id()
+    while not await exists(conninfo, owner):
+        try:
+            await database.fetch(write(owner))
+        except psycopg.OperationalError:
+            failures += 1
+            assert failures < 20
+    assert failures > 0
+
+
+async def test_operations_side_by_side_do_not_mix(database: AsyncDatabase) -> None:
+    owners = [new_id() for _ in range(50)]
+
+    def operation(owner: UUID) -> Operation[list[UUID]]:
+        yield from fetch(write(owner))
+        return (yield from fetch(workflows.delete(owner, owner, datetime.now(UTC))))
+
+    found = await asyncio.gather(*[database.run(operation(owner)) for owner in owners])
+    assert found == [[]] * 50
+
+
+async def test_a_value_that_cannot_be_sent_leaves_the_connection_usable(conninfo: str) -> None:
+    database = AsyncDatabase(conninfo, max_size=2)
+    await database.open()
+    for _ in range(5):
+        with pytest.raises(UnicodeEncodeError):
+            await database.fetch(workflows.touch(new_id(), "\ud800", datetime.now(UTC)))
+        owner = new_id()
+        await database.fetch(write(owner))
+        assert await exists(conninfo, owner)
+    await database.close()

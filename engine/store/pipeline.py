@@ -1,0 +1,202 @@
+"""One connection of the engine's pool, driven on libpq's pipeline directly.
+
+The driver's own pipeline costs 170-240 us of CPU for a flush, this one 45-80 (the same statements on the
+same machine): types are known beforehand, every statement is prepared once under its name, and the socket
+is watched for a whole operation instead of for each wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from engine.store.binary import Prepared, prepare
+from engine.store.query import Last, Operation, Query, statements
+
+Result = TypeVar("Result")
+
+_BINARY = 1
+_GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+
+@cache
+def prepared_statements() -> dict[str, Prepared]:
+    return {name: prepare(name, text) for name, text in statements().items()}
+
+
+class Pipeline:
+    """Drives operations, one at a time, each as one implicit transaction.
+
+    Statements up to a sync are one transaction: it commits with the sync and is undone if one of them
+    fails. Afterwards the connection is either clean or closed.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+        self._pg: PGconn = connection.pgconn
+        self._loader = Transformer(connection)
+        self._known: set[bytes] = set()
+        self._readable: asyncio.Future[None] | None = None
+
+    async def run(self, operation: Operation[Result]) -> Result:
+        """Drive an operation to its end; return its result once it has committed."""
+        loop = asyncio.get_running_loop()
+        pg, socket = self._pg, self._pg.socket
+        pg.enter_pipeline_mode()
+        loop.add_reader(socket, self._wake)
+        is_clean = False
+        try:
+            result = await self._drive(operation)
+        except Exception:
+            is_clean = pg.status == ConnStatus.OK
+            raise
+        else:
+            is_clean = True
+            return result
+        finally:
+            loop.remove_reader(socket)
+            if is_clean:
+                pg.exit_pipeline_mode()
+            else:
+                # Broken, or cancelled in the middle: the server undoes what was not synced.
+                await self._connection.close()
+
+    async def _drive(self, operation: Operation[Result]) -> Result:
+        is_synced = False
+        try:
+            queries = next(operation)
+            while True:
+                if is_synced:
+                    raise RuntimeError("an operation went on after its last queries")
+                with_sync = isinstance(queries, Last)
+                rows = await self._exchange(queries, with_sync=with_sync)
+                is_synced = with_sync
+                queries = operation.send(rows)
+        except StopIteration as stop:
+            if not is_synced:
+                await self._sync()
+            result: Result = stop.value
+            return result
+        except Exception:
+            if not is_synced and self._pg.status == ConnStatus.OK:
+                await self._undo()
+            raise
+
+    async def _exchange(self, queries: Sequence[Query[Any]], *, with_sync: bool) -> list[list[Any]]:
+        """Send queries together and return the rows of each; with a sync they have committed."""
+        preparing: set[bytes] = set()
+        new_names = [self._send(query, preparing) for query in queries]
+        if with_sync:
+            self._pg.pipeline_sync()
+        else:
+            self._pg.send_flush_request()
+        await self._flush()
+        failure: psycopg.Error | None = None
+        rows: list[list[Any]] = []
+        for query, new_name in zip(queries, new_names, strict=True):
+            if new_name:
+                result = await self._result()
+                failure = failure or _failure(result)
+                if not failure:
+                    self._known.add(new_name)
+            result = await self._result()
+            failure = failure or _failure(result)
+            if not failure:
+                rows.append(self._load(query, result))
+        if with_sync:
+            await self._await_sync()
+        if failure:
+            raise failure
+        return rows
+
+    def _send(self, query: Query[Any], preparing: set[bytes]) -> bytes | None:
+        """Send a query; return its name if it has to be prepared with it."""
+        statement = prepared_statements()[query.name]
+        values = statement.values(query.params)
+        is_new = statement.name not in self._known and statement.name not in preparing
+        if is_new:
+            preparing.add(statement.name)
+            self._pg.send_prepare(statement.name, statement.text, statement.oids)
+        formats = [_BINARY] * len(values)
+        self._pg.send_query_prepared(statement.name, values, formats, _BINARY)
+        return statement.name if is_new else None
+
+    def _load(self, query: Query[Any], result: PGresult) -> list[Any]:
+        self._loader.set_pgresult(result)
+        build = query.row
+        return [build(*row) for row in self._loader.load_rows(0, result.ntuples, tuple)]
+
+    async def _sync(self) -> None:
+        self._pg.pipeline_sync()
+        await self._flush()
+        await self._await_sync()
+
+    async def _undo(self) -> None:
+        """Roll back what was written: the pipeline's end would commit it."""
+        self._pg.send_query_params(b"ROLLBACK", None)
+        self._pg.pipeline_sync()
+        await self._flush()
+        while (await self._next()).status != ExecStatus.PIPELINE_SYNC:
+            pass
+
+    async def _await_sync(self) -> None:
+        """Wait for the commit; raise what made it fail."""
+        failure: psycopg.Error | None = None
+        while (result := await self._next()).status != ExecStatus.PIPELINE_SYNC:
+            failure = failure or _failure(result)
+        if failure:
+            raise failure
+
+    async def _result(self) -> PGresult:
+        """Return the next statement's result and pass the end of it."""
+        result = await self._next()
+        await self._wait_while_busy()
+        self._pg.get_result()
+        return result
+
+    async def _next(self) -> PGresult:
+        """Return the next result there is, whatever it belongs to."""
+        while True:
+            await self._wait_while_busy()
+            result = self._pg.get_result()
+            if result is not None:
+                return result
+
+    async def _wait_while_busy(self) -> None:
+        while self._pg.is_busy():
+            self._readable = asyncio.get_running_loop().create_future()
+            await self._readable
+            self._pg.consume_input()
+
+    async def _flush(self) -> None:
+        """Send everything; what does not fit waits for the server to read, and we go on reading."""
+        while self._pg.flush():
+            loop = asyncio.get_running_loop()
+            self._readable = loop.create_future()
+            loop.add_writer(self._pg.socket, self._wake)
+            try:
+                await self._readable
+            finally:
+                loop.remove_writer(self._pg.socket)
+            self._pg.consume_input()
+
+    def _wake(self) -> None:
+        if self._readable is not None and not self._readable.done():
+            self._readable.set_result(None)
+
+
+def _failure(result: PGresult) -> psycopg.Error | None:
+    """Return what a result says went wrong; statements after a failed one are aborted."""
+    if result.status in _GOOD:
+        return None
+    if result.status == ExecStatus.FATAL_ERROR:
+        return error_from_result(result)
+    return psycopg.InterfaceError(f"unexpected result {ExecStatus(result.status).name}")
