@@ -1,0 +1,119 @@
+"""Spawned children: what they inherit, and that one key is one child."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from engine.errors import NotFound
+from engine.ids import new_id
+from engine.models import Run
+from engine.states import RunTrigger
+from engine.types import TriggerRequest
+from tests.operations.bench import Bench, step
+
+
+def child(parent: UUID, index: int | None = 0, key: str | None = None) -> TriggerRequest:
+    return TriggerRequest("flow", parent_task_id=parent, child_index=index, child_key=key)
+
+
+@pytest.fixture
+def parent(bench: Bench) -> UUID:
+    bench.put(step("work", retries=3))
+    (run_id,) = bench.trigger(
+        TriggerRequest("flow", additional_metadata=b'{"user":"u","own":"p","hatchet__x":"no"}')
+    )
+    bench.assign(run_id)
+    return run_id
+
+
+def test_a_child_knows_its_parent_and_inherits_metadata(bench: Bench, parent: UUID) -> None:
+    request = TriggerRequest(
+        "flow",
+        additional_metadata=b'{"own":"c"}',
+        parent_task_id=parent,
+        child_index=4,
+        child_key="k",
+    )
+    (run_id,) = bench.trigger(request)
+    run = bench.run(run_id)
+    assert (run.parent_task_id, run.parent_run_id) == (parent, parent)
+    assert (run.child_index, run.child_key, run.trigger) == (4, "k", RunTrigger.CHILD)
+    assert run.additional_metadata == {
+        "user": "u",
+        "own": "c",
+        "hatchet__parent_workflow_run_id": str(parent),
+        "hatchet__parent_step_run_id": str(parent),
+    }
+
+
+def test_the_same_index_is_the_same_child(bench: Bench, parent: UUID) -> None:
+    (first,) = bench.trigger(child(parent, 0))
+    assert bench.trigger(child(parent, 0)) == [first]
+    assert bench.ready() == []
+    (other,) = bench.trigger(child(parent, 1))
+    assert other != first
+
+
+def test_a_key_counts_instead_of_the_index(bench: Bench, parent: UUID) -> None:
+    (first,) = bench.trigger(child(parent, 0, "a"))
+    assert bench.trigger(child(parent, 7, "a")) == [first]
+    (by_index,) = bench.trigger(child(parent, 0))
+    assert by_index != first
+
+
+def test_a_key_cannot_be_mistaken_for_an_index(bench: Bench, parent: UUID) -> None:
+    (by_index,) = bench.trigger(child(parent, 3))
+    (by_key,) = bench.trigger(child(parent, 9, "3"))
+    (by_odd_key,) = bench.trigger(child(parent, 8, "i:3"))
+    assert len({by_index, by_key, by_odd_key}) == 3
+
+
+def test_a_key_needs_an_index_beside_it(bench: Bench, parent: UUID) -> None:
+    first = bench.trigger(child(parent, None, "a"))
+    assert bench.trigger(child(parent, None, "a")) != first
+
+
+def test_one_bulk_may_name_a_child_twice(bench: Bench, parent: UUID) -> None:
+    (old,) = bench.trigger(child(parent, 5))
+    a, b, again, c, old_again = bench.trigger(
+        child(parent, 0), child(parent, 1), child(parent, 0), child(parent, 2), child(parent, 5)
+    )
+    assert again == a and old_again == old
+    assert len({a, b, c, old}) == 4
+    assert Run.objects.filter(parent_task_id=parent).count() == 4
+    assert sorted(task_id for task_id, _, _ in bench.ready()) == sorted([a, b, c])
+
+
+def test_retries_of_the_parent_find_its_children_again(bench: Bench, parent: UUID) -> None:
+    (first,) = bench.trigger(child(parent, 0))
+    bench.run_to_failure(first)
+    bench.report(bench.failed(parent))
+    bench.assign(parent)
+    assert bench.task(parent).retry_count == 1
+    assert bench.trigger(child(parent, 0)) == [first]
+
+
+def test_another_parent_has_children_of_its_own(bench: Bench, parent: UUID) -> None:
+    (other,) = bench.trigger()
+    assert bench.trigger(child(parent)) != bench.trigger(child(other))
+
+
+def test_dag_steps_and_their_children_do_not_share_keys(bench: Bench) -> None:
+    bench.put(step("a"), step("b"), name="dag")
+    bench.put()
+    (run_id,) = bench.trigger(TriggerRequest("dag"))
+    spawner = bench.steps(run_id)["a"]
+    children = bench.trigger(*[child(spawner, index) for index in range(4)])
+    assert len({*children, *bench.steps(run_id).values()}) == 6
+    assert {bench.run(c).parent_run_id for c in children} == {run_id}
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_an_unknown_or_foreign_parent_is_not_found(bench: Bench, foreign: bool) -> None:
+    bench.put()
+    parent = Bench().start() if foreign else new_id()
+    with pytest.raises(NotFound, match="parent task"):
+        bench.trigger(child(parent))
+    assert not Run.objects.filter(tenant_id=bench.tenant_id).exists()
