@@ -13,9 +13,10 @@ from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.states import Status
-from engine.store import runs, tasks
+from engine.store import runs, task_events, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import LockedRun
+from engine.store.task_events import SentNote
 from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome
 from engine.types import ReportKind, TaskReport
 
@@ -32,9 +33,15 @@ class Reported:
     started: set[UUID] = field(default_factory=set)
 
 
-def report_tasks(reports: Sequence[TaskReport], now: datetime) -> Operation[Reported]:
-    """Apply a batch of reports. One attempt's STARTED comes before its outcome, whatever the order."""
+def report_tasks(
+    reports: Sequence[TaskReport], now: datetime, sent: Sequence[SentNote] = ()
+) -> Operation[Reported]:
+    """Apply a batch of reports. One attempt's STARTED comes before its outcome, whatever the order.
+
+    `sent` are log rows that are written along.
+    """
     done = Reported()
+    along: list[Query[Any]] = [task_events.insert_sent(sent)] if sent else []
     by_kind: dict[ReportKind, list[TaskReport]] = {kind: [] for kind in ReportKind}
     for report in sorted(reports, key=lambda report: report.task_id):
         by_kind[report.kind].append(report)
@@ -42,7 +49,8 @@ def report_tasks(reports: Sequence[TaskReport], now: datetime) -> Operation[Repo
         Outcome(report.task_id, report.tenant_id, report.retry_count, report.payload or None)
         for report in by_kind[ReportKind.COMPLETED]
     ]
-    unmatched = yield from _start_and_complete(by_kind[ReportKind.STARTED], outcomes, now, done)
+    started = by_kind[ReportKind.STARTED]
+    unmatched = yield from _start_and_complete(started, outcomes, now, done=done, along=along)
     failed, cancelled = by_kind[ReportKind.FAILED], by_kind[ReportKind.CANCELLED]
     wanted = unmatched | {(report.task_id, report.tenant_id) for report in (*failed, *cancelled)}
     if not wanted:
@@ -82,18 +90,25 @@ def _failure(report: TaskReport) -> Failure:
 
 
 def _start_and_complete(
-    started: Sequence[TaskReport], outcomes: Sequence[Outcome], now: datetime, done: Reported
+    started: Sequence[TaskReport],
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    *,
+    done: Reported,
+    along: Sequence[Query[Any]],
 ) -> Operation[set[TaskOf]]:
     """Return the tasks that matched nothing: they are of a DAG, stale or unknown."""
     starts = [(report.task_id, report.tenant_id, report.retry_count) for report in started]
     queries: list[Query[Any]] = [tasks.start(starts, now)] if starts else []
+    queries += along
     if outcomes:
         queries.append(tasks.complete_standalone(outcomes, now))
     results = (yield from fetch_all(*queries)) if queries else []
-    done.started = set(results[0]) if starts else set()
+    begun_rows: Sequence[Located] = results[0] if starts else []
+    done.started = {row.id for row in begun_rows}
     completed = {row.id: row for row in results[-1]} if outcomes else {}
     tenant_of = {task_id: tenant_id for task_id, tenant_id, _ in starts}
-    done.changes.touched |= {(tenant_of[task_id], task_id) for task_id in done.started}
+    done.changes.touched |= {(tenant_of[row.id], row.run_id) for row in begun_rows}
     for outcome in outcomes:
         row = completed.get(outcome.id)
         if row and outcome.retry_count in (None, row.retry_count):

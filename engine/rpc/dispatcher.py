@@ -161,6 +161,7 @@ class DispatcherServicer:
                 message = to_assigned_action(action)
                 if message.ByteSize() <= MAX_MESSAGE_BYTES:
                     yield message
+                    session.mark_sent(action)
                 else:
                     await self._fail_unsendable(action)
         finally:

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from engine.domain.assignment import ReadyTask
 from engine.operations.announce import hints_of
 from engine.operations.assign_tasks import load_cancels
 from engine.operations.changes import Changes
 from engine.operations.versions import readable_id
 from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.event_notes import EventNotes
 from engine.runtime.notifier import Notifier
 from engine.runtime.run_streams import RunStreams
 from engine.runtime.scheduler.owner import TenantOwner
@@ -36,12 +38,13 @@ class Aftermath:
         sessions: Sessions,
         streams: RunStreams,
         notifier: Notifier,
+        notes: EventNotes,
         on_due: Callable[[], None],
     ) -> None:
         self._database = database
         self._owners, self._sessions = owners, sessions
         self._streams, self._notifier = streams, notifier
-        self._on_due = on_due
+        self._notes, self._on_due = notes, on_due
         self._background: set[asyncio.Task[None]] = set()
         self._is_looking_up = False
         self.subscriptions = RunSubscriptions(self._look_up_soon)
@@ -49,7 +52,7 @@ class Aftermath:
     def apply(self, changes: Changes) -> None:
         """Act on what an operation changed. Its transaction has committed."""
         moved: set[TenantOwner] = set()
-        ready = defaultdict(list)
+        ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
         for tenant_id, task in changes.ready:
             ready[tenant_id].append(task)
         for end in changes.ended:
@@ -70,6 +73,12 @@ class Aftermath:
         now = datetime.now(UTC).timestamp()
         for owner in moved:
             owner.drain(now)
+            self.note_unplaceable(owner, ready.get(owner.tenant_id, ()), now)
+
+    def note_unplaceable(self, owner: TenantOwner, queued: Sequence[ReadyTask], now: float) -> None:
+        """Have the log say which attempts entered the queue without a worker that might take them."""
+        for task in owner.unplaceable(queued, now):
+            self._notes.add_no_worker(task)
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
         """Run something in the background; its failure is logged, never lost."""

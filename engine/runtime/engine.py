@@ -30,6 +30,7 @@ from engine.runtime.controllers.deliveries import Deliveries
 from engine.runtime.controllers.housekeeping import Auditor, Housekeeping, SlowPoll
 from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
+from engine.runtime.event_notes import EventNotes
 from engine.runtime.hints_in import HintReader
 from engine.runtime.notifier import Listener, Notifier
 from engine.runtime.reporting import Reporting
@@ -85,12 +86,14 @@ class HatchetEngine:
             on_peers=self._on_peers,
         )
         owners = self.ownership.owners
+        self.notes = EventNotes(self.database)
         self.aftermath = Aftermath(
             self.database,
             owners=owners,
             sessions=self.sessions,
             streams=self.streams,
             notifier=self.notifier,
+            notes=self.notes,
             on_due=self._wake_clock,
         )
         self.clock = Clock(self.database, self.aftermath, owners)
@@ -105,12 +108,13 @@ class HatchetEngine:
             on_outage=self._distrust,
         )
         self.reporting = Reporting(
-            self.database, self.aftermath, owners=owners, on_outage=self._distrust
+            self.database, self.aftermath, self.notes, owners=owners, on_outage=self._distrust
         )
         self.workers = Workers(
             self.database,
             self.id,
             self.aftermath,
+            self.notes,
             sessions=self.sessions,
             notifier=self.notifier,
             owners=owners,
@@ -170,6 +174,7 @@ class HatchetEngine:
             ("auditor", Auditor(self.database, owners).run()),
             ("housekeeping", Housekeeping(self.database).run()),
             ("slow poll", slow_poll.run()),
+            ("event notes", self.notes.run()),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
@@ -192,6 +197,7 @@ class HatchetEngine:
             task.cancel()
         await asyncio.gather(*self._loops, *self._batchers, return_exceptions=True)
         try:
+            await self.notes.tick()
             await self.ownership.give_up()
         except (psycopg.Error, OSError) as error:
             log.warning("leases were left to run out: %s", error)

@@ -77,5 +77,9 @@ class HintReader:
             for row in await self._database.run(load_workers(owner.tenant_id, hint.workers)):
                 owner.upsert_worker(row)
         if hint.ready:
-            owner.enqueue(await self._database.run(load_queued(owner.tenant_id, hint.ready)))
+            queued = await self._database.run(load_queued(owner.tenant_id, hint.ready))
+            owner.enqueue(queued)
+            now = datetime.now(UTC).timestamp()
+            owner.drain(now)
+            self._aftermath.note_unplaceable(owner, queued, now)
         await owner.refill()

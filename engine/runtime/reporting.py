@@ -11,6 +11,7 @@ from engine.errors import InvalidArgument
 from engine.operations.report_tasks import report_tasks
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
+from engine.runtime.event_notes import EventNotes
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.async_db import AsyncDatabase
 from engine.types import ReportKind, TaskReport
@@ -25,11 +26,13 @@ class Reporting:
         self,
         database: AsyncDatabase,
         aftermath: Aftermath,
+        notes: EventNotes,
         *,
         owners: dict[UUID, TenantOwner],
         on_outage: Callable[[], None],
     ) -> None:
-        self._database, self._aftermath, self._owners = database, aftermath, owners
+        self._database, self._aftermath, self._notes = database, aftermath, notes
+        self._owners = owners
         self._started: OrderedDict[tuple[UUID, UUID, int], None] = OrderedDict()
         self.batcher: Batcher[TaskReport, None] = Batcher(
             "reports", self._flush, on_outage=on_outage
@@ -63,7 +66,12 @@ class Reporting:
             self._started.pop((report.tenant_id, report.task_id, report.retry_count), None)
 
     async def _flush(self, reports: Sequence[TaskReport]) -> list[Exception | None]:
-        done = await self._database.run(report_tasks(reports, datetime.now(UTC)))
+        sent = self._notes.take_sent()
+        try:
+            done = await self._database.run(report_tasks(reports, datetime.now(UTC), sent))
+        except BaseException:
+            self._notes.put_back(sent)
+            raise
         for report in reports:
             if report.task_id in done.started and (owner := self._owners.get(report.tenant_id)):
                 owner.acknowledge(report.task_id)

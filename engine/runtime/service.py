@@ -28,6 +28,9 @@ class WorkerSession(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Action]: ...
 
+    def mark_sent(self, action: Action) -> None:
+        """Say that the action iterated last was written to the stream."""
+
     async def close(self) -> None: ...
 
 

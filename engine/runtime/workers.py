@@ -14,6 +14,7 @@ from engine.operations.rebuild_scheduler import load_workers
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
+from engine.runtime.event_notes import EventNotes
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import workers
@@ -35,12 +36,14 @@ class Workers:
         database: AsyncDatabase,
         engine_id: UUID,
         aftermath: Aftermath,
+        notes: EventNotes,
         *,
         sessions: Sessions,
         notifier: Notifier,
         owners: dict[UUID, TenantOwner],
     ) -> None:
         self._database, self._engine_id, self._aftermath = database, engine_id, aftermath
+        self._notes = notes
         self._sessions, self._notifier, self._owners = sessions, notifier, owners
         self.beats: Batcher[_Beat, bool | None] = Batcher("heartbeats", self._beat)
 
@@ -62,7 +65,9 @@ class Workers:
         )
         if not opened:
             raise NotFound("worker not found")
-        session = ActionSession(tenant_id, worker_id, now, self._close_session)
+        session = ActionSession(
+            tenant_id, worker_id, now, self._close_session, self._notes.add_sent
+        )
         self._sessions.add(session)
         await self._changed(tenant_id, worker_id)
         if beats_by_itself:

@@ -45,7 +45,7 @@ WITH started AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
     SELECT event_id, run_id, id, retry_count, 4, %(now)s::timestamptz, worker_id, '' FROM started
 )
-SELECT id FROM started;
+SELECT id, run_id FROM started;
 
 -- name: task.complete_standalone
 -- COMPLETED reports about standalone tasks: task, run, output and log row in one statement.

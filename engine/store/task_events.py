@@ -21,6 +21,27 @@ class NewTaskEvent(NamedTuple):
     worker_id: UUID | None = None
 
 
+class SentNote(NamedTuple):
+    """A START that went over its worker's stream; `at` in seconds since the epoch."""
+
+    id: UUID
+    run_id: UUID
+    task_id: UUID
+    retry_count: int
+    at: float
+    worker_id: UUID
+
+
+class NoWorkerNote(NamedTuple):
+    """An attempt that was queued while no worker could take it; `at` in seconds since the epoch."""
+
+    id: UUID
+    task_id: UUID
+    retry_count: int
+    at: float
+    message: str
+
+
 def insert(events: Sequence[NewTaskEvent], now: datetime) -> Query[None]:
     return Query(
         "task_event.insert",
@@ -33,6 +54,35 @@ def insert(events: Sequence[NewTaskEvent], now: datetime) -> Query[None]:
             "kinds": [int(e.kind) for e in events],
             "worker_ids": [e.worker_id for e in events],
             "messages": [e.message for e in events],
+        },
+        no_row,
+    )
+
+
+def insert_sent(notes: Sequence[SentNote]) -> Query[None]:
+    return Query(
+        "task_event.insert_sent",
+        {
+            "ids": [n.id for n in notes],
+            "run_ids": [n.run_id for n in notes],
+            "task_ids": [n.task_id for n in notes],
+            "retry_counts": [n.retry_count for n in notes],
+            "ats": [n.at for n in notes],
+            "worker_ids": [n.worker_id for n in notes],
+        },
+        no_row,
+    )
+
+
+def insert_no_worker(notes: Sequence[NoWorkerNote]) -> Query[None]:
+    return Query(
+        "task_event.insert_no_worker",
+        {
+            "ids": [n.id for n in notes],
+            "task_ids": [n.task_id for n in notes],
+            "retry_counts": [n.retry_count for n in notes],
+            "ats": [n.at for n in notes],
+            "messages": [n.message for n in notes],
         },
         no_row,
     )

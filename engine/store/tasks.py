@@ -201,7 +201,7 @@ def revive(tasks: Sequence[NewTask], now: datetime) -> Query[tuple[UUID, int]]:
     )
 
 
-def start(reports: Sequence[tuple[UUID, UUID, int | None]], now: datetime) -> Query[UUID]:
+def start(reports: Sequence[tuple[UUID, UUID, int | None]], now: datetime) -> Query[Located]:
     """`reports` are (task id, tenant id, retry count or None), in id order."""
     return Query(
         "task.start",
@@ -212,7 +212,7 @@ def start(reports: Sequence[tuple[UUID, UUID, int | None]], now: datetime) -> Qu
             "retry_counts": [r[2] for r in reports],
             "event_ids": [new_id() for _ in reports],
         },
-        the_value,
+        Located,
     )
 
 

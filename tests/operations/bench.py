@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -200,9 +199,7 @@ class Bench:
 
     def counts(self) -> Counter[Status]:
         """Run counts by status as the rows say."""
-        rows: Sequence[int] = Run.objects.filter(tenant_id=self.tenant_id).values_list(
-            "status", flat=True
-        )
+        rows = Run.objects.filter(tenant_id=self.tenant_id).values_list("status", flat=True)
         return Counter(Status(status) for status in rows)
 
 

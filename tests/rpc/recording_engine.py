@@ -34,7 +34,11 @@ class Session:
 
     def __init__(self) -> None:
         self.actions: asyncio.Queue[Action | None] = asyncio.Queue()
+        self.sent: list[Action] = []
         self.closed = asyncio.Event()
+
+    def mark_sent(self, action: Action) -> None:
+        self.sent.append(action)
 
     async def __aiter__(self) -> AsyncGenerator[Action]:
         while (action := await self.actions.get()) is not None:

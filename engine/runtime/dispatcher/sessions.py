@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.ids import new_id
 from engine.types import Action, ActionKind
 
 log = logging.getLogger("hatchet.dispatcher")
@@ -25,9 +26,11 @@ class ActionSession:
         worker_id: UUID,
         opened_at: datetime,
         on_close: Callable[[ActionSession], Awaitable[None]],
+        on_sent: Callable[[Action, UUID, UUID, datetime], None],
     ) -> None:
         self.tenant_id, self.worker_id, self.opened_at = tenant_id, worker_id, opened_at
-        self._on_close = on_close
+        self._on_close, self._on_sent = on_close, on_sent
+        self._taken: tuple[UUID, datetime] | None = None
         self._actions: asyncio.Queue[Action | None] = asyncio.Queue()
         self._sent: OrderedDict[tuple[UUID, int], None] = OrderedDict()
         self.is_closed = False
@@ -45,7 +48,14 @@ class ActionSession:
 
     async def __aiter__(self) -> AsyncIterator[Action]:
         while (action := await self._actions.get()) is not None:
+            self._taken = (new_id(), datetime.now(UTC))
             yield action
+
+    def mark_sent(self, action: Action) -> None:
+        """The action taken last went over the wire; of a START the event log is told."""
+        if action.kind is ActionKind.START and self._taken:
+            self._on_sent(action, self.worker_id, *self._taken)
+            self._taken = None
 
     def end(self) -> None:
         """Let the iteration end: the engine is stopping."""

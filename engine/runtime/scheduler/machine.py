@@ -16,6 +16,7 @@ from engine.domain.assignment import (
     ReadyTask,
     Reason,
     explain_worker,
+    find_obstacle,
     score_of,
     shape_of,
 )
@@ -165,6 +166,15 @@ class TenantScheduler(WorkerRoster):
         self._sync(queue)
 
     # Questions
+
+    def is_waiting(self, task_id: UUID) -> bool:
+        return task_id.int in self._waiting
+
+    def has_worker_for(self, action_id: str, now: float) -> bool:
+        """Whether some worker may be given this action as soon as it has slots."""
+        return any(
+            find_obstacle(worker, (), now) is None for worker in self._workers_for(action_id)
+        )
 
     def waiting_count(self) -> int:
         return len(self._waiting)

@@ -142,6 +142,20 @@ class TenantOwner:
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
 
+    def unplaceable(self, queued: Sequence[ReadyTask], now: float) -> list[ReadyTask]:
+        """Return those of these attempts that wait although no worker might take them even if idle."""
+        if not self.is_ready:
+            return []
+        placeable: dict[str, bool] = {}
+        for task in queued:
+            if task.action_id not in placeable:
+                placeable[task.action_id] = self.machine.has_worker_for(task.action_id, now)
+        return [
+            task
+            for task in queued
+            if not placeable[task.action_id] and self.machine.is_waiting(task.id)
+        ]
+
     def undo(self, assignment: Assignment, epoch: int) -> None:
         """Take back an assignment decided under `epoch` and not written; a rebuild sees for itself."""
         task = assignment.task

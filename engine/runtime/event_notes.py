@@ -1,0 +1,72 @@
+"""What happened outside any transaction and belongs into the event log all the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from engine.domain.assignment import ReadyTask
+from engine.ids import new_id
+from engine.runtime.controllers.periodic import PeriodicService
+from engine.store import task_events
+from engine.store.async_db import AsyncDatabase
+from engine.store.task_events import NoWorkerNote, SentNote
+from engine.types import Action
+
+_NOTES_AT_ONCE = 1000
+
+
+class EventNotes(PeriodicService):
+    """Gathers rows that carry their own ids and times, so that it does not matter when they are written.
+
+    A start that was sent is written beside the next reports, which costs no transaction; what no
+    report comes for is written within a second. A crash loses notes: the log never tells more than
+    happened.
+    """
+
+    name = "event notes"
+    interval_seconds = 1.0
+
+    def __init__(self, database: AsyncDatabase) -> None:
+        self._database = database
+        self._sent: list[SentNote] = []
+        self._no_worker: list[NoWorkerNote] = []
+
+    def add_sent(self, action: Action, worker_id: UUID, event_id: UUID, taken_at: datetime) -> None:
+        """A START went over its worker's stream; `event_id` was made when it was taken from the queue."""
+        self._sent.append(
+            SentNote(
+                event_id,
+                action.run_id,
+                action.task_id,
+                action.retry_count,
+                taken_at.timestamp(),
+                worker_id,
+            )
+        )
+
+    def add_no_worker(self, task: ReadyTask) -> None:
+        """An attempt waits and no worker that could take it is connected."""
+        message = f"No worker that takes {task.action_id} is connected."
+        now = datetime.now(UTC).timestamp()
+        self._no_worker.append(NoWorkerNote(new_id(), task.id, task.retry_count, now, message))
+
+    def take_sent(self) -> list[SentNote]:
+        """Hand over what is to be written beside something else."""
+        taken, self._sent = self._sent[:_NOTES_AT_ONCE], self._sent[_NOTES_AT_ONCE:]
+        return taken
+
+    def put_back(self, sent: list[SentNote]) -> None:
+        self._sent = sent + self._sent
+
+    async def tick(self) -> bool:
+        if sent := self.take_sent():
+            try:
+                await self._database.fetch(task_events.insert_sent(sent))
+            except BaseException:
+                self.put_back(sent)
+                raise
+        if notes := self._no_worker[:_NOTES_AT_ONCE]:
+            await self._database.fetch(task_events.insert_no_worker(notes))
+            del self._no_worker[: len(notes)]
+        return bool(self._sent or self._no_worker)
