@@ -124,9 +124,14 @@ def requeue_lost(
     return (yield from _fail_internally(found, failures, now))
 
 
-def requeue_undelivered(attempts: Sequence[UUID], now: datetime) -> Operation[Changes]:
-    """Give attempts that never reached their worker a new attempt; acknowledged ones are left alone."""
-    found = yield from fetch(tasks.undelivered(attempts))
+def requeue_undelivered(
+    attempts: Sequence[UUID], quiet_since: datetime, now: datetime
+) -> Operation[Changes]:
+    """Give attempts that never reached their worker a new attempt; acknowledged ones are left alone.
+
+    So are those whose worker came back, or was heard, after `quiet_since`: it may still report.
+    """
+    found = yield from fetch(tasks.undelivered(attempts, quiet_since))
     error = "Could not send task to worker: its stream ended before it acknowledged the task."
     failures = [
         Failure(

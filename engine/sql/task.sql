@@ -295,10 +295,13 @@ SELECT t.id, t.run_id, t.retry_count FROM engine_task t JOIN engine_worker w ON 
  ORDER BY t.id LIMIT %(limit)s::int;
 
 -- name: task.undelivered
--- Of these attempts, the ones still not acknowledged whose worker's stream is gone or is a newer one.
+-- Of these attempts, the ones still not acknowledged whose worker has had a newer stream, or has been
+-- silent, since before `quiet_since`: a report on its way would have come by now.
 SELECT t.id, t.run_id, t.retry_count FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
  WHERE t.id = ANY(%(ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
-   AND (NOT w.is_active OR w.last_listener_at > t.assigned_at)
+   AND ((w.is_active AND w.last_listener_at > t.assigned_at
+                    AND w.last_listener_at < %(quiet_since)s::timestamptz)
+     OR (NOT w.is_active AND w.last_heartbeat_at < %(quiet_since)s::timestamptz))
  ORDER BY t.id;
 
 -- name: task.still_running

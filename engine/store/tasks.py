@@ -383,8 +383,8 @@ def on_lost_workers(
     )
 
 
-def undelivered(ids: Sequence[UUID]) -> Query[LostAttempt]:
-    return Query("task.undelivered", {"ids": list(ids)}, LostAttempt)
+def undelivered(ids: Sequence[UUID], quiet_since: datetime) -> Query[LostAttempt]:
+    return Query("task.undelivered", {"ids": list(ids), "quiet_since": quiet_since}, LostAttempt)
 
 
 def still_running(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:

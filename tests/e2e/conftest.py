@@ -49,6 +49,21 @@ def tenant(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     tenant.close()
 
 
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """An installation whose processes one test starts and ends as it likes; none runs yet."""
+    stack = open_stack(tmp_path)
+    yield stack
+    stack.close()
+
+
+@pytest.fixture
+def own_tenant(own_stack: Stack, tmp_path: Path) -> Iterator[Tenant]:
+    tenant = Tenant.create(own_stack, tmp_path / "tenant")
+    yield tenant
+    tenant.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -87,6 +87,7 @@ class Stack:
     server_url: str
     grpc_address: str
     services: list[Service] = field(default_factory=list)
+    owns_database: bool = True
 
     @property
     def client_environment(self) -> dict[str, str]:
@@ -99,13 +100,14 @@ class Stack:
         name: str,
         command: Sequence[str],
         environment: Mapping[str, str] | None = None,
+        directory: Path = ROOT,
     ) -> Service:
-        """Run a program from the checkout in the background."""
+        """Run a program, from the checkout unless told otherwise, in the background."""
         log = self.directory / f"{name}-{len(self.services)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=directory,
                 env=self.environment if environment is None else dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -155,12 +157,19 @@ class Stack:
         """Stop clients before web before engine, the latest first, then drop the database."""
         for service in reversed(self.services):
             service.stop()
-        drop_database(self.database_url)
+        if self.owns_database:
+            drop_database(self.database_url)
 
 
-def open_stack(directory: Path, variables: Mapping[str, str] | None = None) -> Stack:
-    """A fresh database, migrated, with admin, tenant and token; no process runs yet."""
-    database_url = create_database()
+def open_stack(
+    directory: Path, variables: Mapping[str, str] | None = None, database_url: str | None = None
+) -> Stack:
+    """A fresh database, migrated, with admin, tenant and token; no process runs yet.
+
+    The caller keeps a database that it gives.
+    """
+    owns_database = database_url is None
+    database_url = database_url or create_database()
     http_port, grpc_port = free_port(), free_port()
     password = uuid.uuid4().hex
     environment = {
@@ -194,6 +203,7 @@ def open_stack(directory: Path, variables: Mapping[str, str] | None = None) -> S
         password=password,
         server_url=environment["SERVER_URL"],
         grpc_address=f"127.0.0.1:{environment['SERVER_GRPC_PORT']}",
+        owns_database=owns_database,
     )
 
 

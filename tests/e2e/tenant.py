@@ -120,6 +120,7 @@ class Tenant:
             "HATCHET_CLIENT_TOKEN": self.token,
             "PYTHONUNBUFFERED": "1",
             "E2E_DIRECTORY": str(self.directory),
+            "E2E_GRPC_ADDRESS": self.stack.grpc_address,
         }
 
     def start_worker(
@@ -206,6 +207,14 @@ class Tenant:
             "SELECT kind FROM engine_taskevent WHERE run_id = %s ORDER BY at, id", UUID(run_id)
         )
         return [TaskEventKind(kind).name for (kind,) in found]
+
+    def task_history(self, task_id: str) -> list[str]:
+        """What happened in each attempt at one task, oldest first."""
+        found = self.rows(
+            "SELECT kind, retry_count FROM engine_taskevent WHERE task_id = %s ORDER BY at, id",
+            UUID(task_id),
+        )
+        return [f"{TaskEventKind(kind).name} {retry_count}" for kind, retry_count in found]
 
     def _ready_worker(self, name: str) -> list[UUID]:
         found = self.rows(

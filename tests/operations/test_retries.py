@@ -106,7 +106,8 @@ def test_backoff_delays_each_retry(
 
 
 def undelivered(bench: Bench, *task_ids: UUID) -> None:
-    bench.changes = sync_db.run(requeue_undelivered(task_ids, bench.now))
+    quiet_since = bench.now - timedelta(seconds=12)
+    bench.changes = sync_db.run(requeue_undelivered(task_ids, quiet_since, bench.now))
 
 
 def break_stream(bench: Bench, task_id: UUID) -> None:
@@ -121,6 +122,10 @@ def test_an_attempt_that_never_reached_its_worker_gets_another(bench: Bench) -> 
     undelivered(bench, run_id)
     assert bench.task(run_id).retry_count == 0
     break_stream(bench, run_id)
+    bench.pass_time(12)
+    undelivered(bench, run_id)
+    assert bench.task(run_id).retry_count == 0
+    bench.pass_time(1)
     undelivered(bench, run_id)
     task = bench.task(run_id)
     assert (task.retry_count, task.app_retry_count, task.internal_retry_count) == (1, 0, 1)
@@ -135,6 +140,7 @@ def test_an_acknowledged_attempt_is_left_alone(bench: Bench) -> None:
     run_id = running(bench)
     bench.report(bench.started(run_id))
     break_stream(bench, run_id)
+    bench.pass_time(13)
     undelivered(bench, run_id)
     assert bench.task(run_id).retry_count == 0
 
@@ -143,6 +149,10 @@ def test_a_stream_opened_after_the_assignment_did_not_carry_it(bench: Bench) -> 
     run_id = running(bench)
     bench.pass_time(1)
     Worker.objects.filter(tenant_id=bench.tenant_id).update(last_listener_at=bench.now)
+    bench.pass_time(12)
+    undelivered(bench, run_id)
+    assert bench.task(run_id).retry_count == 0
+    bench.pass_time(1)
     undelivered(bench, run_id)
     assert bench.task(run_id).retry_count == 1
 

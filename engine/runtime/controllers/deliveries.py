@@ -12,6 +12,9 @@ from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.async_db import AsyncDatabase
 
 ACKNOWLEDGE_SECONDS = 5.0
+# The longest pause between two tries of a worker to hand in a report is 11 s; what it runs must not
+# be given away just before it says so.
+REPORT_SECONDS = 12.0
 SILENCE_SECONDS = 30.0
 _BATCH = 500
 
@@ -44,7 +47,9 @@ class Deliveries(PeriodicService):
         ][:_BATCH]
         if not suspects:
             return
-        changes = await self._database.run(requeue_undelivered([s[0] for s in suspects], now))
+        quiet_since = now - timedelta(seconds=REPORT_SECONDS)
+        attempts = [task_id for task_id, _ in suspects]
+        changes = await self._database.run(requeue_undelivered(attempts, quiet_since, now))
         self._aftermath.apply(changes)
         for task_id, retry_count in suspects:
             known = owner.unacknowledged.get(task_id)
