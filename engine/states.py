@@ -74,6 +74,8 @@ class RunTrigger(IntEnum):
     MANUAL = 0
     EVENT = 1
     CHILD = 2
+    CRON = 3
+    SCHEDULE = 4
 
 
 RETRY_QUEUE_PRIORITY = 4

@@ -117,9 +117,12 @@ def meta_query(key: str, value: str) -> str:
 
 @register.filter
 def trigger_word(trigger: int) -> str:
-    return {RunTrigger.EVENT: "Event", RunTrigger.CHILD: "Parent run"}.get(
-        RunTrigger(trigger), "Manual"
-    )
+    return {
+        RunTrigger.EVENT: "Event",
+        RunTrigger.CHILD: "Parent run",
+        RunTrigger.CRON: "Cron",
+        RunTrigger.SCHEDULE: "Schedule",
+    }.get(RunTrigger(trigger), "Manual")
 
 
 @register.filter

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from engine.api import (
     cel,
+    crons,
     events,
     logs,
     meta,
@@ -249,6 +250,35 @@ _WORKFLOWS = [
         _get("workflow-version:get", "WorkflowVersion", "version:uuid"),
     ),
 ]
+_CRONS = [
+    route(
+        f"{_T}/workflows/crons",
+        crons.CronListView,
+        _get(
+            "cron-workflow:list",
+            "CronWorkflowsList",
+            f"{_PAGE} workflowId:uuid workflowName cronName additionalMetadata:string[] "
+            "orderByField orderByDirection",
+        ),
+    ),
+    route(
+        f"{_T}/workflows/crons/<str:cron>",
+        crons.CronView,
+        _get("workflow-cron:get", "CronWorkflows"),
+        _post("workflow-cron:trigger", "TriggerRunResult"),
+        Operation("PATCH", "workflow-cron:update", None, body="enabled:boolean"),
+        Operation("DELETE", "workflow-cron:delete", None),
+    ),
+    route(
+        f"{_T}/workflows/<str:name>/crons",
+        crons.WorkflowCronsView,
+        _post(
+            "cron-workflow-trigger:create",
+            "CronWorkflows",
+            "input:object! additionalMetadata:object cronName! cronExpression! priority:integer",
+        ),
+    ),
+]
 _WORKERS = [
     route(
         f"{_T}/worker",
@@ -271,6 +301,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_EVENTS,
     *_CEL,
     *_WORKFLOWS,
+    *_CRONS,
     *_WORKERS,
     path("", include("tenants.api.urls")),
     path("", include(not_offered.urlpatterns)),

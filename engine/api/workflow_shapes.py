@@ -52,7 +52,10 @@ def version_shape(workflow: Workflow, version: WorkflowVersion, steps: Sequence[
                     {"parent_id": str(version.id), "event_key": key}
                     for key in definition.event_triggers
                 ],
-                "crons": [],
+                "crons": [
+                    {"parent_id": str(version.id), "cron": expression}
+                    for expression in definition.cron_triggers
+                ],
             },
             "jobs": _jobs(workflow, version, definition, steps),
             "workflowConfig": version.definition,

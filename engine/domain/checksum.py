@@ -25,6 +25,8 @@ def canonical_form(definition: WorkflowDefinition) -> bytes:
         "name": definition.name,
         "description": definition.description,
         "event_triggers": sorted(definition.event_triggers),
+        "cron_triggers": sorted(definition.cron_triggers),
+        "cron_input": definition.cron_input,
         "default_priority": definition.default_priority,
         "input_json_schema": definition.input_json_schema,
         "steps": [_step_form(step) for step in definition.steps],
@@ -45,6 +47,8 @@ def from_canonical_form(stored: bytes | str | dict[str, Any]) -> WorkflowDefinit
         steps=tuple(_step_from(step) for step in form["steps"]),
         description=form.get("description", ""),
         event_triggers=tuple(form.get("event_triggers", ())),
+        cron_triggers=tuple(form.get("cron_triggers", ())),
+        cron_input=form.get("cron_input"),
         default_priority=form.get("default_priority"),
         input_json_schema=form.get("input_json_schema"),
     )

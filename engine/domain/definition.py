@@ -35,6 +35,8 @@ class WorkflowDefinition:
     steps: tuple[StepDefinition, ...]
     description: str = ""
     event_triggers: tuple[str, ...] = ()
+    cron_triggers: tuple[str, ...] = ()
+    cron_input: str | None = None
     default_priority: int | None = None
     input_json_schema: str | None = None
 

@@ -12,9 +12,11 @@ from engine.models.runs import (
     Task,
     TaskEvent,
 )
+from engine.models.timetable import Cron, Schedule
 
 __all__ = [
     "ChildLink",
+    "Cron",
     "EngineProcess",
     "Event",
     "EventTrigger",
@@ -23,6 +25,7 @@ __all__ = [
     "Payload",
     "Run",
     "RunTally",
+    "Schedule",
     "Step",
     "Task",
     "TaskEvent",

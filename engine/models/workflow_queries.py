@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
+from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from engine.models.definitions import Workflow, WorkflowVersion
@@ -22,3 +24,14 @@ def with_latest_version(workflows: QuerySet[Workflow]) -> QuerySet[Workflow]:
         latest_order=Subquery(newest.values("order")[:1]),
         latest_at=Subquery(newest.values("created_at")[:1]),
     )
+
+
+Model = TypeVar("Model", bound=models.Model)
+
+
+def of_live_workflows(rows: QuerySet[Model]) -> QuerySet[Model]:
+    """Narrow rows that belong to workflows to live ones; annotate `latest_version_id`."""
+    newest = WorkflowVersion.objects.filter(workflow=OuterRef("workflow_id")).order_by("-order")
+    live = rows.filter(workflow__deleted_at__isnull=True).select_related("workflow")
+    annotated: Any = live.annotate(latest_version_id=Subquery(newest.values("id")[:1]))
+    return cast("QuerySet[Model]", annotated)

@@ -64,6 +64,14 @@ def announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]
     return result
 
 
+def announce_timetable(tenant_id: UUID, *topics: str) -> Operation[None]:
+    """Say that crons or schedules were set: engines look when they are due next."""
+    hint = Hint(tenant_id, is_timetable=True)
+    messages = [(ENGINE_CHANNEL, message.decode()) for message in hint.messages()]
+    messages.append((LIVE_CHANNEL, live_message(tenant_id, [], topics)))
+    yield from fetch(notify(messages))
+
+
 def announce_catalog(tenant_id: UUID, sender: UUID | None = None) -> Operation[None]:
     """Say that workflows were registered or deleted."""
     hint = Hint(tenant_id, sender, is_catalog=True)

@@ -17,6 +17,7 @@ from engine.operations.trigger_runs import (
     plan_new_run,
     resolve_names,
 )
+from engine.states import RunTrigger
 from engine.store import events
 from engine.store.query import Operation, fetch
 from engine.types import EventInput, EventRecord, TriggerRequest
@@ -80,6 +81,6 @@ def _plan(
                 additional_metadata=metadata,
                 priority=event.priority,
             )
-            trigger = Trigger(record.event_id, record.key)
+            trigger = Trigger(RunTrigger.EVENT, record.event_id, record.key)
             planned.append(plan_new_run(request, versions[match.workflow_name], trigger))
     return planned

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.checksum import canonical_form, checksum
+from engine.domain.cron import parse_cron
 from engine.domain.definition import WorkflowDefinition
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
-from engine.store import workflows
+from engine.store import crons, workflows
 from engine.store.query import Operation, fetch, fetch_all
 
 
@@ -61,8 +62,19 @@ def put_workflow(
             workflow_id,
             [(key, like_pattern(key)) for key in dict.fromkeys(definition.event_triggers)],
         ),
+        crons.replace_declared(
+            tenant_id,
+            workflow_id,
+            [(text, _first_due(text, now)) for text in dict.fromkeys(definition.cron_triggers)],
+            cron_input=(definition.cron_input or "{}").encode(),
+            now=now,
+        ),
     )
     return PutWorkflow(version_id, workflow_id, True)
+
+
+def _first_due(expression: str, now: datetime) -> datetime | None:
+    return parse_cron(expression, "cron_triggers").next_after(now)
 
 
 def _new_steps(definition: WorkflowDefinition) -> list[workflows.NewStep]:

@@ -41,6 +41,7 @@ class PlannedRun(NamedTuple):
 class Trigger(NamedTuple):
     """What started a run, when it was not a plain call."""
 
+    kind: RunTrigger = RunTrigger.MANUAL
     event_id: UUID | None = None
     event_key: str | None = None
 
@@ -69,7 +70,6 @@ def plan_new_run(
     run_id = new_id()
     is_dag = version.definition.is_dag
     priority = request.priority or version.definition.default_priority or DEFAULT_PRIORITY
-    kind = RunTrigger.EVENT if trigger.event_id else RunTrigger.MANUAL
     run = NewRun(
         id=run_id,
         tenant_id=version.tenant_id,
@@ -78,7 +78,7 @@ def plan_new_run(
         status=Status.QUEUED,
         is_dag=is_dag,
         priority=priority,
-        trigger=RunTrigger.CHILD if request.parent_task_id else kind,
+        trigger=RunTrigger.CHILD if request.parent_task_id else trigger.kind,
         input=request.input,
         additional_metadata=_text(request.additional_metadata),
         parent_run_id=request.parent_run_id,

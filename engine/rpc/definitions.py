@@ -6,8 +6,9 @@ behaved differently would be worse than one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from engine.domain.cron import parse_cron
 from engine.domain.dag import topological_order
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.domain.durations import parse_duration
@@ -25,6 +26,7 @@ from engine.rpc.parse import (
 from engine.states import StepKind
 
 _LONGEST_DESCRIPTION = 10_000
+_MOST_CRONS = 100
 _DEFAULT_EXECUTION_TIMEOUT = "60s"
 _DEFAULT_SCHEDULE_TIMEOUT = "5m"
 _LONGEST_BACKOFF_SECONDS = 86_400
@@ -40,6 +42,8 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
         steps=_parse_steps(request),
         description=parse_text(request.description, "description", _LONGEST_DESCRIPTION),
         event_triggers=unique(parse_key(key, "event_triggers") for key in request.event_triggers),
+        cron_triggers=_parse_crons(request.cron_triggers),
+        cron_input=_parse_cron_input(request.cron_input),
         default_priority=(
             parse_priority(request.default_priority, "default_priority")
             if request.HasField("default_priority")
@@ -47,6 +51,21 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
         ),
         input_json_schema=_parse_schema(request.input_json_schema),
     )
+
+
+def _parse_crons(expressions: Sequence[str]) -> tuple[str, ...]:
+    if len(expressions) > _MOST_CRONS:
+        raise InvalidArgument(f"cron_triggers: at most {_MOST_CRONS} are allowed")
+    for expression in expressions:
+        parse_cron(expression, "cron_triggers")
+    return unique(expressions)
+
+
+def _parse_cron_input(text: str) -> str | None:
+    """SDKs send `{}` or `null` for none."""
+    if text.strip() in ("", "{}", "null"):
+        return None
+    return parse_json_object(text, "cron_input").decode()
 
 
 def _parse_schema(schema: bytes) -> str | None:
@@ -130,8 +149,6 @@ def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
 
 def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterable[str]:
     """The set options that nothing here honours yet; SDKs send many others at their defaults."""
-    if request.cron_triggers:
-        yield "cron_triggers"
     if request.HasField("concurrency") or request.concurrency_arr:
         yield "concurrency"
     if request.HasField("sticky"):
@@ -140,8 +157,6 @@ def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterab
         yield "default_filters"
     if request.HasField("idempotency"):
         yield "idempotency"
-    if request.cron_input.strip() not in ("", "{}", "null"):
-        yield "cron_input"
 
 
 def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:

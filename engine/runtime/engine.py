@@ -28,6 +28,7 @@ from engine.runtime.catalog import Catalog
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.deliveries import Deliveries
 from engine.runtime.controllers.housekeeping import Auditor, Housekeeping, SlowPoll
+from engine.runtime.controllers.timetable import Timetable
 from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.event_notes import EventNotes
@@ -97,6 +98,7 @@ class HatchetEngine:
             on_due=self._wake_clock,
         )
         self.clock = Clock(self.database, self.aftermath, owners)
+        self.timetable = Timetable(self.database, self.aftermath)
         self.catalog = Catalog(self.database)
         self.triggering = Triggering(
             self.database,
@@ -130,6 +132,7 @@ class HatchetEngine:
             streaming=self.streaming,
             owners=owners,
             on_due=self._wake_clock,
+            on_timetable=self.timetable.wake,
         )
         self.listener = Listener(
             conninfo, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
@@ -170,6 +173,7 @@ class HatchetEngine:
             ("notifier", self.notifier.run()),
             ("listener", self.listener.run()),
             ("clock", self.clock.run()),
+            ("timetable", self.timetable.run()),
             ("deliveries", Deliveries(self.database, self.aftermath, owners).run()),
             ("auditor", Auditor(self.database, owners).run()),
             ("housekeeping", Housekeeping(self.database).run()),
@@ -284,6 +288,7 @@ class HatchetEngine:
         if put.is_new:
             self.catalog.forget(tenant_id)
             await self._run(announce_catalog(tenant_id, self.id))
+            self.timetable.wake()
         return put.version_id, put.workflow_id
 
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:

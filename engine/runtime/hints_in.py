@@ -31,10 +31,12 @@ class HintReader:
         streaming: Streaming,
         owners: dict[UUID, TenantOwner],
         on_due: Callable[[], None],
+        on_timetable: Callable[[], None],
     ) -> None:
         self._database, self._engine_id = database, engine_id
         self._aftermath, self._assigning, self._catalog = aftermath, assigning, catalog
         self._owners, self._on_due, self._streaming = owners, on_due, streaming
+        self._on_timetable = on_timetable
 
     def receive(self, payload: str) -> None:
         hint = parse_hint(payload, self._engine_id)
@@ -42,6 +44,8 @@ class HintReader:
             return
         if hint.is_catalog:
             self._catalog.forget(hint.tenant_id)
+        if hint.is_timetable:
+            self._on_timetable()
         if hint.stops:
             self._aftermath.stop(hint.tenant_id, hint.stops)
         if hint.assigned:

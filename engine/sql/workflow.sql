@@ -55,6 +55,11 @@ WITH deleted AS (
     RETURNING id
 ), triggers AS (
     DELETE FROM engine_eventtrigger WHERE workflow_id IN (SELECT id FROM deleted)
+), crons AS (
+    DELETE FROM engine_cron WHERE workflow_id IN (SELECT id FROM deleted)
+), schedules AS (
+    DELETE FROM engine_schedule
+     WHERE workflow_id IN (SELECT id FROM deleted) AND due_at IS NOT NULL
 )
 SELECT id FROM deleted;
 

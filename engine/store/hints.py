@@ -58,6 +58,8 @@ class Hint:
     """Streamed text: for whoever has followers. Unlike all else it is not in any row."""
     is_catalog: bool = False
     """Workflows were registered or deleted."""
+    is_timetable: bool = False
+    """Crons or schedules were set: for every engine."""
     is_backlog: bool = False
     """Too many tasks became ready to name them."""
 
@@ -66,8 +68,9 @@ class Hint:
         head: dict[str, Any] = {"t": self.tenant_id.hex}
         if self.sender:
             head["e"] = self.sender.hex
-        if self.is_catalog or self.is_backlog:
-            yield orjson.dumps(head | {"c": self.is_catalog, "b": self.is_backlog})
+        if self.is_catalog or self.is_backlog or self.is_timetable:
+            flags = {"c": self.is_catalog, "b": self.is_backlog, "d": self.is_timetable}
+            yield orjson.dumps(head | flags)
         for key, values in (
             ("r", [task.hex for task in self.ready]),
             ("n", [[task.hex, count] for task, count in self.ended]),
@@ -102,6 +105,7 @@ def parse(payload: str) -> Hint:
         beats=[UUID(worker) for worker in message.get("h", ())],
         chunks=[_chunk(*message["x"])] if "x" in message else [],
         is_catalog=message.get("c", False),
+        is_timetable=message.get("d", False),
         is_backlog=message.get("b", False),
     )
 

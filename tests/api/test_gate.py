@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from engine.api import not_offered
+from engine.models import Cron
 from tenants import token_cache
 from tenants.models import APIToken, Member, Role, User
 from tenants.tokens import create_token, revoke_token
@@ -57,13 +58,14 @@ ROUTES = api_routes()
 @pytest.fixture
 def resources(cast: Cast) -> dict[str, str]:
     """One existing resource of every kind, so that no refusal is owed to its absence."""
-    workflow = make_workflow(cast.tenant)
+    workflow = make_workflow(cast.tenant, cron_triggers=("0 3 * * *",))
     run = start_run(cast.tenant)
     return {
         "tenant": str(cast.tenant.id),
         "run": str(run.id),
         "task": str(tasks_of(run)[0].id),
         "workflow": str(workflow.workflow_id),
+        "cron": str(Cron.objects.get(tenant=cast.tenant).id),
         "worker": str(make_worker(cast.tenant).id),
         "event": str(push_event(cast.tenant, "order:paid").event_id),
         "token": str(create_token(cast.tenant, "other")[0].id),

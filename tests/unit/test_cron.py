@@ -98,7 +98,7 @@ def test_when_it_fires(expression: str, after: str, expected: list[str]) -> None
     ],
 )
 def test_nonsense_is_refused_in_one_line(expression: str) -> None:
-    with pytest.raises(InvalidArgument, match="^cron_triggers: ") as refused:
+    with pytest.raises(InvalidArgument, match=r"^cron_triggers: ") as refused:
         parse_cron(expression, "cron_triggers")
     assert len(str(refused.value)) < 400
 

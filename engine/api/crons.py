@@ -1,0 +1,138 @@
+"""Crons: those a workflow declares and those clients make."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.payloads import compact, json_object
+from engine.api.run_shapes import without_nones
+from engine.api.views import EngineView
+from engine.domain.cron import MAX_CRON_LENGTH
+from engine.models import Cron
+from engine.models.metadata_filters import all_metadata_reads
+from engine.models.workflow_queries import of_live_workflows
+from engine.operations.announce import announced
+from engine.operations.change_crons import create_cron, delete_cron, switch_cron
+from engine.operations.fire_crons import run_cron_now
+from engine.store import sync_db
+from engine.types import TriggerRequest
+from tenants.api.errors import AnyDict, ApiError
+from tenants.api.paging import Page, count_up_to
+from tenants.api.params import Body, Query
+from tenants.api.render import metadata
+
+
+class OrderField(Enum):
+    name = "name"
+    createdAt = "id"  # noqa: N815  (the name on the wire)
+
+
+class Direction(Enum):
+    ASC = ""
+    DESC = "-"
+
+
+def requested_run(body: Body, workflow_name: str) -> TriggerRequest:
+    """Read what a cron or a schedule is to trigger."""
+    given = body.optional_mapping("additionalMetadata")
+    return TriggerRequest(
+        workflow_name=workflow_name,
+        input=compact(body.mapping("input")),
+        additional_metadata=compact(given) if given else None,
+        priority=body.optional_integer("priority", minimum=1, maximum=3),
+    )
+
+
+class CronListView(EngineView):
+    def get(self, request: Request, **_: Any) -> Response:
+        query = self.query
+        page = Page.of(query)
+        crons = _selection(query, of_live_workflows(Cron.objects.filter(tenant=self.tenant)))
+        field = query.member("orderByField", OrderField, OrderField.createdAt)
+        direction = query.member("orderByDirection", Direction, Direction.DESC)
+        ordered = crons.order_by(f"{direction.value}{field.value}", "id")
+        may_view = self.access.can_view_payloads
+        rows = [cron_shape(cron, may_view=may_view) for cron in page.slice(ordered)]
+        return Response(page.answer(rows, count_up_to(crons)))
+
+
+def _selection(query: Query, crons: QuerySet[Cron]) -> QuerySet[Cron]:
+    for name, column in (("workflowName", "workflow__name"), ("cronName", "name")):
+        text = query.text(name)
+        if text is not None:
+            crons = crons.filter(**{column: text})
+    workflow_id = query.uuid("workflowId")
+    if workflow_id is not None:
+        crons = crons.filter(workflow_id=workflow_id)
+    return crons.filter(all_metadata_reads(query.pairs("additionalMetadata")))
+
+
+class WorkflowCronsView(EngineView):
+    """The crons of the workflow whose name is in the path."""
+
+    def post(self, request: Request, *, name: str, **_: Any) -> Response:
+        body = self.body
+        operation = create_cron(
+            self.tenant.id,
+            name=body.text("cronName"),
+            expression=body.text("cronExpression", longest=MAX_CRON_LENGTH),
+            request=requested_run(body, name),
+            now=datetime.now(UTC),
+        )
+        cron = of_live_workflows(Cron.objects.all()).get(id=sync_db.run(operation))
+        return Response(cron_shape(cron, may_view=self.access.can_view_payloads))
+
+
+class CronView(EngineView):
+    path_ids = ("tenant", "cron")
+    cron: Cron
+
+    def check_resource(self) -> None:
+        crons = of_live_workflows(Cron.objects.filter(tenant=self.tenant))
+        cron = crons.filter(id=self.ids["cron"]).first()
+        if cron is None:
+            raise ApiError(404, "there is no such cron")
+        self.cron = cron
+
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(cron_shape(self.cron, may_view=self.access.can_view_payloads))
+
+    def post(self, request: Request, **_: Any) -> Response:
+        operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
+        return Response({"externalId": str(sync_db.run(announced(operation)))})
+
+    def patch(self, request: Request, **_: Any) -> Response:
+        is_enabled = self.body.flag("enabled", self.cron.is_enabled)
+        if is_enabled != self.cron.is_enabled:
+            now = datetime.now(UTC)
+            sync_db.run(switch_cron(self.tenant.id, self.cron.id, is_enabled=is_enabled, now=now))
+        return Response(status=204)
+
+    def delete(self, request: Request, **_: Any) -> Response:
+        sync_db.run(delete_cron(self.tenant.id, self.cron.id))
+        return Response(status=204)
+
+
+def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
+    return without_nones(
+        {
+            "metadata": metadata(cron.id, cron.created_at, cron.updated_at),
+            "tenantId": str(cron.tenant_id),
+            "workflowVersionId": str(cron.latest_version_id),
+            "workflowId": str(cron.workflow_id),
+            "workflowName": cron.workflow.name,
+            "cron": cron.expression,
+            "name": cron.name,
+            "input": json_object(bytes(cron.input)) if may_view else {},
+            "additionalMetadata": cron.additional_metadata or {},
+            "enabled": cron.is_enabled,
+            "method": "DEFAULT" if cron.is_declared else "API",
+            "priority": cron.priority,
+        }
+    )

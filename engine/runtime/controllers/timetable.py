@@ -1,0 +1,61 @@
+"""Fires crons and schedules when they are due."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from engine.operations.fire_crons import fire_crons
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.controllers.periodic import PeriodicService
+from engine.store import schedules
+from engine.store.async_db import AsyncDatabase
+
+_SLOWEST_SECONDS = 20.0
+_SHORTEST_SECONDS = 0.001
+_AFTER_ANOTHER = timedelta(milliseconds=100)
+RESTART_GRACE = timedelta(seconds=3)
+LATEST = timedelta(seconds=60)
+
+
+class Timetable(PeriodicService):
+    """Sleeps until the next due instant of any tenant; woken when an earlier one may have been set.
+
+    Every engine tries; locked rows are left to the one that holds them. What fell due before this
+    engine was there was missed, give or take a quick restart, and so is what is a minute old.
+    """
+
+    name = "timetable"
+
+    def __init__(self, database: AsyncDatabase, aftermath: Aftermath) -> None:
+        self._database, self._aftermath = database, aftermath
+        self._woken = asyncio.Event()
+        self._since = datetime.now(UTC)
+        self._due_at: datetime | None = None
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def tick(self) -> bool:
+        self._woken.clear()
+        (self._due_at,) = await self._database.fetch(schedules.next_due())
+        now = datetime.now(UTC)
+        if self._due_at is None or self._due_at > now:
+            return False
+        not_before = max(self._since - RESTART_GRACE, now - LATEST)
+        fired = await self._database.run(fire_crons(now, not_before))
+        self._aftermath.apply(fired.changes)
+        if not fired.looked_at:  # another engine is at it
+            self._due_at = now + _AFTER_ANOTHER
+        return fired.looked_at > 0
+
+    async def wait(self) -> None:
+        seconds = _SLOWEST_SECONDS
+        if self._due_at is not None:
+            left = (self._due_at - datetime.now(UTC)).total_seconds()
+            seconds = min(seconds, max(_SHORTEST_SECONDS, left))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass

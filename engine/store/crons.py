@@ -1,0 +1,107 @@
+"""Statements of engine/sql/cron.sql: what starts workflows again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.ids import new_id
+from engine.store.query import Query, the_value
+
+
+class CronRow(NamedTuple):
+    """A locked cron, with the latest version of its workflow."""
+
+    id: UUID
+    tenant_id: UUID
+    workflow_name: str
+    expression: str
+    name: str
+    input: bytes
+    additional_metadata: str | None
+    priority: int | None
+    due_at: datetime | None
+    fired_at: datetime | None
+    version_id: UUID
+
+
+class Advance(NamedTuple):
+    id: UUID
+    due_at: datetime | None
+    fired_at: datetime | None
+
+
+class NewCron(NamedTuple):
+    id: UUID
+    tenant_id: UUID
+    workflow_id: UUID
+    name: str
+    expression: str
+    input: bytes
+    metadata: str | None
+    priority: int | None
+    due_at: datetime | None
+
+
+def replace_declared(
+    tenant_id: UUID,
+    workflow_id: UUID,
+    due: Sequence[tuple[str, datetime | None]],
+    *,
+    cron_input: bytes,
+    now: datetime,
+) -> Query[UUID]:
+    """`due` are expressions with the first time each is due."""
+    return Query(
+        "cron.replace_declared",
+        {
+            "tenant_id": tenant_id,
+            "workflow_id": workflow_id,
+            "ids": [new_id() for _ in due],
+            "expressions": [expression for expression, _ in due],
+            "due_ats": [due_at for _, due_at in due],
+            "input": cron_input,
+            "now": now,
+        },
+        the_value,
+    )
+
+
+def insert(cron: NewCron, now: datetime) -> Query[UUID]:
+    return Query("cron.insert", {**cron._asdict(), "now": now}, the_value)
+
+
+def due(now: datetime, limit: int) -> Query[CronRow]:
+    return Query("cron.due", {"now": now, "limit": limit}, CronRow)
+
+
+def by_id(tenant_id: UUID, cron_id: UUID) -> Query[CronRow]:
+    return Query("cron.by_id", {"tenant_id": tenant_id, "id": cron_id}, CronRow)
+
+
+def advance(advances: Sequence[Advance]) -> Query[UUID]:
+    return Query(
+        "cron.advance",
+        {
+            "ids": [a.id for a in advances],
+            "due_ats": [a.due_at for a in advances],
+            "fired_ats": [a.fired_at for a in advances],
+        },
+        the_value,
+    )
+
+
+def set_enabled(
+    cron_id: UUID, *, is_enabled: bool, due_at: datetime | None, now: datetime
+) -> Query[UUID]:
+    return Query(
+        "cron.set_enabled",
+        {"id": cron_id, "is_enabled": is_enabled, "due_at": due_at, "now": now},
+        the_value,
+    )
+
+
+def delete(tenant_id: UUID, cron_id: UUID) -> Query[UUID]:
+    return Query("cron.delete", {"tenant_id": tenant_id, "id": cron_id}, the_value)

@@ -1,0 +1,215 @@
+"""Crons fire once per nominal time, for the latest version, and what they missed is not made up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from engine.errors import InvalidArgument, NotFound
+from engine.models import Cron, Run
+from engine.operations.announce import announced
+from engine.operations.change_crons import create_cron, delete_cron, switch_cron
+from engine.operations.fire_crons import Fired, fire_crons, run_cron_now
+from engine.operations.put_workflow import delete_workflow
+from engine.states import RunTrigger
+from engine.store import schedules, sync_db
+from engine.store.query import fetch
+from engine.types import TriggerRequest
+from tenants.models import Tenant
+from tests.api.factories import make_workflow, now, step
+from tests.cast import Cast, make_cast
+
+START = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    Cron.objects.all().delete()  # what tests that commit have left; rolled back as everything is
+    Run.objects.all().delete()
+    return make_cast()
+
+
+@pytest.fixture
+def tenant(cast: Cast) -> Tenant:
+    return cast.tenant
+
+
+def add(tenant: Tenant, name: str = "nightly", expression: str = "* * * * *", **given: Any) -> UUID:
+    request = TriggerRequest("greet", **given)
+    operation = create_cron(tenant.id, name=name, expression=expression, request=request, now=START)
+    return sync_db.run(operation)
+
+
+def fire(at: datetime, not_before: datetime | None = None) -> Fired:
+    return sync_db.run(fire_crons(at, not_before or at - MINUTE))
+
+
+def nominal_times() -> list[str]:
+    runs = Run.objects.order_by("id")
+    return [run.additional_metadata["hatchet__cron_scheduled_at"] for run in runs]
+
+
+def test_a_cron_starts_runs_with_what_it_was_given(tenant: Tenant) -> None:
+    make_workflow(tenant, default_priority=2)
+    cron_id = add(tenant, input=b'{"n":1}', additional_metadata=b'{"team":"a"}', priority=3)
+    assert fire(START + timedelta(seconds=59)).looked_at == 0
+    fired = fire(START + MINUTE)
+    assert (fired.looked_at, len(fired.changes.ready)) == (1, 1)
+    run = Run.objects.get()
+    assert run.additional_metadata == {
+        "team": "a",
+        "hatchet__cron_expression": "* * * * *",
+        "hatchet__cron_name": "nightly",
+        "hatchet__cron_scheduled_at": "2026-05-01T12:01:00Z",
+    }
+    assert (run.priority, run.trigger) == (3, RunTrigger.CRON)
+    cron = Cron.objects.get(id=cron_id)
+    assert (cron.due_at, cron.fired_at) == (START + 2 * MINUTE, START + MINUTE)
+
+
+def test_no_nominal_time_fires_twice(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    cron_id = add(tenant)
+    late = START + MINUTE + timedelta(seconds=5)
+    assert fire(late).looked_at == 1
+    assert fire(late).looked_at == 0
+    # Another process whose clock is behind switches it off and on: the time is not due again.
+    behind = START + timedelta(seconds=30)
+    for is_enabled in (False, True):
+        sync_db.run(switch_cron(tenant.id, cron_id, is_enabled=is_enabled, now=behind))
+    assert fire(late).looked_at == 0
+    Cron.objects.update(due_at=START + MINUTE)
+    assert fire(late).looked_at == 1
+    assert nominal_times() == ["2026-05-01T12:01:00Z"]
+    assert Cron.objects.get().due_at == START + 2 * MINUTE
+
+
+def test_every_nominal_time_fires_although_the_engine_is_late(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    add(tenant, expression="* * * * * *")
+    late = START + timedelta(seconds=3, milliseconds=200)
+    while fire(late).looked_at:
+        pass
+    assert nominal_times() == [f"2026-05-01T12:00:0{n}Z" for n in (1, 2, 3)]
+
+
+def test_what_was_missed_is_not_made_up(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    add(tenant)
+    back = START + timedelta(minutes=30, seconds=20)
+    fired = fire(back, not_before=back - timedelta(seconds=3))
+    assert (fired.looked_at, Run.objects.count()) == (1, 0)
+    assert Cron.objects.get().due_at == START + timedelta(minutes=31)
+    fire(START + timedelta(minutes=31))
+    assert nominal_times() == ["2026-05-01T12:31:00Z"]
+
+
+def test_a_tick_at_the_very_edge_of_what_was_missed_fires(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    add(tenant)
+    edge = START + 30 * MINUTE
+    fire(edge, not_before=edge)
+    fire(edge, not_before=edge)
+    assert nominal_times() == ["2026-05-01T12:30:00Z"]
+
+
+def test_a_tick_runs_the_latest_version(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    add(tenant)
+    latest = make_workflow(tenant, "greet", step("greet"), step("more", "greet"))
+    fire(START + MINUTE)
+    run = Run.objects.get()
+    assert (run.version_id, run.is_dag) == (latest.version_id, True)
+
+
+def test_a_disabled_cron_does_not_fire_and_an_enabled_one_does_not_catch_up(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    cron_id = add(tenant)
+    sync_db.run(switch_cron(tenant.id, cron_id, is_enabled=False, now=START))
+    assert fire(START + 10 * MINUTE).looked_at == 0
+    again = START + timedelta(minutes=10, seconds=30)
+    sync_db.run(switch_cron(tenant.id, cron_id, is_enabled=True, now=again))
+    assert Cron.objects.get().due_at == START + 11 * MINUTE
+
+
+def test_declared_crons_follow_the_latest_version(tenant: Tenant) -> None:
+    crons = ("0 1 * * *", "0 2 * * *")
+    put = make_workflow(tenant, cron_triggers=crons, cron_input='{"a":1}')
+    by_api = add(tenant)
+    assert not make_workflow(tenant, cron_triggers=crons, cron_input='{"a":1}').is_new
+    kept = Cron.objects.get(expression="0 2 * * *")
+    sync_db.run(switch_cron(tenant.id, kept.id, is_enabled=False, now=now()))
+    newer = ("0 2 * * *", "0 3 * * *")
+    assert make_workflow(tenant, cron_triggers=newer, cron_input='{"a":2}').is_new
+    found = {cron.expression: cron for cron in Cron.objects.filter(is_declared=True)}
+    assert set(found) == set(newer)
+    assert not found["0 2 * * *"].is_enabled
+    assert found["0 2 * * *"].due_at is None
+    assert found["0 3 * * *"].is_enabled
+    assert {bytes(cron.input) for cron in found.values()} == {b'{"a":2}'}
+    assert Cron.objects.get(id=by_api).workflow_id == put.workflow_id
+    make_workflow(tenant, description="without crons")
+    assert [cron.id for cron in Cron.objects.all()] == [by_api]
+
+
+def test_a_deleted_workflow_takes_its_crons_along(tenant: Tenant) -> None:
+    put = make_workflow(tenant, cron_triggers=("* * * * *",))
+    add(tenant)
+    sync_db.run(delete_workflow(tenant.id, put.workflow_id, now()))
+    assert not Cron.objects.exists()
+    assert sync_db.run(fetch(schedules.next_due())) == [None]
+
+
+def test_a_cron_can_be_run_beside_its_times(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    cron_id = add(tenant, input=b'{"n":1}', additional_metadata=b'{"a":"b"}', priority=2)
+    run_id = sync_db.run(announced(run_cron_now(tenant.id, cron_id, START)))
+    run = Run.objects.get(id=run_id)
+    assert run.additional_metadata["a"] == "b"
+    assert "hatchet__cron_scheduled_at" not in run.additional_metadata
+    assert run.priority == 2
+    assert Cron.objects.get().due_at == START + MINUTE
+
+
+def test_an_expression_that_became_wrong_stops_only_its_own_cron(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    broken, fine = add(tenant, "broken"), add(tenant, "fine")
+    Cron.objects.filter(id=broken).update(expression="TZ=Gone/Zone * * * * *")
+    assert fire(START + MINUTE).looked_at == 2
+    assert Run.objects.count() == 1
+    assert Cron.objects.get(id=broken).due_at is None
+    assert Cron.objects.get(id=fine).due_at == START + 2 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"expression": "61 * * * *"}, "cronExpression"),
+        ({"expression": "* * * * *"}, "already"),
+    ],
+)
+def test_a_wrong_cron_is_refused(tenant: Tenant, given: dict[str, Any], error: str) -> None:
+    make_workflow(tenant)
+    add(tenant)
+    with pytest.raises(InvalidArgument, match=error):
+        add(tenant, **given)
+    assert Cron.objects.count() == 1
+
+
+def test_nobody_touches_the_crons_of_others(cast: Cast) -> None:
+    make_workflow(cast.tenant)
+    cron_id, other = add(cast.tenant), cast.other_tenant.id
+    with pytest.raises(InvalidArgument, match="not found"):
+        add(cast.other_tenant)
+    for operation in (
+        switch_cron(other, cron_id, is_enabled=False, now=START),
+        delete_cron(other, cron_id),
+        run_cron_now(other, cron_id, START),
+    ):
+        with pytest.raises(NotFound):
+            sync_db.run(operation)  # type: ignore[arg-type]  # they answer different things
+    assert Cron.objects.get().is_enabled

@@ -1,0 +1,93 @@
+"""Two engines on one database fire every nominal time once, and sleep while nothing is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
+
+from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.models import Cron, Run
+from engine.operations.change_crons import create_cron
+from engine.runtime.controllers import timetable
+from engine.runtime.engine import HatchetEngine
+from engine.store import sync_db
+from engine.types import TriggerRequest
+from tests.runtime.harness import FakeWorker, engine_on, workflow
+
+SECONDS = 4
+EVERY_SECOND = WorkflowDefinition(
+    "tick", (StepDefinition("run", "work:run"),), cron_triggers=("* * * * * *",)
+)
+
+
+Result = TypeVar("Result")
+
+
+async def with_django(work: Callable[[], Result]) -> Result:
+    """Use the ORM, or an operation on Django's connection, from a thread that leaves none open."""
+
+    def done() -> Result:
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    return await sync_to_async(done)()
+
+
+@pytest.fixture
+async def crons_end(tenant_id: UUID) -> AsyncIterator[None]:
+    """Other tests' engines must not go on firing what this test leaves."""
+    yield
+    await with_django(lambda: Cron.objects.filter(tenant_id=tenant_id).delete())
+
+
+def nominal_times(tenant_id: UUID) -> list[str]:
+    runs = Run.objects.filter(tenant_id=tenant_id)
+    return sorted(run.additional_metadata["hatchet__cron_scheduled_at"] for run in runs)
+
+
+@pytest.mark.usefixtures("crons_end")
+async def test_two_engines_fire_each_second_once(conninfo: str, tenant_id: UUID) -> None:
+    started = datetime.now(UTC)
+    async with engine_on(conninfo) as one, engine_on(conninfo) as _other:
+        worker = await FakeWorker.connect(one, tenant_id)
+        await one.put_workflow(tenant_id, EVERY_SECOND)
+        for _ in range(SECONDS):
+            await worker.complete(await worker.next_start())
+        await worker.leave()
+    ended = datetime.now(UTC)
+    found = await with_django(lambda: nominal_times(tenant_id))
+    first = datetime.fromisoformat(found[0])
+    expected = [first + timedelta(seconds=n) for n in range(len(found))]
+    assert [datetime.fromisoformat(text) for text in found] == expected
+    assert started <= first
+    assert expected[-1] <= ended
+    assert len(found) >= SECONDS
+
+
+@pytest.mark.usefixtures("crons_end")
+async def test_a_cron_made_elsewhere_fires_without_waiting_for_a_poll(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timetable, "_SLOWEST_SECONDS", 3600.0)
+    await engine.put_workflow(tenant_id, workflow())
+    worker = await FakeWorker.connect(engine, tenant_id)
+    operation = create_cron(
+        tenant_id,
+        name="soon",
+        expression="* * * * * *",
+        request=TriggerRequest("work", b'{"from":"cron"}'),
+        now=datetime.now(UTC),
+    )
+    await with_django(lambda: sync_db.run(operation))
+    action = await asyncio.wait_for(worker.next_start(), 10)
+    assert b'{"from":"cron"}' in action.payload
+    await worker.leave()
