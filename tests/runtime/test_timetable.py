@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
@@ -50,8 +50,10 @@ async def crons_end(tenant_id: UUID) -> AsyncIterator[None]:
 
 
 def nominal_times(tenant_id: UUID) -> list[str]:
-    runs = Run.objects.filter(tenant_id=tenant_id)
-    return sorted(run.additional_metadata["hatchet__cron_scheduled_at"] for run in runs)
+    metadata: Any = Run.objects.filter(tenant_id=tenant_id).values_list(
+        "additional_metadata", flat=True
+    )
+    return sorted(pairs["hatchet__cron_scheduled_at"] for pairs in metadata)
 
 
 @pytest.mark.usefixtures("crons_end")
