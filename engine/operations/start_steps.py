@@ -54,9 +54,9 @@ def events_of(tasks: Iterable[NewTask]) -> list[NewTaskEvent]:
             kinds = [TaskEventKind.QUEUED, TaskEventKind.ASSIGNED]
         else:
             kinds = [TaskEventKind.QUEUED]
-        events += [
-            NewTaskEvent(task.run_id, task.id, 0, kind, worker_id=task.worker_id) for kind in kinds
-        ]
+        for kind in kinds:
+            worker_id = task.worker_id if kind is TaskEventKind.ASSIGNED else None
+            events.append(NewTaskEvent(task.run_id, task.id, 0, kind, worker_id=worker_id))
     return events
 
 

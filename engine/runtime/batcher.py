@@ -57,8 +57,6 @@ class Batcher(Generic[Item, Answer]):
         self._waiting_rows = 0
         self._wake = asyncio.Event()
         self._is_closing = False
-        self.batch_count = 0
-        self.row_count = 0
 
     async def submit(self, item: Item, *, rows: int = 1, size: int = 0) -> Answer:
         """Wait until the item's batch has committed and return its answer."""
@@ -104,8 +102,6 @@ class Batcher(Generic[Item, Answer]):
             size += first.size
             batch.append(self._waiting.popleft())
         self._waiting_rows -= rows
-        self.batch_count += 1
-        self.row_count += rows
         return batch
 
     async def _settle(self, batch: Sequence[_Waiting[Item, Answer]]) -> None:

@@ -89,9 +89,6 @@ class TenantOwner:
         self.heartbeats[worker_id] = at
         self._apply(lambda: self.machine.record_heartbeat(worker_id, at))
 
-    def set_active(self, worker_id: UUID, is_active: bool) -> None:
-        self._apply(lambda: self.machine.set_worker_active(worker_id, is_active))
-
     def upsert_worker(self, row: WorkerRow) -> None:
         """Take a worker's row as it stands in the database."""
         self._apply(lambda: self._upsert(row))
