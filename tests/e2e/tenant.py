@@ -83,13 +83,19 @@ class Tenant:
 
     @classmethod
     def create(cls, stack: Stack, directory: Path) -> Self:
-        """Add a tenant to the installation, with a token from `manage.py createtoken`."""
+        """Add a tenant of the admin, with a token from `manage.py createtoken`."""
         tenant_id, slug, now = uuid.uuid4(), f"e2e-{uuid.uuid4().hex[:8]}", datetime.now(UTC)
         with psycopg.connect(stack.database_url, autocommit=True) as connection:
             connection.execute(
                 "INSERT INTO tenants_tenant (id, name, slug, created_at, updated_at)"
                 " VALUES (%s, %s, %s, %s, %s)",
                 [tenant_id, slug, slug, now, now],
+            )
+            connection.execute(
+                "INSERT INTO tenants_member"
+                " (id, tenant_id, user_id, role, can_view_payloads, created_at, updated_at)"
+                " SELECT gen_random_uuid(), %s, id, 'OWNER', true, %s, %s FROM tenants_user",
+                [tenant_id, now, now],
             )
         directory.mkdir(parents=True, exist_ok=True)
         tenant = cls(stack=stack, id=tenant_id, slug=slug, token="", directory=directory)
