@@ -61,6 +61,29 @@ class StepKind(IntEnum):
     ON_FAILURE = 1
 
 
+class Sticky(IntEnum):
+    """How firmly a run stays on one worker. Numbers equal StickyStrategy on the wire."""
+
+    SOFT = 0
+    HARD = 1
+
+
+class Comparator(IntEnum):
+    """How a worker's value is to compare with the wished one. Numbers equal WorkerLabelComparator."""
+
+    EQUAL = 0
+    NOT_EQUAL = 1
+    GREATER_THAN = 2
+    GREATER_THAN_OR_EQUAL = 3
+    LESS_THAN = 4
+    LESS_THAN_OR_EQUAL = 5
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether it compares integers only."""
+        return self >= Comparator.GREATER_THAN
+
+
 class LogLevel(IntEnum):
     DEBUG = 1
     INFO = 2

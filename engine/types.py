@@ -6,14 +6,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 from uuid import UUID
 
-from engine.states import LogLevel, Status
+from engine.states import Comparator, LogLevel, Status
+
+DEFAULT_WEIGHT = 100
+
+LabelValue = str | int
+
+
+class LabelWish(NamedTuple):
+    """One wish: the worker's value of `key`, compared with `value`. A required one excludes."""
+
+    key: str
+    value: LabelValue
+    comparator: Comparator = Comparator.EQUAL
+    weight: int = DEFAULT_WEIGHT
+    is_required: bool = False
+
+
+LabelWishes = tuple[LabelWish, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerRequest:
-    """One run to start. `input` and `additional_metadata` are JSON object texts, already validated."""
+    """One run to start. `input` and `additional_metadata` are JSON object texts, already validated.
+
+    `desired_worker_id` counts for sticky workflows; `desired_labels`, if any, replace every step's own.
+    """
 
     workflow_name: str
     input: bytes = b"{}"
@@ -23,6 +44,8 @@ class TriggerRequest:
     parent_task_id: UUID | None = None
     child_index: int | None = None
     child_key: str | None = None
+    desired_worker_id: UUID | None = None
+    desired_labels: LabelWishes = ()
 
 
 class ReportKind(IntEnum):

@@ -43,6 +43,7 @@ def version_shape(workflow: Workflow, version: WorkflowVersion, steps: Sequence[
             **version_meta_shape(version),
             "workflow": workflow_shape(workflow),
             "defaultPriority": definition.default_priority,
+            "sticky": None if definition.sticky is None else definition.sticky.name,
             "scheduleTimeout": schedule_timeout,
             "triggers": {
                 "metadata": metadata(version.id, version.created_at),

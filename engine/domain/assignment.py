@@ -12,6 +12,9 @@ from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.domain.affinity import affinity_of
+from engine.types import LabelWishes
+
 HEARTBEAT_FRESH_SECONDS = 5.0
 """A worker whose last heartbeat is this old gets nothing new."""
 
@@ -21,11 +24,32 @@ ANY_SLOT = ""
 UNLIMITED = 1 << 62
 
 Shape = tuple[tuple[str, int], ...]
-"""What a task needs of a worker, comparable: slot types in order with their units."""
+"""The slots a task needs, comparable: slot types in order with their units."""
+
+
+class Wishes(NamedTuple):
+    """Which workers a task asks for, besides those which know its action.
+
+    `worker_id` is preferred, if it may take the task; `is_bound` means that no other may.
+    """
+
+    labels: LabelWishes = ()
+    worker_id: UUID | None = None
+    is_bound: bool = False
+
+
+class Needs(NamedTuple):
+    """All that tells which workers may take a task: tasks with equal needs wait in one line."""
+
+    shape: Shape
+    wishes: Wishes | None = None
 
 
 class ReadyTask(NamedTuple):
-    """A queued task as the scheduler sees it. `priority` is the queue priority; `slots` is shared per step."""
+    """A queued task as the scheduler sees it. `priority` is the queue priority; `slots` is shared per step.
+
+    `wishes` is None for a task which takes any worker that knows its action.
+    """
 
     id: UUID
     retry_count: int
@@ -34,17 +58,20 @@ class ReadyTask(NamedTuple):
     slots: Mapping[str, int]
     version_id: UUID
     step_id: UUID
+    wishes: Wishes | None = None
 
 
 class Obstacle(IntEnum):
     """Why a task is not assigned; the greater, the closer it is to being assigned."""
 
     NO_WORKER = 1
-    WORKERS_INACTIVE = 2
-    WORKERS_STALE = 3
-    WORKERS_PAUSED = 4
-    SLOTS_FULL = 5
-    BEHIND_OTHERS = 6
+    BOUND_TO_ANOTHER = 2
+    LABEL_MISMATCH = 3
+    WORKERS_INACTIVE = 4
+    WORKERS_STALE = 5
+    WORKERS_PAUSED = 6
+    SLOTS_FULL = 7
+    BEHIND_OTHERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +114,23 @@ def shape_of(slots: Mapping[str, int]) -> Shape:
     return tuple(sorted(item for item in slots.items() if item[1] > 0)) or ((ANY_SLOT, 0),)
 
 
+def needs_of(task: ReadyTask) -> Needs:
+    return Needs(shape_of(task.slots), task.wishes)
+
+
 def score_of(task: ReadyTask) -> int:
     """Return the task's rank in its action's queue as one positive integer; greater goes first."""
     return (task.priority << 128) - task.id.int
 
 
-def find_obstacle(worker: WorkerState, shape: Shape, now: float) -> Obstacle | None:
-    """Return what keeps `worker` from taking a task of this shape now, or None if it may."""
+def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | None:
+    """Return what keeps `worker` from taking a task with these needs now, or None if it may."""
+    wishes = needs.wishes
+    if wishes is not None:
+        if wishes.is_bound and wishes.worker_id not in (None, worker.id):
+            return Obstacle.BOUND_TO_ANOTHER
+        if wishes.labels and affinity_of(wishes.labels, worker.labels) is None:
+            return Obstacle.LABEL_MISMATCH
     if not worker.is_active:
         return Obstacle.WORKERS_INACTIVE
     heartbeat = worker.last_heartbeat
@@ -102,19 +139,30 @@ def find_obstacle(worker: WorkerState, shape: Shape, now: float) -> Obstacle | N
     if worker.is_paused:
         return Obstacle.WORKERS_PAUSED
     free = worker.free
-    for slot_type, units in shape:
+    for slot_type, units in needs.shape:
         if free.get(slot_type, 0) < units:
             return Obstacle.SLOTS_FULL
     return None
 
 
-def explain_worker(worker: WorkerState, shape: Shape, now: float) -> Reason | None:
+def rank_of(worker: WorkerState, needs: Needs) -> tuple[bool, int, int]:
+    """Return how much a task with these needs prefers `worker`, which may take it; greater goes first.
+
+    The wished worker, then the better labels, then the more free slots.
+    """
+    wishes, free = needs.wishes, worker.free[needs.shape[0][0]]
+    if wishes is None:
+        return (False, 0, free)
+    return (worker.id == wishes.worker_id, affinity_of(wishes.labels, worker.labels) or 0, free)
+
+
+def explain_worker(worker: WorkerState, needs: Needs, now: float) -> Reason | None:
     """Return `find_obstacle`'s answer in full: which slot type is short and how much of it is used."""
-    obstacle = find_obstacle(worker, shape, now)
+    obstacle = find_obstacle(worker, needs, now)
     if obstacle is None:
         return None
     if obstacle is not Obstacle.SLOTS_FULL:
         return Reason(obstacle, worker.id)
-    slot_type = next(name for name, units in shape if worker.free.get(name, 0) < units)
+    slot_type = next(name for name, units in needs.shape if worker.free.get(name, 0) < units)
     total = worker.capacity.get(slot_type, 0)
     return Reason(obstacle, worker.id, slot_type, total - worker.free.get(slot_type, 0), total)

@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from engine.domain.affinity import wish_forms, wishes_from_forms
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.domain.durations import parse_duration
-from engine.states import StepKind
+from engine.states import StepKind, Sticky
 
 _DEFAULT_SLOTS = {"default": 1}
 _STEP_DEFAULTS = StepDefinition(readable_id="", action_id="")
@@ -29,6 +30,7 @@ def canonical_form(definition: WorkflowDefinition) -> bytes:
         "cron_input": definition.cron_input,
         "default_priority": definition.default_priority,
         "input_json_schema": definition.input_json_schema,
+        "sticky": None if definition.sticky is None else definition.sticky.name,
         "steps": [_step_form(step) for step in definition.steps],
     }
     return orjson.dumps(_without_blanks(form), option=orjson.OPT_SORT_KEYS)
@@ -51,6 +53,7 @@ def from_canonical_form(stored: bytes | str | dict[str, Any]) -> WorkflowDefinit
         cron_input=form.get("cron_input"),
         default_priority=form.get("default_priority"),
         input_json_schema=form.get("input_json_schema"),
+        sticky=Sticky[form["sticky"]] if "sticky" in form else None,
     )
 
 
@@ -68,6 +71,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "backoff_factor": step.backoff_factor,
             "backoff_max_seconds": step.backoff_max_seconds,
             "slots": None if slots == _DEFAULT_SLOTS else slots,
+            "worker_labels": wish_forms(step.worker_labels),
         }
     )
 
@@ -88,6 +92,7 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         backoff_factor=form.get("backoff_factor"),
         backoff_max_seconds=form.get("backoff_max_seconds"),
         slots=form.get("slots", _DEFAULT_SLOTS),
+        worker_labels=wishes_from_forms(form.get("worker_labels", ())),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from engine.states import StepKind
+from engine.states import StepKind, Sticky
+from engine.types import LabelWishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class StepDefinition:
     backoff_factor: float | None = None
     backoff_max_seconds: int | None = None
     slots: Mapping[str, int] = field(default_factory=lambda: {"default": 1})
+    worker_labels: LabelWishes = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class WorkflowDefinition:
     cron_input: str | None = None
     default_priority: int | None = None
     input_json_schema: str | None = None
+    sticky: Sticky | None = None
 
     @property
     def is_dag(self) -> bool:

@@ -29,6 +29,7 @@ class Run(models.Model):
     child_key = models.TextField(null=True, blank=True)
     event_id = models.UUIDField(null=True, blank=True)
     event_key = models.TextField(null=True, blank=True)
+    desired_labels = models.TextField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -51,7 +52,8 @@ class Task(models.Model):
     """One step of one run. A standalone run has exactly one task, with the run's own id.
 
     `retry_count` numbers the attempts from 0, all kinds of retries counted; (id, retry_count) fences
-    reports. `due_at` is the next instant at which time itself must act: the end of the back-off
+    reports. `desired_labels` and `desired_worker_id` are its run's and its own wishes for a worker, for
+    the scheduler. `due_at` is the next instant at which time itself must act: the end of the back-off
     (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running).
     """
 
@@ -68,6 +70,8 @@ class Task(models.Model):
     app_retry_count = models.IntegerField(default=0)
     internal_retry_count = models.IntegerField(default=0)
     worker_id = models.UUIDField(null=True, blank=True)
+    desired_worker_id = models.UUIDField(null=True, blank=True)
+    desired_labels = models.TextField(null=True, blank=True)
     is_delayed = models.BooleanField(default=False)
     is_slot_released = models.BooleanField(default=False)
     is_skipped = models.BooleanField(default=False)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain import plan_run
-from engine.domain.definition import RegisteredVersion
+from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.plan_run import TaskState
 from engine.operations.changes import Changes, FinishedRun
 from engine.operations.start_steps import events_of, new_task, outputs_of
@@ -47,6 +47,8 @@ def advance_runs(locked: Sequence[LockedRun], now: datetime, changes: Changes) -
                 task_id=row_before.id if row_before else None,
                 status=new.status,
                 is_skipped=new.is_skipped,
+                desired_worker_id=_worker_of_parent(version, new.step, tasks_of[run.id]),
+                desired_labels=run.desired_labels,
             )
             (revived if row_before else created).append(task)
         status = plan.run_status
@@ -61,6 +63,18 @@ def advance_runs(locked: Sequence[LockedRun], now: datetime, changes: Changes) -
     changes.created += [(task.run_id, task.id) for task in created]
     retry_counts = {row.id: row.retry_count for row in rows}
     _collect_ready([*created, *revived], versions, retry_counts, changes)
+
+
+def _worker_of_parent(
+    version: RegisteredVersion, step: RegisteredStep, rows: Sequence[TaskRow]
+) -> UUID | None:
+    """Return where a step of a sticky workflow wants to run: where the first parent that ran did."""
+    if version.definition.sticky is None:
+        return None
+    worker_of = {row.step_id: row.worker_id for row in rows}
+    names = {other.definition.readable_id: other.id for other in version.steps}
+    parents = (worker_of.get(names[parent]) for parent in step.definition.parents)
+    return next((worker_id for worker_id in parents if worker_id), None)
 
 
 def states_of(rows: Sequence[TaskRow]) -> list[TaskState]:
@@ -112,7 +126,13 @@ def _collect_ready(
         retry_count = retry_counts.get(task.id, 0)
         priority = task.queue_priority if retry_count == 0 else RETRY_QUEUE_PRIORITY
         ready = ready_task(
-            version, task.id, task.step_id, retry_count=retry_count, priority=priority
+            version,
+            task.id,
+            task.step_id,
+            retry_count=retry_count,
+            priority=priority,
+            desired_worker_id=task.desired_worker_id,
+            desired_labels=task.desired_labels,
         )
         changes.ready.append((task.tenant_id, ready))
         changes.wakes_clock = True

@@ -78,6 +78,8 @@ def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Ope
             row.step_id,
             retry_count=row.retry_count,
             priority=row.queue_priority,
+            desired_worker_id=row.desired_worker_id,
+            desired_labels=row.desired_labels,
         )
         changes.ready.append((row.tenant_id, ready))
         changes.touched.add((row.tenant_id, row.run_id))

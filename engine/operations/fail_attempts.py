@@ -167,6 +167,8 @@ def _collect_ready(row: TaskRow, version: RegisteredVersion, changes: Changes) -
         row.step_id,
         retry_count=row.retry_count + 1,
         priority=RETRY_QUEUE_PRIORITY,
+        desired_worker_id=row.desired_worker_id,
+        desired_labels=row.desired_labels,
     )
     changes.ready.append((row.tenant_id, ready))
 

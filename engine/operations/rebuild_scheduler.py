@@ -8,11 +8,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.domain.definition import RegisteredVersion
 from engine.operations.versions import load_versions, ready_task
-from engine.store import tasks, workers
+from engine.store import queues, tasks, workers
 from engine.store.query import Operation, fetch
-from engine.store.tasks import QueuedRow, RunningRow
+from engine.store.queues import QueuedRow
 from engine.store.workers import WorkerRow
 
 
@@ -36,24 +35,32 @@ def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]
     versions = yield from load_versions(row.version_id for row in rows)
     running = [
         RunningTask(
-            _ready(row, versions[row.version_id]),
+            ready_task(
+                versions[row.version_id],
+                row.id,
+                row.step_id,
+                retry_count=row.retry_count,
+                priority=row.queue_priority,
+                desired_worker_id=None,
+                desired_labels=None,
+            ),
             row.worker_id,
             not row.is_slot_released,
             row.was_started,
         )
         for row in rows
     ]
-    return Snapshot(known, running, (yield from fetch(tasks.queued_actions(tenant_id))))
+    return Snapshot(known, running, (yield from fetch(queues.queued_actions(tenant_id))))
 
 
 def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:
     """Return the first waiting attempts of an action, by priority and age."""
-    return (yield from _waiting((yield from fetch(tasks.queue_head(tenant_id, action_id, limit)))))
+    return (yield from _waiting((yield from fetch(queues.queue_head(tenant_id, action_id, limit)))))
 
 
 def load_queued(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[ReadyTask]]:
     """Return those of these tasks that wait in the queue."""
-    return (yield from _waiting((yield from fetch(tasks.queued_by_ids(tenant_id, ids)))))
+    return (yield from _waiting((yield from fetch(queues.queued_by_ids(tenant_id, ids)))))
 
 
 def load_workers(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[WorkerRow]]:
@@ -62,10 +69,15 @@ def load_workers(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[WorkerR
 
 def _waiting(rows: Sequence[QueuedRow]) -> Operation[list[ReadyTask]]:
     versions = yield from load_versions(row.version_id for row in rows)
-    return [_ready(row, versions[row.version_id]) for row in rows]
-
-
-def _ready(row: QueuedRow | RunningRow, version: RegisteredVersion) -> ReadyTask:
-    return ready_task(
-        version, row.id, row.step_id, retry_count=row.retry_count, priority=row.queue_priority
-    )
+    return [
+        ready_task(
+            versions[row.version_id],
+            row.id,
+            row.step_id,
+            retry_count=row.retry_count,
+            priority=row.queue_priority,
+            desired_worker_id=row.desired_worker_id,
+            desired_labels=row.desired_labels,
+        )
+        for row in rows
+    ]

@@ -91,6 +91,8 @@ def _reset(
             row.step_id,
             retry_count=row.retry_count + 1,
             priority=RETRY_QUEUE_PRIORITY,
+            desired_worker_id=row.desired_worker_id,
+            desired_labels=row.desired_labels,
         )
         changes.ready.append((row.tenant_id, ready))
         changes.touched.add((row.tenant_id, row.run_id))

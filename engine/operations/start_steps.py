@@ -24,6 +24,8 @@ def new_task(
     task_id: UUID | None = None,
     status: Status = Status.QUEUED,
     is_skipped: bool = False,
+    desired_worker_id: UUID | None = None,
+    desired_labels: str | None = None,
 ) -> NewTask:
     """Return the row of one step's task; queued ones get their schedule timeout."""
     return NewTask(
@@ -39,6 +41,8 @@ def new_task(
         worker_id=None,
         is_skipped=is_skipped,
         timeout_seconds=step.definition.schedule_timeout_seconds,
+        desired_worker_id=desired_worker_id,
+        desired_labels=desired_labels,
     )
 
 

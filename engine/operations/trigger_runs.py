@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from engine.domain import plan_run
+from engine.domain.affinity import dump_wishes
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
@@ -87,12 +89,24 @@ def plan_new_run(
         child_key=request.child_key if request.parent_task_id else None,
         event_id=trigger.event_id,
         event_key=trigger.event_key,
+        desired_worker_id=request.desired_worker_id
+        if version.definition.sticky is not None
+        else None,
+        desired_labels=dump_wishes(request.desired_labels),
     )
     first = first_steps(version)
     return PlannedRun(
         run,
         tuple(
-            new_task(run_id, version, step, priority=priority, task_id=None if is_dag else run_id)
+            new_task(
+                run_id,
+                version,
+                step,
+                priority=priority,
+                task_id=None if is_dag else run_id,
+                desired_worker_id=run.desired_worker_id,
+                desired_labels=run.desired_labels,
+            )
             for step in first
         ),
         None if is_dag else _standalone_kind(version),
@@ -155,6 +169,8 @@ def insert_runs(
                     task.step_id,
                     retry_count=0,
                     priority=task.queue_priority,
+                    desired_worker_id=task.desired_worker_id,
+                    desired_labels=task.desired_labels,
                 )
                 changes.ready.append((task.tenant_id, ready))
     return changes
@@ -229,15 +245,11 @@ def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest
     metadata |= orjson.loads(request.additional_metadata) if request.additional_metadata else {}
     metadata["hatchet__parent_workflow_run_id"] = str(parent.run_id)
     metadata["hatchet__parent_step_run_id"] = str(parent.task_id)
-    return TriggerRequest(
-        workflow_name=request.workflow_name,
-        input=request.input,
+    return replace(
+        request,
         additional_metadata=orjson.dumps(metadata),
-        priority=request.priority,
         parent_run_id=parent.run_id,
         parent_task_id=parent.task_id,
-        child_index=request.child_index,
-        child_key=request.child_key,
     )
 
 

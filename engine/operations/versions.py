@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.affinity import load_wishes
+from engine.domain.assignment import ReadyTask, Wishes
 from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import RegisteredStep, RegisteredVersion
+from engine.states import Sticky
 from engine.store import workflows
 from engine.store.query import Operation, fetch
 
@@ -44,12 +46,24 @@ def readable_id(version_id: UUID, step_id: UUID) -> str | None:
 
 
 def ready_task(
-    version: RegisteredVersion, task_id: UUID, step_id: UUID, *, retry_count: int, priority: int
+    version: RegisteredVersion,
+    task_id: UUID,
+    step_id: UUID,
+    *,
+    retry_count: int,
+    priority: int,
+    desired_worker_id: UUID | None,
+    desired_labels: str | None,
 ) -> ReadyTask:
-    """Return a queued attempt as the scheduler sees it."""
+    """Return a queued attempt as the scheduler sees it; the run's labels replace the step's."""
     step = step_of(version, step_id).definition
+    labels = load_wishes(desired_labels) if desired_labels else step.worker_labels
+    wishes = None
+    if labels or desired_worker_id:
+        is_bound = desired_worker_id is not None and version.definition.sticky is Sticky.HARD
+        wishes = Wishes(labels, desired_worker_id, is_bound)
     return ReadyTask(
-        task_id, retry_count, step.action_id, priority, step.slots, version.id, step_id
+        task_id, retry_count, step.action_id, priority, step.slots, version.id, step_id, wishes
     )
 
 

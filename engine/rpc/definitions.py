@@ -23,7 +23,8 @@ from engine.rpc.parse import (
     parse_text,
     unique,
 )
-from engine.states import StepKind
+from engine.rpc.wishes import parse_wishes
+from engine.states import StepKind, Sticky
 
 _LONGEST_DESCRIPTION = 10_000
 _MOST_CRONS = 100
@@ -50,6 +51,7 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
             else None
         ),
         input_json_schema=_parse_schema(request.input_json_schema),
+        sticky=_parse_sticky(request),
     )
 
 
@@ -66,6 +68,15 @@ def _parse_cron_input(text: str) -> str | None:
     if text.strip() in ("", "{}", "null"):
         return None
     return parse_json_object(text, "cron_input").decode()
+
+
+def _parse_sticky(request: pb.CreateWorkflowVersionRequest) -> Sticky | None:
+    if not request.HasField("sticky"):
+        return None
+    try:
+        return Sticky(request.sticky)
+    except ValueError:
+        raise InvalidArgument(f"sticky: strategy {request.sticky} is unknown") from None
 
 
 def _parse_schema(schema: bytes) -> str | None:
@@ -113,6 +124,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         backoff_factor=factor,
         backoff_max_seconds=longest,
         slots=_parse_slots(task, where),
+        worker_labels=parse_wishes(task.worker_labels, f"{where}: worker_labels"),
     )
 
 
@@ -151,8 +163,6 @@ def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterab
     """The set options that nothing here honours yet; SDKs send many others at their defaults."""
     if request.HasField("concurrency") or request.concurrency_arr:
         yield "concurrency"
-    if request.HasField("sticky"):
-        yield "sticky"
     if request.default_filters:
         yield "default_filters"
     if request.HasField("idempotency"):
@@ -162,8 +172,6 @@ def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterab
 def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
     if task.rate_limits:
         yield "rate_limits"
-    if task.worker_labels:
-        yield "worker_labels"
     if task.concurrency:
         yield "concurrency"
     conditions = task.conditions

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.parse import (
@@ -15,14 +12,12 @@ from engine.rpc.parse import (
     parse_priority,
     parse_text,
 )
+from engine.rpc.wishes import parse_wishes
 from engine.types import TriggerRequest
 
 
 def parse_trigger(request: trigger_pb2.TriggerWorkflowRequest, prefix: str = "") -> TriggerRequest:
     """A child's place counts only beside its parent task: clients send an index in any case."""
-    if request.desired_worker_id:
-        raise InvalidArgument(f"{prefix}desired_worker_id is not supported yet")
-    _refuse_labels(request.desired_worker_labels, prefix)
     parent_task_id = parse_optional_uuid(
         request.parent_task_run_external_id, f"{prefix}parent_task_run_external_id"
     )
@@ -43,19 +38,20 @@ def parse_trigger(request: trigger_pb2.TriggerWorkflowRequest, prefix: str = "")
         parent_task_id=parent_task_id,
         child_index=request.child_index if is_child else None,
         child_key=parse_text(request.child_key, f"{prefix}child_key") if has_key else None,
+        desired_worker_id=parse_optional_uuid(
+            request.desired_worker_id, f"{prefix}desired_worker_id"
+        ),
+        desired_labels=parse_wishes(
+            request.desired_worker_labels, f"{prefix}desired_worker_labels"
+        ),
     )
 
 
 def parse_run_trigger(request: workflows_pb2.TriggerWorkflowRunRequest) -> TriggerRequest:
-    _refuse_labels(request.desired_worker_labels, "")
     return TriggerRequest(
         workflow_name=parse_name(request.workflow_name, "workflow_name"),
         input=parse_json_object(request.input, "input"),
         additional_metadata=parse_metadata(request.additional_metadata),
         priority=parse_priority(request.priority) if request.HasField("priority") else None,
+        desired_labels=parse_wishes(request.desired_worker_labels, "desired_worker_labels"),
     )
-
-
-def _refuse_labels(labels: Mapping[str, trigger_pb2.DesiredWorkerLabels], prefix: str) -> None:
-    if labels:
-        raise InvalidArgument(f"{prefix}desired_worker_labels is not supported yet")

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import psycopg
 
-from engine.domain.assignment import ReadyTask
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.operations.changes import Changes
@@ -20,7 +19,7 @@ from engine.operations.trigger_runs import (
     insert_runs,
     plan_new_run,
 )
-from engine.operations.versions import step_of
+from engine.operations.versions import ready_task, step_of
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
 from engine.runtime.catalog import Catalog
@@ -116,14 +115,14 @@ class Triggering:
             if owner is None:
                 continue
             ready = [
-                ReadyTask(
+                ready_task(
+                    call.versions[task.version_id],
                     task.id,
-                    0,
-                    task.action_id,
-                    task.queue_priority,
-                    step_of(call.versions[task.version_id], task.step_id).definition.slots,
-                    task.version_id,
                     task.step_id,
+                    retry_count=0,
+                    priority=task.queue_priority,
+                    desired_worker_id=task.desired_worker_id,
+                    desired_labels=task.desired_labels,
                 )
                 for item in call.planned
                 for task in item.tasks

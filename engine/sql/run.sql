@@ -6,18 +6,22 @@ WITH wanted AS (
         %(statuses)s::smallint[], %(is_dags)s::boolean[], %(priorities)s::smallint[],
         %(triggers)s::smallint[], %(metadata)s::text[], %(parent_run_ids)s::uuid[],
         %(parent_task_ids)s::uuid[], %(child_indexes)s::int[], %(child_keys)s::text[],
-        %(event_ids)s::uuid[], %(event_keys)s::text[], %(inputs)s::bytea[]
+        %(event_ids)s::uuid[], %(event_keys)s::text[], %(desired_labels)s::text[],
+        %(inputs)s::bytea[]
     ) AS u(id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata,
-           parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, input)
+           parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
+           desired_labels, input)
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 1, 0, input FROM wanted
 )
 INSERT INTO engine_run (
     id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, additional_metadata,
-    parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, created_at, started_at)
+    parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, desired_labels,
+    created_at, started_at)
 SELECT id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata::jsonb,
-       parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, %(now)s::timestamptz,
+       parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, desired_labels,
+       %(now)s::timestamptz,
        CASE WHEN status > 0 THEN %(now)s::timestamptz END
   FROM wanted
 RETURNING 1;
@@ -39,10 +43,11 @@ WITH kinds AS (
             %(triggers)s::smallint[], %(metadata)s::text[], %(inputs)s::bytea[],
             %(queued_event_ids)s::uuid[], %(assigned_event_ids)s::uuid[],
             %(parent_run_ids)s::uuid[], %(parent_task_ids)s::uuid[], %(child_indexes)s::int[],
-            %(child_keys)s::text[], %(event_ids)s::uuid[], %(event_keys)s::text[])
+            %(child_keys)s::text[], %(event_ids)s::uuid[], %(event_keys)s::text[],
+            %(desired_worker_ids)s::uuid[], %(desired_labels)s::text[])
         AS u(id, kind_of_run, worker_id, priority, trigger, metadata, input, queued_event_id,
              assigned_event_id, parent_run_id, parent_task_id, child_index, child_key, event_id,
-             event_key)
+             event_key, desired_worker_id, desired_labels)
       JOIN kinds k ON k.kind = u.kind_of_run
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
@@ -51,18 +56,19 @@ WITH kinds AS (
     INSERT INTO engine_run (
         id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger,
         additional_metadata, parent_run_id, parent_task_id, child_index, child_key, event_id,
-        event_key, created_at, started_at)
+        event_key, desired_labels, created_at, started_at)
     SELECT id, tenant_id, workflow_id, version_id, status, false, priority, trigger, metadata::jsonb,
            parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
-           %(now)s::timestamptz, CASE WHEN status = 1 THEN %(now)s::timestamptz END
+           desired_labels, %(now)s::timestamptz, CASE WHEN status = 1 THEN %(now)s::timestamptz END
       FROM wanted
 ), tasks AS (
     INSERT INTO engine_task (
         id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
         retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed,
-        is_slot_released, is_skipped, due_at, created_at, queued_at, assigned_at)
+        is_slot_released, is_skipped, desired_worker_id, desired_labels, due_at, created_at,
+        queued_at, assigned_at)
     SELECT id, tenant_id, id, workflow_id, version_id, step_id, action_id, status, priority, 0, 0, 0,
-           worker_id, false, false, false,
+           worker_id, false, false, false, desired_worker_id, desired_labels,
            %(now)s::timestamptz + make_interval(
                secs => CASE status WHEN 1 THEN execution_timeout ELSE schedule_timeout END),
            %(now)s::timestamptz, %(now)s::timestamptz,
@@ -78,7 +84,8 @@ RETURNING 1;
 
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
-SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL
+SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL,
+       desired_labels
   FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: run.set_status

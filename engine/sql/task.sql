@@ -3,9 +3,10 @@
 INSERT INTO engine_task (
     id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
     retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_slot_released,
-    is_skipped, due_at, created_at, queued_at, assigned_at, finished_at)
+    is_skipped, desired_worker_id, desired_labels, due_at, created_at, queued_at, assigned_at,
+    finished_at)
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
-       0, 0, 0, worker_id, false, false, is_skipped,
+       0, 0, 0, worker_id, false, false, is_skipped, desired_worker_id, desired_labels,
        CASE WHEN status < 2 THEN %(now)s::timestamptz + make_interval(secs => timeout_seconds) END,
        %(now)s::timestamptz, %(now)s::timestamptz,
        CASE WHEN status = 1 THEN %(now)s::timestamptz END,
@@ -14,21 +15,24 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
         %(ids)s::uuid[], %(tenant_ids)s::uuid[], %(run_ids)s::uuid[], %(workflow_ids)s::uuid[],
         %(version_ids)s::uuid[], %(step_ids)s::uuid[], %(action_ids)s::text[],
         %(statuses)s::smallint[], %(queue_priorities)s::smallint[], %(worker_ids)s::uuid[],
-        %(skips)s::boolean[], %(timeouts)s::float8[]
+        %(skips)s::boolean[], %(timeouts)s::float8[], %(desired_worker_ids)s::uuid[],
+        %(desired_labels)s::text[]
     ) AS u(id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status,
-           queue_priority, worker_id, is_skipped, timeout_seconds)
+           queue_priority, worker_id, is_skipped, timeout_seconds, desired_worker_id, desired_labels)
 RETURNING 1;
 
 -- name: task.revive
 -- Tasks parked by a replay whose parents are settled again: queued, or settled without running.
 UPDATE engine_task t
    SET status = u.status, is_skipped = u.is_skipped, is_delayed = false,
+       desired_worker_id = u.desired_worker_id,
        due_at = CASE WHEN u.status = 0
                      THEN %(now)s::timestamptz + make_interval(secs => u.timeout_seconds) END,
        queued_at = %(now)s::timestamptz,
        finished_at = CASE WHEN u.status >= 2 THEN %(now)s::timestamptz END
   FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[], %(skips)s::boolean[],
-              %(timeouts)s::float8[]) AS u(id, status, is_skipped, timeout_seconds)
+              %(timeouts)s::float8[], %(desired_worker_ids)s::uuid[])
+       AS u(id, status, is_skipped, timeout_seconds, desired_worker_id)
  WHERE t.id = u.id
 RETURNING t.id, t.retry_count;
 
@@ -101,14 +105,14 @@ SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
 -- Tasks as they stand, locked in id order.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: task.of_runs
 -- All tasks of DAG runs.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels
   FROM engine_task
  WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
  ORDER BY id;
@@ -212,7 +216,8 @@ SELECT t.run_id, s.readable_id, t.status, p.data
 
 -- name: task.queue_head
 -- The oldest waiting attempts of one action by priority, for the scheduler's memory.
-SELECT id, retry_count, action_id, queue_priority, version_id, step_id
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
+       desired_labels
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
    AND status = 0 AND NOT is_delayed
@@ -235,7 +240,8 @@ SELECT action_id FROM actions WHERE action_id IS NOT NULL;
 
 -- name: task.by_ids_queued
 -- Waiting attempts by id: what a hint from another process says became ready.
-SELECT id, retry_count, action_id, queue_priority, version_id, step_id
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
+       desired_labels
   FROM engine_task
  WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
    AND status = 0 AND NOT is_delayed;
@@ -315,5 +321,5 @@ SELECT t.id FROM engine_task t
 -- Tasks as they stand.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

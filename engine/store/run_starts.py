@@ -15,7 +15,10 @@ Value = TypeVar("Value")
 
 
 class NewRun(NamedTuple):
-    """A run about to be inserted; `input` and `additional_metadata` are JSON object texts."""
+    """A run about to be inserted; `input` and `additional_metadata` are JSON object texts.
+
+    `desired_worker_id` is the wish of the tasks it starts with, which only a sticky workflow has.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -33,6 +36,8 @@ class NewRun(NamedTuple):
     child_key: str | None = None
     event_id: UUID | None = None
     event_key: str | None = None
+    desired_worker_id: UUID | None = None
+    desired_labels: str | None = None
 
 
 class StandaloneKind(NamedTuple):
@@ -61,6 +66,7 @@ def _origin(runs: Sequence[NewRun]) -> dict[str, Any]:
         "child_keys": _optional([r.child_key for r in runs]),
         "event_ids": _optional([r.event_id for r in runs]),
         "event_keys": _optional([r.event_key for r in runs]),
+        "desired_labels": _optional([r.desired_labels for r in runs]),
     }
 
 
@@ -115,6 +121,7 @@ def insert_standalone(
             "inputs": [r.input for r in listed],
             "queued_event_ids": [new_id() for _ in runs],
             "assigned_event_ids": _optional([worker and new_id() for worker in workers]),
+            "desired_worker_ids": _optional([r.desired_worker_id for r in listed]),
             **_origin(listed),
         },
         no_row,

@@ -21,6 +21,7 @@ class LockedRun(NamedTuple):
     status: int
     priority: int
     was_started: bool
+    desired_labels: str | None
 
 
 class ExternalId(NamedTuple):

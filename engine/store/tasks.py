@@ -27,6 +27,8 @@ class NewTask(NamedTuple):
     worker_id: UUID | None
     is_skipped: bool
     timeout_seconds: float
+    desired_worker_id: UUID | None = None
+    desired_labels: str | None = None
 
 
 class TaskRow(NamedTuple):
@@ -50,6 +52,8 @@ class TaskRow(NamedTuple):
     is_slot_released: bool
     due_at: datetime | None
     started_at: datetime | None
+    desired_worker_id: UUID | None
+    desired_labels: str | None
 
     @property
     def is_parked(self) -> bool:
@@ -137,15 +141,6 @@ class AssignedRow(NamedTuple):
     input: bytes | None
 
 
-class QueuedRow(NamedTuple):
-    id: UUID
-    retry_count: int
-    action_id: str
-    queue_priority: int
-    version_id: UUID
-    step_id: UUID
-
-
 class RunningRow(NamedTuple):
     id: UUID
     retry_count: int
@@ -182,6 +177,8 @@ def insert(tasks: Sequence[NewTask], now: datetime) -> Query[None]:
             "worker_ids": [t.worker_id for t in tasks],
             "skips": [t.is_skipped for t in tasks],
             "timeouts": [t.timeout_seconds for t in tasks],
+            "desired_worker_ids": [t.desired_worker_id for t in tasks],
+            "desired_labels": [t.desired_labels for t in tasks],
         },
         no_row,
     )
@@ -196,6 +193,7 @@ def revive(tasks: Sequence[NewTask], now: datetime) -> Query[tuple[UUID, int]]:
             "statuses": [int(t.status) for t in tasks],
             "skips": [t.is_skipped for t in tasks],
             "timeouts": [t.timeout_seconds for t in tasks],
+            "desired_worker_ids": [t.desired_worker_id for t in tasks],
         },
         lambda task_id, retry_count: (task_id, retry_count),
     )
@@ -316,22 +314,6 @@ def undelivered_of_worker(worker_ids: Sequence[UUID]) -> Query[AssignedRow]:
 
 def outputs_of_runs(run_ids: Sequence[UUID]) -> Query[OutcomeRow]:
     return Query("task.outputs_of_runs", {"run_ids": list(run_ids)}, OutcomeRow)
-
-
-def queue_head(tenant_id: UUID, action_id: str, limit: int) -> Query[QueuedRow]:
-    return Query(
-        "task.queue_head",
-        {"tenant_id": tenant_id, "action_id": action_id, "limit": limit},
-        QueuedRow,
-    )
-
-
-def queued_actions(tenant_id: UUID) -> Query[str]:
-    return Query("task.queued_actions", {"tenant_id": tenant_id}, the_value)
-
-
-def queued_by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[QueuedRow]:
-    return Query("task.by_ids_queued", {"tenant_id": tenant_id, "ids": list(ids)}, QueuedRow)
 
 
 def running(tenant_id: UUID, worker_ids: Sequence[UUID]) -> Query[RunningRow]:

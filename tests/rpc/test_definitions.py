@@ -11,7 +11,8 @@ import pytest
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.pb.v1.shared import condition_pb2, trigger_pb2
-from engine.states import StepKind
+from engine.states import Comparator, StepKind, Sticky
+from engine.types import LabelWish
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
@@ -110,12 +111,37 @@ async def test_a_backoff_factor_alone_may_grow_for_a_day(
     assert (step.backoff_factor, step.backoff_max_seconds) == (1.0, 86_400)
 
 
+async def test_wishes_for_workers_arrive_with_their_defaults(
+    client: Client, engine: RecordingEngine
+) -> None:
+    labels = {
+        "zone": trigger_pb2.DesiredWorkerLabels(str_value="eu"),
+        "memory": trigger_pb2.DesiredWorkerLabels(
+            int_value=0, required=True, comparator=trigger_pb2.GREATER_THAN, weight=0
+        ),
+    }
+    await client.call(PUT, workflow(tasks=[task(worker_labels=labels)], sticky=pb.SOFT))
+    definition = engine.calls["put_workflow"][0][1]
+    assert definition.sticky is Sticky.SOFT
+    assert definition.steps[0].worker_labels == (
+        LabelWish("memory", 0, Comparator.GREATER_THAN, 0, True),
+        LabelWish("zone", "eu", Comparator.EQUAL, 100, False),
+    )
+    await client.call(PUT, workflow(sticky=pb.HARD))
+    assert engine.calls["put_workflow"][1][1].sticky is Sticky.HARD
+
+
 async def test_defaults_that_sdks_send_are_no_options(
     client: Client, engine: RecordingEngine
 ) -> None:
     bare = task(conditions=condition_pb2.TaskConditions(), slot_requests={"default": 1})
     await client.call(PUT, workflow(tasks=[bare], cron_input="{}", description=""))
     assert len(engine.calls["put_workflow"]) == 1
+
+
+def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
+    labels = {label: trigger_pb2.DesiredWorkerLabels(**wish)}
+    return workflow(tasks=[task(worker_labels=labels)])
 
 
 BASE = condition_pb2.BaseMatchCondition(readable_data_key="k", action=condition_pb2.QUEUE)
@@ -126,8 +152,6 @@ BASE = condition_pb2.BaseMatchCondition(readable_data_key="k", action=condition_
     [
         ({"concurrency": pb.Concurrency(expression="input.a")}, "concurrency"),
         ({"concurrency_arr": [pb.Concurrency(expression="input.a")]}, "concurrency"),
-        ({"sticky": pb.SOFT}, "sticky"),
-        ({"sticky": pb.HARD}, "sticky"),
         ({"default_filters": [pb.DefaultFilter(expression="true", scope="s")]}, "default_filters"),
         ({"idempotency": pb.IdempotencyConfig(expression="'a'", ttl_ms=1)}, "idempotency"),
     ],
@@ -146,10 +170,6 @@ async def test_workflow_options_not_honoured_yet_are_refused_by_name(
     ("options", "named"),
     [
         ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
-        (
-            {"worker_labels": {"gpu": trigger_pb2.DesiredWorkerLabels(str_value="yes")}},
-            "worker_labels",
-        ),
         ({"concurrency": [pb.Concurrency(expression="input.a")]}, "concurrency"),
         (
             {
@@ -232,6 +252,18 @@ async def test_task_options_not_honoured_yet_are_refused_by_name(
         (workflow(tasks=[task(backoff_max_seconds=86_401)]), "task fetch: backoff_max_seconds"),
         (workflow(tasks=[task(slot_requests={"default": 0})]), "task fetch: slot_requests"),
         (workflow(tasks=[task(slot_requests={"": 1})]), "task fetch: slot_requests"),
+        (wishing("zone"), 'task fetch: worker_labels "zone" needs either'),
+        (wishing("", str_value="eu"), "task fetch: worker_labels key is required"),
+        (wishing("zone", str_value="\0"), 'task fetch: worker_labels "zone"'),
+        (
+            wishing("zone", str_value="eu", comparator=3),
+            'task fetch: worker_labels "zone": GREATER',
+        ),
+        (
+            wishing("zone", int_value=1, comparator=9),
+            'task fetch: worker_labels "zone": comparator',
+        ),
+        (workflow(sticky=7), "sticky"),
         (workflow(default_priority=0), "default_priority"),
         (workflow(default_priority=4), "default_priority"),
         (workflow(event_triggers=[""]), "event_triggers"),

@@ -12,11 +12,11 @@ from engine.ids import new_id
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1 import workflows_pb2 as v1
 from engine.pb.v1.shared.trigger_pb2 import DesiredWorkerLabels, TriggerWorkflowRequest
-from engine.types import TriggerRequest
+from engine.types import LabelWish, TriggerRequest
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
-PARENT_RUN, PARENT_TASK = new_id(), new_id()
+PARENT_RUN, PARENT_TASK, WORKER = new_id(), new_id(), new_id()
 CHILD = {
     "parent_id": str(PARENT_RUN),
     "parent_task_run_external_id": str(PARENT_TASK),
@@ -36,6 +36,14 @@ CHILD = {
         ),
         ({"additional_metadata": ""}, TriggerRequest("Orders")),
         ({"desired_worker_id": ""}, TriggerRequest("Orders")),
+        (
+            {"desired_worker_id": str(WORKER)},
+            TriggerRequest("Orders", desired_worker_id=WORKER),
+        ),
+        (
+            {"desired_worker_labels": {"gpu": DesiredWorkerLabels(str_value="yes")}},
+            TriggerRequest("Orders", desired_labels=(LabelWish("gpu", "yes"),)),
+        ),
         ({"child_index": 3}, TriggerRequest("Orders")),
         ({"parent_id": "", "parent_task_run_external_id": ""}, TriggerRequest("Orders")),
         (
@@ -89,10 +97,10 @@ async def test_a_trigger_reaches_the_engine(
         ({"parent_task_run_external_id": "x"}, "parent_task_run_external_id"),
         (CHILD | {"child_key": "\0"}, "child_key"),
         (CHILD | {"child_key": "k" * 1_001}, "child_key"),
-        ({"desired_worker_id": str(PARENT_RUN)}, "desired_worker_id is not supported yet"),
+        ({"desired_worker_id": "w-1"}, "desired_worker_id"),
         (
-            {"desired_worker_labels": {"gpu": DesiredWorkerLabels(str_value="yes")}},
-            "desired_worker_labels is not supported yet",
+            {"desired_worker_labels": {"gpu": DesiredWorkerLabels(required=True)}},
+            'desired_worker_labels "gpu" needs either',
         ),
     ],
 )
@@ -140,10 +148,20 @@ async def test_the_v1_trigger_asks_the_same(client: Client, engine: RecordingEng
     answer = await client.call(
         "v1.AdminService/TriggerWorkflowRun",
         v1.TriggerWorkflowRunRequest(
-            workflow_name="Orders", input=b'{"a":1}', additional_metadata=b'{"b":2}', priority=2
+            workflow_name="Orders",
+            input=b'{"a":1}',
+            additional_metadata=b'{"b":2}',
+            priority=2,
+            desired_worker_labels={"gpu": DesiredWorkerLabels(int_value=2, required=True)},
         ),
     )
-    asked = TriggerRequest("Orders", b'{"a":1}', additional_metadata=b'{"b":2}', priority=2)
+    asked = TriggerRequest(
+        "Orders",
+        b'{"a":1}',
+        additional_metadata=b'{"b":2}',
+        priority=2,
+        desired_labels=(LabelWish("gpu", 2, is_required=True),),
+    )
     assert engine.calls["trigger_runs"] == [(TENANT_ID, [asked])]
     assert answer.external_id
 

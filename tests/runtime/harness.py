@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -86,10 +87,11 @@ class FakeWorker:
         *actions: str,
         slots: int = 10,
         worker_id: UUID | None = None,
+        labels: Mapping[str, str | int] = MappingProxyType({}),
     ) -> FakeWorker:
         if worker_id is None:
             registration = WorkerRegistration(
-                "fake", actions or ("work:run",), {"default": slots}, {}
+                "fake", actions or ("work:run",), {"default": slots}, labels
             )
             worker_id = await engine.register_worker(tenant_id, registration)
         session = await engine.open_session(tenant_id, worker_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from engine.domain.assignment import Obstacle
+from engine.domain.assignment import Obstacle, Wishes
 from engine.runtime.scheduler.machine import ReadyTask, TenantScheduler
 
 ONE = {"default": 1}
@@ -20,8 +20,11 @@ def task(
     priority: int = 1,
     retry_count: int = 0,
     slots: Mapping[str, int] = ONE,
+    wishes: Wishes | None = None,
 ) -> ReadyTask:
-    return ReadyTask(UUID(int=number), retry_count, action_id, priority, slots, VERSION, STEP)
+    return ReadyTask(
+        UUID(int=number), retry_count, action_id, priority, slots, VERSION, STEP, wishes
+    )
 
 
 def add_worker(

@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.domain.assignment import Obstacle, score_of, shape_of
+from engine.domain.affinity import affinity_of
+from engine.domain.assignment import Obstacle, Wishes, needs_of, score_of
 from engine.runtime.scheduler.machine import Assignment, ReadyTask, TenantScheduler
+from engine.runtime.scheduler.queue import WIDENING
+from engine.types import LabelWish
 
 LIMIT = 4
 ACTIONS = ("a", "b", "c")
@@ -25,11 +28,22 @@ SHAPES: tuple[Mapping[str, int], ...] = (
 )
 STEP = UUID(int=1)
 WORKERS = tuple(UUID(int=1000 + n) for n in range(4))
+WISHES = (
+    None,
+    Wishes((LabelWish("zone", "eu", is_required=True),)),
+    Wishes((LabelWish("zone", "us"), LabelWish("zone", "eu", weight=-50))),
+    Wishes(worker_id=WORKERS[0]),
+    Wishes(worker_id=WORKERS[0], is_bound=True),
+    Wishes((LabelWish("zone", "eu", is_required=True),), WORKERS[1], is_bound=True),
+)
+Wanted = tuple[str, int, Mapping[str, int], "Wishes | None"]
 
 actions = st.sampled_from(ACTIONS)
 shapes = st.sampled_from(SHAPES)
 priorities = st.integers(1, 3)
-new_tasks = st.lists(st.tuples(actions, priorities, shapes), min_size=1, max_size=8)
+wishes = st.sampled_from((*[None] * len(WISHES), *WISHES))
+new_tasks = st.lists(st.tuples(actions, priorities, shapes, wishes), min_size=1, max_size=8)
+zones = st.sampled_from(["", "eu", "us"])
 capacities = st.fixed_dictionaries(
     {"default": st.integers(0, 3)}, optional={"gpu": st.integers(0, 2)}
 )
@@ -42,6 +56,11 @@ class Worker:
     is_active: bool
     is_paused: bool
     last_heartbeat: float | None
+    zone: str = ""
+
+    @property
+    def labels(self) -> dict[str, str | int]:
+        return {"zone": self.zone} if self.zone else {}
 
     def may_take(self, now: float) -> bool:
         is_fresh = self.last_heartbeat is not None and now - self.last_heartbeat < 5
@@ -62,13 +81,12 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         self.unseen: set[UUID] = set()
         self.reads: list[tuple[str, list[ReadyTask], bool]] = []
 
-    def make(self, wanted: Sequence[tuple[str, int, Mapping[str, int]]]) -> list[ReadyTask]:
+    def make(self, wanted: Sequence[Wanted]) -> list[ReadyTask]:
         tasks = []
-        for action_id, priority, slots in wanted:
+        for action_id, priority, slots, wishes in wanted:
             self.last_id += 1
-            tasks.append(
-                ReadyTask(UUID(int=self.last_id), 0, action_id, priority, slots, STEP, STEP)
-            )
+            task_id = UUID(int=self.last_id)
+            tasks.append(ReadyTask(task_id, 0, action_id, priority, slots, STEP, STEP, wishes))
         return tasks
 
     def apply(self, assignments: Sequence[Assignment]) -> None:
@@ -81,6 +99,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             worker = self.workers[worker_id]
             assert worker.may_take(self.now)
             assert task.action_id in worker.actions
+            self.check_wishes(task, worker_id)
             del self.queued[task.id]
             self.unseen.discard(task.id)
             self.running[task.id] = (task, worker_id)
@@ -89,15 +108,30 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             overtaken = [
                 other
                 for other in self.queued.values()
-                if (other.action_id, shape_of(other.slots))
-                == (task.action_id, shape_of(task.slots))
+                if (other.action_id, needs_of(other)) == (task.action_id, needs_of(task))
                 and score_of(other) > score_of(task)
                 and other.id not in self.unseen
             ]
             assert not overtaken
 
+    def check_wishes(self, task: ReadyTask, worker_id: UUID) -> None:
+        """No worker that its task excludes; the wished one if it had the slots for it."""
+        if task.wishes is None:
+            return
+        assert affinity_of(task.wishes.labels, self.workers[worker_id].labels) is not None
+        if task.wishes.worker_id == worker_id:
+            return
+        assert not task.wishes.is_bound
+        wished = self.workers.get(task.wishes.worker_id) if task.wishes.worker_id else None
+        if wished and wished.may_take(self.now) and task.action_id in wished.actions:
+            assert task.wishes.worker_id
+            free = self.scheduler.free_slots(task.wishes.worker_id)
+            is_labelled = affinity_of(task.wishes.labels, wished.labels) is not None
+            fits = all(free.get(name, 0) >= units for name, units in task.slots.items())
+            assert not (is_labelled and fits)
+
     @rule(wanted=new_tasks)
-    def trigger(self, wanted: list[tuple[str, int, Mapping[str, int]]]) -> None:
+    def trigger(self, wanted: list[Wanted]) -> None:
         tasks = self.make(wanted)
         assignments = self.scheduler.offer(tasks, self.now)
         taken = {a.task.id for a in assignments}
@@ -107,7 +141,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         self.scheduler.enqueue([task for task in tasks if task.id not in taken])
 
     @rule(wanted=new_tasks)
-    def trigger_elsewhere(self, wanted: list[tuple[str, int, Mapping[str, int]]]) -> None:
+    def trigger_elsewhere(self, wanted: list[Wanted]) -> None:
         for task in self.make(wanted):
             self.queued[task.id] = task
             self.unseen.add(task.id)
@@ -129,7 +163,8 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         for action_id in self.scheduler.wants_refill():
             rows = [task for task in self.queued.values() if task.action_id == action_id]
             rows.sort(key=score_of, reverse=True)
-            self.reads.append((action_id, rows[:LIMIT], len(rows) > LIMIT))
+            limit = self.scheduler.head_limit(action_id)
+            self.reads.append((action_id, rows[:limit], len(rows) > limit))
 
     @precondition(lambda self: self.reads)
     @rule()
@@ -177,7 +212,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         if known is not None:
             slots = known.slots
         last_heartbeat = self.now if has_beaten else None
-        self.workers[worker_id] = Worker(actions, slots, is_active, False, last_heartbeat)
+        worker = Worker(actions, slots, is_active, False, last_heartbeat)
+        if known is not None:
+            worker.zone = known.zone
+        self.workers[worker_id] = worker
         self.scheduler.upsert_worker(
             worker_id,
             actions=actions,
@@ -201,6 +239,13 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         else:
             worker.is_active = change == "listen"
             self.scheduler.set_worker_active(worker_id, worker.is_active)
+
+    @precondition(lambda self: self.workers)
+    @rule(data=st.data(), zone=zones)
+    def label_worker(self, data: st.DataObject, zone: str) -> None:
+        worker_id = data.draw(st.sampled_from(sorted(self.workers)))
+        self.workers[worker_id].zone = zone
+        self.scheduler.set_worker_labels(worker_id, self.workers[worker_id].labels)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
@@ -238,11 +283,17 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert self.scheduler.waiting_count() <= LIMIT * len(ACTIONS)
+        assert self.scheduler.waiting_count() <= LIMIT * WIDENING * len(ACTIONS)
 
     def teardown(self) -> None:
-        """Nothing is lost: with room for everything, everything queued is assigned."""
-        self.connect(UUID(int=2000), frozenset(ACTIONS), {"default": 9999, "gpu": 9999}, True, True)
+        """Nothing is lost: with room for everybody's wishes, everything queued is assigned."""
+        room = {"default": 9999, "gpu": 9999}
+        for worker_id, zone in zip((*WORKERS[:2], UUID(int=2000)), ("eu", "eu", "us"), strict=True):
+            if worker_id in self.workers:
+                self.workers[worker_id].slots = room
+            self.connect(worker_id, frozenset(ACTIONS), room, True, True)
+            self.workers[worker_id].zone = zone
+            self.scheduler.set_worker_labels(worker_id, {"zone": zone})
         for _ in range(len(self.queued) + len(self.reads) + 2):
             while self.reads:
                 self.finish_read()

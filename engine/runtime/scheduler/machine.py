@@ -12,18 +12,22 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import (
+    Needs,
     Obstacle,
     ReadyTask,
     Reason,
     explain_worker,
     find_obstacle,
+    needs_of,
     score_of,
-    shape_of,
 )
 from engine.runtime.scheduler.queue import ActionQueue
 from engine.runtime.scheduler.roster import WorkerRoster
 
 __all__ = ["Assignment", "ReadyTask", "Reason", "TenantScheduler"]
+
+
+Refusals = set[tuple[str, Needs]]
 
 
 class Assignment(NamedTuple):
@@ -83,7 +87,7 @@ class TenantScheduler(WorkerRoster):
                     continue
                 self._forget(key)
             queue = self._queue(task.action_id)
-            dropped = queue.add(task, shape_of(task.slots), score_of(task))
+            dropped = queue.add(task, needs_of(task), score_of(task))
             if dropped is not task:
                 self._waiting[key] = task
                 if dropped is not None:
@@ -96,6 +100,7 @@ class TenantScheduler(WorkerRoster):
     def drain(self, now: float) -> list[Assignment]:
         """Assign as many waiting tasks as may run; actions which share workers take turns."""
         assignments: list[Assignment] = []
+        refused: Refusals = set()
         while self._dirty:
             lane = self._dirty.popleft()
             lane.is_dirty = False
@@ -103,7 +108,7 @@ class TenantScheduler(WorkerRoster):
             while lane.top and misses < len(lane.rotation):
                 queue = next(iter(lane.rotation))
                 lane.rotation.move_to_end(queue)
-                assignment = self._assign_best(queue, lane.slot_type, now)
+                assignment = self._assign_best(queue, lane.slot_type, now, refused)
                 if assignment is None:
                     misses += 1
                 else:
@@ -130,7 +135,7 @@ class TenantScheduler(WorkerRoster):
     # Refill
 
     def wants_refill(self) -> list[str]:
-        """Return the actions whose queue should be read again, best `queue_head_limit` rows first.
+        """Return the actions whose queue should be read again, best `head_limit` rows first.
 
         Start reading after this call, and end every reading with `mark_refilled` before the next
         call: then what is dropped from memory or hinted at while the caller reads is not lost.
@@ -145,7 +150,12 @@ class TenantScheduler(WorkerRoster):
         return any(self._is_low(self._queues[action_id]) for action_id in self._partial)
 
     def _is_low(self, queue: ActionQueue) -> bool:
-        return queue.is_hinted or queue.count_known() * 2 < self._limit
+        return queue.is_hinted or queue.count_known() * 2 <= queue.limit
+
+    def head_limit(self, action_id: str) -> int:
+        """Return how many rows of an action's queue are to be read."""
+        queue = self._queues.get(action_id)
+        return self._limit if queue is None else queue.limit
 
     def mark_refilled(
         self, action_id: str, *, has_more: bool, last: ReadyTask | None = None
@@ -173,7 +183,7 @@ class TenantScheduler(WorkerRoster):
     def has_worker_for(self, action_id: str, now: float) -> bool:
         """Whether some worker may be given this action as soon as it has slots."""
         return any(
-            find_obstacle(worker, (), now) is None for worker in self._workers_for(action_id)
+            find_obstacle(worker, Needs(()), now) is None for worker in self._workers_for(action_id)
         )
 
     def waiting_count(self) -> int:
@@ -181,16 +191,16 @@ class TenantScheduler(WorkerRoster):
 
     def explain(self, task: ReadyTask, now: float) -> Reason | None:
         """Return why the task waits; None if nothing but its turn in the next drain is missing."""
-        shape, score = shape_of(task.slots), score_of(task)
+        needs, score = needs_of(task), score_of(task)
         queue = self._queues.get(task.action_id)
-        ahead = queue.count_known(score + 1, shape) if queue else 0
+        ahead = queue.count_known(score + 1, needs) if queue else 0
         is_known = task.id.int in self._waiting
         is_more_ahead = queue is not None and (
             score < queue.floor or (queue.is_unread and not is_known)
         )
         nearest: Reason | None = Reason(Obstacle.NO_WORKER)
         for worker in self._workers_for(task.action_id):
-            reason = explain_worker(worker, shape, now)
+            reason = explain_worker(worker, needs, now)
             if reason is None:
                 nearest = None
                 break
@@ -216,24 +226,33 @@ class TenantScheduler(WorkerRoster):
         queue = self._queues.get(group[0].action_id)
         while group:
             task = group.pop()
-            shape = shape_of(task.slots)
+            needs = needs_of(task)
             if queue is not None and (queue.is_unread or score_of(task) < queue.floor):
                 continue  # a better one may be in the database
-            worker = self._choose(task.action_id, shape, now, is_new=True)
+            worker = self._choose(task.action_id, needs, now, is_new=True)
             if worker is not None:
-                self._take_slots(worker, task, shape)
+                self._take_slots(worker, task, needs.shape)
                 return Assignment(task, worker.id)
         return None
 
-    def _assign_best(self, queue: ActionQueue, slot_type: str, now: float) -> Assignment | None:
-        for shape in queue.ready_shapes(slot_type):
-            worker = self._choose(queue.action_id, shape, now, is_new=False)
-            if worker is not None:
-                task = queue.take_best(shape)
+    def _assign_best(
+        self, queue: ActionQueue, slot_type: str, now: float, refused: Refusals
+    ) -> Assignment | None:
+        """Assign the best task that finds a worker. Slots only get fewer while the queues are drained:
+        wishes which nobody answered once are `refused` and not tried again."""
+        for needs in queue.ready_needs(slot_type):
+            if needs.wishes is not None and (queue.action_id, needs) in refused:
+                continue
+            worker = self._choose(queue.action_id, needs, now, is_new=False)
+            if worker is None and needs.wishes is not None:
+                refused.add((queue.action_id, needs))
+            elif worker is not None:
+                task = queue.take_best(needs)
                 del self._waiting[task.id.int]
                 self._sync(queue)
-                self._take_slots(worker, task, shape)
+                self._take_slots(worker, task, needs.shape)
                 return Assignment(task, worker.id)
+        queue.widen()
         return None
 
     def _forget(self, key: int) -> None:
@@ -242,7 +261,7 @@ class TenantScheduler(WorkerRoster):
             self.release(UUID(int=key))
             return
         queue = self._queues[task.action_id]
-        queue.remove(shape_of(task.slots), score_of(task))
+        queue.remove(needs_of(task), score_of(task))
         self._sync(queue)
 
     # Queues

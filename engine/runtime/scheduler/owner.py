@@ -19,7 +19,7 @@ from engine.operations.rebuild_scheduler import (
     load_snapshot,
 )
 from engine.runtime.scheduler.machine import Assignment, TenantScheduler
-from engine.store import tasks, workers
+from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
 
@@ -261,18 +261,19 @@ class TenantOwner:
             return False
         if self._has_backlog:
             self._has_backlog = False
-            for action_id in await self._database.fetch(tasks.queued_actions(self.tenant_id)):
+            for action_id in await self._database.fetch(queues.queued_actions(self.tenant_id)):
                 self.machine.mark_has_more(action_id)
         machine = self.machine
         wanted = machine.wants_refill()
         for action_id in wanted:
-            ready = await self._database.run(load_queue_head(self.tenant_id, action_id, QUEUE_HEAD))
+            limit = machine.head_limit(action_id)
+            ready = await self._database.run(load_queue_head(self.tenant_id, action_id, limit))
             if self.machine is not machine:
                 return False  # distrusted meanwhile: the rebuild reads anew
             self.machine.enqueue(ready)
             self.machine.mark_refilled(
                 action_id,
-                has_more=len(ready) == QUEUE_HEAD,
+                has_more=len(ready) == limit,
                 last=ready[-1] if ready else None,
             )
         self.drain(datetime.now(UTC).timestamp())

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from engine.domain.assignment import (
     ANY_SLOT,
+    Needs,
     Obstacle,
     ReadyTask,
-    Shape,
     WorkerState,
     find_obstacle,
+    rank_of,
 )
 from engine.runtime.scheduler.queue import ActionQueue
 
@@ -64,21 +65,26 @@ class Lane:
             if free == self.top:
                 self.top = max(self.levels, default=0)
 
-    def choose(self, shape: Shape, now: float, stale: list[PooledWorker]) -> PooledWorker | None:
-        """Return the worker with the most free slots which may take the shape; collect stale ones met.
+    def choose(self, needs: Needs, now: float, stale: list[PooledWorker]) -> PooledWorker | None:
+        """Return the worker with the most free slots which may take the task; collect stale ones met.
 
-        Those of one level take turns: a worker that takes or frees a slot joins another level's end.
+        With wishes, the worker which answers them best. Those of one level take turns: a worker that
+        takes or frees a slot joins another level's end.
         """
-        if self.top == 0 or self.top < shape[0][1]:
+        if self.top == 0 or self.top < needs.shape[0][1]:
             return None
+        best: PooledWorker | None = None
         for free in (self.top,) if len(self.levels) == 1 else sorted(self.levels, reverse=True):
             for worker in self.levels[free]:
-                obstacle = find_obstacle(worker, shape, now)
+                obstacle = find_obstacle(worker, needs, now)
                 if obstacle is None:
-                    return worker
-                if obstacle is Obstacle.WORKERS_STALE:
+                    if needs.wishes is None:
+                        return worker
+                    if best is None or rank_of(worker, needs) > rank_of(best, needs):
+                        best = worker
+                elif obstacle is Obstacle.WORKERS_STALE:
                     stale.append(worker)
-        return None
+        return best
 
 
 class Pool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-from engine.domain.assignment import ReadyTask, Shape
+from engine.domain.assignment import Needs, ReadyTask
 
 BEYOND_ALL = 1 << 160
 """A floor above every score: nothing in memory is known to be next."""
+
+WIDENING = 64
+"""How many times the usual limit a queue may hold whose head nobody may take."""
 
 Entry = tuple[int, ReadyTask]
 
 
 class ActionQueue:
-    """Waiting tasks of one action, one sorted line for each shape, best last.
+    """Waiting tasks of one action, one sorted line for tasks of equal needs, best last.
 
     `floor` is what memory knows: every queued task with a score of at least `floor` is here. Zero
     means that the database holds nothing else; a task below the floor may not be assigned, because
@@ -30,12 +33,14 @@ class ActionQueue:
         "lanes",
         "limit",
         "lines",
+        "widest",
     )
 
     def __init__(self, action_id: str, limit: int) -> None:
         self.action_id = action_id
         self.limit = limit
-        self.lines: dict[Shape, list[Entry]] = {}
+        self.widest = limit * WIDENING
+        self.lines: dict[Needs, list[Entry]] = {}
         self.count = 0
         self.floor = 0
         self.dropped = 0
@@ -47,54 +52,60 @@ class ActionQueue:
         self.lanes: frozenset[str] = frozenset()
         """Slot types under which pools list this queue now; kept by the machine."""
 
-    def add(self, task: ReadyTask, shape: Shape, score: int) -> ReadyTask | None:
+    def add(self, task: ReadyTask, needs: Needs, score: int) -> ReadyTask | None:
         """Put a task in its place; return the task dropped for it, which may be the task itself."""
         dropped = None
         if self.count >= self.limit:
-            worst_shape = min(self.lines, key=self._worst_of)
-            worst, dropped = self.lines[worst_shape][0]
+            worst_line = min(self.lines, key=self._worst_of)
+            worst, dropped = self.lines[worst_line][0]
             self.dropped = max(self.dropped, min(score, worst) + 1)
             self.floor = max(self.floor, self.dropped)
             if score < worst:
                 return task
-            self._delete(worst_shape, 0)
-        insort(self.lines.setdefault(shape, []), (score, task))
+            self._delete(worst_line, 0)
+        insort(self.lines.setdefault(needs, []), (score, task))
         self.count += 1
         return dropped
 
-    def remove(self, shape: Shape, score: int) -> None:
-        index = bisect_left(self.lines[shape], (score,))
-        self._delete(shape, index)
+    def remove(self, needs: Needs, score: int) -> None:
+        index = bisect_left(self.lines[needs], (score,))
+        self._delete(needs, index)
 
-    def take_best(self, shape: Shape) -> ReadyTask:
-        line = self.lines[shape]
+    def take_best(self, needs: Needs) -> ReadyTask:
+        line = self.lines[needs]
         task = line[-1][1]
-        self._delete(shape, len(line) - 1)
+        self._delete(needs, len(line) - 1)
         return task
 
-    def ready_shapes(self, slot_type: str) -> list[Shape]:
-        """Return shapes listed under `slot_type` whose best task may go, best first."""
+    def ready_needs(self, slot_type: str) -> list[Needs]:
+        """Return needs listed under `slot_type` whose best task may go, best first."""
         lines, floor = self.lines, self.floor
         ready = [
-            shape
-            for shape, line in lines.items()
-            if shape[0][0] == slot_type and line[-1][0] >= floor
+            needs
+            for needs, line in lines.items()
+            if needs.shape[0][0] == slot_type and line[-1][0] >= floor
         ]
         if len(ready) > 1:
-            ready.sort(key=lambda shape: -lines[shape][-1][0])
+            ready.sort(key=lambda needs: -lines[needs][-1][0])
         return ready
 
     def ready_types(self) -> frozenset[str]:
         """Return the slot types under which some task may go."""
         return frozenset(
-            shape[0][0] for shape, line in self.lines.items() if line[-1][0] >= self.floor
+            needs.shape[0][0] for needs, line in self.lines.items() if line[-1][0] >= self.floor
         )
 
-    def count_known(self, above: int | None = None, shape: Shape | None = None) -> int:
-        """Count tasks with a score of at least `above` (default: the floor), of one or every shape."""
+    def count_known(self, above: int | None = None, needs: Needs | None = None) -> int:
+        """Count tasks with a score of at least `above` (default: the floor), of some needs or all."""
         bound = self.floor if above is None else above
-        lines = self.lines.values() if shape is None else [self.lines.get(shape, [])]
+        lines = self.lines.values() if needs is None else [self.lines.get(needs, [])]
         return sum(len(line) - bisect_left(line, (bound,)) for line in lines)
+
+    def widen(self) -> None:
+        """Look further into the database, as none of a head full of wishes could be answered."""
+        is_full = self.floor and self.limit <= self.count and self.limit < self.widest
+        if is_full and any(needs.wishes is not None for needs in self.lines):
+            self.limit *= 2
 
     def mark_unread(self) -> None:
         """Note that the database may hold tasks of any rank which memory has not seen."""
@@ -119,15 +130,15 @@ class ActionQueue:
         if self.is_hinted:
             self.mark_unread()
 
-    def _worst_of(self, shape: Shape) -> int:
-        return self.lines[shape][0][0]
+    def _worst_of(self, needs: Needs) -> int:
+        return self.lines[needs][0][0]
 
     def _worst(self) -> int:
         return min((line[0][0] for line in self.lines.values()), default=0)
 
-    def _delete(self, shape: Shape, index: int) -> None:
-        line = self.lines[shape]
+    def _delete(self, needs: Needs, index: int) -> None:
+        line = self.lines[needs]
         del line[index]
         self.count -= 1
         if not line:
-            del self.lines[shape]
+            del self.lines[needs]

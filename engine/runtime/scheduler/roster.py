@@ -10,8 +10,10 @@ from engine.domain.assignment import (
     ANY_SLOT,
     HEARTBEAT_FRESH_SECONDS,
     UNLIMITED,
+    Needs,
     ReadyTask,
     Shape,
+    rank_of,
     shape_of,
 )
 from engine.runtime.scheduler.pools import Lane, Pool, PooledWorker
@@ -155,19 +157,19 @@ class WorkerRoster:
         )
 
     def _choose(
-        self, action_id: str, shape: Shape, now: float, *, is_new: bool
+        self, action_id: str, needs: Needs, now: float, *, is_new: bool
     ) -> PooledWorker | None:
-        """Return the freest worker for the shape; a new task may not use lanes whose waiters come first."""
+        """Return the best worker for the needs; a new task may not use lanes whose waiters come first."""
         stale: list[PooledWorker] = []
         chosen: PooledWorker | None = None
-        slot_type = shape[0][0]
+        slot_type = needs.shape[0][0]
         for pool in self._pools_of.get(action_id, ()):
             lane = pool.lane(slot_type)
             if is_new and lane.is_dirty and lane.rotation:
                 continue
-            worker = lane.choose(shape, now, stale)
+            worker = lane.choose(needs, now, stale)
             if worker is not None and (
-                chosen is None or worker.free[slot_type] > chosen.free[slot_type]
+                chosen is None or rank_of(worker, needs) > rank_of(chosen, needs)
             ):
                 chosen = worker
         for worker in stale:

@@ -1,0 +1,36 @@
+"""Statements of engine/sql/task.sql that read waiting attempts for a scheduler's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.store.query import Query, the_value
+
+
+class QueuedRow(NamedTuple):
+    id: UUID
+    retry_count: int
+    action_id: str
+    queue_priority: int
+    version_id: UUID
+    step_id: UUID
+    desired_worker_id: UUID | None
+    desired_labels: str | None
+
+
+def queue_head(tenant_id: UUID, action_id: str, limit: int) -> Query[QueuedRow]:
+    return Query(
+        "task.queue_head",
+        {"tenant_id": tenant_id, "action_id": action_id, "limit": limit},
+        QueuedRow,
+    )
+
+
+def queued_actions(tenant_id: UUID) -> Query[str]:
+    return Query("task.queued_actions", {"tenant_id": tenant_id}, the_value)
+
+
+def queued_by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[QueuedRow]:
+    return Query("task.by_ids_queued", {"tenant_id": tenant_id, "ids": list(ids)}, QueuedRow)
