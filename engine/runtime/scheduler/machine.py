@@ -16,6 +16,7 @@ from engine.domain.assignment import (
     Obstacle,
     ReadyTask,
     Reason,
+    Wishes,
     explain_worker,
     find_obstacle,
     needs_of,
@@ -180,10 +181,11 @@ class TenantScheduler(WorkerRoster):
     def is_waiting(self, task_id: UUID) -> bool:
         return task_id.int in self._waiting
 
-    def has_worker_for(self, action_id: str, now: float) -> bool:
-        """Whether some worker may be given this action as soon as it has slots."""
+    def has_worker_for(self, action_id: str, wishes: Wishes | None, now: float) -> bool:
+        """Whether some worker may be given such tasks as soon as it has slots."""
         return any(
-            find_obstacle(worker, Needs(()), now) is None for worker in self._workers_for(action_id)
+            find_obstacle(worker, Needs((), wishes), now) is None
+            for worker in self._workers_for(action_id)
         )
 
     def waiting_count(self) -> int:

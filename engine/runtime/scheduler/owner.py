@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.assignment import ReadyTask, Wishes
 from engine.operations.rebuild_scheduler import (
     Snapshot,
     load_queue_head,
@@ -143,14 +143,15 @@ class TenantOwner:
         """Return those of these attempts that wait although no worker might take them even if idle."""
         if not self.is_ready:
             return []
-        placeable: dict[str, bool] = {}
+        placeable: dict[tuple[str, Wishes | None], bool] = {}
         for task in queued:
-            if task.action_id not in placeable:
-                placeable[task.action_id] = self.machine.has_worker_for(task.action_id, now)
+            asked = task.action_id, task.wishes
+            if asked not in placeable:
+                placeable[asked] = self.machine.has_worker_for(*asked, now)
         return [
             task
             for task in queued
-            if not placeable[task.action_id] and self.machine.is_waiting(task.id)
+            if not placeable[task.action_id, task.wishes] and self.machine.is_waiting(task.id)
         ]
 
     def undo(self, assignment: Assignment, epoch: int) -> None:
