@@ -11,6 +11,7 @@ import psycopg
 
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
+from engine.errors import Unavailable
 from engine.operations.changes import Changes
 from engine.operations.trigger_runs import (
     PlannedRun,
@@ -74,9 +75,12 @@ class Triggering:
 
     async def trigger(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         """Start runs and return their ids in request order once they are committed."""
-        found = await self._catalog.resolve(tenant_id, [r.workflow_name for r in requests])
-        if any(request.parent_task_id for request in requests):
-            requests = await self._database.run(adopt_children(tenant_id, requests))
+        try:
+            found = await self._catalog.resolve(tenant_id, [r.workflow_name for r in requests])
+            if any(request.parent_task_id for request in requests):
+                requests = await self._database.run(adopt_children(tenant_id, requests))
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            raise Unavailable("the database cannot be reached") from error
         planned = [plan_new_run(request, found[request.workflow_name]) for request in requests]
         versions = {version.id: version for version in found.values()}
         size = sum(len(request.input) for request in requests)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ _IDS_PER_MESSAGE = 60
 
 _CHUNK_CHARACTERS = 1_200
 """Streamed text goes in pieces: in JSON a character may take up to four bytes, or six escaped."""
+
+
+_serials = itertools.count()
+"""Postgres drops a notification that equals another of its transaction; no two pieces may be equal."""
 
 
 class Chunk(NamedTuple):
@@ -87,7 +92,7 @@ class Hint:
                 piece = chunk.text[start : start + _CHUNK_CHARACTERS]
                 is_last = start + _CHUNK_CHARACTERS >= len(chunk.text)
                 address = [chunk.run_id.hex, chunk.task_id.hex, chunk.retry_count, chunk.position]
-                yield orjson.dumps(head | {"x": [*address, piece, is_last]})
+                yield orjson.dumps(head | {"x": [*address, piece, is_last], "i": next(_serials)})
 
 
 def parse(payload: str) -> Hint:

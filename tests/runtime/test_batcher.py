@@ -1,0 +1,147 @@
+"""Group commit: bigger batches under load, an own answer for each, bounded, patient."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from engine.errors import ResourceExhausted, Unavailable
+from engine.runtime import batcher as module
+from engine.runtime.batcher import Batcher
+
+
+class Sink:
+    """What a batcher flushes into; `gate` holds a flush back."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.begun, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+        self.fail: Callable[[Sequence[int]], Exception | None] = lambda _: None
+
+    async def flush(self, items: Sequence[int]) -> list[int | Exception]:
+        self.batches.append(list(items))
+        self.begun.set()
+        await self.gate.wait()
+        if error := self.fail(items):
+            raise error
+        return [item * 10 for item in items]
+
+
+@asynccontextmanager
+async def running(sink: Sink, **options: Any) -> AsyncIterator[Batcher[int, int]]:
+    batcher: Batcher[int, int] = Batcher("test", sink.flush, **options)
+    loop = asyncio.create_task(batcher.run())
+    yield batcher
+    batcher.close()
+    sink.gate.set()
+    await loop
+
+
+async def test_what_comes_during_a_flush_goes_together() -> None:
+    sink = Sink()
+    sink.gate.clear()
+    async with running(sink) as batcher:
+        answers = [batcher.put(1)]
+        await sink.begun.wait()
+        answers += [batcher.put(item) for item in (2, 3, 4)]
+        assert not any(answer.done() for answer in answers)
+        sink.gate.set()
+        assert await asyncio.gather(*answers) == [10, 20, 30, 40]
+    assert sink.batches == [[1], [2, 3, 4]]
+
+
+async def test_batches_are_bounded_in_rows_and_bytes() -> None:
+    sink = Sink()
+    async with running(sink, max_rows=3, max_bytes=100) as batcher:
+        rows = [batcher.put(item) for item in range(7)]
+        await asyncio.gather(*rows)
+        sizes = [batcher.put(item, size=60) for item in range(3)]
+        huge = batcher.put(9, rows=50, size=5000)
+        await asyncio.gather(*sizes, huge)
+    assert [len(batch) for batch in sink.batches] == [3, 3, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 32])
+@pytest.mark.parametrize("position", [0, -1])
+async def test_a_poison_item_fails_alone(size: int, position: int) -> None:
+    sink = Sink()
+    items = list(range(1, size + 1))
+    poison = items[position]
+    sink.fail = lambda batch: ValueError("poison") if poison in batch else None
+    async with running(sink) as batcher:
+        answers = [batcher.put(item) for item in items]
+        results = await asyncio.gather(*answers, return_exceptions=True)
+    for item, result in zip(items, results, strict=True):
+        assert isinstance(result, ValueError) if item == poison else result == item * 10
+
+
+async def test_a_full_queue_refuses_and_recovers() -> None:
+    sink = Sink()
+    sink.gate.clear()
+    async with running(sink, max_waiting=2) as batcher:
+        first = batcher.put(1)
+        await sink.begun.wait()
+        waiting = [batcher.put(2), batcher.put(3)]
+        with pytest.raises(ResourceExhausted):
+            batcher.put(4)
+        sink.gate.set()
+        assert await asyncio.gather(first, *waiting) == [10, 20, 30]
+        assert await batcher.submit(4) == 40
+
+
+async def test_an_outage_is_waited_for() -> None:
+    sink = Sink()
+    failures = [psycopg.OperationalError("gone"), psycopg.InterfaceError("gone"), OSError("gone")]
+    sink.fail = lambda _: failures.pop() if failures else None
+    async with running(sink) as batcher:
+        assert await batcher.submit(1) == 10
+    assert len(sink.batches) == 4
+
+
+async def test_a_long_outage_is_told_to_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_OUTAGE_PATIENCE_SECONDS", 0.1)
+    sink = Sink()
+    sink.fail = lambda _: psycopg.OperationalError("gone")
+    async with running(sink) as batcher:
+        answers = [batcher.put(item) for item in (1, 2)]
+        results = await asyncio.gather(*answers, return_exceptions=True)
+        assert [type(result) for result in results] == [Unavailable, Unavailable]
+        sink.fail = lambda _: None
+        assert await batcher.submit(3) == 30
+
+
+async def test_a_deadlock_is_tried_again_at_once() -> None:
+    sink = Sink()
+    failures: list[Exception] = [psycopg.errors.DeadlockDetected("deadlock")]
+    sink.fail = lambda _: failures.pop() if failures else None
+    async with running(sink) as batcher:
+        assert await batcher.submit(1) == 10
+
+
+async def test_a_caller_that_went_away_does_not_disturb_the_others() -> None:
+    sink = Sink()
+    sink.gate.clear()
+    async with running(sink) as batcher:
+        gone, stays = (asyncio.create_task(batcher.submit(item)) for item in (1, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        sink.gate.set()
+        assert await stays == 20
+
+
+async def test_closing_writes_what_was_accepted_and_takes_nothing_more() -> None:
+    sink = Sink()
+    sink.gate.clear()
+    async with running(sink, max_rows=1) as batcher:
+        answers = [batcher.put(item) for item in (1, 2, 3)]
+        batcher.close()
+        with pytest.raises(Unavailable):
+            batcher.put(4)
+        sink.gate.set()
+        assert await asyncio.gather(*answers) == [10, 20, 30]
