@@ -84,6 +84,22 @@ class Comparator(IntEnum):
         return self >= Comparator.GREATER_THAN
 
 
+class ConditionKind(IntEnum):
+    """What a condition of a step listens to."""
+
+    PARENT = 0
+    SLEEP = 1
+    EVENT = 2
+
+
+class ConditionAction(IntEnum):
+    """What a satisfied condition does; numbers equal v1.Action on the wire."""
+
+    QUEUE = 1
+    CANCEL = 2
+    SKIP = 3
+
+
 class LogLevel(IntEnum):
     DEBUG = 1
     INFO = 2

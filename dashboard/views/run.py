@@ -19,6 +19,7 @@ from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
+from engine.models.wait_queries import open_waits
 from engine.models.worker_queries import with_offers
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 
@@ -92,10 +93,16 @@ def _steps(definition: WorkflowDefinition | None, tasks: list[Task]) -> list[dic
     made = {getattr(task, "readable_id", "") or str(task.id): task for task in tasks}
     names = [step.readable_id for step in definition.steps] if definition else list(made)
     on_failure = on_failure_steps(definition)
-    return [
+    steps = [
         {"name": name, "is_on_failure": name in on_failure, **_task_context(made.get(name))}
         for name in names
     ]
+    parked = [step["task"].id for step in steps if step.get("waits_for") == "parents"]
+    waits = open_waits(parked) if parked else {}
+    for step in steps:
+        if step["task"] and (listed := waits.get(step["task"].id)):
+            step |= {"waits_for": "conditions", "waits": listed}
+    return steps
 
 
 def _task_context(task: Task | None) -> dict[str, Any]:
@@ -117,7 +124,10 @@ def _task_context(task: Task | None) -> dict[str, Any]:
 
 
 def _wait(task: Task) -> str:
-    """What a queued task waits for: time, its parents' outcomes, a worker, or a free slot."""
+    """What a queued task waits for: time, its parents' outcomes, a worker, or a free slot.
+
+    Conditions of its own count as its parents here; they have rows that tell.
+    """
     if task.is_delayed:
         return "retry" if task.due_at else "parents"
     return "slot" if getattr(task, "is_offered", False) else "worker"

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from engine.domain.affinity import wish_forms, wishes_from_forms
-from engine.domain.definition import StepDefinition, WorkflowDefinition
-from engine.domain.durations import parse_duration
-from engine.states import StepKind, Sticky
+from engine.domain.definition import StepCondition, StepDefinition, WorkflowDefinition
+from engine.domain.durations import parse_duration, parse_sleep
+from engine.states import ConditionAction, ConditionKind, StepKind, Sticky
 
 _DEFAULT_SLOTS = {"default": 1}
 _STEP_DEFAULTS = StepDefinition(readable_id="", action_id="")
@@ -72,6 +72,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "backoff_max_seconds": step.backoff_max_seconds,
             "slots": None if slots == _DEFAULT_SLOTS else slots,
             "worker_labels": wish_forms(step.worker_labels),
+            "conditions": [_condition_form(condition) for condition in step.conditions],
         }
     )
 
@@ -93,6 +94,33 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         backoff_max_seconds=form.get("backoff_max_seconds"),
         slots=form.get("slots", _DEFAULT_SLOTS),
         worker_labels=wishes_from_forms(form.get("worker_labels", ())),
+        conditions=tuple(_condition_from(condition) for condition in form.get("conditions", ())),
+    )
+
+
+def _condition_form(condition: StepCondition) -> dict[str, Any]:
+    return _without_blanks(
+        {
+            "kind": int(condition.kind),
+            "action": int(condition.action),
+            "group": condition.group,
+            "source": condition.source,
+            "data_key": condition.data_key,
+            "expression": condition.expression,
+        }
+    )
+
+
+def _condition_from(form: dict[str, Any]) -> StepCondition:
+    kind, source = ConditionKind(form.get("kind", ConditionKind.PARENT)), form["source"]
+    return StepCondition(
+        kind=kind,
+        action=ConditionAction(form["action"]),
+        group=form.get("group", 0),
+        source=source,
+        data_key=form["data_key"],
+        expression=form.get("expression", ""),
+        sleep_seconds=parse_sleep(source, "sleep_for") if kind is ConditionKind.SLEEP else 0.0,
     )
 
 

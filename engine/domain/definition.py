@@ -6,8 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from engine.states import StepKind, Sticky
+from engine.states import ConditionAction, ConditionKind, StepKind, Sticky
 from engine.types import LabelWishes
+
+
+@dataclass(frozen=True, slots=True)
+class StepCondition:
+    """One thing that decides whether a step runs. Conditions of one `group` are alternatives.
+
+    `source` is a parent's readable id, an event key, or the sleep's duration as the client wrote it.
+    `data_key` is the name under which the task finds what satisfied the condition.
+    """
+
+    kind: ConditionKind
+    action: ConditionAction
+    group: int
+    source: str
+    data_key: str
+    expression: str = ""
+    sleep_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,7 @@ class StepDefinition:
     backoff_max_seconds: int | None = None
     slots: Mapping[str, int] = field(default_factory=lambda: {"default": 1})
     worker_labels: LabelWishes = ()
+    conditions: tuple[StepCondition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

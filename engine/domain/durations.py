@@ -22,3 +22,18 @@ def parse_duration(text: str, field: str) -> float:
     if seconds > LONGEST_SECONDS:
         raise InvalidArgument(f'{field}: "{text}" is longer than ten years')
     return seconds
+
+
+_LONG_PART = re.compile(r"([0-9]+)([dw])")
+_LONG_SECONDS = {"d": 86_400.0, "w": 7 * 86_400.0}
+
+
+def parse_sleep(text: str, field: str) -> float:
+    """Return the seconds of a sleep, which may also be whole days or weeks: `2d`, `1w`."""
+    whole = _LONG_PART.fullmatch(text[:10])
+    if whole is None:
+        return parse_duration(text, field)
+    seconds = float(whole[1]) * _LONG_SECONDS[whole[2]]
+    if seconds > LONGEST_SECONDS:
+        raise InvalidArgument(f'{field}: "{text}" is longer than ten years')
+    return seconds

@@ -12,19 +12,21 @@ def action_payload(
     *,
     parents: Mapping[str, bytes] | None = None,
     errors: Mapping[str, bytes] | None = None,
+    satisfied: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Return the payload of a START action (protocol: dispatch §3.2).
 
     `run_input` and the values of `parents` are JSON texts; a parent without an output, or with one that
     is not an object, counts as `{}`. `errors`, for an on-failure task, are the texts workers sent.
+    `satisfied` is, by data key, what met the conditions the task waited for.
     """
     parts = [b'{"input":', run_input, b',"parents":{']
     for index, (name, output) in enumerate((parents or {}).items()):
         parts += [b"," if index else b"", orjson.dumps(name), b":", _object(output)]
-    parts.append(
-        b'},"triggered_by":"manual","triggers":{"filter_payload":null},'
-        b'"user_data":null,"overrides":null'
-    )
+    parts.append(b'},"triggered_by":"manual","triggers":{')
+    for name, data in (satisfied or {}).items():
+        parts += [orjson.dumps(name), b":", _object(data), b","]
+    parts.append(b'"filter_payload":null},"user_data":null,"overrides":null')
     if errors is not None:
         texts = {name: error.decode(errors="replace") for name, error in errors.items()}
         parts += [b',"step_run_errors":', orjson.dumps(texts)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.domain import conditions
+from engine.domain.conditions import SKIPPED_OUTPUT, ParentOutcome, Verdict
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.states import Status, StepKind
 
@@ -28,12 +31,26 @@ class NewTask(NamedTuple):
     is_skipped: bool
 
 
+class Evidence(NamedTuple):
+    """What conditions are judged by, by step id: outputs of completed tasks, satisfied waits.
+
+    A step in `waits` is armed; the numbers are the positions of its satisfied conditions.
+    """
+
+    outputs: Mapping[UUID, bytes] = MappingProxyType({})
+    waits: Mapping[UUID, Collection[int]] = MappingProxyType({})
+
+
+NO_EVIDENCE = Evidence()
+
+
 class RunPlan(NamedTuple):
-    """`run_status` counts the tasks of `create` in."""
+    """`run_status` counts the tasks of `create` in. Steps of `arm` start to wait for their conditions."""
 
     create: tuple[NewTask, ...]
     run_status: Status
     is_finished: bool
+    arm: tuple[RegisteredStep, ...] = ()
 
 
 class ReplaySet(NamedTuple):
@@ -54,6 +71,7 @@ class _Outcome(NamedTuple):
 _QUEUED = _Outcome(Status.QUEUED, is_skipped=False)
 _CANCELLED = _Outcome(Status.CANCELLED, is_skipped=False)
 _SKIPPED = _Outcome(Status.COMPLETED, is_skipped=True)
+_OUTCOME_OF = {Verdict.QUEUE: _QUEUED, Verdict.CANCEL: _CANCELLED, Verdict.SKIP: _SKIPPED}
 
 
 def start(version: RegisteredVersion) -> RunPlan:
@@ -61,26 +79,37 @@ def start(version: RegisteredVersion) -> RunPlan:
     return advance(version, ())
 
 
-def advance(version: RegisteredVersion, states: Iterable[TaskState]) -> RunPlan:
+def advance(
+    version: RegisteredVersion, states: Iterable[TaskState], evidence: Evidence = NO_EVIDENCE
+) -> RunPlan:
     """Plan what follows from the tasks there are; planning again after creating it adds nothing.
 
-    A step without a state is created when its parents allow a decision. A child of a failed or
-    cancelled parent is cancelled without waiting for the other parents, and so on down the graph.
+    A step without a state is created when its parents and conditions allow a decision. A child of a
+    failed or cancelled parent is cancelled without waiting for the other parents, and so on down the
+    graph.
     """
     by_step = {state.step_id: _Outcome(state.status, state.is_skipped) for state in states}
     outcomes: dict[str, _Outcome] = {}
     create: list[NewTask] = []
+    arm: list[RegisteredStep] = []
     for step in _in_order(version):
         outcome = by_step.get(step.id)
         if outcome is None:
-            outcome = _decide(step, outcomes, len(version.steps))
+            if step.definition.conditions:
+                verdict = _judge(step, version, outcomes, evidence)
+                if verdict is Verdict.ARM:
+                    arm.append(step)
+                outcome = _OUTCOME_OF.get(verdict)
+            else:
+                outcome = _decide(step, outcomes, len(version.steps))
             if outcome is None:
                 continue
             create.append(NewTask(step, *outcome))
         outcomes[step.definition.readable_id] = outcome
     statuses = [outcome.status for outcome in outcomes.values()]
     is_finished = len(statuses) == len(version.steps) and all(s.is_final for s in statuses)
-    return RunPlan(tuple(create), _run_status(statuses, is_finished=is_finished), is_finished)
+    run_status = _run_status(statuses, is_finished=is_finished)
+    return RunPlan(tuple(create), run_status, is_finished, tuple(arm))
 
 
 def replay_set(
@@ -136,6 +165,21 @@ def _decide(
     if known and all(parent and parent.is_skipped for parent in known):
         return _SKIPPED
     return _QUEUED
+
+
+def _judge(
+    step: RegisteredStep,
+    version: RegisteredVersion,
+    outcomes: Mapping[str, _Outcome],
+    evidence: Evidence,
+) -> Verdict:
+    parents = {}
+    for parent in version.steps:
+        name = parent.definition.readable_id
+        if name in step.definition.parents and (outcome := outcomes.get(name)):
+            output = SKIPPED_OUTPUT if outcome.is_skipped else evidence.outputs.get(parent.id, b"")
+            parents[name] = ParentOutcome(outcome.status, output, outcome.is_skipped)
+    return conditions.decide(step.definition, parents, evidence.waits.get(step.id))
 
 
 def _decide_on_failure(outcomes: dict[str, _Outcome], step_count: int) -> _Outcome | None:

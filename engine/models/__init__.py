@@ -13,6 +13,7 @@ from engine.models.runs import (
     TaskEvent,
 )
 from engine.models.timetable import Cron, Schedule
+from engine.models.waits import StepWait
 
 __all__ = [
     "ChildLink",
@@ -27,6 +28,7 @@ __all__ = [
     "RunTally",
     "Schedule",
     "Step",
+    "StepWait",
     "Task",
     "TaskEvent",
     "Worker",

@@ -4,73 +4,133 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from engine.domain import plan_run
 from engine.domain.definition import RegisteredStep, RegisteredVersion
-from engine.domain.plan_run import TaskState
+from engine.domain.plan_run import RunPlan, TaskState
+from engine.operations.arm_waits import load_evidence, new_waits, waits
 from engine.operations.changes import Changes, FinishedRun
 from engine.operations.start_steps import events_of, new_task, outputs_of
 from engine.operations.versions import load_versions, ready_task
 from engine.states import RETRY_QUEUE_PRIORITY, Status
-from engine.store import payloads, runs, task_events, tasks
+from engine.store import payloads, runs, step_waits, task_events, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import LockedRun
+from engine.store.step_waits import NewWait
 from engine.store.tasks import NewTask, TaskRow
 
 
-def advance_runs(locked: Sequence[LockedRun], now: datetime, changes: Changes) -> Operation[None]:
-    """Create what became ready or was decided, and set the runs' statuses. The runs are locked."""
+@dataclass(slots=True)
+class _Writes:
+    """What advancing runs comes to; `revived` tasks had rows before."""
+
+    created: list[NewTask] = field(default_factory=list)
+    revived: list[NewTask] = field(default_factory=list)
+    statuses: list[tuple[UUID, Status]] = field(default_factory=list)
+    waits: list[NewWait] = field(default_factory=list)
+    decided: list[UUID] = field(default_factory=list)
+    """Tasks whose waits are over."""
+
+
+def advance_runs(
+    locked: Sequence[LockedRun],
+    now: datetime,
+    changes: Changes,
+    *,
+    rows: Sequence[TaskRow] | None = None,
+) -> Operation[None]:
+    """Create what became ready or was decided, and set the runs' statuses. The runs are locked.
+
+    `rows` are all their tasks, which are read otherwise; standalone runs need them given.
+    """
     if not locked:
         return
-    rows = yield from fetch(tasks.of_runs([run.id for run in locked]))
+    if rows is None:
+        rows = yield from fetch(tasks.of_runs([run.id for run in locked]))
     versions = yield from load_versions(run.version_id for run in locked)
     tasks_of: dict[UUID, list[TaskRow]] = defaultdict(list)
     for row in rows:
         tasks_of[row.run_id].append(row)
-    created: list[NewTask] = []
-    revived: list[NewTask] = []
-    statuses: list[tuple[UUID, Status]] = []
+    evidence = yield from load_evidence(locked, tasks_of, versions)
+    writes = _Writes()
     for run in locked:
-        version = versions[run.version_id]
-        parked = {row.step_id: row for row in tasks_of[run.id] if row.is_parked}
-        plan = plan_run.advance(version, states_of(tasks_of[run.id]))
-        for new in plan.create:
-            row_before = parked.get(new.step.id)
-            task = new_task(
-                run.id,
-                version,
-                new.step,
-                priority=run.priority,
-                task_id=row_before.id if row_before else None,
-                status=new.status,
-                is_skipped=new.is_skipped,
-                desired_worker_id=_worker_of_parent(version, new.step, tasks_of[run.id]),
-                desired_labels=run.desired_labels,
-            )
-            (revived if row_before else created).append(task)
+        version, found = versions[run.version_id], tasks_of[run.id]
+        known = evidence.get(run.id, plan_run.NO_EVIDENCE)
+        plan = plan_run.advance(version, states_of(found), known)
+        _collect_tasks(run, version, plan, found, writes)
         status = plan.run_status
         if status is Status.QUEUED and run.was_started:
             status = Status.RUNNING
         if status != run.status:
-            statuses.append((run.id, status))
+            writes.statuses.append((run.id, status))
             if plan.is_finished:
                 changes.finished.append(FinishedRun(run.tenant_id, run.id, status))
         changes.touched.add((run.tenant_id, run.id))
-    yield from _write(created, revived, statuses, now=now)
-    changes.created += [(task.run_id, task.id) for task in created]
+    yield from _write(writes, now)
     retry_counts = {row.id: row.retry_count for row in rows}
-    _collect_ready([*created, *revived], versions, retry_counts, changes)
+    _collect_changes(writes, versions, retry_counts, changes)
 
 
-def _worker_of_parent(
-    version: RegisteredVersion, step: RegisteredStep, rows: Sequence[TaskRow]
+def _collect_tasks(
+    run: LockedRun,
+    version: RegisteredVersion,
+    plan: RunPlan,
+    rows: Sequence[TaskRow],
+    writes: _Writes,
+) -> None:
+    parked = {row.step_id: row for row in rows if row.is_parked}
+
+    def task_of(
+        step: RegisteredStep,
+        status: Status = Status.QUEUED,
+        *,
+        is_skipped: bool = False,
+        is_parked: bool = False,
+    ) -> NewTask:
+        before = parked.get(step.id)
+        return new_task(
+            run.id,
+            version,
+            step,
+            priority=run.priority,
+            task_id=before.id if before else None,
+            status=status,
+            is_skipped=is_skipped,
+            is_parked=is_parked,
+            desired_worker_id=_desired_worker(version, step, rows, before),
+            desired_labels=run.desired_labels,
+        )
+
+    for new in plan.create:
+        task = task_of(new.step, new.status, is_skipped=new.is_skipped)
+        (writes.revived if new.step.id in parked else writes.created).append(task)
+        if new.step.id in parked and waits(new.step.definition):
+            writes.decided.append(task.id)
+    for step in plan.arm:
+        task = task_of(step, is_parked=True)
+        if step.id not in parked:
+            writes.created.append(task)
+        writes.waits += new_waits(task, step)
+
+
+def _desired_worker(
+    version: RegisteredVersion,
+    step: RegisteredStep,
+    rows: Sequence[TaskRow],
+    before: TaskRow | None,
 ) -> UUID | None:
-    """Return where a step of a sticky workflow wants to run: where the first parent that ran did."""
+    """Return where a step of a sticky workflow wants to run: where the first parent that ran did.
+
+    A step without parents keeps the worker that its run was started with.
+    """
     if version.definition.sticky is None:
         return None
+    if not step.definition.parents:
+        return before.desired_worker_id if before else None
     worker_of = {row.step_id: row.worker_id for row in rows}
     names = {other.definition.readable_id: other.id for other in version.steps}
     parents = (worker_of.get(names[parent]) for parent in step.definition.parents)
@@ -86,44 +146,48 @@ def states_of(rows: Sequence[TaskRow]) -> list[TaskState]:
     ]
 
 
-def _write(
-    created: list[NewTask],
-    revived: list[NewTask],
-    statuses: list[tuple[UUID, Status]],
-    *,
-    now: datetime,
-) -> Operation[None]:
+def _write(writes: _Writes, now: datetime) -> Operation[None]:
     retry_counts: dict[UUID, int] = {}
-    if revived:
-        retry_counts = dict((yield from fetch(tasks.revive(revived, now))))
+    if writes.revived:
+        retry_counts = dict((yield from fetch(tasks.revive(writes.revived, now))))
+    new = [*writes.created, *writes.revived]
     events = [
-        event._replace(retry_count=retry_counts.get(event.task_id, 0))
-        for event in events_of([*created, *revived])
+        event._replace(retry_count=retry_counts.get(event.task_id, 0)) for event in events_of(new)
     ]
     queries: list[Query[Any]] = []
-    if created:
-        queries.append(tasks.insert(created, now))
+    if writes.created:
+        queries.append(tasks.insert(writes.created, now))
     if events:
         queries.append(task_events.insert(events, now))
-    if outputs := outputs_of([*created, *revived]):
+    if outputs := outputs_of(new):
         queries.append(payloads.insert(outputs))
-    if statuses:
-        queries.append(runs.set_status(statuses, now))
+    if writes.statuses:
+        queries.append(runs.set_status(writes.statuses, now))
+    if writes.waits:
+        queries.append(step_waits.insert(writes.waits, now))
+    if writes.decided:
+        queries.append(step_waits.settle(writes.decided))
     if queries:
         yield from fetch_all(*queries)
 
 
-def _collect_ready(
-    new: list[NewTask],
+def _collect_changes(
+    writes: _Writes,
     versions: Mapping[UUID, RegisteredVersion],
     retry_counts: dict[UUID, int],
     changes: Changes,
 ) -> None:
-    for task in new:
+    changes.sleeps_of |= {wait.tenant_id for wait in writes.waits if wait.sleep_seconds is not None}
+    changes.wakes_clock = changes.wakes_clock or bool(changes.sleeps_of)
+    for task in (*writes.created, *writes.revived):
+        if task.is_parked:
+            continue
+        retry_count = retry_counts.get(task.id, 0)
+        if retry_count == 0 and task.run_id != task.id:
+            changes.created.append((task.run_id, task.id))
         if task.status is not Status.QUEUED:
             continue
         version = versions[task.version_id]
-        retry_count = retry_counts.get(task.id, 0)
         priority = task.queue_priority if retry_count == 0 else RETRY_QUEUE_PRIORITY
         ready = ready_task(
             version,

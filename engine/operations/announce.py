@@ -30,6 +30,8 @@ def hints_of(changes: Changes) -> list[Hint]:
             hint(end.tenant_id).stops.append((end.stop_on, end.task_id, end.retry_count))
     for run in changes.finished:
         hint(run.tenant_id).finished.append(run.run_id)
+    for tenant_id in changes.sleeps_of:
+        hint(tenant_id).is_backlog = True
     for found in hints.values():
         if len(found.ready) > MAX_NAMED_TASKS:
             found.ready, found.is_backlog = [], True

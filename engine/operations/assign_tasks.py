@@ -8,11 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
+from engine.operations.arm_waits import waiting_steps
 from engine.operations.versions import load_versions, step_of
-from engine.states import Status, StepKind
-from engine.store import leases, tasks
+from engine.states import ConditionKind, Status, StepKind
+from engine.store import leases, step_waits, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
@@ -52,20 +54,48 @@ def actions_of(
         for outcome in (yield from fetch(tasks.outputs_of_runs(dag_runs))):
             into = outputs if outcome.status == Status.COMPLETED else errors
             into[outcome.run_id][outcome.readable_id] = outcome.data or b""
+    satisfied = yield from _load_satisfied(rows, versions)
     return [
         (
             row.worker_id,
-            _action(row, versions[row.version_id], outputs[row.run_id], errors[row.run_id]),
+            _action(
+                row,
+                versions[row.version_id],
+                outputs[row.run_id],
+                errors=errors[row.run_id],
+                satisfied=satisfied.get(row.id),
+            ),
         )
         for row in rows
     ]
+
+
+def _load_satisfied(
+    rows: Sequence[AssignedRow], versions: Mapping[UUID, RegisteredVersion]
+) -> Operation[dict[UUID, dict[str, bytes]]]:
+    """Return by task and data key what met the conditions it waited for; of several the first."""
+    steps = {
+        row.id: step_of(versions[row.version_id], row.step_id).definition
+        for row in rows
+        if row.step_id in waiting_steps(versions[row.version_id])
+    }
+    found: dict[UUID, dict[str, bytes]] = defaultdict(dict)
+    if steps:
+        for wait in (yield from fetch(step_waits.data(sorted(steps)))):
+            condition = steps[wait.task_id].conditions[wait.ordinal]
+            is_sleep = condition.kind is ConditionKind.SLEEP
+            data = sleep_data(condition) if is_sleep else wait.payload or b"{}"
+            found[wait.task_id].setdefault(condition.data_key, data)
+    return found
 
 
 def _action(
     row: AssignedRow,
     version: RegisteredVersion,
     outputs: Mapping[str, bytes],
+    *,
     errors: Mapping[str, bytes],
+    satisfied: Mapping[str, bytes] | None,
 ) -> Action:
     step = step_of(version, row.step_id).definition
     is_on_failure = step.kind is StepKind.ON_FAILURE
@@ -82,7 +112,10 @@ def _action(
         workflow_id=version.workflow_id,
         version_id=version.id,
         payload=action_payload(
-            row.input or b"{}", parents=outputs, errors=errors if is_on_failure else None
+            row.input or b"{}",
+            parents=outputs,
+            errors=errors if is_on_failure else None,
+            satisfied=satisfied,
         ),
         additional_metadata=row.additional_metadata.encode() if row.additional_metadata else None,
         parent_run_id=row.parent_run_id,

@@ -9,7 +9,7 @@ from uuid import UUID
 from engine.operations.advance_runs import advance_runs
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.states import Status, TaskEventKind
-from engine.store import runs, task_events, tasks
+from engine.store import runs, step_waits, task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
 from engine.types import RunFilter
@@ -69,7 +69,9 @@ def cancel_attempts(
     ]
     if not rows:
         return set()
+    parked = [row.id for row in rows if row.is_parked]
     yield from fetch_all(
+        *([step_waits.settle(parked)] if parked else []),
         tasks.settle([(row.id, Status.CANCELLED) for row in rows], now),
         task_events.insert(
             [

@@ -45,5 +45,7 @@ class Changes:
     """(run, task) of DAG tasks that came to be after their run started."""
     touched: set[tuple[UUID, UUID]] = field(default_factory=set)
     """(tenant, run) of everything that may look different now."""
+    sleeps_of: set[UUID] = field(default_factory=set)
+    """Tenants with steps that began to sleep: the owner's clock must know."""
     wakes_clock: bool = False
     """A due time was set that may come before those known."""

@@ -10,6 +10,7 @@ import orjson
 
 from engine.ids import new_id
 from engine.operations.changes import Changes
+from engine.operations.satisfy_waits import offer_events
 from engine.operations.trigger_runs import (
     PlannedRun,
     Trigger,
@@ -18,8 +19,8 @@ from engine.operations.trigger_runs import (
     resolve_names,
 )
 from engine.states import RunTrigger
-from engine.store import events
-from engine.store.query import Operation, fetch
+from engine.store import events, step_waits
+from engine.store.query import Operation, fetch, fetch_all
 from engine.types import EventInput, EventRecord, TriggerRequest
 
 _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
@@ -28,7 +29,7 @@ _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_ste
 def push_events(
     tenant_id: UUID, inputs: Sequence[EventInput], now: datetime
 ) -> Operation[tuple[list[EventRecord], Changes]]:
-    """Store events in order; start one run per matching pattern of each live workflow.
+    """Store events in order; start one run per matching pattern of each live workflow, end waits.
 
     The run's input is the event's payload. Its metadata is the event's with the event's id and key.
     """
@@ -43,11 +44,15 @@ def push_events(
         )
         for event in inputs
     ]
-    yield from fetch(events.insert(tenant_id, records, [e.priority for e in inputs], now))
+    _, waits = yield from fetch_all(
+        events.insert(tenant_id, records, [e.priority for e in inputs], now),
+        step_waits.for_events(tenant_id, sorted({event.key for event in inputs})),
+    )
     planned = yield from _plan(tenant_id, records, inputs)
-    if not planned:
-        return records, Changes()
-    return records, (yield from insert_runs(planned, now))
+    changes = (yield from insert_runs(planned, now)) if planned else Changes()
+    if waits:
+        yield from offer_events(waits, records, now, changes)
+    return records, changes
 
 
 def _without_marks(metadata: bytes | None) -> bytes | None:

@@ -12,7 +12,7 @@ from engine.operations.advance_runs import states_of
 from engine.operations.changes import Changes
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, Status, TaskEventKind
-from engine.store import payloads, runs, task_events, tasks
+from engine.store import payloads, runs, step_waits, task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Requeue, TaskRow
@@ -78,6 +78,7 @@ def _reset(
     events = [_event(row, TaskEventKind.RETRIED_BY_USER, _MESSAGE) for row in (*queue, *parked)]
     events += [_event(row, TaskEventKind.QUEUED, "") for row in queue]
     yield from fetch_all(
+        *([step_waits.forget([row.id for row in parked])] if parked else []),
         tasks.requeue(sorted(requeues), now),
         tasks.reset_run(sorted({row.run_id for row in queue})),
         payloads.delete_outputs(sorted(row.id for row in (*queue, *parked))),

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from engine.domain.conditions import SKIPPED_OUTPUT
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.ids import new_id
 from engine.states import PayloadKind, Status, TaskEventKind
 from engine.store.payloads import NewPayload
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import NewTask
-
-SKIPPED_OUTPUT = b'{"skipped":true}'
 
 
 def new_task(
@@ -26,8 +25,9 @@ def new_task(
     is_skipped: bool = False,
     desired_worker_id: UUID | None = None,
     desired_labels: str | None = None,
+    is_parked: bool = False,
 ) -> NewTask:
-    """Return the row of one step's task; queued ones get their schedule timeout."""
+    """Return the row of one step's task; queued ones get their schedule timeout, parked ones none."""
     return NewTask(
         id=task_id or new_id(),
         tenant_id=version.tenant_id,
@@ -40,7 +40,7 @@ def new_task(
         queue_priority=priority,
         worker_id=None,
         is_skipped=is_skipped,
-        timeout_seconds=step.definition.schedule_timeout_seconds,
+        timeout_seconds=None if is_parked else step.definition.schedule_timeout_seconds,
         desired_worker_id=desired_worker_id,
         desired_labels=desired_labels,
     )
@@ -50,7 +50,9 @@ def events_of(tasks: Iterable[NewTask]) -> list[NewTaskEvent]:
     """Return what the log says of freshly made tasks."""
     events = []
     for task in tasks:
-        if task.is_skipped:
+        if task.is_parked:
+            kinds = []
+        elif task.is_skipped:
             kinds = [TaskEventKind.SKIPPED]
         elif task.status is Status.CANCELLED:
             kinds = [TaskEventKind.CANCELLED]

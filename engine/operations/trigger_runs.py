@@ -17,11 +17,12 @@ from engine.domain.affinity import dump_wishes
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
+from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RunTrigger, Status
-from engine.store import leases, run_starts, runs, task_events, tasks, workflows
+from engine.store import leases, run_starts, runs, step_waits, task_events, tasks, workflows
 from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last
 from engine.store.run_starts import NewRun, StandaloneKind
 from engine.store.runs import ChildClaim
@@ -37,7 +38,9 @@ class PlannedRun(NamedTuple):
     run: NewRun
     tasks: tuple[NewTask, ...]
     kind: StandaloneKind | None
-    """What a standalone run shares with the others of its step; None for a DAG run."""
+    """What a standalone run shares with others of its step; None for a DAG run, and if it must wait."""
+    waiting: tuple[NewTask, ...] = ()
+    """Parked tasks of steps that wait for sleeps or events first."""
 
 
 class Trigger(NamedTuple):
@@ -94,29 +97,43 @@ def plan_new_run(
         else None,
         desired_labels=dump_wishes(request.desired_labels),
     )
-    first = first_steps(version)
+    first, armed = first_steps(version)
+    task_id = None if is_dag else run_id
     return PlannedRun(
         run,
-        tuple(
-            new_task(
-                run_id,
-                version,
-                step,
-                priority=priority,
-                task_id=None if is_dag else run_id,
-                desired_worker_id=run.desired_worker_id,
-                desired_labels=run.desired_labels,
-            )
-            for step in first
-        ),
-        None if is_dag else _standalone_kind(version),
+        tuple(_first_task(run, version, step, task_id=task_id, is_parked=False) for step in first),
+        None if is_dag or armed else _standalone_kind(version),
+        tuple(_first_task(run, version, step, task_id=task_id, is_parked=True) for step in armed),
+    )
+
+
+def _first_task(
+    run: NewRun,
+    version: RegisteredVersion,
+    step: RegisteredStep,
+    *,
+    task_id: UUID | None,
+    is_parked: bool,
+) -> NewTask:
+    return new_task(
+        run.id,
+        version,
+        step,
+        priority=run.priority,
+        task_id=task_id,
+        is_parked=is_parked,
+        desired_worker_id=run.desired_worker_id,
+        desired_labels=run.desired_labels,
     )
 
 
 @lru_cache(maxsize=10_000)
-def first_steps(version: RegisteredVersion) -> tuple[RegisteredStep, ...]:
-    """Return the steps a run of this version starts with."""
-    return tuple(new.step for new in plan_run.start(version).create)
+def first_steps(
+    version: RegisteredVersion,
+) -> tuple[tuple[RegisteredStep, ...], tuple[RegisteredStep, ...]]:
+    """Return the steps a run of this version starts with, and those that wait from the start."""
+    plan = plan_run.start(version)
+    return tuple(new.step for new in plan.create), plan.arm
 
 
 @lru_cache(maxsize=10_000)
@@ -153,12 +170,13 @@ def insert_runs(
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
     queries: list[Query[None]] = [leases.hold(epochs)] if epochs else []
-    if standalone := [item for item in planned if not item.run.is_dag]:
-        queries.append(_insert_standalone(standalone, worker_of, now))
-    if dags := [item for item in planned if item.run.is_dag]:
-        queries += _insert_dags(dags, worker_of, versions, now=now)
-    yield from fetch_last(*queries) if is_last else fetch_all(*queries)
     changes = Changes(wakes_clock=True)
+    if standalone := [item for item in planned if item.kind]:
+        queries.append(_insert_standalone(standalone, worker_of, now))
+    if others := [item for item in planned if not item.kind]:
+        queries += _insert_others(others, worker_of, versions, now=now)
+        queries += _insert_waits(others, versions, changes, now=now)
+    yield from fetch_last(*queries) if is_last else fetch_all(*queries)
     for item in planned:
         changes.touched.add((item.run.tenant_id, item.run.id))
         for task in item.tasks:
@@ -184,7 +202,7 @@ def _insert_standalone(
     )
 
 
-def _insert_dags(
+def _insert_others(
     planned: Sequence[PlannedRun],
     worker_of: Mapping[UUID, UUID],
     versions: Mapping[UUID, RegisteredVersion],
@@ -198,11 +216,29 @@ def _insert_dags(
         new_runs.append(item.run._replace(status=status))
         version = versions[item.run.version_id]
         new_tasks += [_assigned(task, worker_of, version) for task in item.tasks]
+        new_tasks += item.waiting
     return [
         run_starts.insert(new_runs, now),
         tasks.insert(new_tasks, now),
         task_events.insert(events_of(new_tasks), now),
     ]
+
+
+def _insert_waits(
+    planned: Sequence[PlannedRun],
+    versions: Mapping[UUID, RegisteredVersion],
+    changes: Changes,
+    *,
+    now: datetime,
+) -> list[Query[None]]:
+    waits = [
+        wait
+        for item in planned
+        for task in item.waiting
+        for wait in new_waits(task, step_of(versions[task.version_id], task.step_id))
+    ]
+    changes.sleeps_of |= {wait.tenant_id for wait in waits if wait.sleep_seconds is not None}
+    return [step_waits.insert(waits, now)] if waits else []
 
 
 def _assigned(task: NewTask, worker_of: Mapping[UUID, UUID], version: RegisteredVersion) -> NewTask:

@@ -14,6 +14,7 @@ from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.domain.durations import parse_duration
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.conditions import parse_conditions
 from engine.rpc.parse import (
     parse_action,
     parse_json_object,
@@ -98,6 +99,10 @@ def _parse_steps(request: pb.CreateWorkflowVersionRequest) -> tuple[StepDefiniti
             raise InvalidArgument(f'two tasks are named "{on_failure.readable_id}"')
         if on_failure.parents:
             raise InvalidArgument(f"on_failure_task {on_failure.readable_id} cannot have parents")
+        if on_failure.conditions:
+            raise InvalidArgument(
+                f"on_failure_task {on_failure.readable_id} cannot have conditions"
+            )
         parsed.append(on_failure)
     return tuple(parsed)
 
@@ -111,11 +116,12 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
     if task.retries < 0:
         raise InvalidArgument(f"{where}: retries cannot be negative")
     factor, longest = _parse_backoff(task, where)
+    parents = _parse_parents(task, where)
     return StepDefinition(
         readable_id=name,
         action_id=parse_action(task.action, f"{where}: action"),
         kind=kind,
-        parents=_parse_parents(task, where),
+        parents=parents,
         execution_timeout=execution_timeout,
         execution_timeout_seconds=parse_duration(execution_timeout, f"{where}: timeout"),
         schedule_timeout=schedule_timeout,
@@ -125,6 +131,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         backoff_max_seconds=longest,
         slots=_parse_slots(task, where),
         worker_labels=parse_wishes(task.worker_labels, f"{where}: worker_labels"),
+        conditions=parse_conditions(task, parents, where),
     )
 
 
@@ -174,13 +181,6 @@ def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
         yield "rate_limits"
     if task.concurrency:
         yield "concurrency"
-    conditions = task.conditions
-    if (
-        conditions.parent_override_conditions
-        or conditions.sleep_conditions
-        or conditions.user_event_conditions
-    ):
-        yield "conditions"
     if task.is_durable:
         yield "is_durable"
     if task.HasField("batch"):

@@ -1,12 +1,14 @@
 -- name: task.insert
--- New tasks: queued, assigned at once (status 1), or settled without running (cancelled, skipped).
+-- New tasks: queued, assigned at once (status 1), settled without running (cancelled, skipped), or
+-- parked (queued without a timeout).
 INSERT INTO engine_task (
     id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
     retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_slot_released,
     is_skipped, desired_worker_id, desired_labels, due_at, created_at, queued_at, assigned_at,
     finished_at)
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
-       0, 0, 0, worker_id, false, false, is_skipped, desired_worker_id, desired_labels,
+       0, 0, 0, worker_id, status = 0 AND timeout_seconds IS NULL, false, is_skipped,
+       desired_worker_id, desired_labels,
        CASE WHEN status < 2 THEN %(now)s::timestamptz + make_interval(secs => timeout_seconds) END,
        %(now)s::timestamptz, %(now)s::timestamptz,
        CASE WHEN status = 1 THEN %(now)s::timestamptz END,
@@ -22,7 +24,7 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
 RETURNING 1;
 
 -- name: task.revive
--- Tasks parked by a replay whose parents are settled again: queued, or settled without running.
+-- Parked tasks whose parents and conditions are settled: queued, or settled without running.
 UPDATE engine_task t
    SET status = u.status, is_skipped = u.is_skipped, is_delayed = false,
        desired_worker_id = u.desired_worker_id,
@@ -260,9 +262,14 @@ SELECT id, run_id FROM engine_task
  ORDER BY due_at LIMIT %(limit)s::int;
 
 -- name: task.next_due
--- When time itself must act next on tasks of these tenants.
-SELECT due_at FROM engine_task
- WHERE due_at IS NOT NULL AND tenant_id = ANY(%(tenant_ids)s::uuid[]) ORDER BY due_at LIMIT 1;
+-- When time itself must act next on tasks of these tenants, or on sleeps that steps wait for.
+(SELECT due_at FROM engine_task
+  WHERE due_at IS NOT NULL AND tenant_id = ANY(%(tenant_ids)s::uuid[]) ORDER BY due_at LIMIT 1)
+UNION ALL
+(SELECT due_at FROM engine_stepwait
+  WHERE due_at IS NOT NULL AND satisfied_at IS NULL AND tenant_id = ANY(%(tenant_ids)s::uuid[])
+  ORDER BY due_at LIMIT 1)
+ORDER BY due_at LIMIT 1;
 
 -- name: task.refresh_timeout
 -- Adds to the deadline of a running attempt.

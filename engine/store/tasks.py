@@ -13,7 +13,10 @@ from engine.store.query import Query, no_row, the_value
 
 
 class NewTask(NamedTuple):
-    """A task about to be inserted; `timeout_seconds` is what its status's clock allows."""
+    """A task about to be inserted; `timeout_seconds` is what its status's clock allows.
+
+    Without one a queued task is parked: it waits for its step's conditions, as if it did not exist yet.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -26,9 +29,13 @@ class NewTask(NamedTuple):
     queue_priority: int
     worker_id: UUID | None
     is_skipped: bool
-    timeout_seconds: float
+    timeout_seconds: float | None
     desired_worker_id: UUID | None = None
     desired_labels: str | None = None
+
+    @property
+    def is_parked(self) -> bool:
+        return self.status is Status.QUEUED and self.timeout_seconds is None
 
 
 class TaskRow(NamedTuple):
@@ -57,7 +64,7 @@ class TaskRow(NamedTuple):
 
     @property
     def is_parked(self) -> bool:
-        """Waiting for parents a replay runs again: as if it did not exist yet."""
+        """Waiting for conditions, or for parents a replay runs again: as if it did not exist yet."""
         return self.is_delayed and self.due_at is None
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.payloads import HEAD_BYTES
-from engine.models import Run, Task
+from engine.models import Run, StepWait, Task
 from engine.states import LogLevel, PayloadKind, Status, TaskEventKind
 from tenants.models import Role, Tenant, User
 from tests.dashboard import factories
@@ -185,6 +185,22 @@ def test_a_queued_run_says_what_it_waits_for(viewer: Client, tenant: Tenant) -> 
     later = datetime.now(UTC) + timedelta(minutes=1)
     Task.objects.filter(run_id=run.id).update(is_delayed=True, due_at=later)
     assert f"{later:%H:%M:%S}" in page(viewer, tenant, run)
+
+
+def test_a_run_says_which_conditions_it_waits_for(viewer: Client, tenant: Tenant) -> None:
+    run = factories.make_run(factories.make_version(tenant), Status.QUEUED)
+    task = Task.objects.get(run_id=run.id)
+    Task.objects.filter(id=task.id).update(is_delayed=True, due_at=None)
+    assert "waits for the steps before it" in page(viewer, tenant, run)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    made = {"task_id": task.id, "tenant_id": tenant.id, "run_id": run.id}
+    made |= {"version_id": run.version_id, "step_id": task.step_id}
+    StepWait.objects.create(ordinal=0, due_at=later, **made)
+    StepWait.objects.create(ordinal=1, event_key="order:paid", **made)
+    StepWait.objects.create(ordinal=2, event_key="seen", satisfied_at=later, **made)
+    text = page(viewer, tenant, run)
+    assert f"{later:%H:%M:%S}" in text and "<code>order:paid</code>" in text
+    assert "<code>seen</code>" not in text
 
 
 def test_an_unchanged_run_is_not_sent_twice(member: Client, tenant: Tenant) -> None:

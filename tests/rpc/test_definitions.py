@@ -144,9 +144,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
     return workflow(tasks=[task(worker_labels=labels)])
 
 
-BASE = condition_pb2.BaseMatchCondition(readable_data_key="k", action=condition_pb2.QUEUE)
-
-
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -171,32 +168,6 @@ async def test_workflow_options_not_honoured_yet_are_refused_by_name(
     [
         ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
         ({"concurrency": [pb.Concurrency(expression="input.a")]}, "concurrency"),
-        (
-            {
-                "conditions": condition_pb2.TaskConditions(
-                    parent_override_conditions=[
-                        condition_pb2.ParentOverrideMatchCondition(base=BASE)
-                    ]
-                )
-            },
-            "conditions",
-        ),
-        (
-            {
-                "conditions": condition_pb2.TaskConditions(
-                    sleep_conditions=[condition_pb2.SleepMatchCondition(base=BASE)]
-                )
-            },
-            "conditions",
-        ),
-        (
-            {
-                "conditions": condition_pb2.TaskConditions(
-                    user_event_conditions=[condition_pb2.UserEventMatchCondition(base=BASE)]
-                )
-            },
-            "conditions",
-        ),
         ({"is_durable": True}, "is_durable"),
         ({"batch": pb.TaskBatchConfig(batch_max_size=2)}, "batch"),
     ],

@@ -1,4 +1,4 @@
-"""Acts when time itself must: back-offs end, schedule and execution timeouts expire."""
+"""Acts when time itself must: back-offs and sleeps end, schedule and execution timeouts expire."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.operations.expire_tasks import BATCH, expire_tasks
+from engine.operations.satisfy_waits import expire_sleeps
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.scheduler.owner import TenantOwner
@@ -43,7 +44,11 @@ class Clock(PeriodicService):
             expire_tasks(list(self._owners), datetime.now(UTC))
         )
         self._aftermath.apply(changes)
-        return count == BATCH
+        slept, changes = await self._database.run(
+            expire_sleeps(list(self._owners), datetime.now(UTC))
+        )
+        self._aftermath.apply(changes)
+        return BATCH in (count, slept)
 
     async def wait(self) -> None:
         self._woken.clear()
