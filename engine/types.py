@@ -48,6 +48,16 @@ class TriggerRequest:
     desired_labels: LabelWishes = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduledRuns:
+    """One-time schedules just made: (id, when) of each, for the workflow's latest version."""
+
+    workflow_id: UUID
+    version_id: UUID
+    version_order: int
+    schedules: tuple[tuple[UUID, datetime], ...]
+
+
 class ReportKind(IntEnum):
     """What a worker says about a task; numbers equal StepActionEventType on the wire."""
 

@@ -44,11 +44,6 @@ _LATER_IN_TENANT = (
     f"{_T}/slack",
     f"{_T}/slack/start",
     f"{_T}/sns",
-    f"{_T}/workflows/scheduled",
-    f"{_T}/workflows/scheduled/bulk-delete",
-    f"{_T}/workflows/scheduled/bulk-update",
-    f"{_T}/workflows/scheduled/<str:scheduled>",
-    f"{_T}/workflows/<str:name>/scheduled",
 )
 _LEGACY_IN_TENANT = (
     f"{_T}/events",

@@ -15,6 +15,7 @@ from engine.api import (
     run_actions,
     run_details,
     runs,
+    schedules,
     tasks,
     traces,
     workers,
@@ -279,6 +280,55 @@ _CRONS = [
         ),
     ),
 ]
+_SCHEDULES = [
+    route(
+        f"{_T}/workflows/scheduled",
+        schedules.ScheduleListView,
+        _get(
+            "workflow-scheduled:list",
+            "ScheduledWorkflowsList",
+            f"{_PAGE} workflowId:uuid parentWorkflowRunId:uuid parentStepRunId:uuid "
+            "additionalMetadata:string[] statuses:string[] orderByField orderByDirection",
+        ),
+    ),
+    route(
+        f"{_T}/workflows/scheduled/bulk-delete",
+        schedules.BulkDeleteView,
+        _post(
+            "workflow-scheduled:bulk-delete",
+            "ScheduledWorkflowsBulkDeleteResponse",
+            "scheduledWorkflowRunIds:uuid[] filter:object",
+        ),
+    ),
+    route(
+        f"{_T}/workflows/scheduled/bulk-update",
+        schedules.BulkUpdateView,
+        _post(
+            "workflow-scheduled:bulk-update",
+            "ScheduledWorkflowsBulkUpdateResponse",
+            "updates:object[]!",
+        ),
+    ),
+    route(
+        f"{_T}/workflows/scheduled/<str:scheduled>",
+        schedules.ScheduleView,
+        _get("workflow-scheduled:get", "ScheduledWorkflows"),
+        _post("workflow-scheduled:trigger", "TriggerRunResult"),
+        Operation(
+            "PATCH", "workflow-scheduled:update", "ScheduledWorkflows", body="triggerAt:date-time!"
+        ),
+        Operation("DELETE", "workflow-scheduled:delete", None),
+    ),
+    route(
+        f"{_T}/workflows/<str:name>/scheduled",
+        schedules.WorkflowSchedulesView,
+        _post(
+            "scheduled-workflow-run:create",
+            "ScheduledWorkflows",
+            "input:object! additionalMetadata:object triggerAt:date-time! priority:integer",
+        ),
+    ),
+]
 _WORKERS = [
     route(
         f"{_T}/worker",
@@ -302,6 +352,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_CEL,
     *_WORKFLOWS,
     *_CRONS,
+    *_SCHEDULES,
     *_WORKERS,
     path("", include("tenants.api.urls")),
     path("", include(not_offered.urlpatterns)),

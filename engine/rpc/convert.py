@@ -8,7 +8,9 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from engine.ids import time_of
 from engine.pb import dispatcher_pb2, events_pb2
+from engine.pb import workflows_pb2 as triggers_pb
 from engine.pb.v1 import workflows_pb2
 from engine.states import Status
 from engine.types import (
@@ -17,6 +19,7 @@ from engine.types import (
     EventRecord,
     RunDetails,
     RunFinished,
+    ScheduledRuns,
     StreamEvent,
     StreamEventKind,
     TaskDetails,
@@ -159,6 +162,22 @@ def _to_task_detail(task: TaskDetails) -> workflows_pb2.TaskRunDetail:
         error=task.error if task.status is Status.FAILED else None,
         output=task.output if task.status is Status.COMPLETED else None,
         readable_id=task.readable_id,
+    )
+
+
+def to_scheduled(made: ScheduledRuns) -> triggers_pb.WorkflowVersion:
+    created_at = to_timestamp(time_of(made.version_id))
+    return triggers_pb.WorkflowVersion(
+        id=str(made.version_id),
+        created_at=created_at,
+        updated_at=created_at,
+        version=str(made.version_id),
+        order=made.version_order,
+        workflow_id=str(made.workflow_id),
+        scheduled_workflows=[
+            triggers_pb.ScheduledWorkflow(id=str(identity), trigger_at=to_timestamp(at))
+            for identity, at in made.schedules
+        ],
     )
 
 

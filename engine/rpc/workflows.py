@@ -6,7 +6,8 @@ from uuid import UUID
 
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
-from engine.rpc.triggers import parse_trigger
+from engine.rpc.convert import to_scheduled
+from engine.rpc.triggers import parse_schedule, parse_trigger
 from engine.runtime.service import Engine
 
 
@@ -19,6 +20,12 @@ class WorkflowServicer:
     ) -> pb.TriggerWorkflowResponse:
         (run_id,) = await self._engine.trigger_runs(tenant_id, [parse_trigger(request)])
         return pb.TriggerWorkflowResponse(workflow_run_id=str(run_id))
+
+    async def ScheduleWorkflow(  # noqa: N802
+        self, request: pb.ScheduleWorkflowRequest, tenant_id: UUID
+    ) -> pb.WorkflowVersion:
+        trigger, times = parse_schedule(request)
+        return to_scheduled(await self._engine.schedule_runs(tenant_id, trigger, times))
 
     async def BulkTriggerWorkflow(  # noqa: N802
         self, request: pb.BulkTriggerWorkflowRequest, tenant_id: UUID

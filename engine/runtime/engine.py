@@ -13,10 +13,11 @@ from uuid import UUID
 import psycopg
 
 from engine.domain.definition import WorkflowDefinition
-from engine.errors import InvalidArgument, NotFound, Unavailable
+from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
 from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
+from engine.operations.change_schedules import schedule_runs
 from engine.operations.changes import Changes
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import put_workflow
@@ -33,6 +34,7 @@ from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.event_notes import EventNotes
 from engine.runtime.hints_in import HintReader
+from engine.runtime.log_lines import LogLines
 from engine.runtime.notifier import Listener, Notifier
 from engine.runtime.reporting import Reporting
 from engine.runtime.run_streams import RunStreams
@@ -42,7 +44,7 @@ from engine.runtime.streaming import Streaming
 from engine.runtime.subscriptions import RunWaiter
 from engine.runtime.triggering import Triggering
 from engine.runtime.workers import Workers
-from engine.store import events, tasks
+from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import ENGINE_CHANNEL
 from engine.store.query import Operation, Query
@@ -52,6 +54,7 @@ from engine.types import (
     LogInput,
     RunDetails,
     RunFilter,
+    ScheduledRuns,
     StreamEvent,
     TaskReport,
     TriggerRequest,
@@ -122,7 +125,7 @@ class HatchetEngine:
             owners=owners,
         )
         self.streaming = Streaming(self.database, self.streams, self.notifier, self.aftermath)
-        self.logs: Batcher[LogInput, None] = Batcher("logs", self._append_logs)
+        self.logs = LogLines(self.database)
         self.hint_reader = HintReader(
             self.database,
             self.id,
@@ -219,7 +222,7 @@ class HatchetEngine:
             self.reporting.batcher,
             self.assigning.batcher,
             self.workers.beats,
-            self.logs,
+            self.logs.batcher,
         ]
 
     async def _on_rebuilt(self, _owner: TenantOwner) -> None:
@@ -294,6 +297,11 @@ class HatchetEngine:
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         return await self.triggering.trigger(tenant_id, requests)
 
+    async def schedule_runs(
+        self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
+    ) -> ScheduledRuns:
+        return await self._run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
+
     async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
         return await self._do(push_events(tenant_id, inputs, datetime.now(UTC)))
 
@@ -356,17 +364,7 @@ class HatchetEngine:
         await self.streaming.put(tenant_id, task_id, message, event_index)
 
     async def append_log(self, line: LogInput) -> None:
-        await self.logs.submit(line, size=len(line.message))
-
-    async def _append_logs(self, lines: Sequence[LogInput]) -> list[Exception | None]:
-        ids = [new_id() for _ in lines]
-        written = set(
-            await self.database.fetch(events.insert_log_lines(ids, lines, datetime.now(UTC)))
-        )
-        return [
-            None if line_id in written else InvalidArgument(f"unknown task {line.task_id}")
-            for line_id, line in zip(ids, lines, strict=True)
-        ]
+        await self.logs.append(line)
 
     # Workers
 

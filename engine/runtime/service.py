@@ -16,6 +16,7 @@ from engine.types import (
     RunDetails,
     RunFilter,
     RunFinished,
+    ScheduledRuns,
     StreamEvent,
     TaskReport,
     TriggerRequest,
@@ -58,6 +59,11 @@ class Engine(Protocol):
         InvalidArgument "workflow names not found: a, b" if any name is unknown (nothing is created);
         NotFound for an unknown parent task; ResourceExhausted when the queue in front is full.
         """
+
+    async def schedule_runs(
+        self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
+    ) -> ScheduledRuns:
+        """Start a run at each of these times. NotFound: unknown workflow or parent task."""
 
     async def report(self, report: TaskReport) -> None:
         """Record a worker's report; stale and duplicate ones change nothing. InvalidArgument: unknown task."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.models import Run, Task, Worker
 from engine.operations.announce import announced
+from engine.operations.change_schedules import schedule_runs
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
 from engine.operations.report_tasks import report_tasks
@@ -47,6 +49,13 @@ def start_run(tenant: Tenant, name: str = "greet", value: object = None, **overr
     )
     run_ids = sync_db.run(announced(trigger_runs(tenant.id, [request], now())))
     return Run.objects.get(id=run_ids[0])
+
+
+def schedule_greet(tenant: Tenant) -> UUID:
+    """Schedule a run of `greet` for tomorrow; return the schedule's id."""
+    times = [now() + timedelta(days=1)]
+    made = sync_db.run(schedule_runs(tenant.id, TriggerRequest("greet"), times, now()))
+    return made.schedules[0][0]
 
 
 def tasks_of(run: Run) -> list[Task]:

@@ -17,7 +17,14 @@ from tenants import token_cache
 from tenants.models import APIToken, Member, Role, User
 from tenants.tokens import create_token, revoke_token
 from tests.api.client import ApiClient
-from tests.api.factories import make_worker, make_workflow, push_event, start_run, tasks_of
+from tests.api.factories import (
+    make_worker,
+    make_workflow,
+    push_event,
+    schedule_greet,
+    start_run,
+    tasks_of,
+)
 from tests.cast import Cast
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -66,6 +73,7 @@ def resources(cast: Cast) -> dict[str, str]:
         "task": str(tasks_of(run)[0].id),
         "workflow": str(workflow.workflow_id),
         "cron": str(Cron.objects.get(tenant=cast.tenant).id),
+        "scheduled": str(schedule_greet(cast.tenant)),
         "worker": str(make_worker(cast.tenant).id),
         "event": str(push_event(cast.tenant, "order:paid").event_id),
         "token": str(create_token(cast.tenant, "other")[0].id),

@@ -20,6 +20,7 @@ from engine.types import (
     RunDetails,
     RunFilter,
     RunFinished,
+    ScheduledRuns,
     StreamEvent,
     TaskReport,
     TriggerRequest,
@@ -90,6 +91,13 @@ class RecordingEngine:
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         self._record("trigger_runs", (tenant_id, list(requests)))
         return [new_id() for _ in requests]
+
+    async def schedule_runs(
+        self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
+    ) -> ScheduledRuns:
+        self._record("schedule_runs", (tenant_id, request, list(times)))
+        made = tuple((new_id(), at) for at in times)
+        return ScheduledRuns(self.ids[0], self.ids[1], 3, made)
 
     async def report(self, report: TaskReport) -> None:
         self._record("report", report)

@@ -21,7 +21,6 @@ from tests.rpc.client import METHODS, Client, refusal
         "WorkflowService/PauseRateLimit",
         "WorkflowService/PutRateLimit",
         "WorkflowService/PutWorkflow",
-        "WorkflowService/ScheduleWorkflow",
         "v1.AdminService/BranchDurableTask",
         "v1.V1Dispatcher/DurableTask",
         "v1.V1Dispatcher/ListenForDurableEvent",

@@ -75,6 +75,23 @@ async def test_two_engines_fire_each_second_once(conninfo: str, tenant_id: UUID)
     assert len(found) >= SECONDS
 
 
+async def test_two_engines_fire_each_schedule_once(conninfo: str, tenant_id: UUID) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    past = soon - timedelta(days=1)
+    request = TriggerRequest("work", b'{"by":"schedule"}')
+    async with engine_on(conninfo) as one, engine_on(conninfo) as other:
+        worker = await FakeWorker.connect(one, tenant_id)
+        await one.put_workflow(tenant_id, workflow())
+        made = await other.schedule_runs(tenant_id, request, [past, *[soon] * 20])
+        for _ in made.schedules:
+            action = await worker.next_start()
+            assert b'{"by":"schedule"}' in action.payload
+            await worker.complete(action)
+        await worker.leave()
+    runs = await with_django(lambda: Run.objects.filter(tenant_id=tenant_id).count())
+    assert runs == len(made.schedules)
+
+
 @pytest.mark.usefixtures("crons_end")
 async def test_a_cron_made_elsewhere_fires_without_waiting_for_a_poll(
     engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from engine.operations.fire_crons import fire_crons
+from engine.operations.fire_schedules import fire_schedules
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.store import schedules
@@ -22,7 +23,7 @@ class Timetable(PeriodicService):
     """Sleeps until the next due instant of any tenant; woken when an earlier one may have been set.
 
     Every engine tries; locked rows are left to the one that holds them. What fell due before this
-    engine was there was missed, give or take a quick restart, and so is what is a minute old.
+    engine was there is missed by crons, give or take a quick restart, and so is what is a minute old.
     """
 
     name = "timetable"
@@ -43,11 +44,14 @@ class Timetable(PeriodicService):
         if self._due_at is None or self._due_at > now:
             return False
         not_before = max(self._since - RESTART_GRACE, now - LATEST)
-        fired = await self._database.run(fire_crons(now, not_before))
-        self._aftermath.apply(fired.changes)
-        if not fired.looked_at:  # another engine is at it
+        looked_at = 0
+        for operation in (fire_crons(now, not_before), fire_schedules(now)):
+            fired = await self._database.run(operation)
+            self._aftermath.apply(fired.changes)
+            looked_at += fired.looked_at
+        if not looked_at:  # another engine is at it
             self._due_at = now + _AFTER_ANOTHER
-        return fired.looked_at > 0
+        return looked_at > 0
 
     async def wait(self) -> None:
         seconds = _SLOWEST_SECONDS

@@ -1,0 +1,247 @@
+"""One-time schedules: a run of a workflow at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.crons import Direction, requested_run
+from engine.api.payloads import json_object
+from engine.api.run_shapes import without_nones
+from engine.api.views import EngineView
+from engine.errors import InvalidArgument, NotFound
+from engine.models import Run, Schedule
+from engine.models.metadata_filters import all_metadata_reads
+from engine.models.names import display_name
+from engine.models.workflow_queries import of_live_workflows
+from engine.operations.announce import announced
+from engine.operations.change_schedules import (
+    Outcome,
+    delete_schedules,
+    move_schedules,
+    schedule_runs,
+)
+from engine.operations.fire_schedules import ALREADY_FIRED, run_schedule_now
+from engine.states import Status
+from engine.store import sync_db
+from tenants.api.errors import AnyDict, ApiError, bad_request
+from tenants.api.paging import MOST_ROWS, Page, count_up_to
+from tenants.api.params import Body, Query, parse_moment, parse_pair, parse_uuid
+from tenants.api.render import metadata, timestamp
+
+MOST_IDS = 500
+_STATUS_WORDS = {
+    Status.QUEUED: "QUEUED",
+    Status.RUNNING: "RUNNING",
+    Status.COMPLETED: "SUCCEEDED",
+    Status.FAILED: "FAILED",
+    Status.CANCELLED: "CANCELLED",
+}
+
+
+class OrderField(Enum):
+    triggerAt = "trigger_at"  # noqa: N815  (the name on the wire)
+    createdAt = "id"  # noqa: N815
+
+
+class RunStatus(Enum):
+    """What the runs of schedules may be asked for; `None`: there is no run yet."""
+
+    SCHEDULED = None
+    PENDING = -1
+    QUEUED = Status.QUEUED
+    RUNNING = Status.RUNNING
+    SUCCEEDED = Status.COMPLETED
+    FAILED = Status.FAILED
+    CANCELLED = Status.CANCELLED
+
+
+class ScheduleListView(EngineView):
+    def get(self, request: Request, **_: Any) -> Response:
+        query = self.query
+        page = Page.of(query)
+        schedules = _selection(query, Schedule.objects.filter(tenant=self.tenant))
+        field = query.member("orderByField", OrderField, OrderField.triggerAt)
+        direction = query.member("orderByDirection", Direction, Direction.DESC)
+        ordered = of_live_workflows(schedules).order_by(f"{direction.value}{field.value}", "id")
+        rows = schedule_rows(page.slice(ordered), may_view=self.access.can_view_payloads)
+        return Response(page.answer(rows, count_up_to(schedules)))
+
+
+def _selection(query: Query, schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
+    wanted = _chosen(
+        query.uuid("workflowId"),
+        query.uuid("parentWorkflowRunId"),
+        query.uuid("parentStepRunId"),
+        query.pairs("additionalMetadata"),
+    )
+    statuses = {status.value for status in query.members("statuses", RunStatus)}
+    if statuses:
+        of_run = Run.objects.filter(
+            id=OuterRef("run_id"), status__in=[s for s in statuses if isinstance(s, Status)]
+        )
+        by_status = Q(Exists(of_run))
+        if statuses & {RunStatus.SCHEDULED.value, RunStatus.PENDING.value}:
+            by_status |= Q(run_id__isnull=True)
+        wanted &= by_status
+    return schedules.filter(wanted, workflow__deleted_at__isnull=True)
+
+
+def _chosen(
+    workflow_id: UUID | None,
+    parent_run_id: UUID | None,
+    parent_task_id: UUID | None,
+    pairs: Sequence[tuple[str, str]],
+) -> Q:
+    wanted = all_metadata_reads(pairs)
+    for column, value in (
+        ("workflow_id", workflow_id),
+        ("parent_run_id", parent_run_id),
+        ("parent_task_id", parent_task_id),
+    ):
+        if value is not None:
+            wanted &= Q(**{column: value})
+    return wanted
+
+
+class WorkflowSchedulesView(EngineView):
+    """The schedules of the workflow whose name is in the path."""
+
+    def post(self, request: Request, *, name: str, **_: Any) -> Response:
+        body = self.body
+        wanted = requested_run(body, name)
+        trigger_at = parse_moment(body.text("triggerAt"), "triggerAt")
+        operation = schedule_runs(self.tenant.id, wanted, [trigger_at], datetime.now(UTC))
+        try:
+            made = sync_db.run(operation)
+        except NotFound as error:
+            raise InvalidArgument(str(error)) from error
+        found = of_live_workflows(Schedule.objects.filter(id=made.schedules[0][0]))
+        return Response(schedule_rows(list(found), may_view=self.access.can_view_payloads)[0])
+
+
+class ScheduleView(EngineView):
+    path_ids = ("tenant", "scheduled")
+    schedule: Schedule
+
+    def check_resource(self) -> None:
+        schedule = self._find()
+        if schedule is None:
+            raise ApiError(404, "there is no such scheduled run")
+        self.schedule = schedule
+
+    def _find(self) -> Schedule | None:
+        schedules = Schedule.objects.filter(tenant=self.tenant, id=self.ids["scheduled"])
+        return of_live_workflows(schedules).first()
+
+    def get(self, request: Request, **_: Any) -> Response:
+        may_view = self.access.can_view_payloads
+        return Response(schedule_rows([self.schedule], may_view=may_view)[0])
+
+    def post(self, request: Request, **_: Any) -> Response:
+        operation = run_schedule_now(self.tenant.id, self.schedule.id, datetime.now(UTC))
+        return Response({"externalId": str(sync_db.run(announced(operation)))})
+
+    def patch(self, request: Request, **_: Any) -> Response:
+        trigger_at = parse_moment(self.body.text("triggerAt"), "triggerAt")
+        times = [(self.schedule.id, trigger_at)]
+        self._insist(sync_db.run(move_schedules(self.tenant.id, times, datetime.now(UTC))))
+        self.check_resource()
+        return self.get(request)
+
+    def delete(self, request: Request, **_: Any) -> Response:
+        self._insist(sync_db.run(delete_schedules(self.tenant.id, [self.schedule.id])))
+        return Response(status=204)
+
+    def _insist(self, outcome: Outcome) -> None:
+        for _, reason in outcome.refused:
+            raise ApiError(400 if reason == ALREADY_FIRED else 404, reason)
+
+
+class BulkDeleteView(EngineView):
+    def post(self, request: Request, **_: Any) -> Response:
+        ids = _chosen_ids(self.body, self.tenant.id)
+        outcome = sync_db.run(delete_schedules(self.tenant.id, ids)) if ids else Outcome([], [])
+        return Response(_bulk("deletedIds", outcome))
+
+
+def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
+    """Read ids, or find those that a filter selects; exactly one of the two must be given."""
+    if body.has("scheduledWorkflowRunIds") == body.has("filter"):
+        raise bad_request("give either scheduledWorkflowRunIds or filter", field="filter")
+    if not body.has("filter"):
+        given = body.items("scheduledWorkflowRunIds")
+        _check_count(given, "scheduledWorkflowRunIds")
+        return [parse_uuid(text, "scheduledWorkflowRunIds") for text in given]
+    chosen = Body(body.mapping("filter"))
+    fields = ("workflowId", "parentWorkflowRunId", "parentStepRunId")
+    ids = [parse_uuid(chosen.text(f), f) if chosen.has(f) else None for f in fields]
+    pairs = [parse_pair(text, "filter") for text in chosen.items("additionalMetadata")]
+    if not any(ids) and not pairs:
+        raise bad_request("filter must name something", field="filter")
+    pending = Schedule.objects.filter(tenant_id=tenant_id, due_at__isnull=False)
+    found = pending.filter(_chosen(ids[0], ids[1], ids[2], pairs)).order_by("id")
+    return list(found.values_list("id", flat=True)[:MOST_ROWS])
+
+
+class BulkUpdateView(EngineView):
+    def post(self, request: Request, **_: Any) -> Response:
+        given = self.body.items("updates")
+        _check_count(given, "updates")
+        times = []
+        for item in map(Body, given):
+            trigger_at = parse_moment(item.text("triggerAt"), "triggerAt")
+            times.append((parse_uuid(item.text("id"), "id"), trigger_at))
+        outcome = sync_db.run(move_schedules(self.tenant.id, times, datetime.now(UTC)))
+        return Response(_bulk("updatedIds", outcome))
+
+
+def _check_count(given: Sequence[object], field: str) -> None:
+    if not 1 <= len(given) <= MOST_IDS:
+        raise bad_request(f"{field} must hold 1 to {MOST_IDS} entries", field=field)
+
+
+def _bulk(name: str, outcome: Outcome) -> AnyDict:
+    return {
+        name: [str(schedule_id) for schedule_id in outcome.changed],
+        "errors": [{"id": str(i), "error": reason} for i, reason in outcome.refused],
+    }
+
+
+def schedule_rows(schedules: Sequence[Any], *, may_view: bool) -> list[AnyDict]:
+    """Return rows with the runs that came of them, fetched with one query."""
+    run_ids = [schedule.run_id for schedule in schedules if schedule.run_id]
+    runs = Run.objects.only("id", "status", "created_at").in_bulk(run_ids) if run_ids else {}
+    return [
+        _schedule_shape(schedule, runs.get(schedule.run_id), may_view=may_view)
+        for schedule in schedules
+    ]
+
+
+def _schedule_shape(schedule: Any, run: Run | None, *, may_view: bool) -> AnyDict:
+    name = schedule.workflow.name
+    return without_nones(
+        {
+            "metadata": metadata(schedule.id, schedule.created_at, schedule.updated_at),
+            "tenantId": str(schedule.tenant_id),
+            "workflowVersionId": str(schedule.latest_version_id),
+            "workflowId": str(schedule.workflow_id),
+            "workflowName": name,
+            "triggerAt": timestamp(schedule.trigger_at),
+            "input": json_object(bytes(schedule.input)) if may_view else {},
+            "additionalMetadata": schedule.additional_metadata or {},
+            "priority": schedule.priority,
+            "method": "API",
+            "workflowRunId": None if run is None else str(run.id),
+            "workflowRunName": None if run is None else display_name(name, run.id),
+            "workflowRunStatus": None if run is None else _STATUS_WORDS[Status(run.status)],
+            "workflowRunCreatedAt": None if run is None else timestamp(run.created_at),
+        }
+    )

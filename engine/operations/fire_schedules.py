@@ -1,0 +1,92 @@
+"""Starts the runs of one-time schedules whose time has come, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from engine.errors import InvalidArgument, NotFound
+from engine.operations.changes import Changes
+from engine.operations.fire_crons import BATCH, Fired
+from engine.operations.trigger_runs import (
+    Trigger,
+    adopt_children,
+    claim_children,
+    insert_runs,
+    plan_new_run,
+)
+from engine.operations.versions import load_versions
+from engine.states import RunTrigger
+from engine.store import schedules
+from engine.store.query import Operation, fetch
+from engine.store.schedules import ScheduleRow
+from engine.types import TriggerRequest
+
+ALREADY_FIRED = "Scheduled run has already been triggered and cannot be rescheduled."
+UNKNOWN = "there is no such scheduled run"
+
+_BY_SCHEDULE = Trigger(kind=RunTrigger.SCHEDULE)
+
+
+def fire_schedules(now: datetime) -> Operation[Fired]:
+    """Fire what is due, however late: a schedule that was missed runs as soon as it can."""
+    rows = yield from fetch(schedules.due(now, BATCH))
+    if not rows:
+        return Fired(0, Changes())
+    _, changes = yield from _fire(rows, now)
+    return Fired(len(rows), changes)
+
+
+def run_schedule_now(
+    tenant_id: UUID, schedule_id: UUID, now: datetime
+) -> Operation[tuple[UUID, Changes]]:
+    """Fire a schedule before its time; return its run. InvalidArgument: it has fired already."""
+    rows = yield from fetch(schedules.by_id(tenant_id, schedule_id))
+    if not rows:
+        raise NotFound(UNKNOWN)
+    if rows[0].due_at is None:
+        raise InvalidArgument(ALREADY_FIRED)
+    run_ids, changes = yield from _fire(rows, now)
+    return run_ids[0], changes
+
+
+def _fire(rows: Sequence[ScheduleRow], now: datetime) -> Operation[tuple[list[UUID], Changes]]:
+    """The rows are locked: settled in the transaction that starts their runs, none fires twice."""
+    versions = yield from load_versions(row.version_id for row in rows)
+    planned = []
+    for row in rows:
+        request = yield from _request(row)
+        planned.append(plan_new_run(request, versions[row.version_id], _BY_SCHEDULE))
+    run_ids = yield from claim_children(planned)
+    fired = sorted((row.id, run_id) for row, run_id in zip(rows, run_ids, strict=True))
+    yield from fetch(schedules.settle(fired, now))
+    new = [item for item, run_id in zip(planned, run_ids, strict=True) if item.run.id == run_id]
+    return run_ids, (yield from insert_runs(new, now)) if new else Changes()
+
+
+def _request(row: ScheduleRow) -> Operation[TriggerRequest]:
+    metadata = row.additional_metadata
+    request = TriggerRequest(
+        workflow_name=row.workflow_name,
+        input=bytes(row.input),
+        additional_metadata=metadata.encode() if metadata else None,
+        priority=row.priority,
+        parent_run_id=row.parent_run_id,
+        parent_task_id=row.parent_task_id,
+        child_index=row.child_index,
+        child_key=row.child_key,
+    )
+    if row.parent_task_id is None:
+        return request
+    try:
+        adopted = yield from adopt_children(row.tenant_id, [request])
+    except NotFound:
+        # The parent has been removed with its day; the run is still wanted.
+        return TriggerRequest(
+            workflow_name=request.workflow_name,
+            input=request.input,
+            additional_metadata=request.additional_metadata,
+            priority=request.priority,
+        )
+    return adopted[0]
