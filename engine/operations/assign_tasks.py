@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
@@ -14,8 +15,8 @@ from engine.domain.payload import action_payload
 from engine.operations.arm_waits import waiting_steps
 from engine.operations.versions import load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
-from engine.store import leases, step_waits, tasks
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store import leases, runs, step_waits, tasks
+from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
 
@@ -39,7 +40,10 @@ def assign_tasks(
         )
         for task, worker_id in wishes
     )
-    _, rows = yield from fetch_all(leases.hold(epochs), tasks.assign(wanted, now))
+    queries: list[Query[Any]] = [leases.hold(epochs)]
+    if of_dags := [w.id for w, _ in wishes if versions[w.version_id].definition.is_dag]:
+        queries.append(runs.lock_queued_of_tasks(of_dags))
+    rows = (yield from fetch_all(*queries, tasks.assign(wanted, now)))[-1]
     return (yield from actions_of(rows, versions))
 
 

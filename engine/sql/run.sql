@@ -88,6 +88,13 @@ SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS N
        desired_labels
   FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
+-- name: run.lock_queued_of_tasks
+-- DAG runs that start when one of these tasks does. Whoever moves a run locks it before its tasks.
+SELECT r.id FROM engine_run r
+ WHERE r.id IN (SELECT run_id FROM engine_task WHERE id = ANY(%(task_ids)s::uuid[]) AND run_id <> id)
+   AND r.status = 0
+ ORDER BY r.id FOR UPDATE;
+
 -- name: run.set_status
 -- The status of DAG runs after their tasks moved; a final one also ends the run.
 UPDATE engine_run r

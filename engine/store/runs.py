@@ -65,6 +65,10 @@ def lock(ids: Sequence[UUID]) -> Query[LockedRun]:
     return Query("run.lock", {"ids": list(ids)}, LockedRun)
 
 
+def lock_queued_of_tasks(task_ids: Sequence[UUID]) -> Query[UUID]:
+    return Query("run.lock_queued_of_tasks", {"task_ids": list(task_ids)}, the_value)
+
+
 def set_status(changes: Sequence[tuple[UUID, Status]], now: datetime) -> Query[UUID]:
     return Query(
         "run.set_status",
