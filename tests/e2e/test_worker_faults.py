@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import grpc
@@ -83,8 +83,16 @@ async def rpc(stack: Stack, tenant: Tenant) -> AsyncIterator[RpcClient]:
         yield RpcClient(channel, (("authorization", f"bearer {tenant.token}"),))
 
 
-async def assigned(rpc: RpcClient, name: str, **task: Any) -> tuple[Any, str]:
-    """Register a workflow and a worker for it, trigger it; return the action and the worker's id."""
+class Assigned(NamedTuple):
+    """`stream` is the worker's: it ends when nobody holds it."""
+
+    action: Any
+    worker_id: str
+    stream: Any
+
+
+async def assigned(rpc: RpcClient, name: str, **task: Any) -> Assigned:
+    """Register a workflow and a worker for it, trigger it; return what the worker was sent."""
     action = f"{name}:{name}"
     await rpc.call(
         "v1.AdminService/PutWorkflow",
@@ -113,7 +121,8 @@ async def assigned(rpc: RpcClient, name: str, **task: Any) -> tuple[Any, str]:
         "WorkflowService/TriggerWorkflow",
         trigger_pb2.TriggerWorkflowRequest(name=name, input="{}"),
     )
-    return await asyncio.wait_for(stream.read(), PATIENCE_SECONDS), worker.worker_id
+    first = await asyncio.wait_for(stream.read(), PATIENCE_SECONDS)
+    return Assigned(first, worker.worker_id, stream)
 
 
 def report(action: Any, worker_id: str, kind: Any, payload: str, retry_count: int = 0) -> Any:
@@ -130,7 +139,7 @@ def report(action: Any, worker_id: str, kind: Any, payload: str, retry_count: in
 async def test_reports_about_a_finished_attempt_are_answered_and_change_nothing(
     tenant: Tenant, rpc: RpcClient
 ) -> None:
-    action, worker_id = await assigned(rpc, "repeats", retries=3)
+    action, worker_id, _stream = await assigned(rpc, "repeats", retries=3)
     run_id = action.workflow_run_id
     send = "Dispatcher/SendStepActionEvent"
     failed, completed = (
@@ -138,6 +147,8 @@ async def test_reports_about_a_finished_attempt_are_answered_and_change_nothing(
         dispatcher_pb2.STEP_EVENT_TYPE_COMPLETED,
     )
     started = dispatcher_pb2.STEP_EVENT_TYPE_STARTED
+    # Only a worker that was heard of in the last five seconds gets the retry.
+    await rpc.call("Dispatcher/Heartbeat", dispatcher_pb2.HeartbeatRequest(worker_id=worker_id))
     await rpc.call(send, report(action, worker_id, failed, "the first attempt"))
     await asyncio.to_thread(
         wait_for, "the retry", lambda: "ASSIGNED 1" in tenant.task_history(run_id)
@@ -163,7 +174,7 @@ async def test_reports_about_a_finished_attempt_are_answered_and_change_nothing(
 
 
 async def test_an_output_that_is_not_json_fails_the_task(tenant: Tenant, rpc: RpcClient) -> None:
-    action, worker_id = await assigned(rpc, "babbles")
+    action, worker_id, _stream = await assigned(rpc, "babbles")
     completed = dispatcher_pb2.STEP_EVENT_TYPE_COMPLETED
     await rpc.call(
         "Dispatcher/SendStepActionEvent", report(action, worker_id, completed, "{not json")
