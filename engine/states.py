@@ -54,6 +54,13 @@ class PayloadKind(IntEnum):
     OUTPUT = 2
     ERROR = 3
     EVENT = 4
+    FILTER = 5
+
+
+class CelSource(IntEnum):
+    """Where an expression that failed was used."""
+
+    FILTER = 1
 
 
 class StepKind(IntEnum):

@@ -144,7 +144,7 @@ def event_rows(events: Sequence[Event], *, may_view: bool) -> list[AnyDict]:
     started: dict[UUID, list[Run]] = {identity: [] for identity in ids}
     if ids:
         runs = Run.objects.filter(event_id__in=ids, id__gte=id_at(_earliest(events)))
-        for run in runs.only("id", "event_id", "status").order_by("id"):
+        for run in runs.only("id", "event_id", "status", "filter_id").order_by("id"):
             if run.event_id is not None:
                 started[run.event_id].append(run)
     return [
@@ -163,6 +163,11 @@ def _earliest(events: Sequence[Event]) -> datetime:
     return min(event.seen_at for event in events) - timedelta(minutes=1)
 
 
+def _triggered(run: Run) -> AnyDict:
+    shape = {"workflowRunId": str(run.id)}
+    return shape if run.filter_id is None else shape | {"filterId": str(run.filter_id)}
+
+
 def _event_shape(
     event: Event, runs: Sequence[Run], payload: bytes | None, *, may_view: bool
 ) -> AnyDict:
@@ -178,6 +183,6 @@ def _event_shape(
             "payloadsRestricted": None if may_view else True,
             "scope": event.scope,
             "seenAt": timestamp(event.seen_at),
-            "triggeredRuns": [{"workflowRunId": str(run.id)} for run in runs],
+            "triggeredRuns": [_triggered(run) for run in runs],
         }
     )

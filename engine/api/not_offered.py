@@ -26,8 +26,6 @@ SWITCHED_OFF = "this is switched off on this server"
 _LATER_IN_TENANT = (
     f"{_ST}/durable-tasks/branch",
     f"{_ST}/durable-tasks/<str:task>",
-    f"{_ST}/filters",
-    f"{_ST}/filters/<str:filter>",
     f"{_ST}/log-point-metrics",
     f"{_ST}/operators/http",
     f"{_ST}/serverless/endpoints",

@@ -8,6 +8,7 @@ from engine.api import (
     cel,
     crons,
     events,
+    filters,
     logs,
     meta,
     metrics,
@@ -222,6 +223,21 @@ _EVENTS = [
         _get("event-data:get-with-tenant", "EventData"),
     ),
 ]
+_FILTERS = [
+    route(
+        f"{_ST}/filters",
+        filters.FilterListView,
+        _get("v1-filter:list", "V1FilterList", f"{_PAGE} workflowIds:uuid[] scopes:string[]"),
+        _post("v1-filter:create", "V1Filter", "workflowId:uuid! expression! scope! payload:object"),
+    ),
+    route(
+        f"{_ST}/filters/<str:filter>",
+        filters.FilterView,
+        _get("v1-filter:get", "V1Filter"),
+        Operation("PATCH", "v1-filter:update", "V1Filter", body="expression scope payload:object"),
+        Operation("DELETE", "v1-filter:delete", "V1Filter"),
+    ),
+]
 _CEL = [
     route(
         f"{_ST}/cel/debug",
@@ -349,6 +365,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_RUNS,
     *_METRICS,
     *_EVENTS,
+    *_FILTERS,
     *_CEL,
     *_WORKFLOWS,
     *_CRONS,

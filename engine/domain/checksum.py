@@ -12,7 +12,12 @@ from typing import Any
 import orjson
 
 from engine.domain.affinity import wish_forms, wishes_from_forms
-from engine.domain.definition import StepCondition, StepDefinition, WorkflowDefinition
+from engine.domain.definition import (
+    DefaultFilter,
+    StepCondition,
+    StepDefinition,
+    WorkflowDefinition,
+)
 from engine.domain.durations import parse_duration, parse_sleep
 from engine.states import ConditionAction, ConditionKind, StepKind, Sticky
 
@@ -28,6 +33,9 @@ def canonical_form(definition: WorkflowDefinition) -> bytes:
         "event_triggers": sorted(definition.event_triggers),
         "cron_triggers": sorted(definition.cron_triggers),
         "cron_input": definition.cron_input,
+        "default_filters": sorted(
+            [found.scope, found.expression, found.payload] for found in definition.default_filters
+        ),
         "default_priority": definition.default_priority,
         "input_json_schema": definition.input_json_schema,
         "sticky": None if definition.sticky is None else definition.sticky.name,
@@ -51,6 +59,10 @@ def from_canonical_form(stored: bytes | str | dict[str, Any]) -> WorkflowDefinit
         event_triggers=tuple(form.get("event_triggers", ())),
         cron_triggers=tuple(form.get("cron_triggers", ())),
         cron_input=form.get("cron_input"),
+        default_filters=tuple(
+            DefaultFilter(expression, scope, payload)
+            for scope, expression, payload in form.get("default_filters", ())
+        ),
         default_priority=form.get("default_priority"),
         input_json_schema=form.get("input_json_schema"),
         sticky=Sticky[form["sticky"]] if "sticky" in form else None,

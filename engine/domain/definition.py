@@ -48,6 +48,15 @@ class StepDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultFilter:
+    """A filter for events, declared in code; `payload` is a JSON object text."""
+
+    expression: str
+    scope: str
+    payload: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowDefinition:
     """`steps` are in topological order, ties alphabetical; the on-failure step, if any, is last."""
 
@@ -57,6 +66,7 @@ class WorkflowDefinition:
     event_triggers: tuple[str, ...] = ()
     cron_triggers: tuple[str, ...] = ()
     cron_input: str | None = None
+    default_filters: tuple[DefaultFilter, ...] = ()
     default_priority: int | None = None
     input_json_schema: str | None = None
     sticky: Sticky | None = None

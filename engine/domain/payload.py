@@ -13,12 +13,14 @@ def action_payload(
     parents: Mapping[str, bytes] | None = None,
     errors: Mapping[str, bytes] | None = None,
     satisfied: Mapping[str, bytes] | None = None,
+    filter_payload: bytes | None = None,
 ) -> bytes:
     """Return the payload of a START action (protocol: dispatch §3.2).
 
     `run_input` and the values of `parents` are JSON texts; a parent without an output, or with one that
     is not an object, counts as `{}`. `errors`, for an on-failure task, are the texts workers sent.
-    `satisfied` is, by data key, what met the conditions the task waited for.
+    `satisfied` is, by data key, what met the conditions the task waited for. `filter_payload` is
+    that of the filter which let the run's event pass.
     """
     parts = [b'{"input":', run_input, b',"parents":{']
     for index, (name, output) in enumerate((parents or {}).items()):
@@ -26,7 +28,8 @@ def action_payload(
     parts.append(b'},"triggered_by":"manual","triggers":{')
     for name, data in (satisfied or {}).items():
         parts += [orjson.dumps(name), b":", _object(data), b","]
-    parts.append(b'"filter_payload":null},"user_data":null,"overrides":null')
+    parts += [b'"filter_payload":', filter_payload or b"null"]
+    parts.append(b'},"user_data":null,"overrides":null')
     if errors is not None:
         texts = {name: error.decode(errors="replace") for name, error in errors.items()}
         parts += [b',"step_run_errors":', orjson.dumps(texts)]

@@ -2,6 +2,7 @@
 
 from engine.models.cluster import EngineProcess, Lease, Worker
 from engine.models.definitions import EventTrigger, Step, Workflow, WorkflowVersion
+from engine.models.filters import CelFailure, Filter
 from engine.models.runs import (
     ChildLink,
     Event,
@@ -16,11 +17,13 @@ from engine.models.timetable import Cron, Schedule
 from engine.models.waits import StepWait
 
 __all__ = [
+    "CelFailure",
     "ChildLink",
     "Cron",
     "EngineProcess",
     "Event",
     "EventTrigger",
+    "Filter",
     "Lease",
     "LogLine",
     "Payload",

@@ -29,6 +29,7 @@ class Run(models.Model):
     child_key = models.TextField(null=True, blank=True)
     event_id = models.UUIDField(null=True, blank=True)
     event_key = models.TextField(null=True, blank=True)
+    filter_id = models.UUIDField(null=True, blank=True)
     desired_labels = models.TextField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)

@@ -120,6 +120,7 @@ def _action(
             parents=outputs,
             errors=errors if is_on_failure else None,
             satisfied=satisfied,
+            filter_payload=row.filter_payload,
         ),
         additional_metadata=row.additional_metadata.encode() if row.additional_metadata else None,
         parent_run_id=row.parent_run_id,

@@ -10,6 +10,7 @@ import orjson
 
 from engine.ids import new_id
 from engine.operations.changes import Changes
+from engine.operations.pass_filters import pass_filters
 from engine.operations.satisfy_waits import offer_events
 from engine.operations.trigger_runs import (
     PlannedRun,
@@ -19,7 +20,8 @@ from engine.operations.trigger_runs import (
     resolve_names,
 )
 from engine.states import RunTrigger
-from engine.store import events, step_waits
+from engine.store import events, filters, step_waits
+from engine.store.filters import Failure
 from engine.store.query import Operation, fetch, fetch_all
 from engine.types import EventInput, EventRecord, TriggerRequest
 
@@ -29,7 +31,7 @@ _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_ste
 def push_events(
     tenant_id: UUID, inputs: Sequence[EventInput], now: datetime
 ) -> Operation[tuple[list[EventRecord], Changes]]:
-    """Store events in order; start one run per matching pattern of each live workflow, end waits.
+    """Store events in order; start runs per matching pattern of each live workflow, end waits.
 
     The run's input is the event's payload. Its metadata is the event's with the event's id and key.
     """
@@ -48,7 +50,9 @@ def push_events(
         events.insert(tenant_id, records, [e.priority for e in inputs], now),
         step_waits.for_events(tenant_id, sorted({event.key for event in inputs})),
     )
-    planned = yield from _plan(tenant_id, records, inputs)
+    planned, failures = yield from _plan(tenant_id, records, inputs)
+    if failures:
+        yield from fetch(filters.insert_failures(tenant_id, failures, now))
     changes = (yield from insert_runs(planned, now)) if planned else Changes()
     if waits:
         yield from offer_events(waits, records, now, changes)
@@ -67,25 +71,32 @@ def _without_marks(metadata: bytes | None) -> bytes | None:
 
 def _plan(
     tenant_id: UUID, records: Sequence[EventRecord], inputs: Sequence[EventInput]
-) -> Operation[list[PlannedRun]]:
+) -> Operation[tuple[list[PlannedRun], list[Failure]]]:
     matches = yield from fetch(events.triggers(tenant_id, sorted({r.key for r in records})))
     if not matches:
-        return []
-    versions = yield from resolve_names(tenant_id, [m.workflow_name for m in matches])
+        return [], []
+    passed, failures = yield from pass_filters(records, matches)
+    if not passed:
+        return [], failures
+    versions = yield from resolve_names(tenant_id, [item.workflow_name for item in passed])
+    priority_of = {r.event_id: e.priority for r, e in zip(records, inputs, strict=True)}
     planned = []
-    for record, event in zip(records, inputs, strict=True):
-        marks = {"hatchet__event_id": str(record.event_id), "hatchet__event_key": record.key}
-        own = orjson.loads(record.additional_metadata) if record.additional_metadata else {}
-        metadata = orjson.dumps(own | marks)
-        for match in matches:
-            if match.key != record.key:
-                continue
-            request = TriggerRequest(
-                workflow_name=match.workflow_name,
-                input=record.payload,
-                additional_metadata=metadata,
-                priority=event.priority,
-            )
-            trigger = Trigger(RunTrigger.EVENT, record.event_id, record.key)
-            planned.append(plan_new_run(request, versions[match.workflow_name], trigger))
-    return planned
+    for item in passed:
+        event = item.event
+        request = TriggerRequest(
+            workflow_name=item.workflow_name,
+            input=event.payload,
+            additional_metadata=_marked(event),
+            priority=priority_of[event.event_id],
+        )
+        trigger = Trigger(
+            RunTrigger.EVENT, event.event_id, event.key, item.filter_id, item.filter_payload
+        )
+        planned.append(plan_new_run(request, versions[item.workflow_name], trigger))
+    return planned, failures
+
+
+def _marked(event: EventRecord) -> bytes:
+    own = orjson.loads(event.additional_metadata) if event.additional_metadata else {}
+    marks = {"hatchet__event_id": str(event.event_id), "hatchet__event_key": event.key}
+    return orjson.dumps(own | marks)

@@ -11,7 +11,8 @@ from engine.domain.cron import parse_cron
 from engine.domain.definition import WorkflowDefinition
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
-from engine.store import crons, workflows
+from engine.store import crons, filters, workflows
+from engine.store.filters import NewFilter
 from engine.store.query import Operation, fetch, fetch_all
 
 
@@ -62,6 +63,8 @@ def put_workflow(
             workflow_id,
             [(key, like_pattern(key)) for key in dict.fromkeys(definition.event_triggers)],
         ),
+        filters.drop_declared(workflow_id),
+        filters.insert(tenant_id, workflow_id, _filters_of(definition), is_declared=True, now=now),
         crons.replace_declared(
             tenant_id,
             workflow_id,
@@ -71,6 +74,13 @@ def put_workflow(
         ),
     )
     return PutWorkflow(version_id, workflow_id, True)
+
+
+def _filters_of(definition: WorkflowDefinition) -> list[NewFilter]:
+    return [
+        NewFilter(found.scope, found.expression, found.payload.encode())
+        for found in definition.default_filters
+    ]
 
 
 def _first_due(expression: str, now: datetime) -> datetime | None:

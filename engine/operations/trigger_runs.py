@@ -21,8 +21,18 @@ from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
-from engine.states import RunTrigger, Status
-from engine.store import leases, run_starts, runs, step_waits, task_events, tasks, workflows
+from engine.states import PayloadKind, RunTrigger, Status
+from engine.store import (
+    leases,
+    payloads,
+    run_starts,
+    runs,
+    step_waits,
+    task_events,
+    tasks,
+    workflows,
+)
+from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last
 from engine.store.run_starts import NewRun, StandaloneKind
 from engine.store.runs import ChildClaim
@@ -49,6 +59,8 @@ class Trigger(NamedTuple):
     kind: RunTrigger = RunTrigger.MANUAL
     event_id: UUID | None = None
     event_key: str | None = None
+    filter_id: UUID | None = None
+    filter_payload: bytes | None = None
 
 
 NO_TRIGGER = Trigger()
@@ -92,6 +104,8 @@ def plan_new_run(
         child_key=request.child_key if request.parent_task_id else None,
         event_id=trigger.event_id,
         event_key=trigger.event_key,
+        filter_id=trigger.filter_id,
+        filter_payload=trigger.filter_payload,
         desired_worker_id=request.desired_worker_id
         if version.definition.sticky is not None
         else None,
@@ -170,6 +184,12 @@ def insert_runs(
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
     queries: list[Query[None]] = [leases.hold(epochs)] if epochs else []
+    if filtered := [
+        NewPayload(item.run.id, PayloadKind.FILTER, item.run.filter_payload)
+        for item in planned
+        if item.run.filter_payload is not None
+    ]:
+        queries.append(payloads.insert(filtered))
     changes = Changes(wakes_clock=True)
     if standalone := [item for item in planned if item.kind]:
         queries.append(_insert_standalone(standalone, worker_of, now))

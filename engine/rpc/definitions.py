@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from engine.domain.cel import Environment, compile_expression
 from engine.domain.cron import parse_cron
 from engine.domain.dag import topological_order
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
 from engine.domain.durations import parse_duration
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
@@ -29,6 +30,7 @@ from engine.states import StepKind, Sticky
 
 _LONGEST_DESCRIPTION = 10_000
 _MOST_CRONS = 100
+_MOST_FILTERS = 500
 _DEFAULT_EXECUTION_TIMEOUT = "60s"
 _DEFAULT_SCHEDULE_TIMEOUT = "5m"
 _LONGEST_BACKOFF_SECONDS = 86_400
@@ -46,6 +48,7 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
         event_triggers=unique(parse_key(key, "event_triggers") for key in request.event_triggers),
         cron_triggers=_parse_crons(request.cron_triggers),
         cron_input=_parse_cron_input(request.cron_input),
+        default_filters=_parse_filters(request.default_filters),
         default_priority=(
             parse_priority(request.default_priority, "default_priority")
             if request.HasField("default_priority")
@@ -78,6 +81,21 @@ def _parse_sticky(request: pb.CreateWorkflowVersionRequest) -> Sticky | None:
         return Sticky(request.sticky)
     except ValueError:
         raise InvalidArgument(f"sticky: strategy {request.sticky} is unknown") from None
+
+
+def _parse_filters(filters: Sequence[pb.DefaultFilter]) -> tuple[DefaultFilter, ...]:
+    """A blank expression is allowed and never true."""
+    if len(filters) > _MOST_FILTERS:
+        raise InvalidArgument(f"default_filters: at most {_MOST_FILTERS} are allowed")
+    parsed = []
+    for index, found in enumerate(filters):
+        where = f"default_filters[{index}]."
+        if found.expression.strip():
+            compile_expression(found.expression, Environment.FILTER, f"{where}expression", bool)
+        payload = parse_json_object(found.payload, f"{where}payload")
+        scope = parse_key(found.scope, f"{where}scope")
+        parsed.append(DefaultFilter(found.expression, scope, payload.decode()))
+    return tuple(parsed)
 
 
 def _parse_schema(schema: bytes) -> str | None:
@@ -170,8 +188,6 @@ def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterab
     """The set options that nothing here honours yet; SDKs send many others at their defaults."""
     if request.HasField("concurrency") or request.concurrency_arr:
         yield "concurrency"
-    if request.default_filters:
-        yield "default_filters"
     if request.HasField("idempotency"):
         yield "idempotency"
 

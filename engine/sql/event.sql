@@ -13,7 +13,8 @@ RETURNING 1;
 
 -- name: event.triggers
 -- Event triggers these keys may match: equal patterns and all wildcards that fit.
-SELECT k.key, t.pattern, w.name
+SELECT k.key, t.pattern, w.id, w.name,
+       EXISTS (SELECT FROM engine_filter f WHERE f.workflow_id = w.id)
   FROM unnest(%(keys)s::text[]) AS k(key)
   JOIN engine_eventtrigger t ON t.tenant_id = %(tenant_id)s::uuid
        AND (t.pattern = k.key OR (t.like_pattern IS NOT NULL AND k.key LIKE t.like_pattern))

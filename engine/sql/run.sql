@@ -6,22 +6,22 @@ WITH wanted AS (
         %(statuses)s::smallint[], %(is_dags)s::boolean[], %(priorities)s::smallint[],
         %(triggers)s::smallint[], %(metadata)s::text[], %(parent_run_ids)s::uuid[],
         %(parent_task_ids)s::uuid[], %(child_indexes)s::int[], %(child_keys)s::text[],
-        %(event_ids)s::uuid[], %(event_keys)s::text[], %(desired_labels)s::text[],
-        %(inputs)s::bytea[]
+        %(event_ids)s::uuid[], %(event_keys)s::text[], %(filter_ids)s::uuid[],
+        %(desired_labels)s::text[], %(inputs)s::bytea[]
     ) AS u(id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata,
            parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
-           desired_labels, input)
+           filter_id, desired_labels, input)
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 1, 0, input FROM wanted
 )
 INSERT INTO engine_run (
     id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, additional_metadata,
-    parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, desired_labels,
-    created_at, started_at)
+    parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, filter_id,
+    desired_labels, created_at, started_at)
 SELECT id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata::jsonb,
-       parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, desired_labels,
-       %(now)s::timestamptz,
+       parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, filter_id,
+       desired_labels, %(now)s::timestamptz,
        CASE WHEN status > 0 THEN %(now)s::timestamptz END
   FROM wanted
 RETURNING 1;
@@ -44,10 +44,10 @@ WITH kinds AS (
             %(queued_event_ids)s::uuid[], %(assigned_event_ids)s::uuid[],
             %(parent_run_ids)s::uuid[], %(parent_task_ids)s::uuid[], %(child_indexes)s::int[],
             %(child_keys)s::text[], %(event_ids)s::uuid[], %(event_keys)s::text[],
-            %(desired_worker_ids)s::uuid[], %(desired_labels)s::text[])
+            %(filter_ids)s::uuid[], %(desired_worker_ids)s::uuid[], %(desired_labels)s::text[])
         AS u(id, kind_of_run, worker_id, priority, trigger, metadata, input, queued_event_id,
              assigned_event_id, parent_run_id, parent_task_id, child_index, child_key, event_id,
-             event_key, desired_worker_id, desired_labels)
+             event_key, filter_id, desired_worker_id, desired_labels)
       JOIN kinds k ON k.kind = u.kind_of_run
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
@@ -56,10 +56,10 @@ WITH kinds AS (
     INSERT INTO engine_run (
         id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger,
         additional_metadata, parent_run_id, parent_task_id, child_index, child_key, event_id,
-        event_key, desired_labels, created_at, started_at)
+        event_key, filter_id, desired_labels, created_at, started_at)
     SELECT id, tenant_id, workflow_id, version_id, status, false, priority, trigger, metadata::jsonb,
            parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
-           desired_labels, %(now)s::timestamptz, CASE WHEN status = 1 THEN %(now)s::timestamptz END
+           filter_id, desired_labels, %(now)s::timestamptz, CASE WHEN status = 1 THEN %(now)s::timestamptz END
       FROM wanted
 ), tasks AS (
     INSERT INTO engine_task (

@@ -188,21 +188,23 @@ WITH wanted AS (
 )
 SELECT a.id, a.run_id, a.retry_count, a.step_id, a.version_id, a.worker_id, a.created_at, r.priority,
        r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
-       r.event_key, p.data
+       r.event_key, p.data, f.data
   FROM assigned a
   JOIN engine_run r ON r.id = a.run_id
-  LEFT JOIN engine_payload p ON p.owner_id = a.run_id AND p.kind = 1;
+  LEFT JOIN engine_payload p ON p.owner_id = a.run_id AND p.kind = 1
+  LEFT JOIN engine_payload f ON r.filter_id IS NOT NULL AND f.owner_id = r.id AND f.kind = 5;
 
 -- name: task.undelivered_of_worker
 -- Attempts assigned to workers over their present streams and not acknowledged, with what the workers
 -- need. What was assigned over an older stream may be running and is left to the delivery check.
 SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.created_at, r.priority,
        r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
-       r.event_key, p.data
+       r.event_key, p.data, f.data
   FROM engine_task t
   JOIN engine_worker w ON w.id = t.worker_id
   JOIN engine_run r ON r.id = t.run_id
   LEFT JOIN engine_payload p ON p.owner_id = t.run_id AND p.kind = 1
+  LEFT JOIN engine_payload f ON r.filter_id IS NOT NULL AND f.owner_id = r.id AND f.kind = 5
  WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
    AND t.assigned_at >= w.last_listener_at
  ORDER BY t.id;

@@ -55,6 +55,8 @@ WITH deleted AS (
     RETURNING id
 ), triggers AS (
     DELETE FROM engine_eventtrigger WHERE workflow_id IN (SELECT id FROM deleted)
+), filters AS (
+    DELETE FROM engine_filter WHERE workflow_id IN (SELECT id FROM deleted)
 ), crons AS (
     DELETE FROM engine_cron WHERE workflow_id IN (SELECT id FROM deleted)
 ), schedules AS (
@@ -78,3 +80,8 @@ SELECT v.id, w.id, w.tenant_id, v.definition::text, s.ids
   JOIN LATERAL (SELECT array_agg(id ORDER BY ordinal) AS ids FROM engine_step
                  WHERE version_id = v.id) s ON true
  WHERE v.id = ANY(%(ids)s::uuid[]);
+
+-- name: workflow.live
+-- The workflow, unless it was deleted.
+SELECT id FROM engine_workflow
+ WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid AND deleted_at IS NULL;

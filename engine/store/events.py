@@ -14,7 +14,9 @@ from engine.types import EventRecord, LogInput
 class TriggerMatch(NamedTuple):
     key: str
     pattern: str
+    workflow_id: UUID
     workflow_name: str
+    has_filters: bool
 
 
 def insert(

@@ -36,6 +36,8 @@ class NewRun(NamedTuple):
     child_key: str | None = None
     event_id: UUID | None = None
     event_key: str | None = None
+    filter_id: UUID | None = None
+    filter_payload: bytes | None = None
     desired_worker_id: UUID | None = None
     desired_labels: str | None = None
 
@@ -66,6 +68,7 @@ def _origin(runs: Sequence[NewRun]) -> dict[str, Any]:
         "child_keys": _optional([r.child_key for r in runs]),
         "event_ids": _optional([r.event_id for r in runs]),
         "event_keys": _optional([r.event_key for r in runs]),
+        "filter_ids": _optional([r.filter_id for r in runs]),
         "desired_labels": _optional([r.desired_labels for r in runs]),
     }
 

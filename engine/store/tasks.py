@@ -146,6 +146,7 @@ class AssignedRow(NamedTuple):
     event_id: UUID | None
     event_key: str | None
     input: bytes | None
+    filter_payload: bytes | None
 
 
 class RunningRow(NamedTuple):

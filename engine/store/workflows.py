@@ -136,3 +136,7 @@ def resolve(tenant_id: UUID, names: Sequence[str]) -> Query[ResolvedName]:
 
 def versions(ids: Sequence[UUID]) -> Query[VersionRow]:
     return Query("workflow.versions", {"ids": list(ids)}, VersionRow)
+
+
+def live(tenant_id: UUID, workflow_id: UUID) -> Query[UUID]:
+    return Query("workflow.live", {"tenant_id": tenant_id, "id": workflow_id}, the_value)

@@ -12,7 +12,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from engine.api import not_offered
-from engine.models import Cron
+from engine.domain.definition import DefaultFilter
+from engine.models import Cron, Filter
 from tenants import token_cache
 from tenants.models import APIToken, Member, Role, User
 from tenants.tokens import create_token, revoke_token
@@ -65,7 +66,9 @@ ROUTES = api_routes()
 @pytest.fixture
 def resources(cast: Cast) -> dict[str, str]:
     """One existing resource of every kind, so that no refusal is owed to its absence."""
-    workflow = make_workflow(cast.tenant, cron_triggers=("0 3 * * *",))
+    workflow = make_workflow(
+        cast.tenant, cron_triggers=("0 3 * * *",), default_filters=(DefaultFilter("true", "a"),)
+    )
     run = start_run(cast.tenant)
     return {
         "tenant": str(cast.tenant.id),
@@ -74,6 +77,7 @@ def resources(cast: Cast) -> dict[str, str]:
         "workflow": str(workflow.workflow_id),
         "cron": str(Cron.objects.get(tenant=cast.tenant).id),
         "scheduled": str(schedule_greet(cast.tenant)),
+        "filter": str(Filter.objects.get(tenant=cast.tenant).id),
         "worker": str(make_worker(cast.tenant).id),
         "event": str(push_event(cast.tenant, "order:paid").event_id),
         "token": str(create_token(cast.tenant, "other")[0].id),

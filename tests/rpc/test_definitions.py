@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.pb.v1.shared import condition_pb2, trigger_pb2
 from engine.states import Comparator, StepKind, Sticky
@@ -25,6 +25,10 @@ def task(name: str = "fetch", **options: Any) -> pb.CreateTaskOpts:
 
 def workflow(**options: Any) -> pb.CreateWorkflowVersionRequest:
     return pb.CreateWorkflowVersionRequest(**({"name": "Orders", "tasks": [task()]} | options))
+
+
+def filter_on(expression: str, **options: Any) -> pb.DefaultFilter:
+    return pb.DefaultFilter(**({"expression": expression, "scope": "s"} | options))
 
 
 async def test_the_smallest_definition_gets_the_defaults(
@@ -68,6 +72,10 @@ async def test_every_supported_option_reaches_the_engine(
             event_triggers=["order:created", "order:*", "order:created"],
             cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin */10 * * * * *", "0 9 * * 1-5"],
             cron_input='{"from": "cron"}',
+            default_filters=[
+                pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
+                pb.DefaultFilter(expression="", scope="t"),
+            ],
             default_priority=3,
             input_json_schema=b'{"type": "object"}',
         ),
@@ -79,6 +87,10 @@ async def test_every_supported_option_reaches_the_engine(
         event_triggers=("order:created", "order:*"),
         cron_triggers=("0 9 * * 1-5", "TZ=Europe/Berlin */10 * * * * *"),
         cron_input='{"from": "cron"}',
+        default_filters=(
+            DefaultFilter("input.n > 1", "s", '{"a": 1}'),
+            DefaultFilter("", "t"),
+        ),
         default_priority=3,
         input_json_schema='{"type": "object"}',
         steps=(
@@ -149,7 +161,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
     [
         ({"concurrency": pb.Concurrency(expression="input.a")}, "concurrency"),
         ({"concurrency_arr": [pb.Concurrency(expression="input.a")]}, "concurrency"),
-        ({"default_filters": [pb.DefaultFilter(expression="true", scope="s")]}, "default_filters"),
         ({"idempotency": pb.IdempotencyConfig(expression="'a'", ttl_ms=1)}, "idempotency"),
     ],
 )
@@ -245,6 +256,14 @@ async def test_task_options_not_honoured_yet_are_refused_by_name(
         (workflow(cron_triggers=[f"{n} * * * *" for n in range(60)] * 2), "cron_triggers: at most"),
         (workflow(cron_triggers=["* * * * *"], cron_input="[]"), "cron_input"),
         (workflow(cron_triggers=["* * * * *"], cron_input="{"), "cron_input"),
+        (workflow(default_filters=[filter_on("1 +")]), "default_filters[0].expression: line 1"),
+        (workflow(default_filters=[filter_on("'a'")]), "default_filters[0].expression: must come"),
+        (workflow(default_filters=[filter_on("true", scope="")]), "default_filters[0].scope"),
+        (
+            workflow(default_filters=[filter_on("true"), filter_on("true", payload=b"[]")]),
+            "default_filters[1].payload must be a JSON object",
+        ),
+        (workflow(default_filters=[filter_on("true")] * 501), "default_filters: at most"),
         (workflow(description="\0"), "description"),
         (workflow(input_json_schema=b"{"), "input_json_schema"),
         (workflow(input_json_schema=b"[]"), "input_json_schema"),

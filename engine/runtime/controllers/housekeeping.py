@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from engine.ids import id_at
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.dispatcher.assigning import Assigning
@@ -12,12 +14,13 @@ from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
-from engine.store import housekeeping, tasks
+from engine.store import filters, housekeeping, tasks
 from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
 
 _AWAITED_AT_ONCE = 1000
+_FAILURES_KEPT = timedelta(days=7)
 
 
 class Housekeeping(PeriodicService):
@@ -34,6 +37,8 @@ class Housekeeping(PeriodicService):
         if self._turns % 60 == 0:
             for name in await self._database.fetch(housekeeping.ensure_partitions()):
                 log.error("partition %s could not be made: its rows are in the default one", name)
+            week_ago = id_at(datetime.now(UTC) - _FAILURES_KEPT)
+            await self._database.fetch(filters.forget_failures(week_ago))
         self._turns += 1
         await self._database.fetch(housekeeping.compact_tallies())
         return False
