@@ -23,11 +23,12 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class PostgresType(NamedTuple):
-    """A type's ids, and one value as bytes; raises on None."""
+    """A type's ids, one value as bytes (raises on None), and how long that always is, if it is."""
 
     oid: int
     array_oid: int
     encode: Callable[[Any], bytes]
+    size: int | None = None
 
 
 def _uuid(value: Any) -> bytes:
@@ -45,32 +46,35 @@ def _timestamptz(value: datetime) -> bytes:
 
 
 TYPES: dict[str, PostgresType] = {
-    "uuid": PostgresType(2950, 2951, _uuid),
+    "uuid": PostgresType(2950, 2951, _uuid, 16),
     "text": PostgresType(25, 1009, str.encode),
     "bytea": PostgresType(17, 1001, bytes),
-    "boolean": PostgresType(16, 1000, _bool),
-    "smallint": PostgresType(21, 1005, _INT2),
-    "int": PostgresType(23, 1007, _INT4),
-    "bigint": PostgresType(20, 1016, _INT8),
-    "float8": PostgresType(701, 1022, _FLOAT8),
-    "timestamptz": PostgresType(1184, 1185, _timestamptz),
+    "boolean": PostgresType(16, 1000, _bool, 1),
+    "smallint": PostgresType(21, 1005, _INT2, 2),
+    "int": PostgresType(23, 1007, _INT4, 4),
+    "bigint": PostgresType(20, 1016, _INT8, 8),
+    "float8": PostgresType(701, 1022, _FLOAT8, 8),
+    "timestamptz": PostgresType(1184, 1185, _timestamptz, 8),
 }
 
 
 def encode_array(postgres_type: PostgresType, values: Sequence[Any]) -> bytes:
     """Return a one-dimensional array; None is NULL."""
-    oid, _, encode = postgres_type
+    oid, _, encode, size = postgres_type
     if not values:
         return _EMPTY_ARRAY(0, 0, oid)
-    has_null = False
     try:
         elements = [encode(value) for value in values]
     except (AttributeError, TypeError, struct.error):
         # Looking for None first would compare every id with it.
-        has_null = True
         elements = [_NULL if value is None else _sized(encode(value)) for value in values]
-        return _ARRAY_HEAD(1, has_null, oid, len(values), 1) + b"".join(elements)
-    return _ARRAY_HEAD(1, has_null, oid, len(values), 1) + b"".join(map(_sized, elements))
+        return _ARRAY_HEAD(1, 1, oid, len(values), 1) + b"".join(elements)
+    head = _ARRAY_HEAD(1, 0, oid, len(values), 1)
+    if size is None:
+        return head + b"".join(map(_sized, elements))
+    # Every element has the same length before it.
+    length = _INT4(size)
+    return head + length + length.join(elements)
 
 
 def _sized(element: bytes) -> bytes:
