@@ -164,7 +164,8 @@ UPDATE engine_task t
 RETURNING t.id;
 
 -- name: task.assign
--- Hands queued attempts to workers and returns what their workers need to run them.
+-- Hands queued attempts to workers and returns what their workers need to run them. The CASE spares
+-- runs without a filter the look at payloads: on a NULL key every partition is pruned.
 WITH wanted AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(worker_ids)s::uuid[],
                          %(timeouts)s::float8[], %(event_ids)s::uuid[])
@@ -192,7 +193,8 @@ SELECT a.id, a.run_id, a.retry_count, a.step_id, a.version_id, a.worker_id, a.cr
   FROM assigned a
   JOIN engine_run r ON r.id = a.run_id
   LEFT JOIN engine_payload p ON p.owner_id = a.run_id AND p.kind = 1
-  LEFT JOIN engine_payload f ON r.filter_id IS NOT NULL AND f.owner_id = r.id AND f.kind = 5;
+  LEFT JOIN engine_payload f ON f.owner_id = CASE WHEN r.filter_id IS NOT NULL THEN r.id END
+       AND f.kind = 5;
 
 -- name: task.undelivered_of_worker
 -- Attempts assigned to workers over their present streams and not acknowledged, with what the workers
@@ -204,7 +206,8 @@ SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.cr
   JOIN engine_worker w ON w.id = t.worker_id
   JOIN engine_run r ON r.id = t.run_id
   LEFT JOIN engine_payload p ON p.owner_id = t.run_id AND p.kind = 1
-  LEFT JOIN engine_payload f ON r.filter_id IS NOT NULL AND f.owner_id = r.id AND f.kind = 5
+  LEFT JOIN engine_payload f ON f.owner_id = CASE WHEN r.filter_id IS NOT NULL THEN r.id END
+       AND f.kind = 5
  WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
    AND t.assigned_at >= w.last_listener_at
  ORDER BY t.id;

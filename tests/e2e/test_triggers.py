@@ -83,10 +83,10 @@ def test_filters_choose_among_events(tenant: Tenant, client: Client) -> None:
         for amount, scope in ((99, "orders"), (100, "else"), (100, None))
     ]
     first = client.call("push", key="order:paid", amount=100, scope="orders")
-    (told,) = notes(tenant, "filtered", "event", 1)
-    assert told["filter"] == {"least": 100}
-    assert told["metadata"]["hatchet__event_id"] == first
-    assert told["metadata"]["a"] == "b"
+    (passed,) = notes(tenant, "filtered", "event", 1)
+    assert passed["filter"] == {"least": 100}
+    assert passed["metadata"]["hatchet__event_id"] == first
+    assert passed["metadata"]["a"] == "b"
     made = client.call("add_filter", expression="input.amount > 1000", payload={"is": "huge"})
     second = client.call("push", key="order:paid", amount=2000, scope="orders")
     wait_for("both runs", lambda: client.call("runs_of_event", event_id=second) == 2)
