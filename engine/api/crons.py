@@ -22,7 +22,7 @@ from engine.operations.change_crons import create_cron, delete_cron, switch_cron
 from engine.operations.fire_crons import run_cron_now
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tenants.api.errors import AnyDict, ApiError
+from tenants.api.errors import AnyDict, ApiError, bad_request
 from tenants.api.paging import Page, count_up_to
 from tenants.api.params import Body, Query
 from tenants.api.render import metadata
@@ -40,6 +40,8 @@ class Direction(Enum):
 
 def requested_run(body: Body, workflow_name: str) -> TriggerRequest:
     """Read what a cron or a schedule is to trigger."""
+    if "\0" in workflow_name:
+        raise bad_request("workflow name not found: it contains a NUL character")
     given = body.optional_mapping("additionalMetadata")
     return TriggerRequest(
         workflow_name=workflow_name,

@@ -162,4 +162,5 @@ def _readable(message: str) -> str:
         if int(place[1]) > 0:
             line = f"line {place[1]}, column {place[2]}: {line}"
     line = re.sub(r" \[[A-Z_]+\]$", "", line).replace("Key not found in map :", "no such key:")
-    return line[:_LONGEST_MESSAGE]
+    # What is quoted from the data may hold what cannot be stored.
+    return line[:_LONGEST_MESSAGE].replace("\0", "\ufffd").encode(errors="replace").decode()

@@ -110,9 +110,10 @@ def test_a_wrong_or_repeated_cron_is_refused(
     assert Cron.objects.count() == 1
 
 
-def test_an_unknown_workflow_is_refused(api: ApiClient, base: str, made: Any) -> None:
-    answer = api.post(f"{base}/unknown/crons", NIGHTLY)
-    assert (answer.status, "unknown" in answer.error) == (400, True)
+@pytest.mark.parametrize("name", ["unknown", "a%00b", "%F0%9F%AA%93", "x" * 5_000])
+def test_an_unknown_workflow_is_refused(api: ApiClient, base: str, made: Any, name: str) -> None:
+    answer = api.post(f"{base}/{name}/crons", NIGHTLY)
+    assert (answer.status, "not found" in answer.error) == (400, True)
 
 
 @pytest.mark.parametrize("expression", ["@daily", "TZ=Europe/Berlin 0 9 * * 1-5", "*/5 * * * * *"])

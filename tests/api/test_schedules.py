@@ -109,9 +109,10 @@ def test_a_wrong_schedule_is_refused(api: ApiClient, base: str, change: dict[str
     assert not Schedule.objects.exists()
 
 
-def test_an_unknown_workflow_is_refused(api: ApiClient, base: str) -> None:
-    answer = api.post(f"{base}/unknown/scheduled", BODY)
-    assert (answer.status, "unknown" in answer.error) == (400, True)
+@pytest.mark.parametrize("name", ["unknown", "a%00b"])
+def test_an_unknown_workflow_is_refused(api: ApiClient, base: str, name: str) -> None:
+    answer = api.post(f"{base}/{name}/scheduled", BODY)
+    assert (answer.status, "not found" in answer.error) == (400, True)
 
 
 def test_lists_are_narrowed_and_ordered(cast: Cast, api: ApiClient, base: str, made: Any) -> None:

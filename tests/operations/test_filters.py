@@ -88,6 +88,8 @@ def test_workflows_of_several_tasks_are_filtered_alike(tenant: Tenant) -> None:
         ("input.missing == 1", "no such key"),
         ("input.amount", "neither true nor false"),
         ("input.amount % 2 == 0", "No matching overloads"),
+        (r"input['\u0000'] == 1", "no such key"),
+        (r"dyn('\u0000')", "neither true nor false"),
     ],
 )
 def test_what_fails_starts_nothing_and_is_written_down(
