@@ -4,9 +4,16 @@ HatchetError
 ├── InvalidArgument      the request itself is wrong
 ├── NotFound             nothing by that id in this tenant
 ├── FailedPrecondition   right request, wrong moment
+├── IdempotencyCollision the runs' idempotency keys are held by other runs
 ├── ResourceExhausted    a bound was hit; trying again later may work
 └── Unavailable          the engine is stopping or cannot reach the database
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
 
 
 class HatchetError(Exception):
@@ -25,6 +32,23 @@ class NotFound(HatchetError):
 
 class FailedPrecondition(HatchetError):
     code = "failed_precondition"
+
+
+class Collision(NamedTuple):
+    """A run that was not started and the run which holds its key."""
+
+    existing: UUID
+    colliding: UUID
+
+
+class IdempotencyCollision(HatchetError):
+    """Of the runs asked for, `started` were started."""
+
+    code = "already_exists"
+
+    def __init__(self, collisions: Sequence[Collision], started: Sequence[UUID] = ()) -> None:
+        super().__init__("idempotency key collision")
+        self.collisions, self.started = tuple(collisions), tuple(started)
 
 
 class ResourceExhausted(HatchetError):

@@ -75,6 +75,13 @@ class Sticky(IntEnum):
     HARD = 1
 
 
+class IdempotencyMethod(IntEnum):
+    """Until when an idempotency key is held. Numbers equal IdempotencyMethod on the wire."""
+
+    TTL = 0
+    STATUS = 1
+
+
 class Comparator(IntEnum):
     """How a worker's value is to compare with the wished one. Numbers equal WorkerLabelComparator."""
 

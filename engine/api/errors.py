@@ -10,6 +10,7 @@ from tenants.api.errors import AnyDict, ApiError, handle_exception
 STATUSES = {
     "invalid_argument": 400,
     "not_found": 404,
+    "already_exists": 409,
     "failed_precondition": 409,
     "resource_exhausted": 429,
     "unavailable": 503,

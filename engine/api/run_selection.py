@@ -101,9 +101,6 @@ class RunSelection:
             bounds &= ~Q(status=Status.RUNNING)
         if self.workflow_ids:
             bounds &= Q(workflow_id__in=self.workflow_ids)
-        if self.idempotency_keys:
-            # Runs carry no idempotency keys yet, so none can match.
-            bounds &= Q(pk__in=[])
         return bounds
 
     def _of_run(self) -> Q:
@@ -112,4 +109,6 @@ class RunSelection:
             of_run &= Q(parent_task_id=self.parent_task_id)
         if self.event_id is not None:
             of_run &= Q(event_id=self.event_id)
+        if self.idempotency_keys:
+            of_run &= Q(idempotency_key__in=self.idempotency_keys)
         return of_run

@@ -57,6 +57,7 @@ def task_summary(
             "output": payloads.output_of(task),
             "errorMessage": payloads.error_of(task.id, task.retry_count),
             "numSpawnedChildren": spawned,
+            "idempotencyKey": run.idempotency_key,
             "isDurable": False,
             "isEvicted": False,
         }
@@ -84,6 +85,7 @@ def run_summary(run: Run, tasks: Sequence[Task], names: Names, payloads: Payload
             "output": run_output(run, tasks, names, payloads),
             "errorMessage": first_error(tasks, payloads),
             "numSpawnedChildren": 0,
+            "idempotencyKey": run.idempotency_key,
             "children": [task_summary(task, run, names, payloads) for task in tasks],
         }
     )

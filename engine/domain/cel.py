@@ -38,6 +38,7 @@ class Environment(Enum):
     """Where an expression is used: the names it may refer to, True for JSON objects."""
 
     KEY = (("input", True), ("additional_metadata", True), ("workflow_run_id", False))
+    IDEMPOTENCY = (("input", True), ("additional_metadata", True))
     FILTER = (
         ("input", True),
         ("payload", True),

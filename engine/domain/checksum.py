@@ -14,12 +14,13 @@ import orjson
 from engine.domain.affinity import wish_forms, wishes_from_forms
 from engine.domain.definition import (
     DefaultFilter,
+    Idempotency,
     StepCondition,
     StepDefinition,
     WorkflowDefinition,
 )
 from engine.domain.durations import parse_duration, parse_sleep
-from engine.states import ConditionAction, ConditionKind, StepKind, Sticky
+from engine.states import ConditionAction, ConditionKind, IdempotencyMethod, StepKind, Sticky
 
 _DEFAULT_SLOTS = {"default": 1}
 _STEP_DEFAULTS = StepDefinition(readable_id="", action_id="")
@@ -38,6 +39,7 @@ def canonical_form(definition: WorkflowDefinition) -> bytes:
         ),
         "default_priority": definition.default_priority,
         "input_json_schema": definition.input_json_schema,
+        "idempotency": _idempotency_form(definition.idempotency),
         "sticky": None if definition.sticky is None else definition.sticky.name,
         "steps": [_step_form(step) for step in definition.steps],
     }
@@ -65,8 +67,22 @@ def from_canonical_form(stored: bytes | str | dict[str, Any]) -> WorkflowDefinit
         ),
         default_priority=form.get("default_priority"),
         input_json_schema=form.get("input_json_schema"),
+        idempotency=_idempotency_from(form.get("idempotency")),
         sticky=Sticky[form["sticky"]] if "sticky" in form else None,
     )
+
+
+def _idempotency_form(idempotency: Idempotency | None) -> list[Any] | None:
+    if idempotency is None:
+        return None
+    return [idempotency.expression, idempotency.ttl_ms, idempotency.method.name]
+
+
+def _idempotency_from(form: list[Any] | None) -> Idempotency | None:
+    if form is None:
+        return None
+    expression, ttl_ms, method = form
+    return Idempotency(expression, ttl_ms, IdempotencyMethod[method])
 
 
 def _step_form(step: StepDefinition) -> dict[str, Any]:

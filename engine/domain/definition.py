@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from engine.states import ConditionAction, ConditionKind, StepKind, Sticky
+from engine.states import ConditionAction, ConditionKind, IdempotencyMethod, StepKind, Sticky
 from engine.types import LabelWishes
 
 
@@ -57,6 +57,15 @@ class DefaultFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Runs with the same key start once: within `ttl_ms`, and with STATUS only while one is unfinished."""
+
+    expression: str
+    ttl_ms: int
+    method: IdempotencyMethod = IdempotencyMethod.TTL
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowDefinition:
     """`steps` are in topological order, ties alphabetical; the on-failure step, if any, is last."""
 
@@ -70,6 +79,7 @@ class WorkflowDefinition:
     default_priority: int | None = None
     input_json_schema: str | None = None
     sticky: Sticky | None = None
+    idempotency: Idempotency | None = None
 
     @property
     def is_dag(self) -> bool:

@@ -6,6 +6,7 @@ from engine.models.filters import CelFailure, Filter
 from engine.models.runs import (
     ChildLink,
     Event,
+    IdempotencyKey,
     LogLine,
     Payload,
     Run,
@@ -24,6 +25,7 @@ __all__ = [
     "Event",
     "EventTrigger",
     "Filter",
+    "IdempotencyKey",
     "Lease",
     "LogLine",
     "Payload",

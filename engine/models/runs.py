@@ -5,6 +5,7 @@ Foreign keys are plain UUID columns here: the database does not enforce them on 
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -31,6 +32,7 @@ class Run(models.Model):
     event_key = models.TextField(null=True, blank=True)
     filter_id = models.UUIDField(null=True, blank=True)
     desired_labels = models.TextField(null=True, blank=True)
+    idempotency_key = models.TextField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -45,6 +47,11 @@ class Run(models.Model):
             ),
             models.Index(
                 fields=["event_id", "id"], condition=Q(event_id__isnull=False), name="run_by_event"
+            ),
+            HashIndex(
+                fields=["idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="run_by_idempotency_key",
             ),
         ]
 
@@ -157,6 +164,24 @@ class ChildLink(models.Model):
     parent_task_id = models.UUIDField()
     key = models.TextField()
     run_id = models.UUIDField()
+
+
+class IdempotencyKey(models.Model):
+    """Which run holds a key of a tenant, the SHA-256 of its text, and until when.
+
+    A key that `ends_with_run` is free as soon as its run is final: that is read from the run, so no
+    write can forget to release it.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "digest")
+    tenant_id = models.UUIDField()
+    digest = models.BinaryField(max_length=32)
+    run_id = models.UUIDField()
+    expires_at = models.DateTimeField()
+    ends_with_run = models.BooleanField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["expires_at"], name="idempotency_key_expiry")]
 
 
 class RunTally(models.Model):

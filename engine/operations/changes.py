@@ -47,5 +47,7 @@ class Changes:
     """(tenant, run) of everything that may look different now."""
     sleeps_of: set[UUID] = field(default_factory=set)
     """Tenants with steps that began to sleep: the owner's clock must know."""
+    collisions: dict[UUID, UUID] = field(default_factory=dict)
+    """Runs that were not started because of their idempotency keys, and who holds those."""
     wakes_clock: bool = False
     """A due time was set that may come before those known."""

@@ -14,8 +14,10 @@ from engine.operations.changes import Changes
 from engine.operations.trigger_runs import (
     PlannedRun,
     Trigger,
+    collision_of,
     insert_runs,
     plan_new_run,
+    refuse_problems,
 )
 from engine.operations.versions import load_versions
 from engine.states import RunTrigger
@@ -105,4 +107,8 @@ def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tup
     versions = yield from load_versions([rows[0].version_id])
     version = versions[rows[0].version_id]
     planned: PlannedRun = plan_new_run(_request(rows[0], None), version, _BY_CRON)
-    return planned.run.id, (yield from insert_runs([planned], now))
+    refuse_problems([planned])
+    changes = yield from insert_runs([planned], now)
+    if changes.collisions:
+        raise collision_of([planned], changes.collisions)
+    return planned.run.id, changes

@@ -10,11 +10,14 @@ from engine.errors import InvalidArgument, NotFound
 from engine.operations.changes import Changes
 from engine.operations.fire_crons import BATCH, Fired
 from engine.operations.trigger_runs import (
+    PlannedRun,
     Trigger,
     adopt_children,
     claim_children,
+    collision_of,
     insert_runs,
     plan_new_run,
+    refuse_problems,
 )
 from engine.operations.versions import load_versions
 from engine.states import RunTrigger
@@ -34,7 +37,8 @@ def fire_schedules(now: datetime) -> Operation[Fired]:
     rows = yield from fetch(schedules.due(now, BATCH))
     if not rows:
         return Fired(0, Changes())
-    _, changes = yield from _fire(rows, now)
+    planned = yield from _plan(rows)
+    _, changes = yield from _fire(rows, planned, now)
     return Fired(len(rows), changes)
 
 
@@ -47,22 +51,39 @@ def run_schedule_now(
         raise NotFound(UNKNOWN)
     if rows[0].due_at is None:
         raise InvalidArgument(ALREADY_FIRED)
-    run_ids, changes = yield from _fire(rows, now)
+    planned = yield from _plan(rows)
+    refuse_problems(planned)
+    run_ids, changes = yield from _fire(rows, planned, now)
+    if changes.collisions:
+        raise collision_of(planned, changes.collisions)
     return run_ids[0], changes
 
 
-def _fire(rows: Sequence[ScheduleRow], now: datetime) -> Operation[tuple[list[UUID], Changes]]:
-    """The rows are locked: settled in the transaction that starts their runs, none fires twice."""
+def _plan(rows: Sequence[ScheduleRow]) -> Operation[list[PlannedRun]]:
     versions = yield from load_versions(row.version_id for row in rows)
     planned = []
     for row in rows:
         request = yield from _request(row)
         planned.append(plan_new_run(request, versions[row.version_id], _BY_SCHEDULE))
+    return planned
+
+
+def _fire(
+    rows: Sequence[ScheduleRow], planned: Sequence[PlannedRun], now: datetime
+) -> Operation[tuple[list[UUID], Changes]]:
+    """The rows are locked: settled in the transaction that starts their runs, none fires twice.
+
+    A schedule whose run's key is held names the holder; one whose key has a problem names no run.
+    """
     run_ids = yield from claim_children(planned)
-    fired = sorted((row.id, run_id) for row, run_id in zip(rows, run_ids, strict=True))
-    yield from fetch(schedules.settle(fired, now))
     new = [item for item, run_id in zip(planned, run_ids, strict=True) if item.run.id == run_id]
-    return run_ids, (yield from insert_runs(new, now)) if new else Changes()
+    changes = (yield from insert_runs(new, now)) if new else Changes()
+    fired = [
+        (row.id, None if item.problem else changes.collisions.get(run_id, run_id))
+        for row, item, run_id in zip(rows, planned, run_ids, strict=True)
+    ]
+    yield from fetch(schedules.settle(fired, now))
+    return run_ids, changes
 
 
 def _request(row: ScheduleRow) -> Operation[TriggerRequest]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -15,10 +15,11 @@ import orjson
 from engine.domain import plan_run
 from engine.domain.affinity import dump_wishes
 from engine.domain.definition import RegisteredStep, RegisteredVersion
-from engine.errors import InvalidArgument, NotFound
+from engine.errors import Collision, IdempotencyCollision, InvalidArgument, NotFound
 from engine.ids import new_id
 from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
+from engine.operations.claim_keys import claim_keys, evaluate_key
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
@@ -51,6 +52,8 @@ class PlannedRun(NamedTuple):
     """What a standalone run shares with others of its step; None for a DAG run, and if it must wait."""
     waiting: tuple[NewTask, ...] = ()
     """Parked tasks of steps that wait for sleeps or events first."""
+    problem: str | None = None
+    """Why its idempotency key could not be evaluated: it is not to be inserted."""
 
 
 class Trigger(NamedTuple):
@@ -87,6 +90,7 @@ def plan_new_run(
     run_id = new_id()
     is_dag = version.definition.is_dag
     priority = request.priority or version.definition.default_priority or DEFAULT_PRIORITY
+    key, problem = _key_of(request, version)
     run = NewRun(
         id=run_id,
         tenant_id=version.tenant_id,
@@ -110,6 +114,7 @@ def plan_new_run(
         if version.definition.sticky is not None
         else None,
         desired_labels=dump_wishes(request.desired_labels),
+        idempotency_key=key,
     )
     first, armed = first_steps(version)
     task_id = None if is_dag else run_id
@@ -118,6 +123,7 @@ def plan_new_run(
         tuple(_first_task(run, version, step, task_id=task_id, is_parked=False) for step in first),
         None if is_dag or armed else _standalone_kind(version),
         tuple(_first_task(run, version, step, task_id=task_id, is_parked=True) for step in armed),
+        problem,
     )
 
 
@@ -139,6 +145,17 @@ def _first_task(
         desired_worker_id=run.desired_worker_id,
         desired_labels=run.desired_labels,
     )
+
+
+def _key_of(request: TriggerRequest, version: RegisteredVersion) -> tuple[str | None, str | None]:
+    """Return the run's idempotency key, if its workflow has any, and what is wrong with it."""
+    settings = version.definition.idempotency
+    if settings is None:
+        return None, None
+    found = evaluate_key(settings.expression, request.input, request.additional_metadata)
+    if found.error is None:
+        return found.value, None
+    return None, f"idempotency key of workflow {version.definition.name}: {found.error}"
 
 
 @lru_cache(maxsize=10_000)
@@ -178,11 +195,21 @@ def insert_runs(
 ) -> Operation[Changes]:
     """Insert planned runs; tasks in `worker_of` run there from the start, under the leases `epochs`.
 
+    Left out are those with a problem, and those whose idempotency keys others hold: `collisions`.
+
     `is_last` says that the operation around it asks for nothing more, which saves a round trip.
 
     Raises the database's HT001 when one of the leases has passed to another engine.
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
+    changes = Changes(wakes_clock=True)
+    if any(item.run.idempotency_key is not None or item.problem for item in planned):
+        planned = [item for item in planned if item.problem is None]
+        collisions = yield from claim_keys([item.run for item in planned], versions, now)
+        changes.collisions.update(collisions)
+        planned = [item for item in planned if item.run.id not in collisions]
+        if not planned:
+            return changes
     queries: list[Query[None]] = [leases.hold(epochs)] if epochs else []
     if filtered := [
         NewPayload(item.run.id, PayloadKind.FILTER, item.run.filter_payload)
@@ -190,13 +217,22 @@ def insert_runs(
         if item.run.filter_payload is not None
     ]:
         queries.append(payloads.insert(filtered))
-    changes = Changes(wakes_clock=True)
     if standalone := [item for item in planned if item.kind]:
         queries.append(_insert_standalone(standalone, worker_of, now))
     if others := [item for item in planned if not item.kind]:
         queries += _insert_others(others, worker_of, versions, now=now)
         queries += _insert_waits(others, versions, changes, now=now)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)
+    _collect(planned, versions, worker_of, changes)
+    return changes
+
+
+def _collect(
+    planned: Sequence[PlannedRun],
+    versions: Mapping[UUID, RegisteredVersion],
+    worker_of: Mapping[UUID, UUID],
+    changes: Changes,
+) -> None:
     for item in planned:
         changes.touched.add((item.run.tenant_id, item.run.id))
         for task in item.tasks:
@@ -211,7 +247,6 @@ def insert_runs(
                     desired_labels=task.desired_labels,
                 )
                 changes.ready.append((task.tenant_id, ready))
-    return changes
 
 
 def _insert_standalone(
@@ -328,6 +363,22 @@ def claim_children(planned: Sequence[PlannedRun]) -> Operation[list[UUID]]:
     return [owner[key] if (key := _child_key(item.run)) else item.run.id for item in planned]
 
 
+def refuse_problems(planned: Iterable[PlannedRun]) -> None:
+    """Raise InvalidArgument for the first run whose key could not be evaluated."""
+    for item in planned:
+        if item.problem is not None:
+            raise InvalidArgument(item.problem)
+
+
+def collision_of(
+    planned: Sequence[PlannedRun], collisions: Mapping[UUID, UUID], started: Sequence[UUID] = ()
+) -> IdempotencyCollision:
+    """Return the error that tells a caller which of the runs it asked for collided."""
+    ids = [item.run.id for item in planned]
+    found = [Collision(collisions[run_id], run_id) for run_id in ids if run_id in collisions]
+    return IdempotencyCollision(found, started)
+
+
 def _child_key(run: NewRun) -> tuple[UUID, str] | None:
     if run.parent_task_id is None or run.child_index is None:
         return None
@@ -337,12 +388,19 @@ def _child_key(run: NewRun) -> tuple[UUID, str] | None:
 def trigger_runs(
     tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:
-    """Start runs without a scheduler at hand: they are queued. Return their ids in request order."""
+    """Start runs without a scheduler at hand: they are queued. Return their ids in request order.
+
+    With IdempotencyCollision none of them is started.
+    """
     versions = yield from resolve_names(tenant_id, [r.workflow_name for r in requests])
     adopted = yield from adopt_children(tenant_id, requests)
     planned = [plan_new_run(request, versions[request.workflow_name]) for request in adopted]
+    refuse_problems(planned)
     ids = yield from claim_children(planned)
     new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
     if not new:
         return ids, Changes()
-    return ids, (yield from insert_runs(new, now))
+    changes = yield from insert_runs(new, now)
+    if changes.collisions:
+        raise collision_of(planned, changes.collisions)
+    return ids, changes

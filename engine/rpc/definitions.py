@@ -11,7 +11,12 @@ from collections.abc import Iterable, Sequence
 from engine.domain.cel import Environment, compile_expression
 from engine.domain.cron import parse_cron
 from engine.domain.dag import topological_order
-from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
+from engine.domain.definition import (
+    DefaultFilter,
+    Idempotency,
+    StepDefinition,
+    WorkflowDefinition,
+)
 from engine.domain.durations import parse_duration
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
@@ -26,7 +31,7 @@ from engine.rpc.parse import (
     unique,
 )
 from engine.rpc.wishes import parse_wishes
-from engine.states import StepKind, Sticky
+from engine.states import IdempotencyMethod, StepKind, Sticky
 
 _LONGEST_DESCRIPTION = 10_000
 _MOST_CRONS = 100
@@ -34,6 +39,7 @@ _MOST_FILTERS = 500
 _DEFAULT_EXECUTION_TIMEOUT = "60s"
 _DEFAULT_SCHEDULE_TIMEOUT = "5m"
 _LONGEST_BACKOFF_SECONDS = 86_400
+_LONGEST_KEY_MS = 10 * 365 * 86_400_000
 
 
 def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefinition:
@@ -56,7 +62,21 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
         ),
         input_json_schema=_parse_schema(request.input_json_schema),
         sticky=_parse_sticky(request),
+        idempotency=(
+            _parse_idempotency(request.idempotency) if request.HasField("idempotency") else None
+        ),
     )
+
+
+def _parse_idempotency(config: pb.IdempotencyConfig) -> Idempotency:
+    compile_expression(config.expression, Environment.IDEMPOTENCY, "idempotency expression", str)
+    if not 1 <= config.ttl_ms <= _LONGEST_KEY_MS:
+        raise InvalidArgument(f"idempotency: ttl_ms must be between 1 and {_LONGEST_KEY_MS}")
+    try:
+        method = IdempotencyMethod(config.method)
+    except ValueError:
+        raise InvalidArgument(f"idempotency: method {config.method} is unknown") from None
+    return Idempotency(config.expression, config.ttl_ms, method)
 
 
 def _parse_crons(expressions: Sequence[str]) -> tuple[str, ...]:
@@ -188,8 +208,6 @@ def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterab
     """The set options that nothing here honours yet; SDKs send many others at their defaults."""
     if request.HasField("concurrency") or request.concurrency_arr:
         yield "concurrency"
-    if request.HasField("idempotency"):
-        yield "idempotency"
 
 
 def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:

@@ -10,11 +10,13 @@ import grpc
 from engine.errors import (
     FailedPrecondition,
     HatchetError,
+    IdempotencyCollision,
     InvalidArgument,
     NotFound,
     ResourceExhausted,
     Unavailable,
 )
+from engine.rpc.collisions import collision_details
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,10 @@ async def abort(
     context: grpc.aio.ServicerContext[object, object], method: str, error: Exception
 ) -> NoReturn:
     """End the call with the status of `error`; what we did not expect is logged, not shown."""
+    if isinstance(error, IdempotencyCollision):
+        await context.abort(
+            grpc.StatusCode.ALREADY_EXISTS, str(error), trailing_metadata=collision_details(error)
+        )
     for kind in type(error).__mro__:
         if kind in _STATUSES:
             shortened = str(error).encode()[:_LONGEST_MESSAGE_BYTES].decode(errors="ignore")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from engine.errors import IdempotencyCollision
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
+from engine.rpc.collisions import BulkCollision
 from engine.rpc.convert import to_scheduled
 from engine.rpc.triggers import parse_schedule, parse_trigger
 from engine.runtime.service import Engine
@@ -34,5 +36,8 @@ class WorkflowServicer:
             parse_trigger(trigger, f"workflows[{index}].")
             for index, trigger in enumerate(request.workflows)
         ]
-        run_ids = await self._engine.trigger_runs(tenant_id, triggers) if triggers else []
+        try:
+            run_ids = await self._engine.trigger_runs(tenant_id, triggers) if triggers else []
+        except IdempotencyCollision as error:
+            raise BulkCollision(error.collisions, error.started) from None
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=map(str, run_ids))

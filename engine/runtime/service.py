@@ -57,7 +57,8 @@ class Engine(Protocol):
         """Start runs; return run ids in request order once they are committed.
 
         InvalidArgument "workflow names not found: a, b" if any name is unknown (nothing is created);
-        NotFound for an unknown parent task; ResourceExhausted when the queue in front is full.
+        NotFound for an unknown parent task; IdempotencyCollision if keys of some are held by other runs
+        (the others are started); ResourceExhausted when the queue in front is full.
         """
 
     async def schedule_runs(

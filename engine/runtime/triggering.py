@@ -11,14 +11,16 @@ import psycopg
 
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
-from engine.errors import Unavailable
+from engine.errors import IdempotencyCollision, Unavailable
 from engine.operations.changes import Changes
 from engine.operations.trigger_runs import (
     PlannedRun,
     adopt_children,
     claim_children,
+    collision_of,
     insert_runs,
     plan_new_run,
+    refuse_problems,
 )
 from engine.operations.versions import ready_task, step_of
 from engine.runtime.aftermath import Aftermath
@@ -82,6 +84,7 @@ class Triggering:
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             raise Unavailable("the database cannot be reached") from error
         planned = [plan_new_run(request, found[request.workflow_name]) for request in requests]
+        refuse_problems(planned)
         versions = {version.id: version for version in found.values()}
         size = sum(len(request.input) for request in requests)
         call = _Call(tenant_id, planned, versions)
@@ -108,7 +111,10 @@ class Triggering:
         self._push(calls, ids, offered)
         self._aftermath.apply(changes)
         answers = iter(ids)
-        return [[next(answers) for _ in call.planned] for call in calls]
+        return [
+            _answer(call, [next(answers) for _ in call.planned], changes.collisions)
+            for call in calls
+        ]
 
     def _offer(self, calls: Sequence[_Call]) -> dict[UUID, _Offer]:
         """Let each tenant's scheduler assign what can run at once; by task id."""
@@ -148,7 +154,7 @@ class Triggering:
         changes = yield from insert_runs(
             new, datetime.now(UTC), worker_of=worker_of, epochs=epochs, is_last=True
         )
-        return ids, changes
+        return [changes.collisions.get(run_id, run_id) for run_id in ids], changes
 
     def _take_back(self, offered: Mapping[UUID, _Offer]) -> None:
         for offer in offered.values():
@@ -160,7 +166,7 @@ class Triggering:
         ids: Sequence[UUID],
         offered: Mapping[UUID, _Offer],
     ) -> None:
-        """Deliver what was inserted as running; children that existed before give their slots back."""
+        """Deliver what was inserted as running; the slots for what was not are given back."""
         answers = iter(ids)
         for call in calls:
             for item in call.planned:
@@ -175,6 +181,20 @@ class Triggering:
                     version = call.versions[task.version_id]
                     action = _start(item, task.id, task.step_id, version)
                     self._assigning.deliver(offer.assignment.worker_id, action)
+
+
+def _answer(
+    call: _Call, ids: list[UUID], collisions: Mapping[UUID, UUID]
+) -> list[UUID] | IdempotencyCollision:
+    """Return the ids, or what collided beside the ids of those that did not."""
+    collided = [item for item in call.planned if item.run.id in collisions]
+    if not collided:
+        return ids
+    holders = {item.run.id for item in collided}
+    started = [
+        run_id for item, run_id in zip(call.planned, ids, strict=True) if item.run.id not in holders
+    ]
+    return collision_of(collided, collisions, started)
 
 
 def _start(item: PlannedRun, task_id: UUID, step_id: UUID, version: RegisteredVersion) -> Action:

@@ -7,10 +7,10 @@ WITH wanted AS (
         %(triggers)s::smallint[], %(metadata)s::text[], %(parent_run_ids)s::uuid[],
         %(parent_task_ids)s::uuid[], %(child_indexes)s::int[], %(child_keys)s::text[],
         %(event_ids)s::uuid[], %(event_keys)s::text[], %(filter_ids)s::uuid[],
-        %(desired_labels)s::text[], %(inputs)s::bytea[]
+        %(desired_labels)s::text[], %(idempotency_keys)s::text[], %(inputs)s::bytea[]
     ) AS u(id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata,
            parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
-           filter_id, desired_labels, input)
+           filter_id, desired_labels, idempotency_key, input)
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 1, 0, input FROM wanted
@@ -18,10 +18,10 @@ WITH wanted AS (
 INSERT INTO engine_run (
     id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, additional_metadata,
     parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, filter_id,
-    desired_labels, created_at, started_at)
+    desired_labels, idempotency_key, created_at, started_at)
 SELECT id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata::jsonb,
        parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, filter_id,
-       desired_labels, %(now)s::timestamptz,
+       desired_labels, idempotency_key, %(now)s::timestamptz,
        CASE WHEN status > 0 THEN %(now)s::timestamptz END
   FROM wanted
 RETURNING 1;
@@ -44,10 +44,11 @@ WITH kinds AS (
             %(queued_event_ids)s::uuid[], %(assigned_event_ids)s::uuid[],
             %(parent_run_ids)s::uuid[], %(parent_task_ids)s::uuid[], %(child_indexes)s::int[],
             %(child_keys)s::text[], %(event_ids)s::uuid[], %(event_keys)s::text[],
-            %(filter_ids)s::uuid[], %(desired_worker_ids)s::uuid[], %(desired_labels)s::text[])
+            %(filter_ids)s::uuid[], %(desired_worker_ids)s::uuid[], %(desired_labels)s::text[],
+            %(idempotency_keys)s::text[])
         AS u(id, kind_of_run, worker_id, priority, trigger, metadata, input, queued_event_id,
              assigned_event_id, parent_run_id, parent_task_id, child_index, child_key, event_id,
-             event_key, filter_id, desired_worker_id, desired_labels)
+             event_key, filter_id, desired_worker_id, desired_labels, idempotency_key)
       JOIN kinds k ON k.kind = u.kind_of_run
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
@@ -56,10 +57,11 @@ WITH kinds AS (
     INSERT INTO engine_run (
         id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger,
         additional_metadata, parent_run_id, parent_task_id, child_index, child_key, event_id,
-        event_key, filter_id, desired_labels, created_at, started_at)
+        event_key, filter_id, desired_labels, idempotency_key, created_at, started_at)
     SELECT id, tenant_id, workflow_id, version_id, status, false, priority, trigger, metadata::jsonb,
            parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
-           filter_id, desired_labels, %(now)s::timestamptz, CASE WHEN status = 1 THEN %(now)s::timestamptz END
+           filter_id, desired_labels, idempotency_key, %(now)s::timestamptz,
+           CASE WHEN status = 1 THEN %(now)s::timestamptz END
       FROM wanted
 ), tasks AS (
     INSERT INTO engine_task (
@@ -146,6 +148,13 @@ WITH wanted AS (
     RETURNING parent_task_id, key, run_id
 )
 SELECT parent_task_id, key, run_id FROM claimed;
+
+-- name: run.unclaim_children
+-- Takes back claims of children that were not started after all.
+DELETE FROM engine_childlink c USING unnest(%(run_ids)s::uuid[], %(parent_task_ids)s::uuid[])
+       AS u(run_id, parent_task_id)
+ WHERE c.parent_task_id = u.parent_task_id AND c.run_id = u.run_id
+RETURNING c.run_id;
 
 -- name: run.details
 -- What GetRunDetails answers about runs, found by run id or by the id of one of their tasks.

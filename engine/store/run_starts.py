@@ -40,6 +40,7 @@ class NewRun(NamedTuple):
     filter_payload: bytes | None = None
     desired_worker_id: UUID | None = None
     desired_labels: str | None = None
+    idempotency_key: str | None = None
 
 
 class StandaloneKind(NamedTuple):
@@ -70,6 +71,7 @@ def _origin(runs: Sequence[NewRun]) -> dict[str, Any]:
         "event_keys": _optional([r.event_key for r in runs]),
         "filter_ids": _optional([r.filter_id for r in runs]),
         "desired_labels": _optional([r.desired_labels for r in runs]),
+        "idempotency_keys": _optional([r.idempotency_key for r in runs]),
     }
 
 

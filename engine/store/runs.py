@@ -119,6 +119,15 @@ def claim_children(claims: Sequence[ChildClaim]) -> Query[ChildClaim]:
     )
 
 
+def unclaim_children(children: Sequence[tuple[UUID, UUID]]) -> Query[UUID]:
+    """`children` are (run id, parent task id)."""
+    return Query(
+        "run.unclaim_children",
+        {"run_ids": [c[0] for c in children], "parent_task_ids": [c[1] for c in children]},
+        the_value,
+    )
+
+
 def details(tenant_id: UUID, external_id: UUID) -> Query[RunRow]:
     return Query("run.details", {"tenant_id": tenant_id, "id": external_id}, RunRow)
 

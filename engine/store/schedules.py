@@ -70,8 +70,8 @@ def by_id(tenant_id: UUID, schedule_id: UUID) -> Query[ScheduleRow]:
     return Query("schedule.by_id", {"tenant_id": tenant_id, "id": schedule_id}, ScheduleRow)
 
 
-def settle(fired: Sequence[tuple[UUID, UUID]], now: datetime) -> Query[UUID]:
-    """`fired` are (schedule, run)."""
+def settle(fired: Sequence[tuple[UUID, UUID | None]], now: datetime) -> Query[UUID]:
+    """`fired` are (schedule, run if one came of it)."""
     return Query(
         "schedule.settle",
         {"ids": [f[0] for f in fired], "run_ids": [f[1] for f in fired], "now": now},

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from engine.domain.definition import Idempotency
 from engine.models import Run, Task
 from tenants.models import Member
 from tests.api.client import ApiClient
@@ -240,3 +241,27 @@ def test_the_number_of_queries_does_not_grow_with_the_page(
     assert queries() == few
     assert few <= 9
     assert Task.objects.count() > 12
+
+
+def test_runs_are_found_by_their_idempotency_keys(cast: Cast, runs: Runs) -> None:
+    make_workflow(cast.tenant, "once", idempotency=Idempotency("input.order", 60_000))
+    first, second = [
+        str(start_run(cast.tenant, "once", {"order": order}).id) for order in ("o-1", "o-2")
+    ]
+    start_run(cast.tenant, "greet", {"order": "o-1"})
+    for only_tasks in ("true", "false"):
+        assert runs.ids(idempotency_keys="o-1", only_tasks=only_tasks) == [first]
+        both = runs.ids(idempotency_keys=["o-1", "o-2", "o-3"], only_tasks=only_tasks)
+        assert both == [second, first]
+        assert runs.ids(idempotency_keys="o-3", only_tasks=only_tasks) == []
+        row = runs.rows(idempotency_keys="o-1", only_tasks=only_tasks)[0]
+        assert row["idempotencyKey"] == "o-1"
+
+
+def test_a_run_whose_key_is_held_is_a_conflict(cast: Cast, runs: Runs) -> None:
+    make_workflow(cast.tenant, "once", idempotency=Idempotency("input.order", 60_000))
+    wanted = {"workflowName": "once", "input": {"order": "o-1"}}
+    assert runs.client.post(f"{runs.path}/trigger", wanted).status == 200
+    answer = runs.client.post(f"{runs.path}/trigger", wanted)
+    assert (answer.status, answer.error) == (409, "idempotency key collision")
+    assert len(runs.ids()) == 1

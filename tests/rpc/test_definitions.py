@@ -8,10 +8,15 @@ from typing import Any
 import grpc
 import pytest
 
-from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
+from engine.domain.definition import (
+    DefaultFilter,
+    Idempotency,
+    StepDefinition,
+    WorkflowDefinition,
+)
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.pb.v1.shared import condition_pb2, trigger_pb2
-from engine.states import Comparator, StepKind, Sticky
+from engine.states import Comparator, IdempotencyMethod, StepKind, Sticky
 from engine.types import LabelWish
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
@@ -123,6 +128,16 @@ async def test_a_backoff_factor_alone_may_grow_for_a_day(
     assert (step.backoff_factor, step.backoff_max_seconds) == (1.0, 86_400)
 
 
+async def test_idempotency_arrives(client: Client, engine: RecordingEngine) -> None:
+    await client.call(PUT, workflow(idempotency=keyed_by("input.a", ttl_ms=5_000)))
+    by_status = keyed_by("checksum(input.a)", method=pb.STATUS)
+    await client.call(PUT, workflow(idempotency=by_status))
+    assert [call[1].idempotency for call in engine.calls["put_workflow"]] == [
+        Idempotency("input.a", 5_000, IdempotencyMethod.TTL),
+        Idempotency("checksum(input.a)", 1_000, IdempotencyMethod.STATUS),
+    ]
+
+
 async def test_wishes_for_workers_arrive_with_their_defaults(
     client: Client, engine: RecordingEngine
 ) -> None:
@@ -151,6 +166,10 @@ async def test_defaults_that_sdks_send_are_no_options(
     assert len(engine.calls["put_workflow"]) == 1
 
 
+def keyed_by(expression: str, ttl_ms: int = 1_000, **options: Any) -> pb.IdempotencyConfig:
+    return pb.IdempotencyConfig(expression=expression, ttl_ms=ttl_ms, **options)
+
+
 def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
     labels = {label: trigger_pb2.DesiredWorkerLabels(**wish)}
     return workflow(tasks=[task(worker_labels=labels)])
@@ -161,7 +180,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
     [
         ({"concurrency": pb.Concurrency(expression="input.a")}, "concurrency"),
         ({"concurrency_arr": [pb.Concurrency(expression="input.a")]}, "concurrency"),
-        ({"idempotency": pb.IdempotencyConfig(expression="'a'", ttl_ms=1)}, "idempotency"),
     ],
 )
 async def test_workflow_options_not_honoured_yet_are_refused_by_name(
@@ -246,6 +264,13 @@ async def test_task_options_not_honoured_yet_are_refused_by_name(
             'task fetch: worker_labels "zone": comparator',
         ),
         (workflow(sticky=7), "sticky"),
+        (workflow(idempotency=keyed_by("")), "idempotency expression is blank"),
+        (workflow(idempotency=keyed_by("input.")), "idempotency expression: "),
+        (workflow(idempotency=keyed_by("workflow_run_id")), "idempotency expression: "),
+        (workflow(idempotency=keyed_by("1 + 1")), "idempotency expression: must come to a string"),
+        (workflow(idempotency=keyed_by("input.a", ttl_ms=0)), "idempotency: ttl_ms"),
+        (workflow(idempotency=keyed_by("input.a", ttl_ms=2**60)), "idempotency: ttl_ms"),
+        (workflow(idempotency=keyed_by("input.a", method=5)), "idempotency: method"),
         (workflow(default_priority=0), "default_priority"),
         (workflow(default_priority=4), "default_priority"),
         (workflow(event_triggers=[""]), "event_triggers"),

@@ -6,8 +6,16 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import code_pb2, status_pb2
 
-from engine.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from engine.errors import (
+    Collision,
+    IdempotencyCollision,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 from engine.ids import new_id
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1 import workflows_pb2 as v1
@@ -202,3 +210,53 @@ async def test_the_engines_refusals_are_told(
     engine.failure = failure
     call = client.call("WorkflowService/TriggerWorkflow", TriggerWorkflowRequest(name="a"))
     assert await refusal(call) == (code, str(failure))
+
+
+HELD, OURS, STARTED = new_id(), new_id(), new_id()
+
+
+async def details_of(call: Any) -> tuple[grpc.StatusCode, str, status_pb2.Status]:
+    """Return how a call failed, with the richer status its clients look for."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        trailing = dict(error.trailing_metadata() or ())
+        rich = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+        return error.code(), error.details() or "", rich
+    raise AssertionError("the call was answered")
+
+
+@pytest.mark.parametrize(
+    ("method", "request_message"),
+    [
+        ("WorkflowService/TriggerWorkflow", TriggerWorkflowRequest(name="a")),
+        ("v1.AdminService/TriggerWorkflowRun", v1.TriggerWorkflowRunRequest(workflow_name="a")),
+    ],
+)
+async def test_a_collision_names_both_runs(
+    method: str, request_message: Any, client: Client, engine: RecordingEngine
+) -> None:
+    engine.failure = IdempotencyCollision([Collision(HELD, OURS)])
+    code, message, rich = await details_of(client.call(method, request_message))
+    assert (code, message) == (grpc.StatusCode.ALREADY_EXISTS, "idempotency key collision")
+    assert (rich.code, rich.message) == (code_pb2.ALREADY_EXISTS, message)
+    (detail,) = rich.details
+    assert detail.type_url == "type.googleapis.com/v1.IdempotencyCollisionError"
+    told = v1.IdempotencyCollisionError.FromString(detail.value)
+    assert told.existing_run_external_id == str(HELD)
+    assert told.colliding_run_external_id == str(OURS)
+
+
+async def test_collisions_of_a_bulk_come_with_the_runs_that_were_started(
+    client: Client, engine: RecordingEngine
+) -> None:
+    engine.failure = IdempotencyCollision([Collision(HELD, OURS)], [STARTED])
+    bulk = pb.BulkTriggerWorkflowRequest(workflows=[TriggerWorkflowRequest(name="a")] * 2)
+    call = client.call("WorkflowService/BulkTriggerWorkflow", bulk)
+    code, message, rich = await details_of(call)
+    assert (code, message) == (grpc.StatusCode.ALREADY_EXISTS, "idempotency key collision")
+    (detail,) = rich.details
+    assert detail.type_url == "type.googleapis.com/v1.BulkTriggerIdempotencyCollisionError"
+    told = v1.BulkTriggerIdempotencyCollisionError.FromString(detail.value)
+    assert list(told.successful_workflow_run_external_ids) == [str(STARTED)]
+    assert [one.existing_run_external_id for one in told.collisions] == [str(HELD)]

@@ -14,7 +14,7 @@ from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
-from engine.store import filters, housekeeping, tasks
+from engine.store import filters, housekeeping, idempotency, tasks
 from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
@@ -41,6 +41,7 @@ class Housekeeping(PeriodicService):
             await self._database.fetch(filters.forget_failures(week_ago))
         self._turns += 1
         await self._database.fetch(housekeeping.compact_tallies())
+        await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
         return False
 
 
