@@ -1,4 +1,4 @@
-"""Idempotency keys: what they are for a new run, and who may have them."""
+"""Keys that make a run unique: a child's place under its parent, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -14,6 +14,32 @@ from engine.store import idempotency, runs
 from engine.store.idempotency import KeyClaim
 from engine.store.query import Operation, fetch
 from engine.store.run_starts import NewRun
+from engine.store.runs import ChildClaim
+
+
+def claim_children(new_runs: Sequence[NewRun]) -> Operation[list[UUID]]:
+    """Claim the child keys of these runs; return each one's run id, which may be an older run's.
+
+    Runs whose id comes back unchanged are new and to be inserted. The key is the child key, or else
+    the index; it holds for ever, also across retries of the parent.
+    """
+    wanted: dict[tuple[UUID, str], UUID] = {}
+    for run in new_runs:
+        key = _child_key(run)
+        if key:
+            wanted.setdefault(key, run.id)
+    if not wanted:
+        return [run.id for run in new_runs]
+    claims = [ChildClaim(parent, key, run_id) for (parent, key), run_id in sorted(wanted.items())]
+    rows = yield from fetch(runs.claim_children(claims))
+    owner = {(row.parent_task_id, row.key): row.run_id for row in rows}
+    return [owner[key] if (key := _child_key(run)) else run.id for run in new_runs]
+
+
+def _child_key(run: NewRun) -> tuple[UUID, str] | None:
+    if run.parent_task_id is None or run.child_index is None:
+        return None
+    return run.parent_task_id, f"k:{run.child_key}" if run.child_key else f"i:{run.child_index}"
 
 
 def evaluate_key(expression: str, data: bytes, metadata: bytes | None) -> Evaluated:

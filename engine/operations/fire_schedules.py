@@ -8,12 +8,12 @@ from uuid import UUID
 
 from engine.errors import InvalidArgument, NotFound
 from engine.operations.changes import Changes
+from engine.operations.claim_keys import claim_children
 from engine.operations.fire_crons import BATCH, Fired
 from engine.operations.trigger_runs import (
     PlannedRun,
     Trigger,
     adopt_children,
-    claim_children,
     collision_of,
     insert_runs,
     plan_new_run,
@@ -75,7 +75,7 @@ def _fire(
 
     A schedule whose run's key is held names the holder; one whose key has a problem names no run.
     """
-    run_ids = yield from claim_children(planned)
+    run_ids = yield from claim_children([item.run for item in planned])
     new = [item for item, run_id in zip(planned, run_ids, strict=True) if item.run.id == run_id]
     changes = (yield from insert_runs(new, now)) if new else Changes()
     fired = [

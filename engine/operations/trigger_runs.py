@@ -19,7 +19,7 @@ from engine.errors import Collision, IdempotencyCollision, InvalidArgument, NotF
 from engine.ids import new_id
 from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
-from engine.operations.claim_keys import claim_keys, evaluate_key
+from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
@@ -36,7 +36,6 @@ from engine.store import (
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last
 from engine.store.run_starts import NewRun, StandaloneKind
-from engine.store.runs import ChildClaim
 from engine.store.tasks import NewTask
 from engine.types import TriggerRequest
 
@@ -344,25 +343,6 @@ def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest
     )
 
 
-def claim_children(planned: Sequence[PlannedRun]) -> Operation[list[UUID]]:
-    """Claim the child keys of planned runs; return each one's run id, which may be an older run's.
-
-    Runs whose id comes back unchanged are new and to be inserted. The key is the child key, or else
-    the index; it holds for ever, also across retries of the parent.
-    """
-    wanted: dict[tuple[UUID, str], UUID] = {}
-    for item in planned:
-        key = _child_key(item.run)
-        if key:
-            wanted.setdefault(key, item.run.id)
-    if not wanted:
-        return [item.run.id for item in planned]
-    claims = [ChildClaim(parent, key, run_id) for (parent, key), run_id in sorted(wanted.items())]
-    rows = yield from fetch(runs.claim_children(claims))
-    owner = {(row.parent_task_id, row.key): row.run_id for row in rows}
-    return [owner[key] if (key := _child_key(item.run)) else item.run.id for item in planned]
-
-
 def refuse_problems(planned: Iterable[PlannedRun]) -> None:
     """Raise InvalidArgument for the first run whose key could not be evaluated."""
     for item in planned:
@@ -379,12 +359,6 @@ def collision_of(
     return IdempotencyCollision(found, started)
 
 
-def _child_key(run: NewRun) -> tuple[UUID, str] | None:
-    if run.parent_task_id is None or run.child_index is None:
-        return None
-    return run.parent_task_id, f"k:{run.child_key}" if run.child_key else f"i:{run.child_index}"
-
-
 def trigger_runs(
     tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:
@@ -396,7 +370,7 @@ def trigger_runs(
     adopted = yield from adopt_children(tenant_id, requests)
     planned = [plan_new_run(request, versions[request.workflow_name]) for request in adopted]
     refuse_problems(planned)
-    ids = yield from claim_children(planned)
+    ids = yield from claim_children([item.run for item in planned])
     new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
     if not new:
         return ids, Changes()

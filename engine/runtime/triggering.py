@@ -13,10 +13,10 @@ from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.errors import IdempotencyCollision, Unavailable
 from engine.operations.changes import Changes
+from engine.operations.claim_keys import claim_children
 from engine.operations.trigger_runs import (
     PlannedRun,
     adopt_children,
-    claim_children,
     collision_of,
     insert_runs,
     plan_new_run,
@@ -146,7 +146,7 @@ class Triggering:
     ) -> Operation[tuple[list[UUID], Changes]]:
         worker_of = {task_id: offer.assignment.worker_id for task_id, offer in offered.items()}
         planned = [item for call in calls for item in call.planned]
-        ids = yield from claim_children(planned)
+        ids = yield from claim_children([item.run for item in planned])
         new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
         if not new:
             return ids, Changes()
