@@ -124,10 +124,12 @@ def _task_context(task: Task | None) -> dict[str, Any]:
 
 
 def _wait(task: Task) -> str:
-    """What a queued task waits for: time, its parents' outcomes, a worker, or a free slot.
+    """What a queued task waits for: its workflow to be resumed, time, its parents' outcomes, a worker, or a free slot.
 
     Conditions of its own count as its parents here; they have rows that tell.
     """
+    if task.is_held:
+        return "pause"
     if task.is_delayed:
         return "retry" if task.due_at else "parents"
     return "slot" if getattr(task, "is_offered", False) else "worker"

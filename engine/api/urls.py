@@ -259,6 +259,7 @@ _WORKFLOWS = [
         "api/v1/workflows/<str:workflow>",
         workflows.WorkflowDetailView,
         _get("workflow:get", "Workflow"),
+        Operation("PATCH", "workflow:update", "Workflow", body="pause!:object"),
         Operation("DELETE", "workflow:delete", None),
     ),
     route(

@@ -21,8 +21,18 @@ def workflow_shape(workflow: Workflow) -> AnyDict:
         "metadata": metadata(workflow.id, workflow.created_at, workflow.updated_at),
         "name": workflow.name,
         "description": workflow.description,
-        "isPaused": False,
+        "isPaused": workflow.is_paused,
         "tenantId": str(workflow.tenant_id),
+        **_pause_shape(workflow),
+    }
+
+
+def _pause_shape(workflow: Workflow) -> AnyDict:
+    if not workflow.is_paused:
+        return {}
+    return {
+        "pausedWorkflowCronRunQueueBehavior": workflow.paused_cron_behavior,
+        "pausedWorkflowScheduledRunQueueBehavior": workflow.paused_scheduled_behavior,
     }
 
 

@@ -11,13 +11,18 @@ from rest_framework.response import Response
 
 from engine.api.views import EngineView, WorkflowView
 from engine.api.workflow_shapes import version_meta_shape, version_shape, workflow_shape
+from engine.domain.durations import parse_sleep
 from engine.models import Step, Workflow, WorkflowVersion
+from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.put_workflow import delete_workflow
 from engine.store import sync_db
 from tenants.api.errors import ApiError
 from tenants.api.paging import Page, count_up_to
+from tenants.api.params import Body
 
 _MOST_VERSIONS = 100
+_BEHAVIORS = ("QUEUE", "DROP")
+_TTL = "pausedWorkflowQueueTTL"
 
 
 class WorkflowListView(EngineView):
@@ -45,13 +50,34 @@ class WorkflowDetailView(WorkflowView):
         return Response(workflow_shape(self.workflow) | {"versions": rows})
 
     def patch(self, request: Request, **_: Any) -> Response:
-        raise ApiError(400, "pausing workflows is not offered yet")
+        pause = Body(self.body.mapping("pause"))
+        action, now = pause.text("action"), datetime.now(UTC)
+        if action == "pause":
+            settings = Pause(
+                cron=_behavior(pause, "pausedWorkflowCronRunQueueBehavior"),
+                scheduled=_behavior(pause, "pausedWorkflowScheduledRunQueueBehavior"),
+                ttl_seconds=parse_sleep(pause.text(_TTL), _TTL),
+            )
+            sync_db.run(pause_workflow(self.tenant.id, self.workflow.id, settings, now))
+        elif action == "unpause":
+            sync_db.run(unpause_workflow(self.tenant.id, self.workflow.id, now))
+        else:
+            raise ApiError(400, "pause.action must be pause or unpause")
+        self.workflow.refresh_from_db()
+        return Response(workflow_shape(self.workflow))
 
     def delete(self, request: Request, **_: Any) -> Response:
         operation = delete_workflow(self.tenant.id, self.workflow.id, datetime.now(UTC))
         if not sync_db.run(operation):
             raise ApiError(404, "there is no such workflow")
         return Response(status=204)
+
+
+def _behavior(pause: Body, name: str) -> str:
+    behavior = pause.text(name)
+    if behavior not in _BEHAVIORS:
+        raise ApiError(400, f"{name} must be QUEUE or DROP")
+    return behavior
 
 
 class WorkflowVersionView(WorkflowView):

@@ -9,7 +9,10 @@ from engine.ids import new_id
 
 
 class Workflow(models.Model):
-    """A name workers register and clients trigger. Deleting is soft and frees the name."""
+    """A name workers register and clients trigger. Deleting is soft and frees the name.
+
+    While it is paused none of its tasks starts; they are held for the TTL, counted from their creation.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="workflows")
@@ -18,8 +21,17 @@ class Workflow(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True, blank=True)
+    is_paused = models.BooleanField(default=False, db_default=False)
+    paused_cron_behavior = models.TextField(null=True, blank=True)
+    paused_scheduled_behavior = models.TextField(null=True, blank=True)
+    paused_ttl_seconds = models.FloatField(null=True, blank=True)
 
     class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant"], condition=Q(is_paused=True), name="workflow_paused_of_tenant"
+            )
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["tenant", "name"],

@@ -62,7 +62,8 @@ class Task(models.Model):
     `retry_count` numbers the attempts from 0, all kinds of retries counted; (id, retry_count) fences
     reports. `desired_labels` and `desired_worker_id` are its run's and its own wishes for a worker, for
     the scheduler. `due_at` is the next instant at which time itself must act: the end of the back-off
-    (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running).
+    (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running). For a task
+    of a paused workflow (`is_delayed` and `is_held`) it is the end of the time it is held.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -81,6 +82,7 @@ class Task(models.Model):
     desired_worker_id = models.UUIDField(null=True, blank=True)
     desired_labels = models.TextField(null=True, blank=True)
     is_delayed = models.BooleanField(default=False)
+    is_held = models.BooleanField(default=False, db_default=False)
     is_slot_released = models.BooleanField(default=False)
     is_skipped = models.BooleanField(default=False)
     due_at = models.DateTimeField(null=True, blank=True)
@@ -99,6 +101,7 @@ class Task(models.Model):
             ),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="task_due"),
             models.Index(fields=["worker_id"], condition=Q(status=1), name="task_on_worker"),
+            models.Index(fields=["workflow_id"], condition=Q(is_held=True), name="task_held"),
             models.Index(fields=["run_id"], condition=~Q(run_id=F("id")), name="task_of_dag_run"),
         ]
 

@@ -30,7 +30,9 @@ def expire_tasks(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[i
     locked = yield from lock_dag_runs(due)
     rows = yield from fetch(tasks.lock(sorted(row.id for row in due)))
     rows = [row for row in rows if row.due_at and row.due_at <= now]
-    yield from _end_delays([row for row in rows if row.is_delayed], now, changes)
+    yield from _end_delays(
+        [row for row in rows if row.is_delayed and not row.is_held], now, changes
+    )
     waiting = [row for row in rows if row.status == Status.QUEUED and not row.is_delayed]
     moved: set[UUID] = set()
     if waiting:
@@ -40,6 +42,13 @@ def expire_tasks(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[i
             changes,
             kind=TaskEventKind.SCHEDULING_TIMED_OUT,
             message="No worker took the task within its schedule timeout.",
+        )
+    if held := [row for row in rows if row.is_held]:
+        moved |= yield from cancel_attempts(
+            [(row.id, row.retry_count) for row in held],
+            now,
+            changes,
+            message="The workflow was paused for longer than its queue's time to live.",
         )
     moved |= yield from _time_out([r for r in rows if r.status == Status.RUNNING], now, changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)

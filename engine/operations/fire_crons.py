@@ -49,7 +49,7 @@ def fire_crons(now: datetime, not_before: datetime) -> Operation[Fired]:
     for row in rows:
         step = _advance(row, not_before)
         advances.append(step)
-        if step.fired_at is not None:
+        if step.fired_at is not None and not row.is_dropped:
             firing.append(row)
     yield from fetch(crons.advance(sorted(advances)))
     if not firing:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
 from engine.operations.versions import load_versions, ready_task
-from engine.store import queues, tasks, workers
-from engine.store.query import Operation, fetch
+from engine.store import pauses, queues, tasks, workers
+from engine.store.query import Operation, fetch, fetch_all
 from engine.store.queues import QueuedRow
 from engine.store.workers import WorkerRow
 
@@ -26,6 +26,7 @@ class Snapshot(NamedTuple):
     workers: list[WorkerRow]
     running: list[RunningTask]
     queued_actions: list[str]
+    paused: list[UUID]
 
 
 def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]:
@@ -50,7 +51,10 @@ def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]
         )
         for row in rows
     ]
-    return Snapshot(known, running, (yield from fetch(queues.queued_actions(tenant_id))))
+    queued, paused = yield from fetch_all(
+        queues.queued_actions(tenant_id), pauses.of_tenant(tenant_id)
+    )
+    return Snapshot(known, running, queued, paused)
 
 
 def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:

@@ -45,6 +45,12 @@ def readable_id(version_id: UUID, step_id: UUID) -> str | None:
     return step_of(version, step_id).definition.readable_id if version else None
 
 
+def workflow_of(version_id: UUID) -> UUID | None:
+    """Return the workflow of a version that has been loaded by this process."""
+    version = _cache.get(version_id)
+    return version.workflow_id if version else None
+
+
 def ready_task(
     version: RegisteredVersion,
     task_id: UUID,

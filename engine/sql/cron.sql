@@ -31,7 +31,8 @@ RETURNING id;
 SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
        c.priority, c.due_at, c.fired_at,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1)
+         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
+       w.is_paused AND w.paused_cron_behavior = 'DROP'
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.due_at <= %(now)s::timestamptz
  ORDER BY c.due_at LIMIT %(limit)s::int
@@ -42,7 +43,8 @@ SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_me
 SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
        c.priority, c.due_at, c.fired_at,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1)
+         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
+       w.is_paused AND w.paused_cron_behavior = 'DROP'
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.id = %(id)s::uuid AND c.tenant_id = %(tenant_id)s::uuid
    FOR UPDATE OF c;

@@ -1,7 +1,10 @@
 -- name: schedule.next_due
 -- When a cron or a schedule must fire next.
 SELECT least((SELECT min(due_at) FROM engine_cron WHERE due_at IS NOT NULL),
-             (SELECT min(due_at) FROM engine_schedule WHERE due_at IS NOT NULL));
+             (SELECT s.due_at FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
+               WHERE s.due_at IS NOT NULL
+                 AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+               ORDER BY s.due_at LIMIT 1));
 
 -- name: schedule.insert
 -- One run of a workflow at each of some instants.
@@ -16,13 +19,14 @@ SELECT id, %(tenant_id)s::uuid, %(workflow_id)s::uuid, trigger_at, trigger_at, %
 RETURNING id;
 
 -- name: schedule.due
--- Schedules whose time has come, locked; another engine takes those that are locked already.
+-- Schedules whose time has come and that no pause keeps pending, locked; another engine takes those that are locked already.
 SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priority, s.parent_run_id,
        s.parent_task_id, s.child_index, s.child_key, s.due_at,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1)
   FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.due_at <= %(now)s::timestamptz
+   AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
  ORDER BY s.due_at LIMIT %(limit)s::int
    FOR UPDATE OF s SKIP LOCKED;
 

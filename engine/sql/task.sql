@@ -107,14 +107,14 @@ SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
 -- Tasks as they stand, locked in id order.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at, desired_worker_id, desired_labels
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: task.of_runs
 -- All tasks of DAG runs.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at, desired_worker_id, desired_labels
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held
   FROM engine_task
  WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
  ORDER BY id;
@@ -138,7 +138,7 @@ RETURNING t.id, t.retry_count;
 -- Ends locked tasks as failed or cancelled; a standalone task ends its run with it.
 WITH settled AS (
     UPDATE engine_task t
-       SET status = u.status, due_at = NULL, is_delayed = false, finished_at = %(now)s::timestamptz,
+       SET status = u.status, due_at = NULL, is_delayed = false, is_held = false, finished_at = %(now)s::timestamptz,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
      WHERE t.id = u.id
@@ -155,9 +155,9 @@ UPDATE engine_run SET status = 0, finished_at = NULL
  WHERE id = ANY(%(ids)s::uuid[]) RETURNING id;
 
 -- name: task.undelay
--- Back-offs that are over: the attempt enters the queue and its schedule timeout starts.
+-- Back-offs and pauses that are over: the attempt enters the queue and its schedule timeout starts.
 UPDATE engine_task t
-   SET is_delayed = false, queued_at = %(now)s::timestamptz,
+   SET is_delayed = false, is_held = false, queued_at = %(now)s::timestamptz,
        due_at = %(now)s::timestamptz + make_interval(secs => u.timeout_seconds)
   FROM unnest(%(ids)s::uuid[], %(timeouts)s::float8[]) AS u(id, timeout_seconds)
  WHERE t.id = u.id
@@ -333,5 +333,5 @@ SELECT t.id FROM engine_task t
 -- Tasks as they stand.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at, desired_worker_id, desired_labels
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

@@ -25,6 +25,8 @@ class CronRow(NamedTuple):
     due_at: datetime | None
     fired_at: datetime | None
     version_id: UUID
+    is_dropped: bool
+    """A paused workflow lets its times pass."""
 
 
 class Advance(NamedTuple):

@@ -61,6 +61,7 @@ class TaskRow(NamedTuple):
     started_at: datetime | None
     desired_worker_id: UUID | None
     desired_labels: str | None
+    is_held: bool
 
     @property
     def is_parked(self) -> bool:

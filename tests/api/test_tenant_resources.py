@@ -82,11 +82,6 @@ class TestWorkflows:
         assert api.get(f"/api/v1/stable/workflow-runs/{run.id}").status == 200
         assert make_workflow(cast.tenant).workflow_id != workflow_id
 
-    def test_pausing_is_refused_with_a_sentence(self, cast: Cast, api: ApiClient) -> None:
-        path = f"/api/v1/workflows/{make_workflow(cast.tenant).workflow_id}"
-        answer = api.patch(path, {"pause": {"action": "unpause"}})
-        assert (answer.status, "paus" in answer.error) == (400, True)
-
 
 class TestWorkers:
     def test_the_status_follows_heartbeat_and_pause(

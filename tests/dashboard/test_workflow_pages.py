@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from engine.domain.definition import StepDefinition
+from engine.operations.pause_workflows import Pause, pause_workflow
 from engine.states import Status, StepKind
+from engine.store import sync_db
 from tenants.models import Tenant
 from tests.dashboard import factories
 
@@ -62,6 +66,18 @@ def test_an_unknown_version_shows_the_newest(version: str, viewer: Client, tenan
     made = factories.make_version(tenant)
     url = f"/t/{tenant.slug}/workflows/{made.workflow_id}?version={version}"
     assert "Steps of version 1" in viewer.get(url).content.decode()
+
+
+def test_a_paused_workflow_and_its_held_runs_say_so(viewer: Client, tenant: Tenant) -> None:
+    version = factories.make_version(tenant)
+    run = factories.make_run(version, Status.QUEUED)
+    pages = (f"workflows/{version.workflow_id}", "workflows", f"runs/{run.id}")
+    for path in pages:
+        assert "paused" not in viewer.get(f"/t/{tenant.slug}/{path}").content.decode()
+    pause = Pause("DROP", "QUEUE", 60.0)
+    sync_db.run(pause_workflow(tenant.id, version.workflow_id, pause, datetime.now(UTC)))
+    for path in pages:
+        assert "paused" in viewer.get(f"/t/{tenant.slug}/{path}").content.decode()
 
 
 def test_viewers_are_offered_no_writes(viewer: Client, member: Client, tenant: Tenant) -> None:

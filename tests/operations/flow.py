@@ -57,7 +57,7 @@ class Flow:
 
     def trigger(self) -> UUID:
         request = TriggerRequest(self.version.definition.name)
-        (run_id,) = self._do(trigger_runs(self.tenant_id, [request], self.now))
+        (run_id,) = self.do(trigger_runs(self.tenant_id, [request], self.now))
         return run_id
 
     def start(self, name: str) -> dict[str, Any]:
@@ -82,19 +82,19 @@ class Flow:
 
     def push(self, *keys: str, **payload: Any) -> list[EventRecord]:
         events = [EventInput(key, orjson.dumps(payload)) for key in keys]
-        return self._do(push_events(self.tenant_id, events, self.now))
+        return self.do(push_events(self.tenant_id, events, self.now))
 
     def sleep(self, seconds: float) -> None:
         """Let time pass and the clock tick."""
         self.now += timedelta(seconds=seconds)
-        self._do(expire_sleeps([self.tenant_id], self.now))
+        self.do(expire_sleeps([self.tenant_id], self.now))
 
     def cancel(self, external_id: UUID) -> None:
-        self._do(cancel_tasks(self.tenant_id, [external_id], self.now))
+        self.do(cancel_tasks(self.tenant_id, [external_id], self.now))
 
     def replay(self, external_id: UUID) -> None:
         self.finished.clear()
-        self._do(replay_tasks(self.tenant_id, [external_id], self.now))
+        self.do(replay_tasks(self.tenant_id, [external_id], self.now))
 
     def details(self, run_id: UUID) -> RunDetails:
         details = sync_db.run(load_run_details(self.tenant_id, run_id))
@@ -105,7 +105,7 @@ class Flow:
         """The tasks of a run that clients see."""
         return {task.readable_id: task.status for task in self.details(run_id).tasks}
 
-    def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
+    def do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
         result, changes = sync_db.run(operation)
         self._apply(changes)
         return result

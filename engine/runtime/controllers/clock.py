@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.operations.expire_tasks import BATCH, expire_tasks
+from engine.operations.pause_workflows import hold_tasks
 from engine.operations.satisfy_waits import expire_sleeps
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
@@ -40,6 +41,9 @@ class Clock(PeriodicService):
     async def tick(self) -> bool:
         if not self._owners:
             return False
+        pausing = [owner.tenant_id for owner in self._owners.values() if owner.paused]
+        if pausing:
+            await self._hold(pausing)
         count, changes = await self._database.run(
             expire_tasks(list(self._owners), datetime.now(UTC))
         )
@@ -49,6 +53,11 @@ class Clock(PeriodicService):
         )
         self._aftermath.apply(changes)
         return BATCH in (count, slept)
+
+    async def _hold(self, tenant_ids: list[UUID]) -> None:
+        for row in await self._database.run(hold_tasks(tenant_ids)):
+            if owner := self._owners.get(row.tenant_id):
+                owner.end(row.id, row.retry_count)
 
     async def wait(self) -> None:
         self._woken.clear()

@@ -99,6 +99,7 @@ class SlowPoll(PeriodicService):
 
     async def tick(self) -> bool:
         for owner in list(self._owners.values()):
+            await owner.reload_pauses()
             owner.note_backlog()
             await owner.refill()
             await owner.reload_workers()

@@ -188,6 +188,9 @@ class TenantScheduler(WorkerRoster):
             for worker in self._workers_for(action_id)
         )
 
+    def waiting(self) -> list[ReadyTask]:
+        return list(self._waiting.values())
+
     def waiting_count(self) -> int:
         return len(self._waiting)
 

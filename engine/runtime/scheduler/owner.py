@@ -18,8 +18,9 @@ from engine.operations.rebuild_scheduler import (
     load_queue_head,
     load_snapshot,
 )
+from engine.operations.versions import workflow_of
 from engine.runtime.scheduler.machine import Assignment, TenantScheduler
-from engine.store import queues, workers
+from engine.store import pauses, queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
 
@@ -55,6 +56,10 @@ class TenantOwner:
         """When the rows of workers that were taken last were written."""
         self.is_ready = False
         self.is_distrusted = self.is_dropped = False
+        self.paused: frozenset[UUID] = frozenset()
+        """Workflows none of whose tasks may be handed out."""
+        self._pauses_asked = self._pauses_read = 0
+        self._reading_pauses = asyncio.Lock()
         self._database = database
         self._on_assign = on_assign
         self._noted: list[Callable[[], None]] = []
@@ -65,7 +70,7 @@ class TenantOwner:
     # What happened
 
     def enqueue(self, ready: Sequence[ReadyTask]) -> None:
-        self._apply(lambda: self.machine.enqueue(ready))
+        self._apply(lambda: self.machine.enqueue(self._without_paused(ready)))
 
     def end(self, task_id: UUID, retry_count: int) -> None:
         """An attempt ended: its slot is free, or its place in the queue."""
@@ -125,13 +130,13 @@ class TenantOwner:
 
     def offer(self, ready: Sequence[ReadyTask], now: float) -> list[Assignment]:
         """Assign tasks about to be inserted; the others are to be enqueued after their commit."""
-        if not self.is_ready:
+        if not self.is_ready or not self._knows_pauses:
             return []
-        return self._handed_out(self.machine.offer(ready, now), now)
+        return self._handed_out(self.machine.offer(self._without_paused(ready), now), now)
 
     def drain(self, now: float) -> None:
         """Hand out everything that can be assigned now."""
-        if self.is_ready:
+        if self.is_ready and self._knows_pauses:
             assignments = self._handed_out(self.machine.drain(now), now)
             if assignments:
                 self._on_assign(self, assignments)
@@ -166,6 +171,36 @@ class TenantOwner:
             self.unacknowledged[assignment.task.id] = (assignment.task.retry_count, now)
         return assignments
 
+    # Pauses
+
+    def question_pauses(self) -> None:
+        """A workflow may have been paused or resumed: hand out nothing until `reload_pauses` knows."""
+        self._pauses_asked += 1
+
+    async def reload_pauses(self) -> None:
+        """Read which workflows are paused; forget what waits of those, and read what the others have."""
+        async with self._reading_pauses:
+            asked, before = self._pauses_asked, self.paused
+            self.paused = frozenset(await self._database.fetch(pauses.of_tenant(self.tenant_id)))
+            self._pauses_read = asked
+        if self.is_ready:
+            for task in self.machine.waiting() if self.paused else ():
+                if workflow_of(task.version_id) in self.paused:
+                    self.machine.discard(task.id)
+        if before - self.paused:
+            self.note_backlog()
+            await self.refill()
+        self.drain(datetime.now(UTC).timestamp())
+
+    @property
+    def _knows_pauses(self) -> bool:
+        return self._pauses_read == self._pauses_asked
+
+    def _without_paused(self, ready: Sequence[ReadyTask]) -> Sequence[ReadyTask]:
+        if not self.paused:
+            return ready
+        return [task for task in ready if workflow_of(task.version_id) not in self.paused]
+
     # Rows
 
     def reset(self) -> None:
@@ -197,6 +232,7 @@ class TenantOwner:
         if self.machine is not machine or self.is_dropped:
             return False
         self._take(snapshot)
+        self.paused = frozenset(snapshot.paused)
         noted, self._noted = self._noted, []
         self.is_ready = True
         for change in noted:
@@ -271,7 +307,7 @@ class TenantOwner:
             ready = await self._database.run(load_queue_head(self.tenant_id, action_id, limit))
             if self.machine is not machine:
                 return False  # distrusted meanwhile: the rebuild reads anew
-            self.machine.enqueue(ready)
+            self.machine.enqueue(self._without_paused(ready))
             self.machine.mark_refilled(
                 action_id,
                 has_more=len(ready) == limit,

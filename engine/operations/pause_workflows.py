@@ -1,0 +1,96 @@
+"""Pauses and resumes workflows: while one is paused, its queued tasks are held and nothing of it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.errors import NotFound
+from engine.operations.announce import announce
+from engine.operations.changes import Changes
+from engine.operations.versions import load_versions, ready_task, step_of
+from engine.states import TaskEventKind
+from engine.store import pauses, task_events, tasks
+from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify
+from engine.store.pauses import HeldRow
+from engine.store.query import Operation, fetch, fetch_all
+from engine.store.task_events import NewTaskEvent
+
+UNKNOWN = "there is no such workflow"
+
+
+class Pause(NamedTuple):
+    """What a pause does to crons and schedules (QUEUE or DROP), and how long it holds a task."""
+
+    cron: str
+    scheduled: str
+    ttl_seconds: float
+
+
+def pause_workflow(
+    tenant_id: UUID, workflow_id: UUID, pause: Pause, now: datetime
+) -> Operation[None]:
+    """Hold what is queued and what comes; what runs goes on. Pausing again replaces the settings."""
+    set_ = pauses.pause(
+        tenant_id,
+        workflow_id,
+        cron=pause.cron,
+        scheduled=pause.scheduled,
+        ttl=pause.ttl_seconds,
+        now=now,
+    )
+    if not (yield from fetch(set_)):
+        raise NotFound(UNKNOWN)
+    before = yield from fetch(pauses.held(tenant_id, workflow_id))
+    rows = yield from fetch(pauses.hold([tenant_id]))
+    if before:
+        yield from fetch(pauses.move_ends(before, pause.ttl_seconds))
+    hint = Hint(tenant_id, is_catalog=True, is_backlog=True, is_timetable=True)
+    hint.ended = [(row.id, row.retry_count) for row in rows]
+    yield from _announce(hint)
+
+
+def unpause_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Operation[None]:
+    """Put what was held into the queue, with a whole schedule timeout."""
+    if not (yield from fetch(pauses.clear(tenant_id, workflow_id, now))):
+        raise NotFound(UNKNOWN)
+    ids = yield from fetch(pauses.held(tenant_id, workflow_id))
+    rows = [row for row in (yield from fetch(tasks.lock(ids))) if row.is_held] if ids else []
+    changes = Changes()
+    if rows:
+        versions = yield from load_versions(row.version_id for row in rows)
+        timeouts = []
+        for row in rows:
+            version = versions[row.version_id]
+            step = step_of(version, row.step_id).definition
+            timeouts.append((row.id, step.schedule_timeout_seconds))
+            ready = ready_task(
+                version,
+                row.id,
+                row.step_id,
+                retry_count=row.retry_count,
+                priority=row.queue_priority,
+                desired_worker_id=row.desired_worker_id,
+                desired_labels=row.desired_labels,
+            )
+            changes.ready.append((tenant_id, ready))
+            changes.touched.add((tenant_id, row.run_id))
+        queued = [
+            NewTaskEvent(row.run_id, row.id, row.retry_count, TaskEventKind.QUEUED) for row in rows
+        ]
+        yield from fetch_all(tasks.undelay(timeouts, now), task_events.insert(queued, now))
+    yield from _announce(Hint(tenant_id, is_catalog=True, is_backlog=True, is_timetable=True))
+    yield from announce(changes)
+
+
+def _announce(hint: Hint) -> Operation[None]:
+    messages = [(ENGINE_CHANNEL, message.decode()) for message in hint.messages()]
+    messages.append((LIVE_CHANNEL, live_message(hint.tenant_id, [], ["workflows", "runs"])))
+    yield from fetch(notify(messages))
+
+
+def hold_tasks(tenant_ids: Sequence[UUID]) -> Operation[list[HeldRow]]:
+    """Hold what came into the queues of paused workflows since they were paused."""
+    return (yield from fetch(pauses.hold(tenant_ids)))
