@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engine", "0008_filters"),
+        ("engine", "0009_idempotency_keys"),
         ("tenants", "0001_initial"),
     ]
 
