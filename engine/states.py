@@ -61,6 +61,7 @@ class CelSource(IntEnum):
     """Where an expression that failed was used."""
 
     FILTER = 1
+    IDEMPOTENCY_KEY = 2
 
 
 class StepKind(IntEnum):

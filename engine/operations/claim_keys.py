@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -9,10 +10,10 @@ from uuid import UUID
 
 from engine.domain.cel import Environment, Evaluated, compile_expression
 from engine.domain.definition import RegisteredVersion
-from engine.states import IdempotencyMethod
-from engine.store import idempotency, runs
+from engine.states import CelSource, IdempotencyMethod
+from engine.store import filters, idempotency, runs
 from engine.store.idempotency import KeyClaim
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, fetch, fetch_all
 from engine.store.run_starts import NewRun
 from engine.store.runs import ChildClaim
 
@@ -46,9 +47,30 @@ def evaluate_key(expression: str, data: bytes, metadata: bytes | None) -> Evalua
     """Return the key, a string, or what is wrong with it."""
     program = compile_expression(expression, Environment.IDEMPOTENCY, "idempotency expression")
     found = program.evaluate({"input": data, "additional_metadata": metadata or b"{}"})
+    if isinstance(found.value, str) and "\0" in found.value:
+        return Evaluated(error="must not contain a null character")
     if found.error is not None or isinstance(found.value, str):
         return found
     return Evaluated(error=f"must come to a string, not {type(found.value).__name__}")
+
+
+def record_failures(
+    failed: Sequence[tuple[NewRun, str]],
+    versions: Mapping[UUID, RegisteredVersion],
+    now: datetime,
+) -> Operation[None]:
+    """Keep a trace of runs that are not started because their keys could not be evaluated."""
+    by_tenant: dict[UUID, list[filters.Failure]] = defaultdict(list)
+    for run, problem in failed:
+        settings = versions[run.version_id].definition.idempotency
+        expression = settings.expression if settings else ""
+        failure = filters.Failure(
+            CelSource.IDEMPOTENCY_KEY, run.workflow_id, run.event_id, expression, problem
+        )
+        by_tenant[run.tenant_id].append(failure)
+    queries = [filters.insert_failures(*listed, now) for listed in by_tenant.items()]
+    if queries:
+        yield from fetch_all(*queries)
 
 
 def claim_keys(

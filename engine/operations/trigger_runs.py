@@ -19,7 +19,7 @@ from engine.errors import Collision, IdempotencyCollision, InvalidArgument, NotF
 from engine.ids import new_id
 from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
-from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key
+from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key, record_failures
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
@@ -203,6 +203,8 @@ def insert_runs(
     versions = yield from load_versions({item.run.version_id for item in planned})
     changes = Changes(wakes_clock=True)
     if any(item.run.idempotency_key is not None or item.problem for item in planned):
+        failed = [(item.run, item.problem) for item in planned if item.problem is not None]
+        yield from record_failures(failed, versions, now)
         planned = [item for item in planned if item.problem is None]
         collisions = yield from claim_keys([item.run for item in planned], versions, now)
         changes.collisions.update(collisions)

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from engine.domain.definition import Idempotency, StepDefinition, WorkflowDefinition
 from engine.errors import IdempotencyCollision, InvalidArgument, NotFound
 from engine.operations.trigger_runs import trigger_runs
 from engine.runtime.engine import HatchetEngine
-from engine.states import IdempotencyMethod, Status
+from engine.states import CelSource, IdempotencyMethod, Status
 from engine.store import idempotency
 from engine.types import EventInput, ReportKind, TriggerRequest
 from tests.runtime.harness import FakeWorker, engine_on, make_tenant, result_of, until
@@ -170,7 +171,7 @@ async def test_a_child_that_collided_may_be_spawned_again(
 
 
 async def test_an_event_whose_key_is_held_or_fails_starts_nothing(
-    engine: HatchetEngine, tenant_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, conninfo: str
 ) -> None:
     await put(engine, tenant_id, BY_TTL)
     events = [EventInput("work:asked", data) for data in (b'{"key":"a"}', b'{"key":"a"}', b"{}")]
@@ -180,6 +181,11 @@ async def test_an_event_whose_key_is_held_or_fails_starts_nothing(
     assert (await worker.next_start()).event_id == records[0].event_id
     (after,) = await start(engine, tenant_id, "b")
     assert (await worker.next_start()).run_id == after
+    with psycopg.connect(conninfo) as other:
+        query = "SELECT source, event_id, error FROM engine_celfailure WHERE tenant_id = %s"
+        ((source, event_id, error),) = other.execute(query, [tenant_id]).fetchall()
+    assert (source, event_id) == (CelSource.IDEMPOTENCY_KEY, records[2].event_id)
+    assert "no such key" in error
 
 
 @pytest.mark.parametrize(
