@@ -115,6 +115,14 @@ class ConditionAction(IntEnum):
     SKIP = 3
 
 
+class ConcurrencyStrategy(IntEnum):
+    """What happens to a task whose concurrency group is full. Numbers equal the wire's."""
+
+    CANCEL_IN_PROGRESS = 0
+    GROUP_ROUND_ROBIN = 3
+    CANCEL_NEWEST = 4
+
+
 class LogLevel(IntEnum):
     DEBUG = 1
     INFO = 2

@@ -9,7 +9,7 @@ import orjson
 
 from engine.api.run_shapes import without_nones
 from engine.domain.checksum import from_canonical_form
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
 from engine.models import Step, Workflow, WorkflowVersion
 from engine.states import StepKind
 from tenants.api.errors import AnyDict
@@ -70,10 +70,31 @@ def version_shape(workflow: Workflow, version: WorkflowVersion, steps: Sequence[
             },
             "jobs": _jobs(workflow, version, definition, steps),
             "workflowConfig": version.definition,
-            "v1Concurrency": [],
+            "v1Concurrency": _concurrency(definition),
             "inputJsonSchema": _schema(definition.input_json_schema),
         }
     )
+
+
+def _concurrency(definition: WorkflowDefinition) -> list[AnyDict]:
+    """The strategies of the workflow and of its tasks, in the order in which tasks ask for slots."""
+    chains: list[tuple[str, str | None, Sequence[Concurrency]]] = [
+        ("WORKFLOW", None, definition.concurrency)
+    ]
+    chains += [("TASK", step.readable_id, step.concurrency) for step in definition.steps]
+    return [
+        without_nones(
+            {
+                "maxRuns": strategy.max_runs,
+                "limitStrategy": strategy.strategy.name,
+                "expression": strategy.expression,
+                "scope": scope,
+                "stepReadableId": readable_id,
+            }
+        )
+        for scope, readable_id, chain in chains
+        for strategy in chain
+    ]
 
 
 def _schema(text: str | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.affinity import affinity_of
+from engine.states import ConcurrencyStrategy
 from engine.types import LabelWishes
 
 HEARTBEAT_FRESH_SECONDS = 5.0
@@ -45,6 +46,36 @@ class Needs(NamedTuple):
     wishes: Wishes | None = None
 
 
+class GroupId(NamedTuple):
+    """Which concurrency group: a version's step, the strategy's place in its chain, and the key."""
+
+    version_id: UUID
+    ordinal: int
+    number: int
+    key: str
+
+
+class Claim(NamedTuple):
+    """That a task needs a slot of a concurrency group, of which there are `max_runs`."""
+
+    group: GroupId
+    max_runs: int
+    strategy: ConcurrencyStrategy
+    counts_priority: bool = False
+    """Whether, where the newer outdoes the older, a higher priority outdoes both."""
+
+
+class Claims(NamedTuple):
+    """The groups in which a task needs slots, in the order in which it asks for them.
+
+    `priority` is the run's, whatever the attempt's is; `arrival` is greater for who came later.
+    """
+
+    chain: tuple[Claim, ...]
+    priority: int
+    arrival: int
+
+
 class ReadyTask(NamedTuple):
     """A queued task as the scheduler sees it. `priority` is the queue priority; `slots` is shared per step.
 
@@ -59,11 +90,13 @@ class ReadyTask(NamedTuple):
     version_id: UUID
     step_id: UUID
     wishes: Wishes | None = None
+    claims: Claims | None = None
 
 
 class Obstacle(IntEnum):
     """Why a task is not assigned; the greater, the closer it is to being assigned."""
 
+    GROUP_FULL = 0
     NO_WORKER = 1
     BOUND_TO_ANOTHER = 2
     LABEL_MISMATCH = 3

@@ -7,12 +7,14 @@ definitions that never used it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from engine.domain.affinity import wish_forms, wishes_from_forms
 from engine.domain.definition import (
+    Concurrency,
     DefaultFilter,
     Idempotency,
     StepCondition,
@@ -20,7 +22,14 @@ from engine.domain.definition import (
     WorkflowDefinition,
 )
 from engine.domain.durations import parse_duration, parse_sleep
-from engine.states import ConditionAction, ConditionKind, IdempotencyMethod, StepKind, Sticky
+from engine.states import (
+    ConcurrencyStrategy,
+    ConditionAction,
+    ConditionKind,
+    IdempotencyMethod,
+    StepKind,
+    Sticky,
+)
 
 _DEFAULT_SLOTS = {"default": 1}
 _STEP_DEFAULTS = StepDefinition(readable_id="", action_id="")
@@ -41,6 +50,7 @@ def canonical_form(definition: WorkflowDefinition) -> bytes:
         "input_json_schema": definition.input_json_schema,
         "idempotency": _idempotency_form(definition.idempotency),
         "sticky": None if definition.sticky is None else definition.sticky.name,
+        "concurrency": _concurrency_forms(definition.concurrency),
         "steps": [_step_form(step) for step in definition.steps],
     }
     return orjson.dumps(_without_blanks(form), option=orjson.OPT_SORT_KEYS)
@@ -69,6 +79,7 @@ def from_canonical_form(stored: bytes | str | dict[str, Any]) -> WorkflowDefinit
         input_json_schema=form.get("input_json_schema"),
         idempotency=_idempotency_from(form.get("idempotency")),
         sticky=Sticky[form["sticky"]] if "sticky" in form else None,
+        concurrency=_concurrency_from(form.get("concurrency", ())),
     )
 
 
@@ -101,6 +112,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "slots": None if slots == _DEFAULT_SLOTS else slots,
             "worker_labels": wish_forms(step.worker_labels),
             "conditions": [_condition_form(condition) for condition in step.conditions],
+            "concurrency": _concurrency_forms(step.concurrency),
         }
     )
 
@@ -123,6 +135,18 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         slots=form.get("slots", _DEFAULT_SLOTS),
         worker_labels=wishes_from_forms(form.get("worker_labels", ())),
         conditions=tuple(_condition_from(condition) for condition in form.get("conditions", ())),
+        concurrency=_concurrency_from(form.get("concurrency", ())),
+    )
+
+
+def _concurrency_forms(chain: Sequence[Concurrency]) -> list[list[Any]]:
+    return [[c.expression, c.max_runs, c.strategy.name] for c in chain]
+
+
+def _concurrency_from(forms: Sequence[Sequence[Any]]) -> tuple[Concurrency, ...]:
+    return tuple(
+        Concurrency(expression, max_runs, ConcurrencyStrategy[name])
+        for expression, max_runs, name in forms
     )
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from engine.states import ConditionAction, ConditionKind, IdempotencyMethod, StepKind, Sticky
+from engine.states import (
+    ConcurrencyStrategy,
+    ConditionAction,
+    ConditionKind,
+    IdempotencyMethod,
+    StepKind,
+    Sticky,
+)
 from engine.types import LabelWishes
 
 
@@ -28,6 +35,15 @@ class StepCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class Concurrency:
+    """One strategy: of the tasks for which `expression` comes to the same key, `max_runs` may run."""
+
+    expression: str
+    max_runs: int = 1
+    strategy: ConcurrencyStrategy = ConcurrencyStrategy.CANCEL_IN_PROGRESS
+
+
+@dataclass(frozen=True, slots=True)
 class StepDefinition:
     """One task of a workflow. Durations are seconds beside the text the client wrote."""
 
@@ -45,6 +61,7 @@ class StepDefinition:
     slots: Mapping[str, int] = field(default_factory=lambda: {"default": 1})
     worker_labels: LabelWishes = ()
     conditions: tuple[StepCondition, ...] = ()
+    concurrency: tuple[Concurrency, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ class WorkflowDefinition:
     input_json_schema: str | None = None
     sticky: Sticky | None = None
     idempotency: Idempotency | None = None
+    concurrency: tuple[Concurrency, ...] = ()
 
     @property
     def is_dag(self) -> bool:

@@ -64,6 +64,7 @@ class Task(models.Model):
     the scheduler. `due_at` is the next instant at which time itself must act: the end of the back-off
     (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running). For a task
     of a paused workflow (`is_delayed` and `is_held`) it is the end of the time it is held.
+    `concurrency_keys` are those of its groups, for the scheduler.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -91,6 +92,7 @@ class Task(models.Model):
     assigned_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    concurrency_keys = models.TextField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -98,6 +100,11 @@ class Task(models.Model):
                 fields=["tenant_id", "action_id", "-queue_priority", "id"],
                 condition=Q(status=0, is_delayed=False),
                 name="task_queue",
+            ),
+            models.Index(
+                fields=["tenant_id", "id"],
+                condition=Q(status=0, is_delayed=False, concurrency_keys__isnull=False),
+                name="task_in_groups",
             ),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="task_due"),
             models.Index(fields=["worker_id"], condition=Q(status=1), name="task_on_worker"),

@@ -10,16 +10,20 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain import plan_run
+from engine.domain.concurrency import NO_KEYS, Keys
 from engine.domain.definition import RegisteredStep, RegisteredVersion
-from engine.domain.plan_run import RunPlan, TaskState
+from engine.domain.plan_run import Evidence, RunPlan, TaskState
+from engine.ids import new_id
 from engine.operations.arm_waits import load_evidence, new_waits, waits
 from engine.operations.changes import Changes, FinishedRun
+from engine.operations.group_keys import keys_from, load_key_data
 from engine.operations.start_steps import events_of, new_task, outputs_of
 from engine.operations.versions import load_versions, ready_task
-from engine.states import RETRY_QUEUE_PRIORITY, Status
-from engine.store import payloads, runs, step_waits, task_events, tasks
+from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status
+from engine.store import payloads, queues, runs, step_waits, task_events, tasks
+from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all
-from engine.store.runs import LockedRun
+from engine.store.runs import KeyData, LockedRun
 from engine.store.step_waits import NewWait
 from engine.store.tasks import NewTask, TaskRow
 
@@ -56,12 +60,14 @@ def advance_runs(
     for row in rows:
         tasks_of[row.run_id].append(row)
     evidence = yield from load_evidence(locked, tasks_of, versions)
+    key_data = yield from load_key_data({run.id: versions[run.version_id] for run in locked})
     writes = _Writes()
     for run in locked:
         version, found = versions[run.version_id], tasks_of[run.id]
         known = evidence.get(run.id, plan_run.NO_EVIDENCE)
-        plan = plan_run.advance(version, states_of(found), known)
-        _collect_tasks(run, version, plan, found, writes)
+        keys_of: dict[UUID, Keys] = {}
+        plan = _plan(version, states_of(found), known, key_data.get(run.id), keys_of)
+        _collect_tasks(run, version, plan, found, writes, keys_of)
         status = plan.run_status
         if status is Status.QUEUED and run.was_started:
             status = Status.RUNNING
@@ -75,12 +81,41 @@ def advance_runs(
     _collect_changes(writes, versions, retry_counts, changes)
 
 
+def _plan(
+    version: RegisteredVersion,
+    states: Sequence[TaskState],
+    known: Evidence,
+    data: KeyData | None,
+    keys_of: dict[UUID, Keys],
+) -> RunPlan:
+    """Plan, counting tasks that have no keys for their concurrency groups as failed; collect the keys."""
+    plan = plan_run.advance(version, states, known)
+    if data is None:
+        return plan
+    failed: list[plan_run.NewTask] = []
+    while True:
+        queued = [new for new in plan.create if new.status is Status.QUEUED]
+        for new in queued:
+            arrival = new_id()
+            keys_of[new.step.id] = keys_from(data, version, new.step, arrival=arrival)
+        hopeless = [new for new in queued if keys_of[new.step.id].error]
+        if not hopeless:
+            return plan._replace(create=(*failed, *plan.create))
+        failed += hopeless
+        states = [
+            *states,
+            *(TaskState(new.step.id, new.step.id, Status.FAILED, False, 0) for new in hopeless),
+        ]
+        plan = plan_run.advance(version, states, known)
+
+
 def _collect_tasks(
     run: LockedRun,
     version: RegisteredVersion,
     plan: RunPlan,
     rows: Sequence[TaskRow],
     writes: _Writes,
+    keys_of: Mapping[UUID, Keys],
 ) -> None:
     parked = {row.step_id: row for row in rows if row.is_parked}
 
@@ -103,6 +138,7 @@ def _collect_tasks(
             is_parked=is_parked,
             desired_worker_id=_desired_worker(version, step, rows, before),
             desired_labels=run.desired_labels,
+            keys=NO_KEYS if is_parked else keys_of.get(step.id, NO_KEYS),
         )
 
     for new in plan.create:
@@ -150,6 +186,8 @@ def _write(writes: _Writes, now: datetime) -> Operation[None]:
     retry_counts: dict[UUID, int] = {}
     if writes.revived:
         retry_counts = dict((yield from fetch(tasks.revive(writes.revived, now))))
+        if keyed := [(t.id, t.concurrency_keys) for t in writes.revived if t.concurrency_keys]:
+            yield from fetch(queues.set_keys(keyed))
     new = [*writes.created, *writes.revived]
     events = [
         event._replace(retry_count=retry_counts.get(event.task_id, 0)) for event in events_of(new)
@@ -160,7 +198,7 @@ def _write(writes: _Writes, now: datetime) -> Operation[None]:
     if events:
         queries.append(task_events.insert(events, now))
     if outputs := outputs_of(new):
-        queries.append(payloads.insert(outputs))
+        queries.append(payloads.insert(_of_attempts(outputs, retry_counts)))
     if writes.statuses:
         queries.append(runs.set_status(writes.statuses, now))
     if writes.waits:
@@ -169,6 +207,18 @@ def _write(writes: _Writes, now: datetime) -> Operation[None]:
         queries.append(step_waits.settle(writes.decided))
     if queries:
         yield from fetch_all(*queries)
+
+
+def _of_attempts(
+    outputs: Sequence[NewPayload], retry_counts: Mapping[UUID, int]
+) -> list[NewPayload]:
+    """Errors belong to an attempt, outputs to their task."""
+    return [
+        payload._replace(attempt=retry_counts.get(payload.owner_id, 0))
+        if payload.kind is PayloadKind.ERROR
+        else payload
+        for payload in outputs
+    ]
 
 
 def _collect_changes(
@@ -197,6 +247,7 @@ def _collect_changes(
             priority=priority,
             desired_worker_id=task.desired_worker_id,
             desired_labels=task.desired_labels,
+            concurrency_keys=task.concurrency_keys,
         )
         changes.ready.append((task.tenant_id, ready))
         changes.wakes_clock = True

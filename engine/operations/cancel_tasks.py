@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from engine.operations.advance_runs import advance_runs
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.states import Status, TaskEventKind
-from engine.store import runs, step_waits, task_events, tasks
+from engine.store import leases, runs, step_waits, task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
 from engine.types import RunFilter
@@ -98,6 +98,32 @@ def cancel_attempts(
         if row.run_id == row.id:
             changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.CANCELLED))
     return {row.run_id for row in rows if row.run_id != row.id}
+
+
+def cancel_outdone(
+    attempts: Mapping[UUID, Sequence[tuple[UUID, int]]], epochs: Mapping[UUID, int], now: datetime
+) -> Operation[Changes]:
+    """Cancel attempts, by tenant, that a scheduler found no place for in their concurrency groups.
+
+    Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
+    """
+    changes = Changes()
+    yield from fetch(leases.hold(epochs))
+    found = yield from fetch(
+        tasks.locate(
+            [(task_id, tenant_id) for tenant_id in attempts for task_id, _ in attempts[tenant_id]]
+        )
+    )
+    dag_runs = sorted({row.run_id for row in found if row.run_id != row.id})
+    locked = {run.id: run for run in (yield from fetch(runs.lock(dag_runs)))} if dag_runs else {}
+    moved = yield from cancel_attempts(
+        [attempt for listed in attempts.values() for attempt in listed],
+        now,
+        changes,
+        message="Cancelled due to concurrency strategy",
+    )
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
+    return changes
 
 
 def cancel_matching(

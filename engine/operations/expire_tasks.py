@@ -89,6 +89,7 @@ def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Ope
             priority=row.queue_priority,
             desired_worker_id=row.desired_worker_id,
             desired_labels=row.desired_labels,
+            concurrency_keys=row.concurrency_keys,
         )
         changes.ready.append((row.tenant_id, ready))
         changes.touched.add((row.tenant_id, row.run_id))

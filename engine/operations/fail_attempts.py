@@ -169,6 +169,7 @@ def _collect_ready(row: TaskRow, version: RegisteredVersion, changes: Changes) -
         priority=RETRY_QUEUE_PRIORITY,
         desired_worker_id=row.desired_worker_id,
         desired_labels=row.desired_labels,
+        concurrency_keys=row.concurrency_keys,
     )
     changes.ready.append((row.tenant_id, ready))
 

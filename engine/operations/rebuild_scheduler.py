@@ -27,6 +27,7 @@ class Snapshot(NamedTuple):
     running: list[RunningTask]
     queued_actions: list[str]
     paused: list[UUID]
+    in_groups: list[ReadyTask]
 
 
 def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]:
@@ -44,6 +45,7 @@ def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]
                 priority=row.queue_priority,
                 desired_worker_id=None,
                 desired_labels=None,
+                concurrency_keys=row.concurrency_keys,
             ),
             row.worker_id,
             not row.is_slot_released,
@@ -54,12 +56,18 @@ def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]
     queued, paused = yield from fetch_all(
         queues.queued_actions(tenant_id), pauses.of_tenant(tenant_id)
     )
-    return Snapshot(known, running, queued, paused)
+    in_groups = yield from load_in_groups(tenant_id)
+    return Snapshot(known, running, queued, paused, in_groups)
 
 
 def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:
     """Return the first waiting attempts of an action, by priority and age."""
     return (yield from _waiting((yield from fetch(queues.queue_head(tenant_id, action_id, limit)))))
+
+
+def load_in_groups(tenant_id: UUID) -> Operation[list[ReadyTask]]:
+    """Return all waiting attempts that need slots of concurrency groups."""
+    return (yield from _waiting((yield from fetch(queues.queued_in_groups(tenant_id)))))
 
 
 def load_queued(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[ReadyTask]]:
@@ -82,6 +90,7 @@ def _waiting(rows: Sequence[QueuedRow]) -> Operation[list[ReadyTask]]:
             priority=row.queue_priority,
             desired_worker_id=row.desired_worker_id,
             desired_labels=row.desired_labels,
+            concurrency_keys=row.concurrency_keys,
         )
         for row in rows
     ]

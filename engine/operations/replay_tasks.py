@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from engine.domain.concurrency import NO_KEYS, Keys, chains_of
+from engine.domain.definition import RegisteredVersion
 from engine.domain.plan_run import replay_set
-from engine.operations.advance_runs import states_of
-from engine.operations.changes import Changes
+from engine.ids import new_id
+from engine.operations.advance_runs import advance_runs, states_of
+from engine.operations.changes import Changes, FinishedRun
+from engine.operations.group_keys import keys_from, load_key_data
 from engine.operations.versions import load_versions, ready_task, step_of
-from engine.states import RETRY_QUEUE_PRIORITY, Status, TaskEventKind
-from engine.store import payloads, runs, step_waits, task_events, tasks
+from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
+from engine.store import payloads, queues, runs, step_waits, task_events, tasks
+from engine.store.payloads import NewPayload
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Requeue, TaskRow
@@ -84,8 +89,12 @@ def _reset(
         payloads.delete_outputs(sorted(row.id for row in (*queue, *parked))),
         task_events.insert(events, now),
     )
+    keys_of = yield from _new_keys(queue, versions)
+    failed = [row for row in queue if keys_of.get(row.id, NO_KEYS).error]
     changes.wakes_clock = True
     for row in queue:
+        if row in failed:
+            continue
         ready = ready_task(
             versions[row.version_id],
             row.id,
@@ -94,9 +103,54 @@ def _reset(
             priority=RETRY_QUEUE_PRIORITY,
             desired_worker_id=row.desired_worker_id,
             desired_labels=row.desired_labels,
+            concurrency_keys=keys_of.get(row.id, NO_KEYS).stored,
         )
         changes.ready.append((row.tenant_id, ready))
         changes.touched.add((row.tenant_id, row.run_id))
+    if failed:
+        yield from _fail_again(failed, keys_of, now, changes)
+
+
+def _new_keys(
+    queue: Sequence[TaskRow], versions: Mapping[UUID, RegisteredVersion]
+) -> Operation[Mapping[UUID, Keys]]:
+    """Evaluate the keys of replayed tasks: they arrive anew in their concurrency groups."""
+    keyed = [row for row in queue if row.step_id in chains_of(versions[row.version_id])]
+    if not keyed:
+        return {}
+    data = yield from load_key_data({row.run_id: versions[row.version_id] for row in keyed})
+    keys_of = {}
+    for row in keyed:
+        version = versions[row.version_id]
+        step = step_of(version, row.step_id)
+        keys_of[row.id] = keys_from(data.get(row.run_id), version, step, arrival=new_id())
+    yield from fetch(queues.set_keys([(row.id, keys_of[row.id].stored) for row in keyed]))
+    return keys_of
+
+
+def _fail_again(
+    rows: Sequence[TaskRow], keys_of: Mapping[UUID, Keys], now: datetime, changes: Changes
+) -> Operation[None]:
+    """End new attempts that still have no keys."""
+    errors = {row.id: keys_of[row.id].error or "" for row in rows}
+    yield from fetch_all(
+        tasks.settle([(row.id, Status.FAILED) for row in rows], now),
+        payloads.insert(
+            [
+                NewPayload(row.id, PayloadKind.ERROR, errors[row.id].encode(), row.retry_count + 1)
+                for row in rows
+            ]
+        ),
+        task_events.insert(
+            [_event(row, TaskEventKind.FAILED, errors[row.id]) for row in rows], now
+        ),
+    )
+    for row in rows:
+        changes.touched.add((row.tenant_id, row.run_id))
+        if row.id == row.run_id:
+            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED))
+    if dag_runs := sorted({row.run_id for row in rows if row.id != row.run_id}):
+        yield from advance_runs((yield from fetch(runs.lock(dag_runs))), now, changes)
 
 
 def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:

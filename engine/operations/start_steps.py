@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from engine.domain.concurrency import NO_KEYS, Keys
 from engine.domain.conditions import SKIPPED_OUTPUT
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.ids import new_id
@@ -26,8 +27,14 @@ def new_task(
     desired_worker_id: UUID | None = None,
     desired_labels: str | None = None,
     is_parked: bool = False,
+    keys: Keys = NO_KEYS,
 ) -> NewTask:
-    """Return the row of one step's task; queued ones get their schedule timeout, parked ones none."""
+    """Return the row of one step's task; queued ones get their schedule timeout, parked ones none.
+
+    A task that would be queued fails at once if it has no keys for its concurrency groups.
+    """
+    if keys.error and status is Status.QUEUED:
+        status = Status.FAILED
     return NewTask(
         id=task_id or new_id(),
         tenant_id=version.tenant_id,
@@ -43,6 +50,8 @@ def new_task(
         timeout_seconds=None if is_parked else step.definition.schedule_timeout_seconds,
         desired_worker_id=desired_worker_id,
         desired_labels=desired_labels,
+        concurrency_keys=keys.stored if status is Status.QUEUED else None,
+        failure=keys.error or "" if status is Status.FAILED else "",
     )
 
 
@@ -56,18 +65,24 @@ def events_of(tasks: Iterable[NewTask]) -> list[NewTaskEvent]:
             kinds = [TaskEventKind.SKIPPED]
         elif task.status is Status.CANCELLED:
             kinds = [TaskEventKind.CANCELLED]
+        elif task.status is Status.FAILED:
+            kinds = [TaskEventKind.FAILED]
         elif task.status is Status.RUNNING:
             kinds = [TaskEventKind.QUEUED, TaskEventKind.ASSIGNED]
         else:
             kinds = [TaskEventKind.QUEUED]
         for kind in kinds:
             worker_id = task.worker_id if kind is TaskEventKind.ASSIGNED else None
-            events.append(NewTaskEvent(task.run_id, task.id, 0, kind, worker_id=worker_id))
+            events.append(NewTaskEvent(task.run_id, task.id, 0, kind, task.failure, worker_id))
     return events
 
 
 def outputs_of(tasks: Iterable[NewTask]) -> list[NewPayload]:
-    """Return the outputs skipped tasks have from the start."""
-    return [
-        NewPayload(task.id, PayloadKind.OUTPUT, SKIPPED_OUTPUT) for task in tasks if task.is_skipped
-    ]
+    """Return what tasks have from the start: outputs of skipped ones, errors of failed ones."""
+    payloads = []
+    for task in tasks:
+        if task.is_skipped:
+            payloads.append(NewPayload(task.id, PayloadKind.OUTPUT, SKIPPED_OUTPUT))
+        elif task.failure:
+            payloads.append(NewPayload(task.id, PayloadKind.ERROR, task.failure.encode()))
+    return payloads

@@ -7,20 +7,22 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from engine.domain import plan_run
 from engine.domain.affinity import dump_wishes
+from engine.domain.concurrency import NO_KEYS, Keys, chains_of, key_variables, make_keys
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument, NotFound
 from engine.ids import new_id
+from engine.operations.advance_runs import advance_runs
 from engine.operations.arm_waits import new_waits
-from engine.operations.changes import Changes
+from engine.operations.changes import Changes, FinishedRun
 from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key, record_failures
-from engine.operations.start_steps import events_of, new_task
+from engine.operations.start_steps import events_of, new_task, outputs_of
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
 from engine.store import (
@@ -115,11 +117,23 @@ def plan_new_run(
         desired_labels=dump_wishes(request.desired_labels),
         idempotency_key=key,
     )
+    variables: dict[str, bytes | str] = {}
+    if chains_of(version):
+        variables = key_variables(run_id, run.input, run.additional_metadata)
     first, armed = first_steps(version)
     task_id = None if is_dag else run_id
     return PlannedRun(
         run,
-        tuple(_first_task(run, version, step, task_id=task_id, is_parked=False) for step in first),
+        tuple(
+            _first_task(
+                run,
+                version,
+                step,
+                task_id=task_id,
+                keys=make_keys(version, step, variables, priority=priority, arrival=run_id),
+            )
+            for step in first
+        ),
         None if is_dag or armed else _standalone_kind(version),
         tuple(_first_task(run, version, step, task_id=task_id, is_parked=True) for step in armed),
         problem,
@@ -132,7 +146,8 @@ def _first_task(
     step: RegisteredStep,
     *,
     task_id: UUID | None,
-    is_parked: bool,
+    is_parked: bool = False,
+    keys: Keys = NO_KEYS,
 ) -> NewTask:
     return new_task(
         run.id,
@@ -143,6 +158,7 @@ def _first_task(
         is_parked=is_parked,
         desired_worker_id=run.desired_worker_id,
         desired_labels=run.desired_labels,
+        keys=keys,
     )
 
 
@@ -211,7 +227,7 @@ def insert_runs(
         planned = [item for item in planned if item.run.id not in collisions]
         if not planned:
             return changes
-    queries: list[Query[None]] = [leases.hold(epochs)] if epochs else []
+    queries: list[Query[Any]] = [leases.hold(epochs)] if epochs else []
     if filtered := [
         NewPayload(item.run.id, PayloadKind.FILTER, item.run.filter_payload)
         for item in planned
@@ -223,8 +239,14 @@ def insert_runs(
     if others := [item for item in planned if not item.kind]:
         queries += _insert_others(others, worker_of, versions, now=now)
         queries += _insert_waits(others, versions, changes, now=now)
+    keyless = [task for item in planned for task in item.tasks if task.failure]
+    if keyless:
+        queries += _fail(keyless, now)
+    is_last = is_last and not any(task.id != task.run_id for task in keyless)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)
     _collect(planned, versions, worker_of, changes)
+    if keyless:
+        yield from _end_failed(keyless, now, changes)
     return changes
 
 
@@ -237,7 +259,7 @@ def _collect(
     for item in planned:
         changes.touched.add((item.run.tenant_id, item.run.id))
         for task in item.tasks:
-            if task.id not in worker_of:
+            if task.id not in worker_of and not task.failure:
                 ready = ready_task(
                     versions[task.version_id],
                     task.id,
@@ -246,15 +268,41 @@ def _collect(
                     priority=task.queue_priority,
                     desired_worker_id=task.desired_worker_id,
                     desired_labels=task.desired_labels,
+                    concurrency_keys=task.concurrency_keys,
                 )
                 changes.ready.append((task.tenant_id, ready))
+
+
+def _fail(failed: Sequence[NewTask], now: datetime) -> list[Query[Any]]:
+    """Record why tasks fail before they are queued; standalone ones end their runs."""
+    queries: list[Query[Any]] = [payloads.insert(outputs_of(failed))]
+    if standalone := [task for task in failed if task.id == task.run_id]:
+        queries += [
+            tasks.settle([(task.id, Status.FAILED) for task in standalone], now),
+            task_events.insert(events_of(standalone), now),
+        ]
+    return queries
+
+
+def _end_failed(failed: Sequence[NewTask], now: datetime, changes: Changes) -> Operation[None]:
+    for task in failed:
+        if task.id == task.run_id:
+            changes.finished.append(FinishedRun(task.tenant_id, task.run_id, Status.FAILED))
+    if dag_runs := sorted({task.run_id for task in failed if task.id != task.run_id}):
+        locked = yield from fetch(runs.lock(dag_runs))
+        yield from advance_runs(locked, now, changes)
 
 
 def _insert_standalone(
     planned: Sequence[PlannedRun], worker_of: Mapping[UUID, UUID], now: datetime
 ) -> Query[None]:
     return run_starts.insert_standalone(
-        [(item.run, item.kind, worker_of.get(item.run.id)) for item in planned if item.kind], now
+        [
+            (item.run, item.kind, worker_of.get(item.run.id), item.tasks[0].concurrency_keys)
+            for item in planned
+            if item.kind
+        ],
+        now,
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from engine.domain.affinity import load_wishes
 from engine.domain.assignment import ReadyTask, Wishes
 from engine.domain.checksum import from_canonical_form
+from engine.domain.concurrency import claims_of
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.states import Sticky
 from engine.store import workflows
@@ -60,16 +61,26 @@ def ready_task(
     priority: int,
     desired_worker_id: UUID | None,
     desired_labels: str | None,
+    concurrency_keys: str | None,
 ) -> ReadyTask:
     """Return a queued attempt as the scheduler sees it; the run's labels replace the step's."""
-    step = step_of(version, step_id).definition
+    registered = step_of(version, step_id)
+    step = registered.definition
     labels = load_wishes(desired_labels) if desired_labels else step.worker_labels
     wishes = None
     if labels or desired_worker_id:
         is_bound = desired_worker_id is not None and version.definition.sticky is Sticky.HARD
         wishes = Wishes(labels, desired_worker_id, is_bound)
     return ReadyTask(
-        task_id, retry_count, step.action_id, priority, step.slots, version.id, step_id, wishes
+        task_id,
+        retry_count,
+        step.action_id,
+        priority,
+        step.slots,
+        version.id,
+        step_id,
+        wishes,
+        claims_of(version, registered, concurrency_keys),
     )
 
 

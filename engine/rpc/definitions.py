@@ -20,6 +20,7 @@ from engine.domain.definition import (
 from engine.domain.durations import parse_duration
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.concurrency import parse_concurrency
 from engine.rpc.conditions import parse_conditions
 from engine.rpc.parse import (
     parse_action,
@@ -62,6 +63,7 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
         ),
         input_json_schema=_parse_schema(request.input_json_schema),
         sticky=_parse_sticky(request),
+        concurrency=parse_concurrency(_chain_of_workflow(request), f"workflow {name}"),
         idempotency=(
             _parse_idempotency(request.idempotency) if request.HasField("idempotency") else None
         ),
@@ -101,6 +103,12 @@ def _parse_sticky(request: pb.CreateWorkflowVersionRequest) -> Sticky | None:
         return Sticky(request.sticky)
     except ValueError:
         raise InvalidArgument(f"sticky: strategy {request.sticky} is unknown") from None
+
+
+def _chain_of_workflow(request: pb.CreateWorkflowVersionRequest) -> list[pb.Concurrency]:
+    """Clients send one strategy in a field of its own, or any number in a list."""
+    single = [request.concurrency] if request.HasField("concurrency") else []
+    return [*single, *request.concurrency_arr]
 
 
 def _parse_filters(filters: Sequence[pb.DefaultFilter]) -> tuple[DefaultFilter, ...]:
@@ -170,6 +178,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         slots=_parse_slots(task, where),
         worker_labels=parse_wishes(task.worker_labels, f"{where}: worker_labels"),
         conditions=parse_conditions(task, parents, where),
+        concurrency=parse_concurrency(task.concurrency, where),
     )
 
 
@@ -206,15 +215,14 @@ def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
 
 def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterable[str]:
     """The set options that nothing here honours yet; SDKs send many others at their defaults."""
-    if request.HasField("concurrency") or request.concurrency_arr:
-        yield "concurrency"
+    is_dag = len(request.tasks) > 1 or request.HasField("on_failure_task")
+    if is_dag and _chain_of_workflow(request):
+        yield "concurrency of a workflow with several tasks"
 
 
 def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
     if task.rate_limits:
         yield "rate_limits"
-    if task.concurrency:
-        yield "concurrency"
     if task.is_durable:
         yield "is_durable"
     if task.HasField("batch"):

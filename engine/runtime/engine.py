@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 
+from engine.domain.assignment import ReadyTask
 from engine.domain.definition import WorkflowDefinition
 from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
@@ -36,6 +37,7 @@ from engine.runtime.event_notes import EventNotes
 from engine.runtime.hints_in import HintReader
 from engine.runtime.log_lines import LogLines
 from engine.runtime.notifier import Listener, Notifier
+from engine.runtime.outdone import Outdone
 from engine.runtime.reporting import Reporting
 from engine.runtime.run_streams import RunStreams
 from engine.runtime.scheduler.owner import TenantOwner
@@ -86,6 +88,7 @@ class HatchetEngine:
             self.id,
             socket.gethostname(),
             on_assign=self.assigning.assign,
+            on_cancel=self._cancel,
             on_rebuilt=self._on_rebuilt,
             on_peers=self._on_peers,
         )
@@ -99,6 +102,9 @@ class HatchetEngine:
             notifier=self.notifier,
             notes=self.notes,
             on_due=self._wake_clock,
+        )
+        self.outdone = Outdone(
+            self.database, self.aftermath, on_lease_lost=self._drop, on_outage=self._distrust
         )
         self.clock = Clock(self.database, self.aftermath, owners)
         self.timetable = Timetable(self.database, self.aftermath)
@@ -221,6 +227,7 @@ class HatchetEngine:
             self.triggering.batcher,
             self.reporting.batcher,
             self.assigning.batcher,
+            self.outdone.batcher,
             self.workers.beats,
             self.logs.batcher,
         ]
@@ -230,6 +237,9 @@ class HatchetEngine:
         await self.assigning.deliver_assigned(self.sessions.workers())
 
     # The parts know each other through these, whatever the order they are made in.
+
+    def _cancel(self, owner: TenantOwner, cancelled: Sequence[ReadyTask]) -> None:
+        self.outdone.cancel(owner, cancelled)
 
     def _drop(self, owner: TenantOwner) -> None:
         self.ownership.drop(owner)

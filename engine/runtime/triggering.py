@@ -133,9 +133,11 @@ class Triggering:
                     priority=task.queue_priority,
                     desired_worker_id=task.desired_worker_id,
                     desired_labels=task.desired_labels,
+                    concurrency_keys=task.concurrency_keys,
                 )
                 for item in call.planned
                 for task in item.tasks
+                if not task.failure
             ]
             for assignment in owner.offer(ready, now):
                 offered[assignment.task.id] = _Offer(owner, assignment, owner.epoch)

@@ -45,10 +45,11 @@ WITH kinds AS (
             %(parent_run_ids)s::uuid[], %(parent_task_ids)s::uuid[], %(child_indexes)s::int[],
             %(child_keys)s::text[], %(event_ids)s::uuid[], %(event_keys)s::text[],
             %(filter_ids)s::uuid[], %(desired_worker_ids)s::uuid[], %(desired_labels)s::text[],
-            %(idempotency_keys)s::text[])
+            %(idempotency_keys)s::text[], %(concurrency_keys)s::text[])
         AS u(id, kind_of_run, worker_id, priority, trigger, metadata, input, queued_event_id,
              assigned_event_id, parent_run_id, parent_task_id, child_index, child_key, event_id,
-             event_key, filter_id, desired_worker_id, desired_labels, idempotency_key)
+             event_key, filter_id, desired_worker_id, desired_labels, idempotency_key,
+             concurrency_keys)
       JOIN kinds k ON k.kind = u.kind_of_run
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
@@ -67,10 +68,10 @@ WITH kinds AS (
     INSERT INTO engine_task (
         id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
         retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed,
-        is_slot_released, is_skipped, desired_worker_id, desired_labels, due_at, created_at,
-        queued_at, assigned_at)
+        is_slot_released, is_skipped, desired_worker_id, desired_labels, concurrency_keys, due_at,
+        created_at, queued_at, assigned_at)
     SELECT id, tenant_id, id, workflow_id, version_id, step_id, action_id, status, priority, 0, 0, 0,
-           worker_id, false, false, false, desired_worker_id, desired_labels,
+           worker_id, false, false, false, desired_worker_id, desired_labels, concurrency_keys,
            %(now)s::timestamptz + make_interval(
                secs => CASE status WHEN 1 THEN execution_timeout ELSE schedule_timeout END),
            %(now)s::timestamptz, %(now)s::timestamptz,
@@ -190,3 +191,9 @@ SELECT id FROM engine_run
  WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(since_id)s::uuid AND status < 2
    AND additional_metadata ->> %(key)s::text = %(value)s::text
  ORDER BY id;
+
+-- name: run.key_data
+-- What expressions of keys may refer to.
+SELECT r.id, p.data, r.additional_metadata::text, r.priority
+  FROM engine_run r LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
+ WHERE r.id = ANY(%(ids)s::uuid[]);

@@ -4,11 +4,11 @@
 INSERT INTO engine_task (
     id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
     retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_slot_released,
-    is_skipped, desired_worker_id, desired_labels, due_at, created_at, queued_at, assigned_at,
-    finished_at)
+    is_skipped, desired_worker_id, desired_labels, concurrency_keys, due_at, created_at, queued_at,
+    assigned_at, finished_at)
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        0, 0, 0, worker_id, status = 0 AND timeout_seconds IS NULL, false, is_skipped,
-       desired_worker_id, desired_labels,
+       desired_worker_id, desired_labels, concurrency_keys,
        CASE WHEN status < 2 THEN %(now)s::timestamptz + make_interval(secs => timeout_seconds) END,
        %(now)s::timestamptz, %(now)s::timestamptz,
        CASE WHEN status = 1 THEN %(now)s::timestamptz END,
@@ -18,9 +18,10 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
         %(version_ids)s::uuid[], %(step_ids)s::uuid[], %(action_ids)s::text[],
         %(statuses)s::smallint[], %(queue_priorities)s::smallint[], %(worker_ids)s::uuid[],
         %(skips)s::boolean[], %(timeouts)s::float8[], %(desired_worker_ids)s::uuid[],
-        %(desired_labels)s::text[]
+        %(desired_labels)s::text[], %(concurrency_keys)s::text[]
     ) AS u(id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status,
-           queue_priority, worker_id, is_skipped, timeout_seconds, desired_worker_id, desired_labels)
+           queue_priority, worker_id, is_skipped, timeout_seconds, desired_worker_id, desired_labels,
+           concurrency_keys)
 RETURNING 1;
 
 -- name: task.revive
@@ -107,14 +108,16 @@ SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
 -- Tasks as they stand, locked in id order.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
+       concurrency_keys
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: task.of_runs
 -- All tasks of DAG runs.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
+       concurrency_keys
   FROM engine_task
  WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
  ORDER BY id;
@@ -222,24 +225,26 @@ SELECT t.run_id, s.readable_id, t.status, p.data
  WHERE t.run_id = ANY(%(run_ids)s::uuid[]) AND t.run_id <> t.id AND t.status IN (2, 3);
 
 -- name: task.queue_head
--- The oldest waiting attempts of one action by priority, for the scheduler's memory.
+-- The oldest waiting attempts of one action by priority, for the scheduler's memory; those that need
+-- slots of concurrency groups are all there already.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels
+       desired_labels, concurrency_keys
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
-   AND status = 0 AND NOT is_delayed
+   AND status = 0 AND NOT is_delayed AND concurrency_keys IS NULL
  ORDER BY queue_priority DESC, id LIMIT %(limit)s::int;
 
 -- name: task.queued_actions
--- Actions with waiting attempts: a loose index scan, one step per action.
+-- Actions with waiting attempts that need no concurrency group: a loose index scan, one step per action.
 WITH RECURSIVE actions AS (
     (SELECT action_id FROM engine_task
       WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+        AND concurrency_keys IS NULL
       ORDER BY action_id LIMIT 1)
     UNION ALL
     SELECT (SELECT t.action_id FROM engine_task t
              WHERE t.tenant_id = %(tenant_id)s::uuid AND t.status = 0 AND NOT t.is_delayed
-               AND t.action_id > a.action_id
+               AND t.concurrency_keys IS NULL AND t.action_id > a.action_id
              ORDER BY t.action_id LIMIT 1)
       FROM actions a WHERE a.action_id IS NOT NULL
 )
@@ -248,15 +253,38 @@ SELECT action_id FROM actions WHERE action_id IS NOT NULL;
 -- name: task.by_ids_queued
 -- Waiting attempts by id: what a hint from another process says became ready.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels
+       desired_labels, concurrency_keys
   FROM engine_task
  WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
    AND status = 0 AND NOT is_delayed;
 
+-- name: task.queued_in_groups
+-- All waiting attempts that need slots of concurrency groups, for an owner rebuilding its memory.
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
+       desired_labels, concurrency_keys
+  FROM engine_task
+ WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+   AND concurrency_keys IS NOT NULL
+ ORDER BY id;
+
+-- name: task.set_keys
+-- Concurrency keys of locked tasks, evaluated anew.
+UPDATE engine_task t SET concurrency_keys = u.concurrency_keys
+  FROM unnest(%(ids)s::uuid[], %(concurrency_keys)s::text[]) AS u(id, concurrency_keys)
+ WHERE t.id = u.id
+RETURNING t.id;
+
+-- name: task.still_live
+-- Of these attempts, the ones that still wait or run: an auditor compares them with what memory holds.
+SELECT t.id FROM engine_task t
+  JOIN unnest(%(ids)s::uuid[], %(retry_counts)s::int[]) AS u(id, retry_count)
+    ON t.id = u.id AND t.retry_count = u.retry_count
+ WHERE t.status < 2 AND NOT t.is_delayed;
+
 -- name: task.running
 -- Running attempts of a tenant, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, worker_id, is_slot_released,
-       started_at IS NOT NULL
+       started_at IS NOT NULL, concurrency_keys
   FROM engine_task
  WHERE worker_id = ANY(%(worker_ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid AND status = 1;
 
@@ -333,5 +361,6 @@ SELECT t.id FROM engine_task t
 -- Tasks as they stand.
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
-       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held
+       is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
+       concurrency_keys
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

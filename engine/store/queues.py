@@ -1,4 +1,4 @@
-"""Statements of engine/sql/task.sql that read waiting attempts for a scheduler's memory."""
+"""Statements of engine/sql/task.sql about waiting attempts, for a scheduler's memory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class QueuedRow(NamedTuple):
     step_id: UUID
     desired_worker_id: UUID | None
     desired_labels: str | None
+    concurrency_keys: str | None
 
 
 def queue_head(tenant_id: UUID, action_id: str, limit: int) -> Query[QueuedRow]:
@@ -34,3 +35,24 @@ def queued_actions(tenant_id: UUID) -> Query[str]:
 
 def queued_by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[QueuedRow]:
     return Query("task.by_ids_queued", {"tenant_id": tenant_id, "ids": list(ids)}, QueuedRow)
+
+
+def queued_in_groups(tenant_id: UUID) -> Query[QueuedRow]:
+    return Query("task.queued_in_groups", {"tenant_id": tenant_id}, QueuedRow)
+
+
+def set_keys(keys: Sequence[tuple[UUID, str | None]]) -> Query[UUID]:
+    """`keys` are (task id, concurrency keys)."""
+    return Query(
+        "task.set_keys",
+        {"ids": [k[0] for k in keys], "concurrency_keys": [k[1] for k in keys]},
+        the_value,
+    )
+
+
+def still_live(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:
+    return Query(
+        "task.still_live",
+        {"ids": [a[0] for a in attempts], "retry_counts": [a[1] for a in attempts]},
+        the_value,
+    )

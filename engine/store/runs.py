@@ -24,6 +24,13 @@ class LockedRun(NamedTuple):
     desired_labels: str | None
 
 
+class KeyData(NamedTuple):
+    run_id: UUID
+    input: bytes | None
+    additional_metadata: str | None
+    priority: int
+
+
 class ExternalId(NamedTuple):
     external_id: UUID
     run_id: UUID
@@ -146,3 +153,7 @@ def by_metadata(tenant_id: UUID, key: str, value: str, since: datetime) -> Query
         {"tenant_id": tenant_id, "key": key, "value": value, "since_id": id_at(since)},
         the_value,
     )
+
+
+def key_data(ids: Sequence[UUID]) -> Query[KeyData]:
+    return Query("run.key_data", {"ids": list(ids)}, KeyData)

@@ -32,6 +32,9 @@ class NewTask(NamedTuple):
     timeout_seconds: float | None
     desired_worker_id: UUID | None = None
     desired_labels: str | None = None
+    concurrency_keys: str | None = None
+    failure: str = ""
+    """Why the task fails before it is queued."""
 
     @property
     def is_parked(self) -> bool:
@@ -62,6 +65,7 @@ class TaskRow(NamedTuple):
     desired_worker_id: UUID | None
     desired_labels: str | None
     is_held: bool
+    concurrency_keys: str | None
 
     @property
     def is_parked(self) -> bool:
@@ -160,6 +164,7 @@ class RunningRow(NamedTuple):
     worker_id: UUID
     is_slot_released: bool
     was_started: bool
+    concurrency_keys: str | None
 
 
 class OutcomeRow(NamedTuple):
@@ -188,6 +193,7 @@ def insert(tasks: Sequence[NewTask], now: datetime) -> Query[None]:
             "timeouts": [t.timeout_seconds for t in tasks],
             "desired_worker_ids": [t.desired_worker_id for t in tasks],
             "desired_labels": [t.desired_labels for t in tasks],
+            "concurrency_keys": [t.concurrency_keys for t in tasks],
         },
         no_row,
     )

@@ -14,7 +14,7 @@ from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
-from engine.store import filters, housekeeping, idempotency, tasks
+from engine.store import filters, housekeeping, idempotency, queues, tasks
 from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
@@ -64,12 +64,12 @@ class Auditor(PeriodicService):
                 for worker_id in owner.machine.workers_with_tasks()
                 for attempt in owner.machine.running_on(worker_id)
             ]
-            if not held:
-                continue
-            running = set(await self._database.fetch(tasks.still_running(held)))
-            for task_id, retry_count in held:
-                if task_id in running:
-                    continue
+            running = set(await self._database.fetch(tasks.still_running(held))) if held else set()
+            lost = [attempt for attempt in held if attempt[0] not in running]
+            if in_groups := owner.machine.groups.attempts():
+                live = set(await self._database.fetch(queues.still_live(in_groups)))
+                lost += [attempt for attempt in in_groups if attempt[0] not in live]
+            for task_id, retry_count in dict.fromkeys(lost):
                 found.add((task_id, retry_count))
                 if (task_id, retry_count) in self._suspects:
                     log.error("task %s held a slot after it ended; freed", task_id)

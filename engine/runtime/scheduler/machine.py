@@ -22,6 +22,7 @@ from engine.domain.assignment import (
     needs_of,
     score_of,
 )
+from engine.runtime.scheduler.groups import ConcurrencyGroups
 from engine.runtime.scheduler.queue import ActionQueue
 from engine.runtime.scheduler.roster import WorkerRoster
 
@@ -48,6 +49,8 @@ class TenantScheduler(WorkerRoster):
         self._waiting: dict[int, ReadyTask] = {}
         self._partial: set[str] = set()
         """Actions of whose queue the database may hold more than memory."""
+        self.groups = ConcurrencyGroups()
+        self._cancelled: list[ReadyTask] = []
 
     # Decisions
 
@@ -76,7 +79,16 @@ class TenantScheduler(WorkerRoster):
         return assignments
 
     def enqueue(self, tasks: Sequence[ReadyTask]) -> None:
-        """Remember committed queued tasks. One known in this attempt or a later one changes nothing."""
+        """Remember committed queued tasks. One known in this attempt or a later one changes nothing.
+
+        A task of concurrency groups enters its queue in the next drain, once it holds all its slots.
+        """
+        for task in tasks:
+            if task.claims is not None:
+                self.groups.arrive(task)
+        self._line_up([task for task in tasks if task.claims is None])
+
+    def _line_up(self, tasks: Sequence[ReadyTask]) -> None:
         changed: dict[str, ActionQueue] = {}
         for task in tasks:
             key = task.id.int
@@ -100,6 +112,7 @@ class TenantScheduler(WorkerRoster):
 
     def drain(self, now: float) -> list[Assignment]:
         """Assign as many waiting tasks as may run; actions which share workers take turns."""
+        self._settle_groups()
         assignments: list[Assignment] = []
         refused: Refusals = set()
         while self._dirty:
@@ -117,16 +130,37 @@ class TenantScheduler(WorkerRoster):
                     assignments.append(assignment)
         return assignments
 
+    def _settle_groups(self) -> None:
+        settled = self.groups.settle()
+        for task in settled.cancelled:
+            if task.id.int in self._waiting:
+                self._forget(task.id.int)
+        self._cancelled += settled.cancelled
+        if settled.admitted:
+            self._line_up(settled.admitted)
+
+    def take_cancelled(self) -> list[ReadyTask]:
+        """Return, once, the attempts which drains decided to cancel; they hold what they hold until they end."""
+        cancelled, self._cancelled = self._cancelled, []
+        return cancelled
+
     def adopt_running(self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool) -> None:
         self._forget(task.id.int)
+        if task.claims is not None:
+            self.groups.hold(task)
         super().adopt_running(task, worker_id, holds_slot=holds_slot)
 
     def discard(self, task_id: UUID) -> None:
         """Forget a waiting or running task: it was cancelled, or the database refused what was decided."""
         self._forget(task_id.int)
+        self.groups.forget(task_id)
 
     def withdraw(self, task_id: UUID, retry_count: int) -> None:
-        """Forget an attempt that ended, running or waiting; a later attempt stays."""
+        """Forget an attempt that ended, running or waiting; a later attempt stays.
+
+        Its concurrency slots are free in the next drain, unless its next attempt is enqueued before.
+        """
+        self.groups.end(task_id, retry_count)
         waiting = self._waiting.get(task_id.int)
         if waiting is not None and waiting.retry_count <= retry_count:
             self._forget(task_id.int)
@@ -189,13 +223,16 @@ class TenantScheduler(WorkerRoster):
         )
 
     def waiting(self) -> list[ReadyTask]:
-        return list(self._waiting.values())
+        return [*self._waiting.values(), *self.groups.waiting()]
 
     def waiting_count(self) -> int:
         return len(self._waiting)
 
     def explain(self, task: ReadyTask, now: float) -> Reason | None:
         """Return why the task waits; None if nothing but its turn in the next drain is missing."""
+        if claim := self.groups.blocking(task.id):
+            used = len(self.groups.holders(claim.group))
+            return Reason(Obstacle.GROUP_FULL, used=used, total=claim.max_runs)
         needs, score = needs_of(task), score_of(task)
         queue = self._queues.get(task.action_id)
         ahead = queue.count_known(score + 1, needs) if queue else 0
@@ -231,12 +268,16 @@ class TenantScheduler(WorkerRoster):
         queue = self._queues.get(group[0].action_id)
         while group:
             task = group.pop()
+            if task.claims is not None and not self.groups.has_room(task.claims):
+                continue
             needs = needs_of(task)
             if queue is not None and (queue.is_unread or score_of(task) < queue.floor):
                 continue  # a better one may be in the database
             worker = self._choose(task.action_id, needs, now, is_new=True)
             if worker is not None:
                 self._take_slots(worker, task, needs.shape)
+                if task.claims is not None:
+                    self.groups.hold(task)
                 return Assignment(task, worker.id)
         return None
 

@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from engine.domain.assignment import ReadyTask, Wishes
 from engine.operations.rebuild_scheduler import (
     Snapshot,
+    load_in_groups,
     load_queue_head,
     load_snapshot,
 )
@@ -46,6 +47,7 @@ class TenantOwner:
         epoch: int,
         database: AsyncDatabase,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
+        on_cancel: Callable[[TenantOwner, Sequence[ReadyTask]], None],
     ) -> None:
         self.tenant_id, self.epoch = tenant_id, epoch
         self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
@@ -61,7 +63,7 @@ class TenantOwner:
         self._pauses_asked = self._pauses_read = 0
         self._reading_pauses = asyncio.Lock()
         self._database = database
-        self._on_assign = on_assign
+        self._on_assign, self._on_cancel = on_assign, on_cancel
         self._noted: list[Callable[[], None]] = []
         self._has_backlog = False
         self._reading = asyncio.Lock()
@@ -140,6 +142,8 @@ class TenantOwner:
             assignments = self._handed_out(self.machine.drain(now), now)
             if assignments:
                 self._on_assign(self, assignments)
+            if cancelled := self.machine.take_cancelled():
+                self._on_cancel(self, cancelled)
             if self._refilling is None and self.machine.is_low():
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
@@ -164,7 +168,7 @@ class TenantOwner:
         task = assignment.task
         if self.is_ready and epoch == self.epoch:
             self.unacknowledged.pop(task.id, None)
-            self.machine.release(task.id, task.retry_count)
+            self.machine.withdraw(task.id, task.retry_count)
 
     def _handed_out(self, assignments: list[Assignment], now: float) -> list[Assignment]:
         for assignment in assignments:
@@ -260,6 +264,7 @@ class TenantOwner:
                 self.unacknowledged[running.task.id] = (running.task.retry_count, now)
         for action_id in snapshot.queued_actions:
             self.machine.mark_has_more(action_id)
+        self.machine.enqueue(self._without_paused(snapshot.in_groups))
 
     async def _refill_while_low(self) -> None:
         try:
@@ -300,6 +305,8 @@ class TenantOwner:
             self._has_backlog = False
             for action_id in await self._database.fetch(queues.queued_actions(self.tenant_id)):
                 self.machine.mark_has_more(action_id)
+            in_groups = await self._database.run(load_in_groups(self.tenant_id))
+            self.enqueue(in_groups)
         machine = self.machine
         wanted = machine.wants_refill()
         for action_id in wanted:

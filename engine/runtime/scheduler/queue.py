@@ -53,14 +53,18 @@ class ActionQueue:
         """Slot types under which pools list this queue now; kept by the machine."""
 
     def add(self, task: ReadyTask, needs: Needs, score: int) -> ReadyTask | None:
-        """Put a task in its place; return the task dropped for it, which may be the task itself."""
+        """Put a task in its place; return the task dropped for it, which may be the task itself.
+
+        Tasks that hold slots of concurrency groups are never dropped; their number has its own limits.
+        """
         dropped = None
-        if self.count >= self.limit:
+        if self.count >= self.limit and task.claims is None:
             worst_line = min(self.lines, key=self._worst_of)
             worst, dropped = self.lines[worst_line][0]
-            self.dropped = max(self.dropped, min(score, worst) + 1)
+            goes = score if dropped.claims is not None else min(score, worst)
+            self.dropped = max(self.dropped, goes + 1)
             self.floor = max(self.floor, self.dropped)
-            if score < worst:
+            if score < worst or dropped.claims is not None:
                 return task
             self._delete(worst_line, 0)
         insort(self.lines.setdefault(needs, []), (score, task))

@@ -1,0 +1,78 @@
+"""From the scheduler's decision to cancel a task for its concurrency groups to what follows from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from engine.domain.assignment import ReadyTask
+from engine.operations.cancel_tasks import cancel_outdone
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.batcher import Batcher
+from engine.runtime.dispatcher.assigning import LEASE_LOST
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store.async_db import AsyncDatabase
+
+
+class _Verdict(NamedTuple):
+    """`epoch` is the one it was decided under: after a rebuild the decision means nothing."""
+
+    owner: TenantOwner
+    task: ReadyTask
+    epoch: int
+
+
+class Outdone:
+    """Cancels, in batches, the attempts for which a concurrency strategy has no place."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        aftermath: Aftermath,
+        *,
+        on_lease_lost: Callable[[TenantOwner], None],
+        on_outage: Callable[[], None],
+    ) -> None:
+        self._database, self._aftermath = database, aftermath
+        self._on_lease_lost = on_lease_lost
+        self.batcher: Batcher[_Verdict, None] = Batcher(
+            "cancellations", self._flush, on_outage=on_outage, max_waiting=1_000_000
+        )
+
+    def cancel(self, owner: TenantOwner, cancelled: Sequence[ReadyTask]) -> None:
+        for task in cancelled:
+            self.batcher.put(_Verdict(owner, task, owner.epoch))
+
+    async def _flush(self, verdicts: Sequence[_Verdict]) -> list[None]:
+        current = [v for v in verdicts if v.owner.is_ready and v.epoch == v.owner.epoch]
+        if current:
+            await self._write(current)
+        return [None] * len(verdicts)
+
+    async def _write(self, verdicts: Sequence[_Verdict]) -> None:
+        attempts: dict[UUID, list[tuple[UUID, int]]] = defaultdict(list)
+        owners = {verdict.owner.tenant_id: verdict.owner for verdict in verdicts}
+        for verdict in verdicts:
+            task = verdict.task
+            attempts[verdict.owner.tenant_id].append((task.id, task.retry_count))
+        epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
+        try:
+            changes = await self._database.run(cancel_outdone(attempts, epochs, datetime.now(UTC)))
+        except psycopg.Error as error:
+            if error.sqlstate != LEASE_LOST:
+                raise
+            for owner in owners.values():
+                self._on_lease_lost(owner)
+            return
+        for verdict in verdicts:
+            # Also attempts that ended by themselves meanwhile: their slots are free in any case.
+            verdict.owner.end(verdict.task.id, verdict.task.retry_count)
+        self._aftermath.apply(changes)
+        now = datetime.now(UTC).timestamp()
+        for owner in owners.values():
+            owner.drain(now)

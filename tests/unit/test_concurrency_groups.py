@@ -1,0 +1,368 @@
+"""What concurrency groups allow, whatever happens in whatever order."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+
+from engine.domain.assignment import Claim, Claims, GroupId, Obstacle, ReadyTask
+from engine.runtime.scheduler.groups import ConcurrencyGroups
+from engine.runtime.scheduler.machine import TenantScheduler
+from engine.states import ConcurrencyStrategy
+
+ROUND_ROBIN = ConcurrencyStrategy.GROUP_ROUND_ROBIN
+IN_PROGRESS = ConcurrencyStrategy.CANCEL_IN_PROGRESS
+NEWEST = ConcurrencyStrategy.CANCEL_NEWEST
+VERSION, STEP, WORKER = UUID(int=1), UUID(int=2), UUID(int=3)
+
+
+def claim(
+    key: str = "k",
+    max_runs: int = 1,
+    strategy: ConcurrencyStrategy = ROUND_ROBIN,
+    *,
+    number: int = 0,
+    counts_priority: bool = False,
+) -> Claim:
+    return Claim(GroupId(VERSION, 0, number, key), max_runs, strategy, counts_priority)
+
+
+def task(
+    number: int, *chain: Claim, retry_count: int = 0, priority: int = 1, arrival: int | None = None
+) -> ReadyTask:
+    claims = Claims(chain or (claim(),), priority, arrival or number)
+    return ReadyTask(
+        UUID(int=number), retry_count, "a", priority, {"default": 1}, VERSION, STEP, None, claims
+    )
+
+
+def settle(groups: ConcurrencyGroups) -> tuple[list[int], list[int]]:
+    settled = groups.settle()
+    return [t.id.int for t in settled.admitted], [t.id.int for t in settled.cancelled]
+
+
+def arrive(groups: ConcurrencyGroups, *tasks: ReadyTask) -> tuple[list[int], list[int]]:
+    for each in tasks:
+        groups.arrive(each)
+    return settle(groups)
+
+
+def end(
+    groups: ConcurrencyGroups, number: int, retry_count: int = 0
+) -> tuple[list[int], list[int]]:
+    groups.end(UUID(int=number), retry_count)
+    return settle(groups)
+
+
+def test_round_robin_lets_the_oldest_of_the_highest_priority_go_next() -> None:
+    groups = ConcurrencyGroups()
+    assert arrive(groups, task(1), task(2), task(3), task(4, priority=3)) == ([4], [])
+    assert end(groups, 4) == ([1], [])
+    assert end(groups, 1) == ([2], [])
+    assert end(groups, 2) == ([3], [])
+    assert end(groups, 3) == ([], [])
+    assert groups.group_count() == 0
+
+
+def test_groups_of_different_keys_know_nothing_of_each_other() -> None:
+    groups = ConcurrencyGroups()
+    a, b = claim("a", 2), claim("b", 1)
+    admitted, _ = arrive(groups, *[task(n, a) for n in (1, 2, 3)], *[task(n, b) for n in (4, 5)])
+    assert sorted(admitted) == [1, 2, 4]
+
+
+def test_cancel_newest_cancels_what_does_not_fit_and_leaves_the_running_alone() -> None:
+    groups = ConcurrencyGroups()
+    only = claim(max_runs=2, strategy=NEWEST)
+    assert arrive(groups, task(1, only)) == ([1], [])
+    assert arrive(groups, task(2, only), task(3, only), task(4, only)) == ([2], [4, 3])
+    end(groups, 3), end(groups, 4)
+    assert end(groups, 1) == ([], [])
+    assert arrive(groups, task(5, only)) == ([5], [])
+
+
+def test_cancel_in_progress_keeps_the_newest_and_starts_it_when_the_older_has_ended() -> None:
+    groups = ConcurrencyGroups()
+    only = claim(strategy=IN_PROGRESS)
+    assert arrive(groups, task(1, only)) == ([1], [])
+    assert arrive(groups, task(2, only)) == ([], [1])
+    assert settle(groups) == ([], [])
+    assert arrive(groups, task(3, only)) == ([], [2])
+    assert end(groups, 2) == ([], [])
+    assert end(groups, 1) == ([3], [])
+
+
+def test_where_priority_counts_an_older_task_of_a_higher_one_survives() -> None:
+    groups = ConcurrencyGroups()
+    only = claim(strategy=IN_PROGRESS, counts_priority=True)
+    assert arrive(groups, task(1, only, priority=3)) == ([1], [])
+    assert arrive(groups, task(2, only, priority=1)) == ([], [2])
+    assert arrive(groups, task(3, only, priority=3)) == ([], [1])
+
+
+def test_a_replayed_task_counts_as_the_newest() -> None:
+    groups = ConcurrencyGroups()
+    only = claim(strategy=IN_PROGRESS)
+    arrive(groups, task(5, only))
+    assert arrive(groups, task(1, only, retry_count=1, arrival=9)) == ([], [5])
+
+
+def test_the_next_slot_of_a_chain_is_asked_for_when_the_one_before_is_held() -> None:
+    groups = ConcurrencyGroups()
+    outer, inner = claim("o", 2), claim("i", 1, number=1)
+    assert arrive(groups, *[task(n, outer, inner) for n in (1, 2, 3)]) == ([1], [])
+    assert groups.blocking(UUID(int=2)) == inner
+    assert groups.blocking(UUID(int=3)) == outer
+    assert end(groups, 1) == ([2], [])
+    assert groups.blocking(UUID(int=3)) == inner
+
+
+def test_a_retry_at_once_keeps_its_slot_and_one_that_waits_gives_it_up() -> None:
+    groups = ConcurrencyGroups()
+    arrive(groups, task(1), task(2))
+    groups.end(UUID(int=1), 0)
+    assert arrive(groups, task(1, retry_count=1, priority=4)) == ([1], [])
+    assert end(groups, 1, 1) == ([2], [])
+    assert arrive(groups, task(1, retry_count=2, priority=4)) == ([], [])
+    assert end(groups, 2) == ([1], [])
+
+
+def test_a_retry_of_a_task_that_was_being_cancelled_is_cancelled_as_well() -> None:
+    groups = ConcurrencyGroups()
+    only = claim(strategy=IN_PROGRESS)
+    arrive(groups, task(1, only))
+    assert arrive(groups, task(2, only)) == ([], [1])
+    groups.end(UUID(int=1), 0)
+    assert arrive(groups, task(1, only, retry_count=1, priority=4, arrival=1)) == ([], [1])
+    assert end(groups, 1, 1) == ([2], [])
+
+
+def test_stale_ends_and_repeated_arrivals_change_nothing() -> None:
+    groups = ConcurrencyGroups()
+    arrive(groups, task(1, retry_count=2), task(2))
+    assert arrive(groups, task(1, retry_count=1), task(1, retry_count=2)) == ([], [])
+    assert end(groups, 1, 1) == ([], [])
+    assert end(groups, 1, 2) == ([2], [])
+
+
+# The scheduler with groups
+
+
+def scheduler_with_worker(slots: int) -> TenantScheduler:
+    scheduler = TenantScheduler()
+    scheduler.upsert_worker(
+        WORKER,
+        actions=frozenset(["a"]),
+        slots={"default": slots},
+        is_active=True,
+        is_paused=False,
+        last_heartbeat=0.0,
+    )
+    return scheduler
+
+
+def drained(scheduler: TenantScheduler) -> list[int]:
+    return [assignment.task.id.int for assignment in scheduler.drain(0.0)]
+
+
+def test_an_offer_takes_slots_of_groups_too_and_forgets_who_finds_none() -> None:
+    scheduler = scheduler_with_worker(9)
+    offered = scheduler.offer([task(1), task(2)], 0.0)
+    assert [assignment.task.id.int for assignment in offered] == [1]
+    scheduler.enqueue([task(2)])
+    assert drained(scheduler) == []
+    reason = scheduler.explain(task(2), 0.0)
+    assert reason is not None
+    assert (reason.obstacle, reason.used, reason.total) == (Obstacle.GROUP_FULL, 1, 1)
+    scheduler.withdraw(UUID(int=1), 0)
+    assert drained(scheduler) == [2]
+
+
+def test_giving_back_a_workers_slot_does_not_give_back_the_groups() -> None:
+    scheduler = scheduler_with_worker(1)
+    scheduler.enqueue([task(1), task(2)])
+    assert drained(scheduler) == [1]
+    scheduler.release(UUID(int=1), 0)
+    assert drained(scheduler) == []
+    scheduler.withdraw(UUID(int=1), 0)
+    assert drained(scheduler) == [2]
+
+
+def test_a_task_whose_cancellation_was_decided_leaves_the_queue() -> None:
+    scheduler = scheduler_with_worker(0)
+    only = claim(strategy=IN_PROGRESS)
+    scheduler.enqueue([task(1, only)])
+    assert drained(scheduler) == []
+    assert scheduler.is_waiting(UUID(int=1))
+    scheduler.enqueue([task(2, only)])
+    assert drained(scheduler) == []
+    assert not scheduler.is_waiting(UUID(int=1))
+    assert [t.id.int for t in scheduler.take_cancelled()] == [1]
+    assert scheduler.take_cancelled() == []
+
+
+def test_tasks_of_groups_are_never_dropped_from_memory() -> None:
+    scheduler = TenantScheduler(queue_head_limit=2)
+    wide = claim(max_runs=100)
+    plain = [task(n)._replace(claims=None) for n in range(20, 30)]
+    scheduler.enqueue([task(n, wide) for n in range(1, 11)])
+    scheduler.drain(0.0)
+    scheduler.enqueue(plain)
+    assert all(scheduler.is_waiting(UUID(int=n)) for n in range(1, 11))
+    assert scheduler.wants_refill() == []
+    assert not scheduler.is_waiting(UUID(int=29))
+
+
+# Properties
+
+STRATEGIES = [
+    (claim("a", 2, ROUND_ROBIN), claim("x", 3, ROUND_ROBIN, number=1)),
+    (claim("b", 1, ROUND_ROBIN), claim("x", 3, ROUND_ROBIN, number=1)),
+    (claim("c", 2, IN_PROGRESS), claim("y", 1, ROUND_ROBIN, number=1)),
+    (claim("d", 1, NEWEST), claim("y", 1, ROUND_ROBIN, number=1)),
+    (claim("e", 3, ROUND_ROBIN), claim("z", 2, IN_PROGRESS, number=1)),
+    (claim("f", 2, ROUND_ROBIN, counts_priority=True),),
+]
+
+
+class World:
+    """The rows as a database would hold them, beside the scheduler under test."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.scheduler = scheduler_with_worker(6)
+        self.rows: dict[int, ReadyTask] = {}
+        self.running: set[int] = set()
+        self.done: Counter[str] = Counter()
+        self.last = 0
+
+    def step(self) -> None:
+        act = self.random.choice([self.trigger, self.trigger, self.finish, self.finish, self.retry])
+        act()
+        self.drain()
+        self.check_caps()
+
+    def trigger(self) -> None:
+        new = []
+        for _ in range(self.random.randint(1, 4)):
+            self.last += 1
+            priority = self.random.randint(1, 3)
+            new.append(task(self.last, *self.random.choice(STRATEGIES), priority=priority))
+        offered = {assignment.task.id.int for assignment in self.scheduler.offer(new, 0.0)}
+        for each in new:
+            self.rows[each.id.int] = each
+        self.running |= offered
+        self.scheduler.enqueue([each for each in new if each.id.int not in offered])
+
+    def finish(self) -> None:
+        if self.running:
+            key = self.random.choice(sorted(self.running))
+            self.end(key)
+
+    def retry(self) -> None:
+        """An attempt fails; the next one comes at once, or in a later drain."""
+        if not self.running:
+            return
+        key = self.random.choice(sorted(self.running))
+        row = self.rows[key]
+        again = row._replace(retry_count=row.retry_count + 1, priority=4)
+        self.running.discard(key)
+        self.rows[key] = again
+        self.scheduler.withdraw(row.id, row.retry_count)
+        if self.random.random() < 0.5:
+            self.drain()
+        self.scheduler.enqueue([again])
+
+    def end(self, key: int) -> None:
+        row = self.rows.pop(key)
+        self.running.discard(key)
+        assert row.claims is not None
+        self.done[row.claims.chain[0].group.key] += 1
+        self.scheduler.withdraw(row.id, row.retry_count)
+
+    def drain(self) -> None:
+        while True:
+            assigned = self.scheduler.drain(0.0)
+            for assignment in assigned:
+                assert self.rows[assignment.task.id.int] == assignment.task
+                assert assignment.task.id.int not in self.running
+                self.running.add(assignment.task.id.int)
+            cancelled = self.scheduler.take_cancelled()
+            for each in cancelled:
+                if self.rows.get(each.id.int) == each:
+                    self.end(each.id.int)
+            if not assigned and not cancelled:
+                return
+
+    def check_caps(self) -> None:
+        used: Counter[Claim] = Counter()
+        for key in self.running:
+            claims = self.rows[key].claims
+            assert claims is not None
+            used.update(claims.chain)
+        for each, count in used.items():
+            assert count <= each.max_runs, each
+        for key in self.running:
+            for each in _chain(self.rows[key]):
+                assert UUID(int=key) in self.scheduler.groups.holders(each.group)
+
+    def take_over(self) -> None:
+        """Build a new scheduler from the rows, as another engine would."""
+        self.scheduler = scheduler_with_worker(6)
+        for key in sorted(self.running):
+            self.scheduler.adopt_running(self.rows[key], WORKER, holds_slot=True)
+        self.scheduler.enqueue([row for key, row in self.rows.items() if key not in self.running])
+
+
+def _chain(row: ReadyTask) -> Sequence[Claim]:
+    assert row.claims is not None
+    return row.claims.chain
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_cap_is_exceeded_nothing_leaks_and_no_key_starves(seed: int) -> None:
+    world = World(seed)
+    for number in range(150):
+        world.step()
+        if number % 50 == 40 and seed % 2:
+            world.take_over()
+            world.drain()
+            world.check_caps()
+    seen = {_chain(row)[0].group.key for row in world.rows.values()}
+    finished = Counter(world.done)
+    for _ in range(10_000):
+        if not world.rows:
+            break
+        assert world.running, "everything that is left waits"
+        world.finish()
+        world.drain()
+        world.check_caps()
+    assert not world.rows
+    assert all(world.done[key] > finished[key] for key in seen)
+    assert world.scheduler.groups.group_count() == 0
+    assert world.scheduler.groups.attempts() == []
+    assert world.scheduler.running_count() == world.scheduler.waiting_count() == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_take_over_admits_as_many_as_a_continuous_run(seed: int) -> None:
+    """With strategies that only make tasks wait, who holds a slot is decided by the rows alone."""
+    worlds = [World(seed), World(seed)]
+    chain = (claim("a", 3), claim("x", 2, number=1))
+    for world in worlds:
+        tasks = [task(n, *chain, priority=world.random.randint(1, 3)) for n in range(1, 20)]
+        world.rows = {each.id.int: each for each in tasks}
+        world.scheduler.enqueue(tasks)
+        world.drain()
+    worlds[1].take_over()
+    worlds[1].drain()
+    while worlds[0].rows:
+        assert worlds[0].running == worlds[1].running
+        key = worlds[0].random.choice(sorted(worlds[0].running))
+        for world in worlds:
+            world.end(key)
+            world.drain()
