@@ -4,19 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('engine', '0010_workflow_pauses'),
+        ("engine", "0010_workflow_pauses"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='task',
-            name='concurrency_keys',
+            model_name="task",
+            name="concurrency_keys",
             field=models.TextField(blank=True, null=True),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('concurrency_keys__isnull', False), ('is_delayed', False), ('status', 0)), fields=['tenant_id', 'id'], name='task_in_groups'),
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(
+                    ("concurrency_keys__isnull", False), ("is_delayed", False), ("status", 0)
+                ),
+                fields=["tenant_id", "id"],
+                name="task_in_groups",
+            ),
         ),
     ]

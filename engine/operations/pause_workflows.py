@@ -74,6 +74,7 @@ def unpause_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Opera
                 priority=row.queue_priority,
                 desired_worker_id=row.desired_worker_id,
                 desired_labels=row.desired_labels,
+                concurrency_keys=row.concurrency_keys,
             )
             changes.ready.append((tenant_id, ready))
             changes.touched.add((tenant_id, row.run_id))

@@ -18,11 +18,11 @@ from engine.domain.concurrency import NO_KEYS, Keys, chains_of, key_variables, m
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument, NotFound
 from engine.ids import new_id
-from engine.operations.advance_runs import advance_runs
 from engine.operations.arm_waits import new_waits
-from engine.operations.changes import Changes, FinishedRun
+from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key, record_failures
-from engine.operations.start_steps import events_of, new_task, outputs_of
+from engine.operations.fail_keyless import end_keyless, fail_keyless
+from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
 from engine.store import (
@@ -241,12 +241,12 @@ def insert_runs(
         queries += _insert_waits(others, versions, changes, now=now)
     keyless = [task for item in planned for task in item.tasks if task.failure]
     if keyless:
-        queries += _fail(keyless, now)
+        queries += fail_keyless(keyless, now)
     is_last = is_last and not any(task.id != task.run_id for task in keyless)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)
     _collect(planned, versions, worker_of, changes)
     if keyless:
-        yield from _end_failed(keyless, now, changes)
+        yield from end_keyless(keyless, now, changes)
     return changes
 
 
@@ -271,26 +271,6 @@ def _collect(
                     concurrency_keys=task.concurrency_keys,
                 )
                 changes.ready.append((task.tenant_id, ready))
-
-
-def _fail(failed: Sequence[NewTask], now: datetime) -> list[Query[Any]]:
-    """Record why tasks fail before they are queued; standalone ones end their runs."""
-    queries: list[Query[Any]] = [payloads.insert(outputs_of(failed))]
-    if standalone := [task for task in failed if task.id == task.run_id]:
-        queries += [
-            tasks.settle([(task.id, Status.FAILED) for task in standalone], now),
-            task_events.insert(events_of(standalone), now),
-        ]
-    return queries
-
-
-def _end_failed(failed: Sequence[NewTask], now: datetime, changes: Changes) -> Operation[None]:
-    for task in failed:
-        if task.id == task.run_id:
-            changes.finished.append(FinishedRun(task.tenant_id, task.run_id, Status.FAILED))
-    if dag_runs := sorted({task.run_id for task in failed if task.id != task.run_id}):
-        locked = yield from fetch(runs.lock(dag_runs))
-        yield from advance_runs(locked, now, changes)
 
 
 def _insert_standalone(

@@ -178,8 +178,17 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"concurrency": pb.Concurrency(expression="input.a")}, "concurrency"),
-        ({"concurrency_arr": [pb.Concurrency(expression="input.a")]}, "concurrency"),
+        (
+            {"tasks": [task("a"), task("b")], "concurrency": pb.Concurrency(expression="input.a")},
+            "concurrency of a workflow with several tasks",
+        ),
+        (
+            {
+                "on_failure_task": task("rescue"),
+                "concurrency_arr": [pb.Concurrency(expression="input.a")],
+            },
+            "concurrency of a workflow with several tasks",
+        ),
     ],
 )
 async def test_workflow_options_not_honoured_yet_are_refused_by_name(
@@ -196,7 +205,6 @@ async def test_workflow_options_not_honoured_yet_are_refused_by_name(
     ("options", "named"),
     [
         ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
-        ({"concurrency": [pb.Concurrency(expression="input.a")]}, "concurrency"),
         ({"is_durable": True}, "is_durable"),
         ({"batch": pb.TaskBatchConfig(batch_max_size=2)}, "batch"),
     ],
