@@ -313,30 +313,3 @@ def _run_created_at(cast: Cast, moment: datetime) -> None:
             status=other.status,
             delta=1,
         )
-
-
-def test_a_version_shows_its_concurrency_in_the_order_tasks_ask_for_slots(
-    owner: Caller, tenant: Tenant
-) -> None:
-    made = make_workflow(
-        tenant,
-        "limited",
-        step("work", concurrency=(Concurrency("input.b", 2, ConcurrencyStrategy.CANCEL_NEWEST),)),
-        concurrency=(Concurrency("input.a", 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN),),
-    )
-    shown = owner.get(f"/api/v1/workflows/{made.workflow_id}/versions")
-    assert shown["v1Concurrency"] == [
-        {
-            "maxRuns": 1,
-            "limitStrategy": "GROUP_ROUND_ROBIN",
-            "expression": "input.a",
-            "scope": "WORKFLOW",
-        },
-        {
-            "maxRuns": 2,
-            "limitStrategy": "CANCEL_NEWEST",
-            "expression": "input.b",
-            "scope": "TASK",
-            "stepReadableId": "work",
-        },
-    ]
