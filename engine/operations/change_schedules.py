@@ -9,9 +9,9 @@ from uuid import UUID
 
 from engine.errors import NotFound
 from engine.ids import new_id
+from engine.operations.adopt_children import adopt_children
 from engine.operations.announce import announce_timetable
 from engine.operations.fire_schedules import ALREADY_FIRED, UNKNOWN
-from engine.operations.trigger_runs import adopt_children
 from engine.store import schedules, workflows
 from engine.store.query import Operation, fetch
 from engine.types import ScheduledRuns, TriggerRequest

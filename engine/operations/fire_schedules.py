@@ -7,13 +7,13 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.errors import InvalidArgument, NotFound
+from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children
 from engine.operations.fire_crons import BATCH, Fired
 from engine.operations.trigger_runs import (
     PlannedRun,
     Trigger,
-    adopt_children,
     collision_of,
     insert_runs,
     plan_new_run,

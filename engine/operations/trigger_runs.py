@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
-
 from engine.domain import plan_run
 from engine.domain.affinity import dump_wishes
 from engine.domain.concurrency import NO_KEYS, Keys, chains_of, key_variables, make_keys
 from engine.domain.definition import RegisteredStep, RegisteredVersion
-from engine.errors import Collision, IdempotencyCollision, InvalidArgument, NotFound
+from engine.errors import Collision, IdempotencyCollision, InvalidArgument
 from engine.ids import new_id
+from engine.operations.adopt_children import adopt_children
 from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key, record_failures
@@ -29,7 +27,6 @@ from engine.store import (
     leases,
     payloads,
     run_starts,
-    runs,
     step_waits,
     task_events,
     tasks,
@@ -332,44 +329,6 @@ def _assigned(task: NewTask, worker_of: Mapping[UUID, UUID], version: Registered
         status=Status.RUNNING,
         worker_id=worker_of[task.id],
         timeout_seconds=step_of(version, task.step_id).definition.execution_timeout_seconds,
-    )
-
-
-def adopt_children(
-    tenant_id: UUID, requests: Sequence[TriggerRequest]
-) -> Operation[list[TriggerRequest]]:
-    """Return the requests with what children inherit from their parent tasks filled in.
-
-    NotFound if a parent task is unknown. Metadata of the parent lies under the child's own; keys that
-    start with `hatchet__` are not inherited.
-    """
-    parent_ids = sorted({r.parent_task_id for r in requests if r.parent_task_id})
-    if not parent_ids:
-        return list(requests)
-    rows = yield from fetch(runs.parents(tenant_id, parent_ids))
-    parent_of = {row.task_id: row for row in rows}
-    adopted = []
-    for request in requests:
-        if not request.parent_task_id:
-            adopted.append(request)
-        elif parent := parent_of.get(request.parent_task_id):
-            adopted.append(_inherit(request, parent))
-        else:
-            raise NotFound(f"parent task {request.parent_task_id} not found")
-    return adopted
-
-
-def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest:
-    inherited = orjson.loads(parent.additional_metadata) if parent.additional_metadata else {}
-    metadata = {key: value for key, value in inherited.items() if not key.startswith("hatchet__")}
-    metadata |= orjson.loads(request.additional_metadata) if request.additional_metadata else {}
-    metadata["hatchet__parent_workflow_run_id"] = str(parent.run_id)
-    metadata["hatchet__parent_step_run_id"] = str(parent.task_id)
-    return replace(
-        request,
-        additional_metadata=orjson.dumps(metadata),
-        parent_run_id=parent.run_id,
-        parent_task_id=parent.task_id,
     )
 
 

@@ -12,11 +12,11 @@ import psycopg
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.errors import IdempotencyCollision, Unavailable
+from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children
 from engine.operations.trigger_runs import (
     PlannedRun,
-    adopt_children,
     collision_of,
     insert_runs,
     plan_new_run,

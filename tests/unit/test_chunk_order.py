@@ -13,7 +13,8 @@ from engine.runtime.ordering import HOLD_SECONDS, ChunkOrder
 def test_whatever_the_order_of_arrival_all_go_in_order(seed: int) -> None:
     indices = list(range(30))
     random.Random(seed).shuffle(indices)
-    order, passed = ChunkOrder(), []
+    order = ChunkOrder()
+    passed: list[tuple[int | None, str]] = []
     for index in indices:
         passed += order.add(index, str(index), 0.0)
     assert passed == [(index, str(index)) for index in range(30)]

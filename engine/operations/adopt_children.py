@@ -1,0 +1,52 @@
+"""What children get from the task that spawns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import orjson
+
+from engine.errors import NotFound
+from engine.store import runs
+from engine.store.query import Operation, fetch
+from engine.types import TriggerRequest
+
+
+def adopt_children(
+    tenant_id: UUID, requests: Sequence[TriggerRequest]
+) -> Operation[list[TriggerRequest]]:
+    """Return the requests with what children inherit from their parent tasks filled in.
+
+    NotFound if a parent task is unknown. Metadata of the parent lies under the child's own; keys that
+    start with `hatchet__` are not inherited.
+    """
+    parent_ids = sorted({r.parent_task_id for r in requests if r.parent_task_id})
+    if not parent_ids:
+        return list(requests)
+    rows = yield from fetch(runs.parents(tenant_id, parent_ids))
+    parent_of = {row.task_id: row for row in rows}
+    adopted = []
+    for request in requests:
+        if not request.parent_task_id:
+            adopted.append(request)
+        elif parent := parent_of.get(request.parent_task_id):
+            adopted.append(_inherit(request, parent))
+        else:
+            raise NotFound(f"parent task {request.parent_task_id} not found")
+    return adopted
+
+
+def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest:
+    inherited = orjson.loads(parent.additional_metadata) if parent.additional_metadata else {}
+    metadata = {key: value for key, value in inherited.items() if not key.startswith("hatchet__")}
+    metadata |= orjson.loads(request.additional_metadata) if request.additional_metadata else {}
+    metadata["hatchet__parent_workflow_run_id"] = str(parent.run_id)
+    metadata["hatchet__parent_step_run_id"] = str(parent.task_id)
+    return replace(
+        request,
+        additional_metadata=orjson.dumps(metadata),
+        parent_run_id=parent.run_id,
+        parent_task_id=parent.task_id,
+    )
