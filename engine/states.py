@@ -18,7 +18,7 @@ class Status(IntEnum):
 
 
 class TaskEventKind(IntEnum):
-    """One thing that happened to a task; names are the REST names (protocol/01 §7)."""
+    """One thing that happened to a task; names are those of the REST API."""
 
     QUEUED = 1
     ASSIGNED = 2

@@ -132,7 +132,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """A finished task as run subscribers see it: error `""` means cancelled (protocol/01 §5.1)."""
+    """A finished task as run subscribers see it: error `""` means cancelled."""
 
     task_id: UUID
     readable_id: str

@@ -15,7 +15,7 @@ def action_payload(
     satisfied: Mapping[str, bytes] | None = None,
     filter_payload: bytes | None = None,
 ) -> bytes:
-    """Return the payload of a START action (protocol: dispatch §3.2).
+    """Return the payload of a START action.
 
     `run_input` and the values of `parents` are JSON texts; a parent without an output, or with one that
     is not an object, counts as `{}`. `errors`, for an on-failure task, are the texts workers sent.
