@@ -82,6 +82,8 @@ class Batcher(Generic[Item, Answer]):
                 if not self._is_closing:
                     await self._wake.wait()
                 continue
+            # Calls that arrived together are read one after the other: let them come together here.
+            await asyncio.sleep(0)
             await self._settle(self._take())
 
     def close(self) -> None:
