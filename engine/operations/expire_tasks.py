@@ -11,7 +11,7 @@ from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import Changes
 from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.operations.report_tasks import lock_dag_runs
-from engine.operations.versions import load_versions, ready_task, step_of
+from engine.operations.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import Status, TaskEventKind
 from engine.store import task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all
@@ -81,16 +81,7 @@ def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Ope
         ),
     )
     for row in rows:
-        ready = ready_task(
-            versions[row.version_id],
-            row.id,
-            row.step_id,
-            retry_count=row.retry_count,
-            priority=row.queue_priority,
-            desired_worker_id=row.desired_worker_id,
-            desired_labels=row.desired_labels,
-            concurrency_keys=row.concurrency_keys,
-        )
+        ready = ready_as_it_stands(row, versions[row.version_id])
         changes.ready.append((row.tenant_id, ready))
         changes.touched.add((row.tenant_id, row.run_id))
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from engine.errors import NotFound
 from engine.operations.announce import announce
 from engine.operations.changes import Changes
-from engine.operations.versions import load_versions, ready_task, step_of
+from engine.operations.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import TaskEventKind
 from engine.store import pauses, task_events, tasks
 from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify
@@ -66,16 +66,7 @@ def unpause_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Opera
             version = versions[row.version_id]
             step = step_of(version, row.step_id).definition
             timeouts.append((row.id, step.schedule_timeout_seconds))
-            ready = ready_task(
-                version,
-                row.id,
-                row.step_id,
-                retry_count=row.retry_count,
-                priority=row.queue_priority,
-                desired_worker_id=row.desired_worker_id,
-                desired_labels=row.desired_labels,
-                concurrency_keys=row.concurrency_keys,
-            )
+            ready = ready_as_it_stands(row, version)
             changes.ready.append((tenant_id, ready))
             changes.touched.add((tenant_id, row.run_id))
         queued = [

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.operations.versions import load_versions, ready_task
+from engine.operations.versions import load_versions, ready_as_it_stands, ready_task
 from engine.store import pauses, queues, tasks, workers
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.queues import QueuedRow
@@ -81,16 +81,4 @@ def load_workers(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[WorkerR
 
 def _waiting(rows: Sequence[QueuedRow]) -> Operation[list[ReadyTask]]:
     versions = yield from load_versions(row.version_id for row in rows)
-    return [
-        ready_task(
-            versions[row.version_id],
-            row.id,
-            row.step_id,
-            retry_count=row.retry_count,
-            priority=row.queue_priority,
-            desired_worker_id=row.desired_worker_id,
-            desired_labels=row.desired_labels,
-            concurrency_keys=row.concurrency_keys,
-        )
-        for row in rows
-    ]
+    return [ready_as_it_stands(row, versions[row.version_id]) for row in rows]

@@ -13,6 +13,8 @@ from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.states import Sticky
 from engine.store import workflows
 from engine.store.query import Operation, fetch
+from engine.store.queues import QueuedRow
+from engine.store.tasks import TaskRow
 
 _cache: dict[UUID, RegisteredVersion] = {}
 _CACHE_LIMIT = 10_000
@@ -81,6 +83,20 @@ def ready_task(
         step_id,
         wishes,
         claims_of(version, registered, concurrency_keys),
+    )
+
+
+def ready_as_it_stands(row: TaskRow | QueuedRow, version: RegisteredVersion) -> ReadyTask:
+    """Return the queued attempt a row holds, as the scheduler sees it."""
+    return ready_task(
+        version,
+        row.id,
+        row.step_id,
+        retry_count=row.retry_count,
+        priority=row.queue_priority,
+        desired_worker_id=row.desired_worker_id,
+        desired_labels=row.desired_labels,
+        concurrency_keys=row.concurrency_keys,
     )
 
 
