@@ -144,7 +144,7 @@ def _step_shape(
         "jobId": str(version.id),
         "action": step.action_id,
         "timeout": step.execution_timeout,
-        "isDurable": False,
+        "isDurable": step.is_durable,
         "slotRequests": dict(step.slots),
         "parents": list(step.parents),
         "children": [

@@ -113,6 +113,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "worker_labels": wish_forms(step.worker_labels),
             "conditions": [_condition_form(condition) for condition in step.conditions],
             "concurrency": _concurrency_forms(step.concurrency),
+            "is_durable": step.is_durable,
         }
     )
 
@@ -136,6 +137,7 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         worker_labels=wishes_from_forms(form.get("worker_labels", ())),
         conditions=tuple(_condition_from(condition) for condition in form.get("conditions", ())),
         concurrency=_concurrency_from(form.get("concurrency", ())),
+        is_durable=form.get("is_durable", False),
     )
 
 

@@ -62,6 +62,7 @@ class StepDefinition:
     worker_labels: LabelWishes = ()
     conditions: tuple[StepCondition, ...] = ()
     concurrency: tuple[Concurrency, ...] = ()
+    is_durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

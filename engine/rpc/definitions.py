@@ -179,6 +179,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         worker_labels=parse_wishes(task.worker_labels, f"{where}: worker_labels"),
         conditions=parse_conditions(task, parents, where),
         concurrency=parse_concurrency(task.concurrency, where),
+        is_durable=task.is_durable,
     )
 
 
@@ -210,7 +211,7 @@ def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
         parse_key(kind, f"{where}: slot_requests key")
         if count <= 0:
             raise InvalidArgument(f"{where}: slot_requests must be positive")
-    return dict(task.slot_requests) or {"default": 1}
+    return dict(task.slot_requests) or {"durable" if task.is_durable else "default": 1}
 
 
 def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterable[str]:

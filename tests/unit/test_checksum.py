@@ -24,6 +24,7 @@ FULL = WorkflowDefinition(
             backoff_factor=2.5,
             backoff_max_seconds=60,
             slots={"gpu": 2},
+            is_durable=True,
         ),
         StepDefinition(readable_id="mend", action_id="orders:mend", kind=StepKind.ON_FAILURE),
     ),
@@ -59,6 +60,7 @@ def test_every_option_changes_the_checksum() -> None:
         replace(pay, backoff_factor=3.0),
         replace(pay, backoff_max_seconds=61),
         replace(pay, slots={"gpu": 3}),
+        replace(pay, is_durable=False),
     ]
     variants = [replace(FULL, steps=(fetch, step, mend)) for step in changed_pay] + [
         replace(FULL, description=""),
