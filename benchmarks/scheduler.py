@@ -16,8 +16,8 @@ from uuid import UUID
 
 import orjson
 
+from engine.domain.scheduler.machine import ReadyTask, TenantScheduler
 from engine.ids import new_id
-from engine.runtime.scheduler.machine import ReadyTask, TenantScheduler
 
 SLOTS = {"default": 1}
 BATCH = 100

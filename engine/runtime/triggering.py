@@ -11,6 +11,7 @@ import psycopg
 
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
+from engine.domain.scheduler.machine import Assignment
 from engine.errors import IdempotencyCollision, Unavailable
 from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
@@ -27,7 +28,6 @@ from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
 from engine.runtime.catalog import Catalog
 from engine.runtime.dispatcher.assigning import LEASE_LOST, Assigning
-from engine.runtime.scheduler.machine import Assignment
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation

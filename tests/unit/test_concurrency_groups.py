@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from engine.domain.assignment import Claim, Claims, GroupId, Obstacle, ReadyTask
-from engine.runtime.scheduler.groups import ConcurrencyGroups
-from engine.runtime.scheduler.machine import TenantScheduler
+from engine.domain.scheduler.groups import ConcurrencyGroups
+from engine.domain.scheduler.machine import TenantScheduler
 from engine.states import ConcurrencyStrategy
 
 ROUND_ROBIN = ConcurrencyStrategy.GROUP_ROUND_ROBIN

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from engine.domain.assignment import Obstacle, Wishes
-from engine.runtime.scheduler.machine import ReadyTask, TenantScheduler
+from engine.domain.scheduler.machine import ReadyTask, TenantScheduler
 
 ONE = {"default": 1}
 VERSION, STEP = UUID(int=1), UUID(int=2)

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.domain.affinity import affinity_of
 from engine.domain.assignment import Obstacle, Wishes, needs_of, score_of
-from engine.runtime.scheduler.machine import Assignment, ReadyTask, TenantScheduler
-from engine.runtime.scheduler.queue import WIDENING
+from engine.domain.scheduler.machine import Assignment, ReadyTask, TenantScheduler
+from engine.domain.scheduler.queue import WIDENING
 from engine.types import LabelWish
 
 LIMIT = 4

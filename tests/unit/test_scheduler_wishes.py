@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from engine.domain.assignment import Obstacle, Wishes
-from engine.runtime.scheduler.machine import TenantScheduler
+from engine.domain.scheduler.machine import TenantScheduler
 from engine.types import LabelWish
 from tests.unit.test_scheduler import W1, W2, add_worker, drained, offered, task
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import psycopg
 
+from engine.domain.scheduler.machine import Assignment
 from engine.operations.assign_tasks import assign_tasks, load_undelivered
 from engine.runtime.batcher import Batcher
 from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
-from engine.runtime.scheduler.machine import Assignment
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint

@@ -13,6 +13,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, Wishes
+from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Snapshot,
     load_in_groups,
@@ -20,7 +21,6 @@ from engine.operations.rebuild_scheduler import (
     load_snapshot,
 )
 from engine.operations.versions import workflow_of
-from engine.runtime.scheduler.machine import Assignment, TenantScheduler
 from engine.store import pauses, queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow

@@ -12,7 +12,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask
-from engine.runtime.scheduler.machine import Assignment
+from engine.domain.scheduler.machine import Assignment
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase

@@ -16,8 +16,8 @@ from engine.domain.assignment import (
     rank_of,
     shape_of,
 )
-from engine.runtime.scheduler.pools import Lane, Pool, PooledWorker
-from engine.runtime.scheduler.queue import ActionQueue
+from engine.domain.scheduler.pools import Lane, Pool, PooledWorker
+from engine.domain.scheduler.queue import ActionQueue
 
 
 class WorkerRoster:

@@ -18,7 +18,7 @@ from engine.domain.assignment import (
     find_obstacle,
     rank_of,
 )
-from engine.runtime.scheduler.queue import ActionQueue
+from engine.domain.scheduler.queue import ActionQueue
 
 
 class PooledWorker(WorkerState):

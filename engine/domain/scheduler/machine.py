@@ -22,9 +22,9 @@ from engine.domain.assignment import (
     needs_of,
     score_of,
 )
-from engine.runtime.scheduler.groups import ConcurrencyGroups
-from engine.runtime.scheduler.queue import ActionQueue
-from engine.runtime.scheduler.roster import WorkerRoster
+from engine.domain.scheduler.groups import ConcurrencyGroups
+from engine.domain.scheduler.queue import ActionQueue
+from engine.domain.scheduler.roster import WorkerRoster
 
 __all__ = ["Assignment", "ReadyTask", "Reason", "TenantScheduler"]
 
