@@ -123,6 +123,14 @@ class ConcurrencyStrategy(IntEnum):
     CANCEL_NEWEST = 4
 
 
+class DurableKind(IntEnum):
+    """What an entry in the log of a durable task is."""
+
+    RUN = 1
+    WAIT_FOR = 2
+    MEMO = 3
+
+
 class LogLevel(IntEnum):
     DEBUG = 1
     INFO = 2
@@ -138,6 +146,7 @@ class RunTrigger(IntEnum):
     CHILD = 2
     CRON = 3
     SCHEDULE = 4
+    DURABLE_CHILD = 5
 
 
 RETRY_QUEUE_PRIORITY = 4

@@ -128,6 +128,8 @@ class Action:
     event_id: UUID | None = None
     event_key: str | None = None
     created_at: datetime | None = None
+    durable_invocation: int | None = None
+    """Which delivery of a durable task this is, or is about; None for other tasks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ def trigger_word(trigger: int) -> str:
     return {
         RunTrigger.EVENT: "Event",
         RunTrigger.CHILD: "Parent run",
+        RunTrigger.DURABLE_CHILD: "Parent run",
         RunTrigger.CRON: "Cron",
         RunTrigger.SCHEDULE: "Schedule",
     }.get(RunTrigger(trigger), "Manual")

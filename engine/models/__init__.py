@@ -2,6 +2,7 @@
 
 from engine.models.cluster import EngineProcess, Lease, Worker
 from engine.models.definitions import EventTrigger, Step, Workflow, WorkflowVersion
+from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
 from engine.models.filters import CelFailure, Filter
 from engine.models.runs import (
     ChildLink,
@@ -21,6 +22,10 @@ __all__ = [
     "CelFailure",
     "ChildLink",
     "Cron",
+    "DurableEntry",
+    "DurableTask",
+    "DurableWait",
+    "EndedChild",
     "EngineProcess",
     "Event",
     "EventTrigger",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import MD5
 
 from engine.ids import new_id
 
@@ -64,7 +65,8 @@ class Task(models.Model):
     the scheduler. `due_at` is the next instant at which time itself must act: the end of the back-off
     (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running). For a task
     of a paused workflow (`is_delayed` and `is_held`) it is the end of the time it is held.
-    `concurrency_keys` are those of its groups, for the scheduler.
+    `concurrency_keys` are those of its groups, for the scheduler. A durable task that `is_evicted` is
+    running without a worker, or queued to go on; it keeps the slots of its groups.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -86,6 +88,7 @@ class Task(models.Model):
     is_held = models.BooleanField(default=False, db_default=False)
     is_slot_released = models.BooleanField(default=False)
     is_skipped = models.BooleanField(default=False)
+    is_evicted = models.BooleanField(default=False, db_default=False)
     due_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField()
@@ -105,6 +108,11 @@ class Task(models.Model):
                 fields=["tenant_id", "id"],
                 condition=Q(status=0, is_delayed=False, concurrency_keys__isnull=False),
                 name="task_in_groups",
+            ),
+            models.Index(
+                fields=["tenant_id"],
+                condition=Q(is_evicted=True, status__lt=2),
+                name="task_evicted",
             ),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="task_due"),
             models.Index(fields=["worker_id"], condition=Q(status=1), name="task_on_worker"),
@@ -164,7 +172,16 @@ class Event(models.Model):
     seen_at = models.DateTimeField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["tenant_id", "id"], name="event_by_tenant")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant_id", "id"], name="event_by_tenant"),
+            models.Index(
+                "tenant_id",
+                MD5("scope"),
+                "id",
+                condition=Q(scope__isnull=False),
+                name="event_by_scope",
+            ),
+        ]
 
 
 class ChildLink(models.Model):

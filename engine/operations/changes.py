@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.durable import Completion
 from engine.states import Status
 
 
@@ -31,6 +32,7 @@ class FinishedRun(NamedTuple):
     tenant_id: UUID
     run_id: UUID
     status: Status
+    is_durable_child: bool = False
 
 
 @dataclass(slots=True)
@@ -49,5 +51,9 @@ class Changes:
     """Tenants with steps that began to sleep: the owner's clock must know."""
     collisions: dict[UUID, UUID] = field(default_factory=dict)
     """Runs that were not started because of their idempotency keys, and who holds those."""
+    completions: list[tuple[UUID, Completion]] = field(default_factory=list)
+    """Entries of durable tasks that were completed, with their tenants."""
+    evicted: list[tuple[UUID, UUID, int]] = field(default_factory=list)
+    """(tenant, task, retry count) of durable tasks that gave their workers' slots back."""
     wakes_clock: bool = False
     """A due time was set that may come before those known."""
