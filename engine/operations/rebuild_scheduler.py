@@ -30,10 +30,18 @@ class Snapshot(NamedTuple):
     in_groups: list[ReadyTask]
 
 
-def load_snapshot(tenant_id: UUID, heard_since: datetime) -> Operation[Snapshot]:
-    """Return a tenant's workers, what runs on them, and the actions with waiting tasks."""
+def load_snapshot(
+    tenant_id: UUID, heard_since: datetime, reports_until: datetime
+) -> Operation[Snapshot]:
+    """Return a tenant's workers, what runs on them, and the actions with waiting tasks.
+
+    Nobody could take the reports of what runs for a while: none of it times out before `reports_until`.
+    """
     known = yield from fetch(workers.of_tenant(tenant_id, heard_since))
-    rows = yield from fetch(tasks.running(tenant_id, [worker.id for worker in known]))
+    worker_ids = [worker.id for worker in known]
+    _, rows = yield from fetch_all(
+        tasks.grant_time(tenant_id, worker_ids, reports_until), tasks.running(tenant_id, worker_ids)
+    )
     versions = yield from load_versions(row.version_id for row in rows)
     running = [
         RunningTask(

@@ -288,6 +288,13 @@ SELECT id, retry_count, action_id, queue_priority, version_id, step_id, worker_i
   FROM engine_task
  WHERE worker_id = ANY(%(worker_ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid AND status = 1;
 
+-- name: task.grant_time
+-- Running attempts get until then for their reports, which could not be taken for a while.
+UPDATE engine_task SET due_at = %(until)s::timestamptz
+ WHERE worker_id = ANY(%(worker_ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid AND status = 1
+   AND due_at < %(until)s::timestamptz
+RETURNING 1;
+
 -- name: task.due
 -- Attempts whose time has come, oldest first.
 SELECT id, run_id FROM engine_task

@@ -169,6 +169,8 @@ class Pipeline:
             result = self._pg.get_result()
             if result is not None:
                 return result
+            if self._pg.status != ConnStatus.OK:
+                raise psycopg.OperationalError("the connection to the database was lost")
 
     async def _wait_while_busy(self) -> None:
         while self._pg.is_busy():

@@ -337,6 +337,14 @@ def running(tenant_id: UUID, worker_ids: Sequence[UUID]) -> Query[RunningRow]:
     )
 
 
+def grant_time(tenant_id: UUID, worker_ids: Sequence[UUID], until: datetime) -> Query[int]:
+    return Query(
+        "task.grant_time",
+        {"tenant_id": tenant_id, "worker_ids": list(worker_ids), "until": until},
+        the_value,
+    )
+
+
 def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[Located]:
     return Query("task.due", {"tenant_ids": list(tenant_ids), "now": now, "limit": limit}, Located)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from uuid import UUID
 
 import psutil
 import pytest
 
+from engine.states import Status
 from tests.e2e.load import Load
 from tests.e2e.stack import Stack
 from tests.e2e.tenant import Tenant, wait_for
@@ -39,6 +41,28 @@ def test_an_engine_killed_under_load_loses_nothing_of_the_official_sdk(
         own_stack.start_engine()
         load.wait_for_progress(60)
         load.finish()
+
+
+def test_what_ran_while_no_engine_was_there_may_still_report(
+    own_stack: Stack, own_tenant: Tenant
+) -> None:
+    engine = own_stack.start_engine()
+    client = own_tenant.start_client("load")
+    client.call("register")
+    own_tenant.start_worker("steady")
+    run_id = client.call("start_held")
+    own_tenant.wait_for_marks("held")
+    engine.kill()
+    # The task's time is up, as if the engine had been away for longer.
+    own_tenant.rows(
+        "UPDATE engine_task SET due_at = now() - interval '1 minute' WHERE run_id = %s RETURNING 1",
+        UUID(run_id),
+    )
+    engine = own_stack.start_engine()
+    engine.wait_for_output("scheduling 1 workers, 1 running")
+    own_tenant.open_gate("held")
+    own_tenant.wait_for_status(run_id, Status.COMPLETED)
+    assert len(own_tenant.marks("held")) == 1
 
 
 def test_an_engine_asked_to_stop_under_load_does_so_in_time_and_loses_nothing(

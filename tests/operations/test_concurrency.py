@@ -230,7 +230,7 @@ def test_a_new_owner_reads_who_waits_and_who_runs_with_their_groups(bench: Bench
     running, waiting = bench.trigger(request(), request())
     plain = bench.start(name="plain")
     bench.assign(running)
-    snapshot = sync_db.run(load_snapshot(bench.tenant_id, bench.now))
+    snapshot = sync_db.run(load_snapshot(bench.tenant_id, bench.now, bench.now))
     assert [task.id for task in snapshot.in_groups] == [waiting]
     (first,), (second,) = (
         [each.task.claims for each in snapshot.running],

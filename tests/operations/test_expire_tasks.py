@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from engine.operations.rebuild_scheduler import load_snapshot
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db, tasks
 from engine.store.query import fetch
@@ -38,6 +39,18 @@ def test_an_execution_that_takes_too_long_fails_and_is_stopped(bench: Bench) -> 
     assert bench.message(run_id, TaskEventKind.TIMED_OUT) == "Task exceeded timeout of 1m5s"
     assert [end.stop_on for end in bench.changes.ended] == [worker_id]
     assert not bench.report(bench.failed(run_id)).unknown
+
+
+def test_what_runs_when_a_new_owner_reads_it_has_time_to_report(bench: Bench) -> None:
+    run_id = bench.start(step("work", **SHORT))
+    worker_id = bench.worker()
+    bench.assign(run_id, worker_id=worker_id)
+    bench.pass_time(100)
+    reports_until = bench.now + timedelta(seconds=12)
+    sync_db.run(load_snapshot(bench.tenant_id, bench.now - timedelta(hours=1), reports_until))
+    assert bench.expire(after_seconds=11.9) == 0
+    assert bench.expire(after_seconds=0.1) == 1
+    assert bench.status(run_id) is F
 
 
 def test_a_timeout_uses_up_a_retry_like_any_failure(bench: Bench) -> None:

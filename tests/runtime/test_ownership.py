@@ -54,12 +54,12 @@ async def test_what_happens_while_memory_is_read_is_not_lost(
     owner = engine.ownership.owners[tenant_id]
     readings = []
 
-    def read(of: UUID, heard_since: datetime) -> Operation[Snapshot]:
+    def read(of: UUID, heard_since: datetime, reports_until: datetime) -> Operation[Snapshot]:
         if of == tenant_id:
             readings.append(owner.epoch)
             if len(readings) == 1:
                 engine.ownership.distrust()
-        return load_snapshot(of, heard_since)
+        return load_snapshot(of, heard_since, reports_until)
 
     monkeypatch.setattr("engine.runtime.scheduler.owner.load_snapshot", read)
     epoch = owner.epoch

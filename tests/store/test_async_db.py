@@ -187,3 +187,33 @@ async def test_a_value_that_cannot_be_sent_leaves_the_connection_usable(conninfo
         await database.fetch(write(owner))
         assert await exists(conninfo, owner)
     await database.close()
+
+
+@pytest.mark.parametrize("ending", ["fetch", "fetch_last"])
+async def test_a_connection_that_ends_in_the_middle_is_an_error(
+    database: AsyncDatabase, conninfo: str, ending: str
+) -> None:
+    holder = await psycopg.AsyncConnection.connect(conninfo)
+    taken = new_id()
+    await holder.execute(
+        "INSERT INTO engine_payload (owner_id, kind, attempt, data) VALUES (%s, 1, 0, '')", [taken]
+    )
+
+    def operation() -> Operation[None]:
+        send = fetch_last if ending == "fetch_last" else fetch
+        yield from send(write(taken))  # blocks on the other transaction's row
+
+    running = asyncio.create_task(database.run(operation()))
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as other:
+        ended = 0
+        while not ended:
+            await asyncio.sleep(0)
+            cursor = await other.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE application_name = 'hatchet-engine' AND wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            (ended,) = await cursor.fetchone() or (0,)
+    with pytest.raises(psycopg.OperationalError):
+        await running
+    await holder.close()

@@ -39,20 +39,21 @@ class Clock(PeriodicService):
         self._woken.set()
 
     async def tick(self) -> bool:
-        if not self._owners:
+        ready = self._ready()
+        if not ready:
             return False
         pausing = [owner.tenant_id for owner in self._owners.values() if owner.paused]
         if pausing:
             await self._hold(pausing)
-        count, changes = await self._database.run(
-            expire_tasks(list(self._owners), datetime.now(UTC))
-        )
+        count, changes = await self._database.run(expire_tasks(ready, datetime.now(UTC)))
         self._aftermath.apply(changes)
-        slept, changes = await self._database.run(
-            expire_sleeps(list(self._owners), datetime.now(UTC))
-        )
+        slept, changes = await self._database.run(expire_sleeps(ready, datetime.now(UTC)))
         self._aftermath.apply(changes)
         return BATCH in (count, slept)
+
+    def _ready(self) -> list[UUID]:
+        """The tenants whose running tasks had time to report since their rows were read."""
+        return [tenant_id for tenant_id, owner in self._owners.items() if owner.is_ready]
 
     async def _hold(self, tenant_ids: list[UUID]) -> None:
         for row in await self._database.run(hold_tasks(tenant_ids)):
@@ -61,7 +62,7 @@ class Clock(PeriodicService):
 
     async def wait(self) -> None:
         self._woken.clear()
-        due = await self._database.fetch(tasks.next_due(list(self._owners)))
+        due = await self._database.fetch(tasks.next_due(self._ready()))
         seconds = _SLOWEST_SECONDS
         if due:
             left = (due[0] - datetime.now(UTC)).total_seconds()

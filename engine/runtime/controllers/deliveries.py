@@ -8,13 +8,10 @@ from uuid import UUID
 from engine.operations.expire_tasks import requeue_lost, requeue_undelivered
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
-from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.scheduler.owner import REPORT_SECONDS, TenantOwner
 from engine.store.async_db import AsyncDatabase
 
 ACKNOWLEDGE_SECONDS = 5.0
-# The longest pause between two tries of a worker to hand in a report is 11 s; what it runs must not
-# be given away just before it says so.
-REPORT_SECONDS = 12.0
 SILENCE_SECONDS = 30.0
 _BATCH = 500
 
@@ -58,6 +55,8 @@ class Deliveries(PeriodicService):
 
     async def _check_silence(self, owner: TenantOwner) -> None:
         now = datetime.now(UTC)
+        if now.timestamp() < owner.reports_until:
+            return
         silent_since = now - timedelta(seconds=SILENCE_SECONDS)
         silent = [
             worker_id

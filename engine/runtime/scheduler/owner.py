@@ -28,6 +28,9 @@ from engine.store.workers import WorkerRow
 log = logging.getLogger("hatchet.scheduler")
 
 QUEUE_HEAD = 1000
+REPORT_SECONDS = 12.0
+"""What runs is not given away before its worker had this time to say how it went: the longest pause
+between two tries of a worker to hand in a report is 11 s."""
 _REFILL_PAUSE_SECONDS = 0.005
 """Rows read in vain are those whose assignment is just being written."""
 _KNOWN_WORKER_AGE = timedelta(minutes=1)
@@ -56,6 +59,8 @@ class TenantOwner:
         self.heartbeats: dict[UUID, float] = {}
         self._row_times: dict[UUID, datetime] = {}
         """When the rows of workers that were taken last were written."""
+        self.reports_until = 0.0
+        """Until then workers may be silent because there was nobody to listen."""
         self.is_ready = False
         self.is_distrusted = self.is_dropped = False
         self.paused: frozenset[UUID] = frozenset()
@@ -231,10 +236,14 @@ class TenantOwner:
         False if the owner was dropped or distrusted meanwhile.
         """
         machine = self.machine
-        heard_since = datetime.now(UTC) - _KNOWN_WORKER_AGE
-        snapshot = await self._database.run(load_snapshot(self.tenant_id, heard_since))
+        now = datetime.now(UTC)
+        reports_until = now + timedelta(seconds=REPORT_SECONDS)
+        snapshot = await self._database.run(
+            load_snapshot(self.tenant_id, now - _KNOWN_WORKER_AGE, reports_until)
+        )
         if self.machine is not machine or self.is_dropped:
             return False
+        self.reports_until = reports_until.timestamp()
         self._take(snapshot)
         self.paused = frozenset(snapshot.paused)
         noted, self._noted = self._noted, []

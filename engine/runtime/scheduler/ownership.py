@@ -55,6 +55,8 @@ class Ownership:
                 await self.renew()
             except (psycopg.Error, PoolTimeout, OSError) as error:
                 log.warning("leases were not renewed: %s", error)
+                if not isinstance(error, PoolTimeout):
+                    self.distrust()
                 self._fence()
             await asyncio.sleep(_RENEW_SECONDS)
 

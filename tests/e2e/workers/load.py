@@ -9,7 +9,7 @@ from typing import Any
 from hatchet_sdk import Context, Hatchet
 from pydantic import BaseModel
 
-from tests.e2e.workers.signals import mark, worker_name
+from tests.e2e.workers.signals import mark, pass_gate, worker_name
 
 hatchet = Hatchet()
 CALLERS = 6
@@ -47,6 +47,13 @@ async def right(given: Number, ctx: Context) -> Number:
     return given
 
 
+@hatchet.task(name="held", input_validator=Number, **RETRIED)
+async def held(given: Number, ctx: Context) -> Number:
+    mark("held", f"{ctx.task_run_id} {ctx.retry_count}")
+    await pass_gate("held")
+    return given
+
+
 # Calls
 
 accepted: list[str] = []
@@ -72,12 +79,17 @@ async def call_again_and_again(number: int) -> None:
 
 def register() -> None:
     """Make the workflows known, for a worker that does not do so itself."""
-    for workflow in (count._workflow, pair):
+    for workflow in (count._workflow, pair, held._workflow):
         hatchet._client.admin.put_workflow(workflow.to_proto())
 
 
 async def start_load() -> None:
     callers.extend(asyncio.create_task(call_again_and_again(n * 100_000)) for n in range(CALLERS))
+
+
+async def start_held() -> str:
+    ref = await held.aio_run(Number(value=1), wait_for_result=False)
+    return ref.workflow_run_id
 
 
 async def stop_load() -> list[str]:
@@ -92,7 +104,7 @@ async def result(run_id: str) -> Any:
 
 
 def main() -> None:
-    hatchet.worker(worker_name(), slots=20, workflows=[count, pair]).start()
+    hatchet.worker(worker_name(), slots=20, workflows=[count, pair, held]).start()
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import grpc.aio
 
 from engine.pb import dispatcher_pb2 as pb
 from engine.pb.dispatcher_pb2_grpc import DispatcherStub
-from tests.e2e.workers.signals import mark, worker_name
+from tests.e2e.workers.signals import mark, pass_gate, worker_name
 
-ACTIONS = ["count:count", "pair:left", "pair:right"]
+ACTIONS = ["count:count", "pair:left", "pair:right", "held:held"]
 AGAIN_SECONDS = 0.2
 BEAT_SECONDS = 1.0
 WORK_SECONDS = 0.02
@@ -53,9 +53,11 @@ class SteadyWorker:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def execute(self, action: pb.AssignedAction) -> None:
-        mark("executed", f"{action.task_run_external_id} {action.retry_count}")
+        is_held = action.action_id == "held:held"
+        attempt = f"{action.task_run_external_id} {action.retry_count}"
+        mark("held" if is_held else "executed", attempt)
         await self.report(action, pb.STEP_EVENT_TYPE_STARTED, "")
-        await asyncio.sleep(WORK_SECONDS)
+        await (pass_gate("held") if is_held else asyncio.sleep(WORK_SECONDS))
         output = json.dumps(json.loads(action.action_payload)["input"])
         await self.report(action, pb.STEP_EVENT_TYPE_COMPLETED, output)
 
