@@ -79,7 +79,8 @@ class Claims(NamedTuple):
 class ReadyTask(NamedTuple):
     """A queued task as the scheduler sees it. `priority` is the queue priority; `slots` is shared per step.
 
-    `wishes` is None for a task which takes any worker that knows its action.
+    `wishes` is None for a task which takes any worker that knows its action. `is_restored`: the attempt was
+    evicted from its worker and goes on elsewhere, with the slots of its concurrency groups, which it kept.
     """
 
     id: UUID
@@ -91,6 +92,7 @@ class ReadyTask(NamedTuple):
     step_id: UUID
     wishes: Wishes | None = None
     claims: Claims | None = None
+    is_restored: bool = False
 
 
 class Obstacle(IntEnum):

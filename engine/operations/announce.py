@@ -28,6 +28,10 @@ def hints_of(changes: Changes) -> list[Hint]:
         hint(end.tenant_id).ended.append((end.task_id, end.retry_count))
         if end.stop_on:
             hint(end.tenant_id).stops.append((end.stop_on, end.task_id, end.retry_count))
+    for tenant_id, task_id, retry_count in changes.evicted:
+        hint(tenant_id).released.append((task_id, retry_count))
+    for tenant_id, task_id in dict.fromkeys((t, c.task_id) for t, c in changes.completions):
+        hint(tenant_id).durable.append(task_id)
     for run in changes.finished:
         hint(run.tenant_id).finished.append(run.run_id)
     for tenant_id in changes.sleeps_of:

@@ -28,6 +28,7 @@ class Snapshot(NamedTuple):
     queued_actions: list[str]
     paused: list[UUID]
     in_groups: list[ReadyTask]
+    evicted: list[ReadyTask]
 
 
 def load_snapshot(
@@ -65,7 +66,8 @@ def load_snapshot(
         queues.queued_actions(tenant_id), pauses.of_tenant(tenant_id)
     )
     in_groups = yield from load_in_groups(tenant_id)
-    return Snapshot(known, running, queued, paused, in_groups)
+    evicted = yield from _waiting((yield from fetch(queues.evicted_in_groups(tenant_id))))
+    return Snapshot(known, running, queued, paused, in_groups, evicted)
 
 
 def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:

@@ -64,6 +64,7 @@ def ready_task(
     desired_worker_id: UUID | None,
     desired_labels: str | None,
     concurrency_keys: str | None,
+    is_restored: bool = False,
 ) -> ReadyTask:
     """Return a queued attempt as the scheduler sees it; the run's labels replace the step's."""
     registered = step_of(version, step_id)
@@ -83,6 +84,7 @@ def ready_task(
         step_id,
         wishes,
         claims_of(version, registered, concurrency_keys),
+        is_restored,
     )
 
 
@@ -97,6 +99,7 @@ def ready_as_it_stands(row: TaskRow | QueuedRow, version: RegisteredVersion) -> 
         desired_worker_id=row.desired_worker_id,
         desired_labels=row.desired_labels,
         concurrency_keys=row.concurrency_keys,
+        is_restored=row.is_evicted,
     )
 
 

@@ -83,6 +83,7 @@ def to_assigned_action(action: Action) -> dispatcher_pb2.AssignedAction:
         workflow_version_id=str(action.version_id),
         triggering_event_external_id=_id(action.event_id),
         triggering_event_key=action.event_key,
+        durable_task_invocation_count=action.durable_invocation,
     )
     if action.created_at is not None:
         message.task_inserted_at.FromDatetime(action.created_at)

@@ -16,10 +16,12 @@ from engine.operations.assign_tasks import load_cancels
 from engine.operations.changes import Changes
 from engine.operations.versions import readable_id
 from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.durable.routes import Routes
 from engine.runtime.event_notes import EventNotes
 from engine.runtime.notifier import Notifier
 from engine.runtime.run_streams import RunStreams
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.starts import Starts
 from engine.runtime.subscriptions import RunSubscriptions, load_finished, standalone_finished
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint
@@ -48,6 +50,8 @@ class Aftermath:
         self._background: set[asyncio.Task[None]] = set()
         self._is_looking_up = False
         self.subscriptions = RunSubscriptions(self._look_up_soon)
+        self.durable = Routes()
+        self.starts = Starts()
 
     def apply(self, changes: Changes) -> None:
         """Act on what an operation changed. Its transaction has committed."""
@@ -59,12 +63,18 @@ class Aftermath:
             if owner := self._owners.get(end.tenant_id):
                 owner.end(end.task_id, end.retry_count)
                 moved.add(owner)
+        for tenant_id, task_id, retry_count in changes.evicted:
+            self.starts.forget(tenant_id, task_id)
+            if owner := self._owners.get(tenant_id):
+                owner.release_slot(task_id, retry_count)
+                moved.add(owner)
         for tenant_id, listed in ready.items():
             if owner := self._owners.get(tenant_id):
                 owner.enqueue(listed)
                 moved.add(owner)
         self._stop(changes)
         self._streams.apply(changes)
+        self.durable.apply(changes)
         self._deliver_standalone(changes)
         self._hint(changes)
         self._notifier.touch_runs(changes)
@@ -163,7 +173,7 @@ class Aftermath:
             owner.release_slot(task_id, retry_count)
             owner.drain(datetime.now(UTC).timestamp())
         else:
-            self._notifier.hint(Hint(tenant_id, ended=[(task_id, retry_count)]))
+            self._notifier.hint(Hint(tenant_id, released=[(task_id, retry_count)]))
 
     # Other engines
 

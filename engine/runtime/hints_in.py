@@ -56,6 +56,10 @@ class HintReader:
             self._aftermath.spawn(work, "delivering results")
             work = self._streaming.settle(hint.tenant_id, hint.finished)
             self._aftermath.spawn(work, "telling followers")
+        for task_id, _ in hint.released:
+            self._aftermath.starts.forget(hint.tenant_id, task_id)
+        if hint.durable:
+            self._aftermath.durable.look_again(hint.durable)
         for chunk in hint.chunks:
             self._streaming.receive_piece(chunk)
         owner = self._owners.get(hint.tenant_id)
@@ -69,6 +73,8 @@ class HintReader:
         now = datetime.now(UTC).timestamp()
         for task_id, retry_count in hint.ended:
             owner.end(task_id, retry_count)
+        for task_id, retry_count in hint.released:
+            owner.release_slot(task_id, retry_count)
         for worker_id in hint.beats:
             owner.beat(worker_id, now)
         if hint.is_backlog:
@@ -76,7 +82,7 @@ class HintReader:
         if hint.ready or hint.workers or hint.is_backlog:
             self._on_due()
             self._aftermath.spawn(self._read(owner, hint), "reading what a hint named")
-        elif hint.ended or hint.beats:
+        elif hint.ended or hint.released or hint.beats:
             owner.drain(now)
 
     async def _read(self, owner: TenantOwner, hint: Hint) -> None:

@@ -109,7 +109,7 @@ SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys
+       concurrency_keys, is_evicted
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: task.of_runs
@@ -117,7 +117,7 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys
+       concurrency_keys, is_evicted
   FROM engine_task
  WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
  ORDER BY id;
@@ -128,7 +128,7 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
 UPDATE engine_task t
    SET status = 0, retry_count = t.retry_count + 1, app_retry_count = u.app_retry_count,
        internal_retry_count = u.internal_retry_count, queue_priority = 4, worker_id = NULL,
-       is_delayed = u.is_delayed, is_slot_released = false, is_skipped = false,
+       is_delayed = u.is_delayed, is_slot_released = false, is_skipped = false, is_evicted = false,
        due_at = %(now)s::timestamptz + make_interval(secs => u.due_in_seconds),
        queued_at = %(now)s::timestamptz, assigned_at = NULL, started_at = NULL, finished_at = NULL
   FROM unnest(%(ids)s::uuid[], %(app_retry_counts)s::int[], %(internal_retry_counts)s::int[],
@@ -141,7 +141,8 @@ RETURNING t.id, t.retry_count;
 -- Ends locked tasks as failed or cancelled; a standalone task ends its run with it.
 WITH settled AS (
     UPDATE engine_task t
-       SET status = u.status, due_at = NULL, is_delayed = false, is_held = false, finished_at = %(now)s::timestamptz,
+       SET status = u.status, due_at = NULL, is_delayed = false, is_held = false, is_evicted = false,
+           finished_at = %(now)s::timestamptz,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
      WHERE t.id = u.id
@@ -176,7 +177,7 @@ WITH wanted AS (
 ), assigned AS (
     UPDATE engine_task t
        SET status = 1, worker_id = w.worker_id, assigned_at = %(now)s::timestamptz,
-           started_at = NULL, is_slot_released = false,
+           started_at = NULL, is_slot_released = false, is_evicted = false,
            due_at = %(now)s::timestamptz + make_interval(secs => w.timeout_seconds)
       FROM wanted w
      WHERE t.id = w.id AND t.retry_count = w.retry_count AND t.status = 0 AND NOT t.is_delayed
@@ -228,7 +229,7 @@ SELECT t.run_id, s.readable_id, t.status, p.data
 -- The oldest waiting attempts of one action by priority, for the scheduler's memory; those that need
 -- slots of concurrency groups are all there already.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys
+       desired_labels, concurrency_keys, is_evicted
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
    AND status = 0 AND NOT is_delayed AND concurrency_keys IS NULL
@@ -253,7 +254,7 @@ SELECT action_id FROM actions WHERE action_id IS NOT NULL;
 -- name: task.by_ids_queued
 -- Waiting attempts by id: what a hint from another process says became ready.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys
+       desired_labels, concurrency_keys, is_evicted
   FROM engine_task
  WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
    AND status = 0 AND NOT is_delayed;
@@ -261,9 +262,18 @@ SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_
 -- name: task.queued_in_groups
 -- All waiting attempts that need slots of concurrency groups, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys
+       desired_labels, concurrency_keys, is_evicted
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+   AND concurrency_keys IS NOT NULL
+ ORDER BY id;
+
+-- name: task.evicted_in_groups
+-- Attempts on no worker that hold slots of concurrency groups, for an owner rebuilding its memory.
+SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
+       desired_labels, concurrency_keys, is_evicted
+  FROM engine_task
+ WHERE tenant_id = %(tenant_id)s::uuid AND is_evicted AND status = 1
    AND concurrency_keys IS NOT NULL
  ORDER BY id;
 
@@ -369,5 +379,5 @@ SELECT t.id FROM engine_task t
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys
+       concurrency_keys, is_evicted
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

@@ -49,6 +49,8 @@ class Hint:
     """Tasks that entered the queue: for the owner."""
     ended: list[tuple[UUID, int]] = field(default_factory=list)
     """(task, retry count) that no longer run: for the owner."""
+    released: list[tuple[UUID, int]] = field(default_factory=list)
+    """(task, retry count) that gave their workers' slots back: for the owner."""
     stops: list[tuple[UUID, UUID, int]] = field(default_factory=list)
     """(worker, task, retry count) to be told to stop: for the holder of the worker's stream."""
     assigned: list[UUID] = field(default_factory=list)
@@ -59,6 +61,8 @@ class Hint:
     """Workers whose row changed: for the owner."""
     beats: list[UUID] = field(default_factory=list)
     """Workers that sent a heartbeat: for the owner."""
+    durable: list[UUID] = field(default_factory=list)
+    """Durable tasks with entries that were completed: for the holders of their workers' streams."""
     chunks: list[Chunk] = field(default_factory=list)
     """Streamed text: for whoever has followers. Unlike all else it is not in any row."""
     is_catalog: bool = False
@@ -79,6 +83,8 @@ class Hint:
         for key, values in (
             ("r", [task.hex for task in self.ready]),
             ("n", [[task.hex, count] for task, count in self.ended]),
+            ("g", [[task.hex, count] for task, count in self.released]),
+            ("u", [task.hex for task in self.durable]),
             ("s", [[worker.hex, task.hex, count] for worker, task, count in self.stops]),
             ("a", [worker.hex for worker in self.assigned]),
             ("f", [run.hex for run in self.finished]),
@@ -103,6 +109,8 @@ def parse(payload: str) -> Hint:
         sender=UUID(message["e"]) if "e" in message else None,
         ready=[UUID(task) for task in message.get("r", ())],
         ended=[(UUID(task), count) for task, count in message.get("n", ())],
+        released=[(UUID(task), count) for task, count in message.get("g", ())],
+        durable=[UUID(task) for task in message.get("u", ())],
         stops=[(UUID(worker), UUID(task), count) for worker, task, count in message.get("s", ())],
         assigned=[UUID(worker) for worker in message.get("a", ())],
         finished=[UUID(run) for run in message.get("f", ())],

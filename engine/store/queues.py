@@ -19,6 +19,7 @@ class QueuedRow(NamedTuple):
     desired_worker_id: UUID | None
     desired_labels: str | None
     concurrency_keys: str | None
+    is_evicted: bool
 
 
 def queue_head(tenant_id: UUID, action_id: str, limit: int) -> Query[QueuedRow]:
@@ -39,6 +40,10 @@ def queued_by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[QueuedRow]:
 
 def queued_in_groups(tenant_id: UUID) -> Query[QueuedRow]:
     return Query("task.queued_in_groups", {"tenant_id": tenant_id}, QueuedRow)
+
+
+def evicted_in_groups(tenant_id: UUID) -> Query[QueuedRow]:
+    return Query("task.evicted_in_groups", {"tenant_id": tenant_id}, QueuedRow)
 
 
 def set_keys(keys: Sequence[tuple[UUID, str | None]]) -> Query[UUID]:

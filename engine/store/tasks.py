@@ -66,6 +66,7 @@ class TaskRow(NamedTuple):
     desired_labels: str | None
     is_held: bool
     concurrency_keys: str | None
+    is_evicted: bool
 
     @property
     def is_parked(self) -> bool:

@@ -318,6 +318,29 @@ class World:
         self.scheduler.enqueue([row for key, row in self.rows.items() if key not in self.running])
 
 
+def test_an_evicted_task_keeps_its_concurrency_slots_and_goes_on_without_waiting_for_any() -> None:
+    scheduler = scheduler_with_worker(1)
+    first, second = task(1), task(2)
+    scheduler.enqueue([first, second])
+    assert [a.task for a in scheduler.drain(0.0)] == [first]
+    scheduler.release(first.id, 0)
+    assert scheduler.drain(0.0) == []
+    scheduler.enqueue([first._replace(is_restored=True, priority=4)])
+    assert [a.task.id for a in scheduler.drain(0.0)] == [first.id]
+    scheduler.withdraw(first.id, 0)
+    assert [a.task for a in scheduler.drain(0.0)] == [second]
+
+
+def test_a_new_owner_leaves_evicted_tasks_their_concurrency_slots() -> None:
+    scheduler = scheduler_with_worker(1)
+    first, second = task(1), task(2)
+    scheduler.keep_groups(first)
+    scheduler.enqueue([second])
+    assert scheduler.drain(0.0) == []
+    scheduler.enqueue([first._replace(is_restored=True, priority=4)])
+    assert [a.task.id for a in scheduler.drain(0.0)] == [first.id]
+
+
 def _chain(row: ReadyTask) -> Sequence[Claim]:
     assert row.claims is not None
     return row.claims.chain

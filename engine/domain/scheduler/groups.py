@@ -216,6 +216,11 @@ class ConcurrencyGroups:
 
     # Questions
 
+    def knows(self, task: ReadyTask) -> bool:
+        """Whether this attempt holds slots or waits for one."""
+        member = self._members.get(task.id.int)
+        return member is not None and member.task.retry_count == task.retry_count
+
     def attempts(self) -> list[tuple[UUID, int]]:
         """Return (task id, retry count) of every task in a group."""
         return [(member.task.id, member.task.retry_count) for member in self._members.values()]

@@ -81,12 +81,19 @@ class TenantScheduler(WorkerRoster):
     def enqueue(self, tasks: Sequence[ReadyTask]) -> None:
         """Remember committed queued tasks. One known in this attempt or a later one changes nothing.
 
-        A task of concurrency groups enters its queue in the next drain, once it holds all its slots.
+        A task of concurrency groups enters its queue in the next drain, once it holds all its slots; a
+        restored one holds them.
         """
+        ready = []
         for task in tasks:
-            if task.claims is not None:
+            if task.claims is None:
+                ready.append(task)
+            elif task.is_restored:
+                self.keep_groups(task)
+                ready.append(task)
+            else:
                 self.groups.arrive(task)
-        self._line_up([task for task in tasks if task.claims is None])
+        self._line_up(ready)
 
     def _line_up(self, tasks: Sequence[ReadyTask]) -> None:
         changed: dict[str, ActionQueue] = {}
@@ -149,6 +156,11 @@ class TenantScheduler(WorkerRoster):
         if task.claims is not None:
             self.groups.hold(task)
         super().adopt_running(task, worker_id, holds_slot=holds_slot)
+
+    def keep_groups(self, task: ReadyTask) -> None:
+        """Note that an evicted attempt holds its concurrency slots although it is on no worker."""
+        if not self.groups.knows(task):
+            self.groups.hold(task)
 
     def discard(self, task_id: UUID) -> None:
         """Forget a waiting or running task: it was cancelled, or the database refused what was decided."""

@@ -32,12 +32,12 @@ class ActionSession:
         self._on_close, self._on_sent = on_close, on_sent
         self._taken: tuple[UUID, datetime] | None = None
         self._actions: asyncio.Queue[Action | None] = asyncio.Queue()
-        self._sent: OrderedDict[tuple[UUID, int], None] = OrderedDict()
+        self._sent: OrderedDict[tuple[UUID, int, int | None], None] = OrderedDict()
         self.is_closed = False
 
     def send(self, action: Action) -> None:
         """Queue an action; a START this stream has carried before is left out."""
-        key = (action.task_id, action.retry_count)
+        key = (action.task_id, action.retry_count, action.durable_invocation)
         if action.kind is ActionKind.START:
             if key in self._sent:
                 return

@@ -87,7 +87,8 @@ class TenantOwner:
         self._apply(lambda: self.machine.withdraw(task_id, retry_count))
 
     def release_slot(self, task_id: UUID, retry_count: int) -> None:
-        """A running attempt gave its slot back."""
+        """A running attempt gave its slot back, or was evicted; its concurrency slots it keeps."""
+        self.acknowledge(task_id)
 
         def release() -> None:
             self.machine.release(task_id, retry_count)
@@ -271,6 +272,8 @@ class TenantOwner:
             )
             if not running.was_started:
                 self.unacknowledged[running.task.id] = (running.task.retry_count, now)
+        for task in snapshot.evicted:
+            self.machine.keep_groups(task)
         for action_id in snapshot.queued_actions:
             self.machine.mark_has_more(action_id)
         self.machine.enqueue(self._without_paused(snapshot.in_groups))

@@ -1,0 +1,201 @@
+"""What one worker's stream knows of one delivery of a durable task: which completions may be sent, and when.
+
+Pure: it does no I/O and reads no clock. Four rules meet here. A node is acknowledged before it is
+completed. A child's completion waits until the worker has said that it waits for it: a client hands
+completions to its waiters strictly as they arrive and stops at one that nobody waits for. Completions
+go out in their recorded order, in every delivery the same. And sending again is harmless.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from uuid import UUID
+
+from engine.domain.durable import Completion, Node
+
+CROSSING_SECONDS = 1.0
+"""A completion this young may have crossed with the worker's word that it still waits for it."""
+
+ARRIVAL_SECONDS = 3.0
+"""A completion this old has reached a worker that can still be heard."""
+
+STALL_SECONDS = 60.0
+"""How long a completion is held back for one that should come before it."""
+
+
+class Invocation:
+    """One delivery of a durable task, on one stream.
+
+    Invariants between calls: a node is in at most one of `_unasked`, `_wanted`, `_held` and `_sent`;
+    `_expected` are the recorded orders that were not sent, ascending, none above `_highest`.
+    """
+
+    def __init__(self, task_id: UUID, count: int) -> None:
+        self.task_id, self.count = task_id, count
+        self._before: list[Completion] | None = []
+        """Completions that came before `open`; None once that was called."""
+        self._unasked: set[Node] = set()
+        """Children that were acknowledged and that nobody has waited for yet."""
+        self._wanted: set[Node] = set()
+        self._early: dict[Node, Completion] = {}
+        """Completions of nodes that the worker was not told of, or does not wait for."""
+        self._held: dict[int, Completion] = {}
+        self._held_since: float | None = None
+        self._unordered: list[Completion] = []
+        self._sent: dict[Node, tuple[float, int | None]] = {}
+        self._expected: list[int] = []
+        self._highest = 0
+        self._received = 0
+        self._passed: dict[Node, int] = {}
+        """Orders of nodes acknowledged on an earlier stream, whose completions may have arrived there."""
+
+    # What happened
+
+    def open(
+        self, recorded: Iterable[tuple[int, Node]], reached: int, received: int | None = None
+    ) -> None:
+        """Take the orders recorded so far.
+
+        `reached` is the highest node this delivery acknowledged on earlier streams, `received` the
+        highest order the worker says to have got there. What comes after both is still to be sent.
+        """
+        if self._before is None:
+            return
+        before, self._before = self._before, None
+        for order, node in recorded:
+            self._highest = max(self._highest, order)
+            if received is not None and order <= received:
+                continue
+            if received is None and node.node_id <= reached:
+                self._passed[node] = order
+            else:
+                self._expect(order)
+        self._received = received or 0
+        for completion in before:
+            self.complete(completion)
+
+    @property
+    def is_open(self) -> bool:
+        return self._before is None
+
+    def acknowledge(self, node: Node, *, needs_waiter: bool) -> None:
+        """The worker is told of this node. A child is completed only when somebody waits for it.
+
+        A call that was told of a completed node before gets its completion again.
+        """
+        if node in self._wanted or self._is_held(node):
+            return
+        self._sent.pop(node, None)
+        self._expect_passed(node)
+        if needs_waiter:
+            self._unasked.add(node)
+        else:
+            self._want(node)
+
+    def wait(self, node: Node, now: float) -> bool:
+        """The worker waits for this node; return whether its completion is to be looked up."""
+        if node in self._wanted or self._is_held(node):
+            return False
+        sent_at, _ = self._sent.get(node, (None, None))
+        if sent_at is not None and now - sent_at < CROSSING_SECONDS:
+            return False
+        self._sent.pop(node, None)
+        self._unasked.discard(node)
+        self._expect_passed(node)
+        return self._want(node)
+
+    def confirm(self, received: int) -> None:
+        """The worker says the highest order it has received."""
+        self._received = max(self._received, received)
+
+    def complete(self, completion: Completion) -> None:
+        """Take the outcome of a node, known to the worker or not."""
+        if self._before is not None:
+            self._before.append(completion)
+            return
+        node, order = completion.node, completion.order
+        if order is not None:
+            for missing in range(self._highest + 1, order + 1):
+                self._expect(missing)
+            self._highest = max(self._highest, order)
+        if node in self._wanted:
+            self._wanted.discard(node)
+            self._hold(completion)
+        elif node not in self._sent and not self._is_held(node):
+            self._early[node] = completion
+
+    # What follows
+
+    def take(self, now: float) -> list[Completion]:
+        """Return, once, what is to be sent, in this order."""
+        sending, self._unordered = self._unordered, []
+        for order in sorted(self._held):
+            if self._expected and self._expected[0] < order:
+                break
+            if self._expected and self._expected[0] == order:
+                del self._expected[0]
+            sending.append(self._held.pop(order))
+        for completion in sending:
+            self._sent[completion.node] = (now, completion.order)
+        if not self._held:
+            self._held_since = None
+        elif sending or self._held_since is None:
+            self._held_since = now
+        return sending
+
+    def give_up_order(self, now: float) -> bool:
+        """Let go what was held back for too long, because what should come before does not come."""
+        if self._held_since is None or now - self._held_since < STALL_SECONDS:
+            return False
+        del self._expected[: bisect_left(self._expected, min(self._held))]
+        return True
+
+    # Questions
+
+    def wanted(self) -> list[Node]:
+        """Return the nodes whose completions would be of use now."""
+        return sorted(self._wanted)
+
+    def unconfirmed(self, now: float) -> list[Node]:
+        """Return the nodes this delivery may still wait for: their completions may not have arrived."""
+        nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
+        for node, (sent_at, order) in self._sent.items():
+            has_arrived = order is None or order <= self._received
+            if not has_arrived and now - sent_at < ARRIVAL_SECONDS:
+                nodes.add(node)
+        return sorted(nodes)
+
+    @property
+    def is_holding(self) -> bool:
+        return bool(self._held)
+
+    # Parts
+
+    def _want(self, node: Node) -> bool:
+        """Return whether the outcome is not known here."""
+        completion = self._early.pop(node, None)
+        if completion is None:
+            self._wanted.add(node)
+            return True
+        self._hold(completion)
+        return False
+
+    def _hold(self, completion: Completion) -> None:
+        if completion.order is None:
+            self._unordered.append(completion)
+        else:
+            self._held[completion.order] = completion
+
+    def _expect_passed(self, node: Node) -> None:
+        """What this delivery was told of before is still to come: the worker asks for it again."""
+        if node in self._passed:
+            self._expect(self._passed.pop(node))
+
+    def _expect(self, order: int) -> None:
+        at = bisect_left(self._expected, order)
+        if at == len(self._expected) or self._expected[at] != order:
+            insort(self._expected, order)
+
+    def _is_held(self, node: Node) -> bool:
+        return any(completion.node == node for completion in self._held.values())

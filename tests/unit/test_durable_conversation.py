@@ -1,0 +1,215 @@
+"""When a durable task's worker may be told of completions, and in which order."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable
+from uuid import UUID
+
+import pytest
+
+from engine.domain.durable import Completion, Node
+from engine.runtime.durable.conversation import (
+    ARRIVAL_SECONDS,
+    CROSSING_SECONDS,
+    STALL_SECONDS,
+    Invocation,
+)
+from engine.states import DurableKind
+
+ONE, TWO, THREE = Node(1, 1), Node(1, 2), Node(1, 3)
+TASK = UUID(int=7)
+
+
+def invocation(
+    recorded: Iterable[tuple[int, Node]] = (), *, reached: int = 0, received: int | None = None
+) -> Invocation:
+    known = Invocation(TASK, 1)
+    known.open(recorded, reached, received)
+    return known
+
+
+def done(node: Node, order: int | None) -> Completion:
+    return Completion(TASK, 1, node, DurableKind.WAIT_FOR, order, b"{}")
+
+
+def complete(known: Invocation, node: Node, order: int | None, now: float = 0.0) -> list[Node]:
+    known.complete(done(node, order))
+    return take(known, now)
+
+
+def take(known: Invocation, now: float = 0.0) -> list[Node]:
+    return [completion.node for completion in known.take(now)]
+
+
+def test_what_was_not_acknowledged_is_not_completed() -> None:
+    known = invocation()
+    assert complete(known, ONE, 1) == []
+    known.acknowledge(ONE, needs_waiter=False)
+    assert take(known) == [ONE]
+
+
+def test_a_child_is_completed_when_somebody_waits_for_it() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=True)
+    assert known.wanted() == []
+    assert complete(known, ONE, 1) == []
+    assert not known.wait(ONE, 0.0)
+    assert take(known) == [ONE]
+
+
+def test_an_awaited_child_is_to_be_looked_up_once() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=True)
+    assert known.wait(ONE, 0.0)
+    assert not known.wait(ONE, 5.0)
+    assert known.wanted() == [ONE]
+    assert complete(known, ONE, 1) == [ONE]
+    assert known.wanted() == []
+
+
+def test_a_child_nobody_waits_for_holds_nothing_back() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=True)
+    known.acknowledge(TWO, needs_waiter=False)
+    assert complete(known, TWO, 1) == [TWO]
+
+
+def test_completions_come_again_in_their_recorded_order() -> None:
+    known = invocation([(1, TWO), (2, ONE)])
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 2) == []
+    known.acknowledge(TWO, needs_waiter=False)
+    assert complete(known, TWO, 1) == [TWO, ONE]
+
+
+def test_recorded_orders_may_have_gaps() -> None:
+    known = invocation([(2, ONE), (5, TWO)])
+    known.acknowledge(ONE, needs_waiter=False)
+    known.acknowledge(TWO, needs_waiter=False)
+    assert complete(known, TWO, 5) == []
+    assert complete(known, ONE, 2) == [ONE, TWO]
+
+
+def test_new_orders_have_no_gaps_whatever_is_heard_of_first() -> None:
+    known = invocation([(1, ONE)], reached=1, received=1)
+    known.acknowledge(TWO, needs_waiter=False)
+    known.acknowledge(THREE, needs_waiter=False)
+    assert complete(known, THREE, 3) == []
+    assert complete(known, TWO, 2) == [TWO, THREE]
+
+
+def test_memos_wait_for_nothing() -> None:
+    known = invocation([(1, ONE)])
+    known.acknowledge(TWO, needs_waiter=False)
+    assert complete(known, TWO, None) == [TWO]
+
+
+def test_what_comes_before_the_log_was_read_is_kept() -> None:
+    known = Invocation(TASK, 1)
+    assert complete(known, TWO, 2) == []
+    known.open([(1, ONE), (2, TWO)], reached=0)
+    known.acknowledge(TWO, needs_waiter=False)
+    assert take(known) == []
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == [ONE, TWO]
+
+
+def test_what_the_worker_received_before_it_came_back_is_not_waited_for() -> None:
+    known = invocation([(1, ONE), (2, TWO)], reached=3, received=1)
+    assert known.wait(THREE, 0.0)
+    assert complete(known, THREE, 3) == []
+    assert known.wait(TWO, 0.0)
+    assert complete(known, TWO, 2) == [TWO, THREE]
+
+
+def test_a_worker_that_does_not_say_what_it_received_gets_what_it_waits_for() -> None:
+    known = invocation([(1, ONE), (2, TWO)], reached=2)
+    known.acknowledge(THREE, needs_waiter=False)
+    assert known.wait(TWO, 0.0)
+    assert complete(known, THREE, 3) == []
+    assert complete(known, TWO, 2) == [TWO, THREE]
+
+
+def test_a_lost_completion_is_sent_again() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1, 10.0) == [ONE]
+    assert not known.wait(ONE, 10.0 + CROSSING_SECONDS / 2)
+    assert known.wait(ONE, 10.0 + CROSSING_SECONDS)
+    assert complete(known, ONE, 1, 12.0) == [ONE]
+
+
+def test_a_completion_heard_of_twice_is_sent_once() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == [ONE]
+    assert complete(known, ONE, 1) == []
+    assert not known.wait(ONE, 0.1)
+
+
+def test_a_repeated_call_gets_the_completion_again_at_once() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=True)
+    known.wait(ONE, 0.0)
+    assert complete(known, ONE, 1) == [ONE]
+    known.acknowledge(ONE, needs_waiter=True)
+    assert known.wait(ONE, 0.01)
+    assert complete(known, ONE, 1) == [ONE]
+
+
+def test_an_order_that_never_comes_is_given_up() -> None:
+    known = invocation([(1, ONE), (2, TWO), (3, THREE)])
+    known.acknowledge(TWO, needs_waiter=False)
+    assert complete(known, TWO, 2) == []
+    assert not known.give_up_order(STALL_SECONDS - 1)
+    assert known.give_up_order(STALL_SECONDS)
+    assert take(known, STALL_SECONDS) == [TWO]
+    known.acknowledge(THREE, needs_waiter=False)
+    assert complete(known, THREE, 3, STALL_SECONDS) == [THREE]
+
+
+def test_what_may_not_have_arrived_is_unconfirmed() -> None:
+    known = invocation()
+    for node in (ONE, TWO, THREE):
+        known.acknowledge(node, needs_waiter=node == THREE)
+    assert known.unconfirmed(0.0) == [ONE, TWO]
+    complete(known, ONE, 1, 1.0)
+    assert known.unconfirmed(1.5) == [ONE, TWO]
+    assert known.unconfirmed(1.0 + ARRIVAL_SECONDS) == [TWO]
+    complete(known, TWO, 2, 1.0)
+    known.confirm(1)
+    assert known.unconfirmed(1.5) == [TWO]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_every_awaited_completion_arrives_once_and_in_order(seed: int) -> None:
+    """Whatever the order in which a replay meets its nodes, and in which their outcomes are heard of."""
+    dice = random.Random(seed)
+    count = dice.randint(1, 12)
+    places = [Node(1, number) for number in range(1, count + 1)]
+    orders = dict(zip(places, dice.sample(range(1, 20), count), strict=True))
+    children = {node for node in places if dice.random() < 0.5}
+    known = invocation([(order, node) for node, order in orders.items()])
+    steps = [("meet", node) for node in places] + [("wait", node) for node in children]
+    dice.shuffle(steps)
+    steps.sort(key=lambda step: (step[1].node_id // 3, step[0] == "wait"))
+    met: set[Node] = set()
+    sent: list[Node] = []
+    for clock, (what, node) in zip(itertools.count(), steps, strict=False):
+        if what == "meet":
+            known.acknowledge(node, needs_waiter=node in children)
+            met.add(node)
+        else:
+            known.wait(node, float(clock))
+        for _ in range(dice.randint(0, 3)):
+            heard = dice.choice(places)
+            known.complete(done(heard, orders[heard]))
+        sent += take(known, float(clock))
+        assert set(sent) <= met
+    for node in places:
+        known.complete(done(node, orders[node]))
+    sent += take(known, 100.0)
+    assert sent == sorted(places, key=orders.__getitem__)
+    assert not known.is_holding
