@@ -121,6 +121,8 @@ class ConcurrencyStrategy(IntEnum):
     CANCEL_IN_PROGRESS = 0
     GROUP_ROUND_ROBIN = 3
     CANCEL_NEWEST = 4
+    CANCEL_QUEUED_EXCEPT_NEWEST = 5
+    CANCEL_QUEUED_EXCEPT_OLDEST = 6
 
 
 class DurableKind(IntEnum):

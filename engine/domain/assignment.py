@@ -47,22 +47,42 @@ class Needs(NamedTuple):
 
 
 class GroupId(NamedTuple):
-    """Which concurrency group: a version's step, the strategy's place in its chain, and the key."""
+    """Which concurrency group: a version's step, the strategy's place in its chain, and the key.
+
+    The ordinal is `WHOLE_RUN` where runs ask, not tasks. Strategies of the whole tenant have a name;
+    which version asks does not matter then.
+    """
 
     version_id: UUID
     ordinal: int
     number: int
     key: str
+    name: str = ""
+
+
+WHOLE_RUN = -1
 
 
 class Claim(NamedTuple):
-    """That a task needs a slot of a concurrency group, of which there are `max_runs`."""
+    """That somebody needs a slot of a concurrency group, of which there are `max_runs`."""
 
     group: GroupId
     max_runs: int
     strategy: ConcurrencyStrategy
     counts_priority: bool = False
     """Whether, where the newer outdoes the older, a higher priority outdoes both."""
+    is_computed: bool = False
+    """Whether `max_runs` was computed for who asks: the newest of a group says what holds for all."""
+
+
+class RunClaims(NamedTuple):
+    """What a run of several tasks asks for, once for all its tasks, until it ends."""
+
+    id: int
+    chain: tuple[Claim, ...]
+    priority: int
+    arrival: int
+    """Greater for who came later, and another one when the run is replayed after its end."""
 
 
 class Claims(NamedTuple):
@@ -74,6 +94,16 @@ class Claims(NamedTuple):
     chain: tuple[Claim, ...]
     priority: int
     arrival: int
+    run: RunClaims | None = None
+    """What its run must hold before the task asks for anything."""
+
+
+class SharedStrategy(NamedTuple):
+    """A strategy of a whole tenant as it was registered last, whatever the asking version says."""
+
+    max_runs: int
+    strategy: ConcurrencyStrategy
+    is_computed: bool = False
 
 
 class ReadyTask(NamedTuple):

@@ -142,13 +142,20 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
 
 
 def _concurrency_forms(chain: Sequence[Concurrency]) -> list[list[Any]]:
-    return [[c.expression, c.max_runs, c.strategy.name] for c in chain]
+    """Each is [expression, max_runs, strategy], and what else it has if that is not blank."""
+    forms = []
+    for c in chain:
+        form: list[Any] = [c.expression, c.max_runs, c.strategy.name]
+        if c.max_runs_expression or c.name:
+            form += [c.max_runs_expression, c.name]
+        forms.append(form)
+    return forms
 
 
 def _concurrency_from(forms: Sequence[Sequence[Any]]) -> tuple[Concurrency, ...]:
     return tuple(
-        Concurrency(expression, max_runs, ConcurrencyStrategy[name])
-        for expression, max_runs, name in forms
+        Concurrency(expression, max_runs, ConcurrencyStrategy[strategy], *rest)
+        for expression, max_runs, strategy, *rest in forms
     )
 
 

@@ -36,11 +36,17 @@ class StepCondition:
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """One strategy: of the tasks for which `expression` comes to the same key, `max_runs` may run."""
+    """One strategy: of the tasks for which `expression` comes to the same key, `max_runs` may run.
+
+    `max_runs_expression`, if any, computes `max_runs` for each task. A strategy with a `name` is the
+    whole tenant's: all workflows that name it share its groups.
+    """
 
     expression: str
     max_runs: int = 1
     strategy: ConcurrencyStrategy = ConcurrencyStrategy.CANCEL_IN_PROGRESS
+    max_runs_expression: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,28 @@ class IdempotencyKey(models.Model):
         indexes: ClassVar = [models.Index(fields=["expires_at"], name="idempotency_key_expiry")]
 
 
+class RunSlot(models.Model):
+    """That a run of several tasks holds slots of its workflow's concurrency groups, or asks for them.
+
+    It goes when the run ends. `keys` are those of its groups, for the scheduler; it `is_holding` once
+    one of its tasks was handed to a worker. `arrival` is another one when the run is replayed.
+    """
+
+    run_id = models.UUIDField(primary_key=True)
+    tenant_id = models.UUIDField()
+    version_id = models.UUIDField()
+    arrival = models.UUIDField()
+    keys = models.TextField()
+    is_holding = models.BooleanField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant_id"], condition=Q(is_holding=True), name="run_slot_of_tenant"
+            )
+        ]
+
+
 class RunTally(models.Model):
     """Changes of run counts per minute of creation and status; a count is the sum of its rows.
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain import plan_run
-from engine.domain.concurrency import NO_KEYS, Keys
+from engine.domain.concurrency import NO_KEYS, Keys, chains_of, run_chain
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.plan_run import Evidence, RunPlan, TaskState
 from engine.ids import new_id
@@ -20,7 +20,7 @@ from engine.operations.group_keys import keys_from, load_key_data
 from engine.operations.start_steps import events_of, new_task, outputs_of
 from engine.operations.versions import load_versions, ready_task
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status
-from engine.store import payloads, queues, runs, step_waits, task_events, tasks
+from engine.store import payloads, queues, run_slots, runs, step_waits, task_events, tasks
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import KeyData, LockedRun
@@ -38,6 +38,8 @@ class _Writes:
     waits: list[NewWait] = field(default_factory=list)
     decided: list[UUID] = field(default_factory=list)
     """Tasks whose waits are over."""
+    leaving: list[UUID] = field(default_factory=list)
+    """Runs that end and may hold slots of their workflow's concurrency groups."""
 
 
 def advance_runs(
@@ -60,7 +62,7 @@ def advance_runs(
     for row in rows:
         tasks_of[row.run_id].append(row)
     evidence = yield from load_evidence(locked, tasks_of, versions)
-    key_data = yield from load_key_data({run.id: versions[run.version_id] for run in locked})
+    key_data = yield from load_key_data(_in_need_of_keys(locked, versions, tasks_of, evidence))
     writes = _Writes()
     for run in locked:
         version, found = versions[run.version_id], tasks_of[run.id]
@@ -75,10 +77,32 @@ def advance_runs(
             writes.statuses.append((run.id, status))
             if plan.is_finished:
                 changes.finished.append(FinishedRun(run.tenant_id, run.id, status))
+                if run_chain(version):
+                    writes.leaving.append(run.id)
         changes.touched.add((run.tenant_id, run.id))
     yield from _write(writes, now)
+    if writes.leaving:
+        changes.left += yield from fetch(run_slots.delete(writes.leaving))
     retry_counts = {row.id: row.retry_count for row in rows}
     _collect_changes(writes, versions, retry_counts, changes)
+
+
+def _in_need_of_keys(
+    locked: Sequence[LockedRun],
+    versions: Mapping[UUID, RegisteredVersion],
+    tasks_of: Mapping[UUID, Sequence[TaskRow]],
+    evidence: Mapping[UUID, Evidence],
+) -> dict[UUID, RegisteredVersion]:
+    """Return the runs of which a step is to be queued that belongs to concurrency groups."""
+    found = {}
+    for run in locked:
+        version = versions[run.version_id]
+        if chains := chains_of(version):
+            known = evidence.get(run.id, plan_run.NO_EVIDENCE)
+            plan = plan_run.advance(version, states_of(tasks_of.get(run.id, ())), known)
+            if any(new.status is Status.QUEUED and new.step.id in chains for new in plan.create):
+                found[run.id] = version
+    return found
 
 
 def _plan(

@@ -32,6 +32,8 @@ def hints_of(changes: Changes) -> list[Hint]:
         hint(tenant_id).released.append((task_id, retry_count))
     for tenant_id, task_id in dict.fromkeys((t, c.task_id) for t, c in changes.completions):
         hint(tenant_id).durable.append(task_id)
+    for left in changes.left:
+        hint(left.tenant_id).left.append((left.run_id, left.arrival))
     for run in changes.finished:
         hint(run.tenant_id).finished.append(run.run_id)
     for tenant_id in changes.sleeps_of:

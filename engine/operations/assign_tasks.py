@@ -15,7 +15,7 @@ from engine.domain.payload import action_payload
 from engine.operations.arm_waits import waiting_steps
 from engine.operations.versions import load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
-from engine.store import leases, runs, step_waits, tasks
+from engine.store import leases, run_slots, runs, step_waits, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
@@ -43,7 +43,12 @@ def assign_tasks(
     queries: list[Query[Any]] = [leases.hold(epochs)]
     if of_dags := [w.id for w, _ in wishes if versions[w.version_id].definition.is_dag]:
         queries.append(runs.lock_queued_of_tasks(of_dags))
-    rows = (yield from fetch_all(*queries, tasks.assign(wanted, now)))[-1]
+    queries.append(tasks.assign(wanted, now))
+    assigned = len(queries) - 1
+    limited = {w.claims.run.id for w, _ in wishes if w.claims is not None and w.claims.run}
+    if limited:
+        queries.append(run_slots.hold([UUID(int=run_id) for run_id in sorted(limited)]))
+    rows = (yield from fetch_all(*queries))[assigned]
     return (yield from actions_of(rows, versions))
 
 

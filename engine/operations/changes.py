@@ -9,6 +9,7 @@ from uuid import UUID
 from engine.domain.assignment import ReadyTask
 from engine.domain.durable import Completion
 from engine.states import Status
+from engine.store.run_slots import LeftSlots
 
 
 class AttemptEnd(NamedTuple):
@@ -43,6 +44,8 @@ class Changes:
     """Attempts now in the queue, with their tenants."""
     ended: list[AttemptEnd] = field(default_factory=list)
     finished: list[FinishedRun] = field(default_factory=list)
+    left: list[LeftSlots] = field(default_factory=list)
+    """Runs that no longer hold slots of concurrency groups."""
     created: list[tuple[UUID, UUID]] = field(default_factory=list)
     """(run, task) of DAG tasks that came to be after their run started."""
     touched: set[tuple[UUID, UUID]] = field(default_factory=set)

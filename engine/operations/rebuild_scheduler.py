@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.assignment import ReadyTask, RunClaims
+from engine.domain.concurrency import run_claims_of
 from engine.operations.versions import load_versions, ready_as_it_stands, ready_task
-from engine.store import pauses, queues, tasks, workers
+from engine.store import pauses, queues, run_slots, tasks, workers
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.queues import QueuedRow
 from engine.store.workers import WorkerRow
@@ -29,6 +30,7 @@ class Snapshot(NamedTuple):
     paused: list[UUID]
     in_groups: list[ReadyTask]
     evicted: list[ReadyTask]
+    runs_in_groups: list[RunClaims]
 
 
 def load_snapshot(
@@ -67,7 +69,15 @@ def load_snapshot(
     )
     in_groups = yield from load_in_groups(tenant_id)
     evicted = yield from _waiting((yield from fetch(queues.evicted_in_groups(tenant_id))))
-    return Snapshot(known, running, queued, paused, in_groups, evicted)
+    runs = yield from _runs(tenant_id)
+    return Snapshot(known, running, queued, paused, in_groups, evicted, runs)
+
+
+def _runs(tenant_id: UUID) -> Operation[list[RunClaims]]:
+    """Return the runs that hold slots of concurrency groups, whatever their tasks do now."""
+    held = yield from fetch(run_slots.held(tenant_id))
+    versions = yield from load_versions(row.version_id for row in held)
+    return [run_claims_of(versions[row.version_id], row.keys) for row in held]
 
 
 def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from engine.domain.concurrency import NO_KEYS, Keys, chains_of
+from engine.domain.concurrency import NO_KEYS, Keys, asks_with_run, chains_of
 from engine.domain.definition import RegisteredVersion
 from engine.domain.plan_run import replay_set
 from engine.ids import new_id
 from engine.operations.advance_runs import advance_runs, states_of
 from engine.operations.changes import Changes, FinishedRun
-from engine.operations.group_keys import keys_from, load_key_data
+from engine.operations.group_keys import ask_again, keys_from, load_key_data
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
 from engine.store import payloads, queues, runs, step_waits, task_events, tasks
@@ -118,7 +118,15 @@ def _new_keys(
     keyed = [row for row in queue if row.step_id in chains_of(versions[row.version_id])]
     if not keyed:
         return {}
-    data = yield from load_key_data({row.run_id: versions[row.version_id] for row in keyed})
+    version_of = {row.run_id: versions[row.version_id] for row in keyed}
+    data = yield from load_key_data(version_of)
+    asking = {
+        row.run_id
+        for row in keyed
+        if asks_with_run(version_of[row.run_id], step_of(version_of[row.run_id], row.step_id))
+    }
+    again = {run_id: row for run_id, row in data.items() if run_id in asking}
+    data = {**data, **(yield from ask_again(again, version_of))}
     keys_of = {}
     for row in keyed:
         version = versions[row.version_id]

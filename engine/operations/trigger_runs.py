@@ -11,7 +11,14 @@ from uuid import UUID
 
 from engine.domain import plan_run
 from engine.domain.affinity import dump_wishes
-from engine.domain.concurrency import NO_KEYS, Keys, chains_of, key_variables, make_keys
+from engine.domain.concurrency import (
+    NO_KEYS,
+    Keys,
+    chains_of,
+    key_variables,
+    make_keys,
+    make_run_keys,
+)
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument
 from engine.ids import new_id
@@ -20,6 +27,7 @@ from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children, claim_keys, evaluate_key, record_failures
 from engine.operations.fail_keyless import end_keyless, fail_keyless
+from engine.operations.group_keys import ask_for_slots
 from engine.operations.start_steps import events_of, new_task
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
@@ -52,6 +60,8 @@ class PlannedRun(NamedTuple):
     """Parked tasks of steps that wait for sleeps or events first."""
     problem: str | None = None
     """Why its idempotency key could not be evaluated: it is not to be inserted."""
+    run_keys: str | None = None
+    """Those of its workflow's concurrency groups, if whole runs count there."""
 
 
 class Trigger(NamedTuple):
@@ -115,8 +125,10 @@ def plan_new_run(
         idempotency_key=key,
     )
     variables: dict[str, bytes | str] = {}
+    run_keys = NO_KEYS
     if chains_of(version):
         variables = key_variables(run_id, run.input, run.additional_metadata)
+        run_keys = make_run_keys(version, variables, run_id, priority=priority, arrival=run_id)
     first, armed = first_steps(version)
     task_id = None if is_dag else run_id
     return PlannedRun(
@@ -127,13 +139,21 @@ def plan_new_run(
                 version,
                 step,
                 task_id=task_id,
-                keys=make_keys(version, step, variables, priority=priority, arrival=run_id),
+                keys=make_keys(
+                    version,
+                    step,
+                    variables,
+                    priority=priority,
+                    arrival=run_id,
+                    run_keys=run_keys,
+                ),
             )
             for step in first
         ),
         None if is_dag or armed else _standalone_kind(version),
         tuple(_first_task(run, version, step, task_id=task_id, is_parked=True) for step in armed),
         problem,
+        run_keys.stored,
     )
 
 
@@ -302,6 +322,7 @@ def _insert_others(
         run_starts.insert(new_runs, now),
         tasks.insert(new_tasks, now),
         task_events.insert(events_of(new_tasks), now),
+        *ask_for_slots([(item.run, item.run_keys) for item in planned], new_tasks),
     ]
 
 

@@ -45,7 +45,6 @@ _LONGEST_KEY_MS = 10 * 365 * 86_400_000
 
 def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefinition:
     name = parse_name(request.name, "name")
-    _refuse(f"workflow {name}", _unsupported_by_workflow(request))
     if not request.tasks:
         raise InvalidArgument(f"workflow {name} has no tasks")
     return WorkflowDefinition(
@@ -212,13 +211,6 @@ def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
         if count <= 0:
             raise InvalidArgument(f"{where}: slot_requests must be positive")
     return dict(task.slot_requests) or {"durable" if task.is_durable else "default": 1}
-
-
-def _unsupported_by_workflow(request: pb.CreateWorkflowVersionRequest) -> Iterable[str]:
-    """The set options that nothing here honours yet; SDKs send many others at their defaults."""
-    is_dag = len(request.tasks) > 1 or request.HasField("on_failure_task")
-    if is_dag and _chain_of_workflow(request):
-        yield "concurrency of a workflow with several tasks"
 
 
 def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:

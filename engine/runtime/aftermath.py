@@ -67,6 +67,9 @@ class Aftermath:
             self.starts.forget(tenant_id, task_id)
             if owner := self._owners.get(tenant_id):
                 owner.release_slot(task_id, retry_count)
+        for left in changes.left:
+            if owner := self._owners.get(left.tenant_id):
+                owner.end_run(left.run_id, left.arrival)
                 moved.add(owner)
         for tenant_id, listed in ready.items():
             if owner := self._owners.get(tenant_id):

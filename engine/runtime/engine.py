@@ -12,7 +12,6 @@ from uuid import UUID
 
 import psycopg
 
-from engine.domain.assignment import ReadyTask
 from engine.domain.definition import WorkflowDefinition
 from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
@@ -88,7 +87,7 @@ class HatchetEngine:
             self.id,
             socket.gethostname(),
             on_assign=self.assigning.assign,
-            on_cancel=self._cancel,
+            on_cancel=lambda *losers: self.outdone.cancel(*losers),  # noqa: PLW0108  # made below
             on_rebuilt=self._on_rebuilt,
             on_peers=self._on_peers,
         )
@@ -237,9 +236,6 @@ class HatchetEngine:
         await self.assigning.deliver_assigned(self.sessions.workers())
 
     # The parts know each other through these, whatever the order they are made in.
-
-    def _cancel(self, owner: TenantOwner, cancelled: Sequence[ReadyTask]) -> None:
-        self.outdone.cancel(owner, cancelled)
 
     def _drop(self, owner: TenantOwner) -> None:
         self.ownership.drop(owner)

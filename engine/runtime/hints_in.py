@@ -75,6 +75,8 @@ class HintReader:
             owner.end(task_id, retry_count)
         for task_id, retry_count in hint.released:
             owner.release_slot(task_id, retry_count)
+        for run_id, arrival in hint.left:
+            owner.end_run(run_id, arrival)
         for worker_id in hint.beats:
             owner.beat(worker_id, now)
         if hint.is_backlog:
@@ -82,7 +84,7 @@ class HintReader:
         if hint.ready or hint.workers or hint.is_backlog:
             self._on_due()
             self._aftermath.spawn(self._read(owner, hint), "reading what a hint named")
-        elif hint.ended or hint.released or hint.beats:
+        elif hint.ended or hint.released or hint.left or hint.beats:
             owner.drain(now)
 
     async def _read(self, owner: TenantOwner, hint: Hint) -> None:

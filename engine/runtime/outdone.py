@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.assignment import ReadyTask, RunClaims
 from engine.operations.cancel_tasks import cancel_outdone
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
@@ -23,12 +23,12 @@ class _Verdict(NamedTuple):
     """`epoch` is the one it was decided under: after a rebuild the decision means nothing."""
 
     owner: TenantOwner
-    task: ReadyTask
+    loser: ReadyTask | RunClaims
     epoch: int
 
 
 class Outdone:
-    """Cancels, in batches, the attempts for which a concurrency strategy has no place."""
+    """Cancels, in batches, the attempts and whole runs for which a concurrency strategy has no place."""
 
     def __init__(
         self,
@@ -44,9 +44,12 @@ class Outdone:
             "cancellations", self._flush, on_outage=on_outage, max_waiting=1_000_000
         )
 
-    def cancel(self, owner: TenantOwner, cancelled: Sequence[ReadyTask]) -> None:
-        for task in cancelled:
-            self.batcher.put(_Verdict(owner, task, owner.epoch))
+    def cancel(
+        self, owner: TenantOwner, cancelled: Sequence[ReadyTask], runs: Sequence[RunClaims]
+    ) -> None:
+        losers: list[ReadyTask | RunClaims] = [*cancelled, *runs]
+        for loser in losers:
+            self.batcher.put(_Verdict(owner, loser, owner.epoch))
 
     async def _flush(self, verdicts: Sequence[_Verdict]) -> list[None]:
         current = [v for v in verdicts if v.owner.is_ready and v.epoch == v.owner.epoch]
@@ -56,13 +59,19 @@ class Outdone:
 
     async def _write(self, verdicts: Sequence[_Verdict]) -> None:
         attempts: dict[UUID, list[tuple[UUID, int]]] = defaultdict(list)
+        runs: list[tuple[UUID, UUID]] = []
         owners = {verdict.owner.tenant_id: verdict.owner for verdict in verdicts}
         for verdict in verdicts:
-            task = verdict.task
-            attempts[verdict.owner.tenant_id].append((task.id, task.retry_count))
+            loser = verdict.loser
+            if isinstance(loser, RunClaims):
+                runs.append((UUID(int=loser.id), UUID(int=loser.arrival)))
+            else:
+                attempts[verdict.owner.tenant_id].append((loser.id, loser.retry_count))
         epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
         try:
-            changes = await self._database.run(cancel_outdone(attempts, epochs, datetime.now(UTC)))
+            changes = await self._database.run(
+                cancel_outdone(attempts, epochs, datetime.now(UTC), runs)
+            )
         except psycopg.Error as error:
             if error.sqlstate != LEASE_LOST:
                 raise
@@ -70,8 +79,12 @@ class Outdone:
                 self._on_lease_lost(owner)
             return
         for verdict in verdicts:
-            # Also attempts that ended by themselves meanwhile: their slots are free in any case.
-            verdict.owner.end(verdict.task.id, verdict.task.retry_count)
+            # Also what ended by itself meanwhile: its slots are free in any case.
+            loser = verdict.loser
+            if isinstance(loser, RunClaims):
+                verdict.owner.end_run(UUID(int=loser.id), UUID(int=loser.arrival))
+            else:
+                verdict.owner.end(loser.id, loser.retry_count)
         self._aftermath.apply(changes)
         now = datetime.now(UTC).timestamp()
         for owner in owners.values():

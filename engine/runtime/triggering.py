@@ -50,7 +50,7 @@ class _Offer(NamedTuple):
     epoch: int
 
     def undo(self) -> None:
-        self.owner.undo(self.assignment, self.epoch)
+        self.owner.undo_offer(self.assignment, self.epoch)
 
 
 class Triggering:

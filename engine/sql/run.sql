@@ -193,7 +193,9 @@ SELECT id FROM engine_run
  ORDER BY id;
 
 -- name: run.key_data
--- What expressions of keys may refer to.
-SELECT r.id, p.data, r.additional_metadata::text, r.priority
-  FROM engine_run r LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
+-- What expressions of keys may refer to, and the keys with which runs asked for slots themselves.
+SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
+  FROM engine_run r
+  LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
+  LEFT JOIN engine_runslot s ON s.run_id = r.id
  WHERE r.id = ANY(%(ids)s::uuid[]);

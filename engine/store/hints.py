@@ -51,6 +51,8 @@ class Hint:
     """(task, retry count) that no longer run: for the owner."""
     released: list[tuple[UUID, int]] = field(default_factory=list)
     """(task, retry count) that gave their workers' slots back: for the owner."""
+    left: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """(run, arrival) that no longer hold slots of concurrency groups: for the owner."""
     stops: list[tuple[UUID, UUID, int]] = field(default_factory=list)
     """(worker, task, retry count) to be told to stop: for the holder of the worker's stream."""
     assigned: list[UUID] = field(default_factory=list)
@@ -85,6 +87,7 @@ class Hint:
             ("n", [[task.hex, count] for task, count in self.ended]),
             ("g", [[task.hex, count] for task, count in self.released]),
             ("u", [task.hex for task in self.durable]),
+            ("l", [[run.hex, arrival.hex] for run, arrival in self.left]),
             ("s", [[worker.hex, task.hex, count] for worker, task, count in self.stops]),
             ("a", [worker.hex for worker in self.assigned]),
             ("f", [run.hex for run in self.finished]),
@@ -111,6 +114,7 @@ def parse(payload: str) -> Hint:
         ended=[(UUID(task), count) for task, count in message.get("n", ())],
         released=[(UUID(task), count) for task, count in message.get("g", ())],
         durable=[UUID(task) for task in message.get("u", ())],
+        left=[(UUID(run), UUID(arrival)) for run, arrival in message.get("l", ())],
         stops=[(UUID(worker), UUID(task), count) for worker, task, count in message.get("s", ())],
         assigned=[UUID(worker) for worker in message.get("a", ())],
         finished=[UUID(run) for run in message.get("f", ())],

@@ -29,6 +29,7 @@ class KeyData(NamedTuple):
     input: bytes | None
     additional_metadata: str | None
     priority: int
+    run_keys: str | None
 
 
 class ExternalId(NamedTuple):

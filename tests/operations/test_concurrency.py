@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from engine.domain.assignment import Claims
+from engine.domain.assignment import Claims, RunClaims
 from engine.domain.definition import Concurrency
-from engine.models import Task
+from engine.models import RunSlot, Task
+from engine.operations.assign_tasks import assign_tasks
 from engine.operations.cancel_tasks import cancel_outdone
 from engine.operations.rebuild_scheduler import load_in_groups, load_queue_head, load_snapshot
 from engine.states import ConcurrencyStrategy, Status, TaskEventKind
@@ -255,3 +257,120 @@ def test_the_auditor_finds_who_is_neither_waiting_nor_running(bench: Bench) -> N
 
 def _live(held: list[tuple[UUID, int]]) -> Operation[list[UUID]]:
     return (yield from fetch(queues.still_live(held)))
+
+
+# Whole runs of several tasks
+
+
+def run_claims(bench: Bench) -> list[RunClaims | None]:
+    return [each.run for each in claims(bench)]
+
+
+def test_tasks_of_one_run_ask_with_their_run_and_for_their_own_slots(bench: Bench) -> None:
+    bench.put(
+        step("a"),
+        step("b", concurrency=(limited("string(input.n)", 7),)),
+        step("c", "a", "b"),
+        concurrency=(limited(max_runs=2), limited("'all'", 9)),
+    )
+    (run_id,) = bench.trigger(request(b'{"user":"ada","n":4}', priority=3))
+    assert sorted(keys(bench)) == [[], ["4"]]
+    (asked,) = set(run_claims(bench))
+    assert asked is not None
+    assert (asked.id, asked.arrival, asked.priority) == (run_id.int, run_id.int, 3)
+    assert [(each.group.key, each.max_runs) for each in asked.chain] == [("ada", 2), ("all", 9)]
+    bench.run_to_end(bench.steps(run_id)["a"], bench.steps(run_id)["b"])
+    assert run_claims(bench) == [asked]
+
+
+def test_the_on_failure_task_is_exempt_but_for_its_own_strategies(bench: Bench) -> None:
+    rescue = replace(on_failure(), concurrency=(limited("'rescue'"),))
+    bench.put(step("a"), rescue, concurrency=(limited(),))
+    (run_id,) = bench.trigger(request())
+    bench.run_to_failure(bench.steps(run_id)["a"])
+    (asked,) = claims(bench)
+    assert asked.run is None
+    assert keys(bench) == [["rescue"]]
+
+
+def test_a_run_holds_its_slots_from_its_first_assignment_until_it_ends(bench: Bench) -> None:
+    bench.put(step("a"), step("b", "a"), on_failure(), concurrency=(limited(),))
+    run_id, waiting = bench.trigger(request(), request())
+    assert held(bench) == []
+    scheduled = sync_db.run(load_in_groups(bench.tenant_id))
+    first = next(each for each in scheduled if each.id == bench.steps(run_id)["a"])
+    sync_db.run(assign_tasks([(first, bench.worker())], {}, bench.now))
+    assert held(bench) == [run_id]
+    bench.report(bench.completed(first.id))
+    assert held(bench) == [run_id]
+    assert bench.changes.left == []
+    bench.run_to_end(bench.steps(run_id)["b"])
+    assert [(left.run_id, left.arrival) for left in bench.changes.left] == [(run_id, run_id)]
+    assert held(bench) == []
+    assert list(RunSlot.objects.values_list("run_id", flat=True)) == [waiting]
+
+
+def held(bench: Bench) -> list[UUID]:
+    """The runs that a new owner takes for holders of slots."""
+    snapshot = sync_db.run(load_snapshot(bench.tenant_id, bench.now, bench.now))
+    return [UUID(int=each.id) for each in snapshot.runs_in_groups]
+
+
+def test_a_replayed_run_asks_anew_and_one_that_is_not_over_goes_on(bench: Bench) -> None:
+    bench.put(step("a"), step("b", "a"), concurrency=(limited(),))
+    (run_id,) = bench.trigger(request())
+    first, second = bench.steps(run_id)["a"], None
+    bench.run_to_end(first)
+    second = bench.steps(run_id)["b"]
+    bench.run_to_end(second)
+    bench.replay(second)
+    (again,) = run_claims(bench)
+    assert again is not None
+    assert again.arrival > run_id.int
+    assert again.chain[0].group.key == "ada"
+    assert held(bench) == []
+    bench.replay(first)
+    assert run_claims(bench) == []
+    bench.run_to_end(second)
+    assert [left.arrival.int for left in bench.changes.left] == [again.arrival]
+
+
+def test_a_run_without_key_fails_and_its_on_failure_task_runs(bench: Bench) -> None:
+    bench.put(step("a"), step("b", "a"), on_failure(), concurrency=(limited(),))
+    (run_id,) = bench.trigger(request(b"{}"))
+    assert bench.statuses(run_id) == {
+        "a": Status.FAILED,
+        "b": Status.CANCELLED,
+        "rescue": Status.QUEUED,
+    }
+    bench.run_to_end(bench.steps(run_id)["rescue"])
+    assert bench.status(run_id) is Status.FAILED
+    assert (bench.error(bench.steps(run_id)["a"]) or b"").startswith(b"failed to parse step")
+    assert not RunSlot.objects.exists()
+    assert bench.replay(run_id)
+    assert bench.task_status(bench.steps(run_id)["a"]) is Status.FAILED
+
+
+def test_losing_its_place_cancels_a_run_whole(bench: Bench) -> None:
+    bench.put(step("a"), step("b"), step("c", "a", "b"), on_failure(), concurrency=(limited(),))
+    (run_id,) = bench.trigger(request())
+    worker = bench.worker()
+    bench.assign(bench.steps(run_id)["a"], worker_id=worker)
+    changes = sync_db.run(cancel_outdone({}, {}, bench.now, [(run_id, run_id)]))
+    cancelled = dict.fromkeys(("a", "b", "c"), Status.CANCELLED)
+    assert bench.statuses(run_id) == cancelled | {"rescue": Status.COMPLETED}
+    assert bench.status(run_id) is Status.CANCELLED
+    assert {end.stop_on for end in changes.ended} == {worker, None}
+    assert [left.run_id for left in changes.left] == [run_id]
+    message = bench.message(bench.steps(run_id)["b"], TaskEventKind.CANCELLED)
+    assert message == "Cancelled due to concurrency strategy"
+
+
+def test_a_run_that_was_replayed_since_is_not_cancelled(bench: Bench) -> None:
+    bench.put(step("a"), step("b"), concurrency=(limited(),))
+    (run_id,) = bench.trigger(request())
+    bench.run_to_end(*bench.steps(run_id).values())
+    bench.replay(run_id)
+    changes = sync_db.run(cancel_outdone({}, {}, bench.now, [(run_id, run_id)]))
+    assert changes.ended == []
+    assert set(bench.statuses(run_id).values()) == {Status.QUEUED}

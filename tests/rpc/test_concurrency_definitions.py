@@ -63,14 +63,6 @@ async def test_strategies_reach_the_engine_in_order_with_their_defaults(
             "concurrency: not supported yet: limit_strategy QUEUE_NEWEST",
         ),
         (
-            {"limit_strategy": pb.CANCEL_QUEUED_EXCEPT_NEWEST},
-            "concurrency: not supported yet: limit_strategy CANCEL_QUEUED_EXCEPT_NEWEST",
-        ),
-        (
-            {"limit_strategy": pb.CANCEL_QUEUED_EXCEPT_OLDEST},
-            "concurrency: not supported yet: limit_strategy CANCEL_QUEUED_EXCEPT_OLDEST",
-        ),
-        (
             {"is_tenant_scoped": True, "name": "shared"},
             "concurrency: not supported yet: is_tenant_scoped",
         ),

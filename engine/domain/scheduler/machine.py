@@ -16,6 +16,7 @@ from engine.domain.assignment import (
     Obstacle,
     ReadyTask,
     Reason,
+    RunClaims,
     Wishes,
     explain_worker,
     find_obstacle,
@@ -51,6 +52,7 @@ class TenantScheduler(WorkerRoster):
         """Actions of whose queue the database may hold more than memory."""
         self.groups = ConcurrencyGroups()
         self._cancelled: list[ReadyTask] = []
+        self._cancelled_runs: list[RunClaims] = []
 
     # Decisions
 
@@ -139,16 +141,22 @@ class TenantScheduler(WorkerRoster):
 
     def _settle_groups(self) -> None:
         settled = self.groups.settle()
-        for task in settled.cancelled:
+        for task in (*settled.cancelled, *settled.withdrawn):
             if task.id.int in self._waiting:
                 self._forget(task.id.int)
         self._cancelled += settled.cancelled
+        self._cancelled_runs += settled.cancelled_runs
         if settled.admitted:
             self._line_up(settled.admitted)
 
     def take_cancelled(self) -> list[ReadyTask]:
         """Return, once, the attempts which drains decided to cancel; they hold what they hold until they end."""
         cancelled, self._cancelled = self._cancelled, []
+        return cancelled
+
+    def take_cancelled_runs(self) -> list[RunClaims]:
+        """Return, once, the runs which drains decided to cancel; they hold their slots until they end."""
+        cancelled, self._cancelled_runs = self._cancelled_runs, []
         return cancelled
 
     def adopt_running(self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool) -> None:
@@ -244,7 +252,7 @@ class TenantScheduler(WorkerRoster):
         """Return why the task waits; None if nothing but its turn in the next drain is missing."""
         if claim := self.groups.blocking(task.id):
             used = len(self.groups.holders(claim.group))
-            return Reason(Obstacle.GROUP_FULL, used=used, total=claim.max_runs)
+            return Reason(Obstacle.GROUP_FULL, used=used, total=self.groups.limit(claim))
         needs, score = needs_of(task), score_of(task)
         queue = self._queues.get(task.action_id)
         ahead = queue.count_known(score + 1, needs) if queue else 0

@@ -14,7 +14,7 @@ from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
-from engine.store import filters, housekeeping, idempotency, queues, tasks
+from engine.store import filters, housekeeping, idempotency, queues, run_slots, tasks
 from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
@@ -54,6 +54,7 @@ class Auditor(PeriodicService):
     def __init__(self, database: AsyncDatabase, owners: dict[UUID, TenantOwner]) -> None:
         self._database, self._owners = database, owners
         self._suspects: set[tuple[UUID, int]] = set()
+        self._suspected_runs: set[tuple[UUID, UUID]] = set()
 
     async def tick(self) -> bool:
         """An attempt is freed when two audits in a row find that it does not run."""
@@ -75,7 +76,23 @@ class Auditor(PeriodicService):
                     log.error("task %s held a slot after it ended; freed", task_id)
                     owner.end(task_id, retry_count)
         self._suspects = found
+        await self._audit_runs()
         return False
+
+    async def _audit_runs(self) -> None:
+        """The same for runs in concurrency groups."""
+        found: set[tuple[UUID, UUID]] = set()
+        for owner in list(self._owners.values()):
+            known = [(run_id, UUID(int=arrival)) for run_id, arrival in owner.machine.groups.runs()]
+            if not known:
+                continue
+            rows = await self._database.fetch(run_slots.arrivals([run_id for run_id, _ in known]))
+            for run_id, arrival in set(known) - {(row.run_id, row.arrival) for row in rows}:
+                found.add((run_id, arrival))
+                if (run_id, arrival) in self._suspected_runs:
+                    log.error("run %s held a slot after it ended; freed", run_id)
+                    owner.end_run(run_id, arrival)
+        self._suspected_runs = found
 
 
 class SlowPoll(PeriodicService):

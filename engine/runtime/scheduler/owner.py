@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from engine.domain.assignment import ReadyTask, Wishes
+from engine.domain.assignment import ReadyTask, RunClaims, Wishes
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Snapshot,
@@ -50,7 +50,7 @@ class TenantOwner:
         epoch: int,
         database: AsyncDatabase,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
-        on_cancel: Callable[[TenantOwner, Sequence[ReadyTask]], None],
+        on_cancel: Callable[[TenantOwner, Sequence[ReadyTask], Sequence[RunClaims]], None],
     ) -> None:
         self.tenant_id, self.epoch = tenant_id, epoch
         self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
@@ -85,6 +85,10 @@ class TenantOwner:
         if known and known[0] <= retry_count:
             del self.unacknowledged[task_id]
         self._apply(lambda: self.machine.withdraw(task_id, retry_count))
+
+    def end_run(self, run_id: UUID, arrival: UUID) -> None:
+        """A run ended: the slots are free that it asked for at its `arrival` in concurrency groups."""
+        self._apply(lambda: self.machine.groups.end_run(run_id, arrival.int))
 
     def release_slot(self, task_id: UUID, retry_count: int) -> None:
         """A running attempt gave its slot back, or was evicted; its concurrency slots it keeps."""
@@ -148,8 +152,9 @@ class TenantOwner:
             assignments = self._handed_out(self.machine.drain(now), now)
             if assignments:
                 self._on_assign(self, assignments)
-            if cancelled := self.machine.take_cancelled():
-                self._on_cancel(self, cancelled)
+            cancelled, runs = self.machine.take_cancelled(), self.machine.take_cancelled_runs()
+            if cancelled or runs:
+                self._on_cancel(self, cancelled, runs)
             if self._refilling is None and self.machine.is_low():
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
@@ -175,6 +180,13 @@ class TenantOwner:
         if self.is_ready and epoch == self.epoch:
             self.unacknowledged.pop(task.id, None)
             self.machine.withdraw(task.id, task.retry_count)
+
+    def undo_offer(self, assignment: Assignment, epoch: int) -> None:
+        """Take back the assignment of a task that was not inserted, nor was its run."""
+        self.undo(assignment, epoch)
+        claims = assignment.task.claims
+        if claims is not None and claims.run is not None and epoch == self.epoch:
+            self.machine.groups.end_run(UUID(int=claims.run.id), claims.run.arrival)
 
     def _handed_out(self, assignments: list[Assignment], now: float) -> list[Assignment]:
         for assignment in assignments:
@@ -266,6 +278,8 @@ class TenantOwner:
         for row in snapshot.workers:
             self._upsert(row)
         now = datetime.now(UTC).timestamp()
+        for run in snapshot.runs_in_groups:
+            self.machine.groups.hold_run(run)
         for running in snapshot.running:
             self.machine.adopt_running(
                 running.task, running.worker_id, holds_slot=running.holds_slot

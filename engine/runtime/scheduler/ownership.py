@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.machine import Assignment
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
@@ -34,7 +34,7 @@ class Ownership:
         host: str,
         *,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
-        on_cancel: Callable[[TenantOwner, Sequence[ReadyTask]], None],
+        on_cancel: Callable[[TenantOwner, Sequence[ReadyTask], Sequence[RunClaims]], None],
         on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
         on_peers: Callable[[int], None],
     ) -> None:
