@@ -25,4 +25,12 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     }
 
 
-_SECTIONS = (("workflow", "workflows"), ("worker", "workers"), ("token", "tokens"))
+_SECTIONS = (
+    ("workflow", "workflows"),
+    ("worker", "workers"),
+    ("token", "tokens"),
+    ("cron", "crons"),
+    ("schedule", "schedules"),
+    ("event", "events"),
+    ("filter", "filters"),
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from django.http import HttpResponse
+
 HEAD_BYTES = 64 * 1024
 
 
@@ -35,3 +37,9 @@ def show_text(head: bytes | memoryview | None, length: int | None) -> Shown | No
     whole = bytes(head)
     size = len(whole) if length is None else length
     return Shown(whole.decode(errors="replace"), size, is_cut=size > len(whole))
+
+
+def attachment(content: bytes, name: str, media_type: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=media_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

@@ -76,13 +76,24 @@ def read_document(form: TriggerForm, posted: Mapping[str, str]) -> Any:
         form.raw = json.dumps(document, indent=2, ensure_ascii=False)
         return document
     form.raw = posted.get("input", "")
+    document, form.raw_problem = _parse(form.raw)
+    return document
+
+
+def _parse(text: str) -> tuple[Any, str]:
+    """Return the document, or None and what is wrong with its text."""
     try:
-        return schema_form.parse_json(form.raw)
+        return schema_form.parse_json(text), ""
     except json.JSONDecodeError as error:
-        form.raw_problem = f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        return None, f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
     except (ValueError, RecursionError):
-        form.raw_problem = "Not JSON that can be stored: too deep, or a number that is none."
-    return None
+        return None, "Not JSON that can be stored: too deep, or a number that is none."
+
+
+def object_problem(text: str) -> str:
+    """Say what is wrong with a text that should be a JSON object; nothing if it is one."""
+    document, problem = _parse(text)
+    return problem or _unfit(document, text, "This")
 
 
 def read_input(form: TriggerForm, posted: Mapping[str, str]) -> bytes:
@@ -99,17 +110,18 @@ def read_input(form: TriggerForm, posted: Mapping[str, str]) -> bytes:
     return data.encode()
 
 
-def _unfit(document: Any, data: str) -> str:
+def _unfit(document: Any, data: str, what: str = "The input") -> str:
     if not isinstance(document, dict):
-        return 'The input must be a JSON object, such as {} or {"key": "value"}.'
+        return f'{what} must be a JSON object, such as {{}} or {{"key": "value"}}.'
     if _holds_nul(document):
-        return "The input holds a NUL character, which cannot be stored."
+        return f"{what} holds a NUL character, which cannot be stored."
     try:
         size = len(data.encode())
+        json.dumps(document, ensure_ascii=False).encode()  # finds halves written as escapes, too
     except UnicodeEncodeError:
-        return "The input holds half of a surrogate pair, which is no character."
+        return f"{what} holds half of a surrogate pair, which is no character."
     if size > MAX_INPUT_BYTES:
-        return f"The input is {size:,} bytes long; at most {MAX_INPUT_BYTES:,} are allowed."
+        return f"{what} is {size:,} bytes long; at most {MAX_INPUT_BYTES:,} are allowed."
     return ""
 
 

@@ -5,7 +5,21 @@ from __future__ import annotations
 from django.urls import path
 
 from dashboard.live import LiveSocket
-from dashboard.views import account, run, run_actions, runs, tokens, trigger, workers, workflows
+from dashboard.views import (
+    account,
+    crons,
+    events,
+    filters,
+    run,
+    run_actions,
+    runs,
+    schedules,
+    tokens,
+    trigger,
+    workers,
+    workflow_pauses,
+    workflows,
+)
 
 app_name = "dashboard"
 
@@ -42,6 +56,46 @@ urlpatterns = [
         workflows.delete,
         name="workflow_delete",
     ),
+    path(
+        "t/<slug:slug>/workflows/<uuid:workflow_id>/pause",
+        workflow_pauses.pause,
+        name="workflow_pause",
+    ),
+    path(
+        "t/<slug:slug>/workflows/<uuid:workflow_id>/resume",
+        workflow_pauses.resume,
+        name="workflow_resume",
+    ),
+    path("t/<slug:slug>/crons", crons.index, name="crons"),
+    path("t/<slug:slug>/crons/live", crons.live, name="crons_live"),
+    path("t/<slug:slug>/crons/new", crons.new, name="cron_new"),
+    path("t/<slug:slug>/crons/preview", crons.preview, name="cron_preview"),
+    path("t/<slug:slug>/crons/<uuid:cron_id>", crons.detail, name="cron"),
+    path("t/<slug:slug>/crons/<uuid:cron_id>/switch", crons.switch, name="cron_switch"),
+    path("t/<slug:slug>/crons/<uuid:cron_id>/run", crons.run_now, name="cron_run"),
+    path("t/<slug:slug>/crons/<uuid:cron_id>/delete", crons.delete, name="cron_delete"),
+    path("t/<slug:slug>/scheduled", schedules.index, name="schedules"),
+    path("t/<slug:slug>/scheduled/live", schedules.live, name="schedules_live"),
+    path("t/<slug:slug>/scheduled/new", schedules.new, name="schedule_new"),
+    path("t/<slug:slug>/scheduled/delete", schedules.delete, name="schedules_delete"),
+    path("t/<slug:slug>/scheduled/<uuid:schedule_id>", schedules.detail, name="schedule"),
+    path("t/<slug:slug>/scheduled/<uuid:schedule_id>/move", schedules.move, name="schedule_move"),
+    path("t/<slug:slug>/scheduled/<uuid:schedule_id>/run", schedules.run_now, name="schedule_run"),
+    path("t/<slug:slug>/events", events.index, name="events"),
+    path("t/<slug:slug>/events/live", events.live, name="events_live"),
+    path("t/<slug:slug>/events/push", events.push, name="event_push"),
+    path("t/<slug:slug>/events/<uuid:event_id>", events.detail, name="event"),
+    path("t/<slug:slug>/events/<uuid:event_id>/live", events.detail_live, name="event_live"),
+    path(
+        "t/<slug:slug>/events/<uuid:event_id>/payload.json",
+        events.download_payload,
+        name="event_payload",
+    ),
+    path("t/<slug:slug>/filters", filters.index, name="filters"),
+    path("t/<slug:slug>/filters/new", filters.new, name="filter_new"),
+    path("t/<slug:slug>/filters/<uuid:filter_id>", filters.detail, name="filter"),
+    path("t/<slug:slug>/filters/<uuid:filter_id>/change", filters.change, name="filter_change"),
+    path("t/<slug:slug>/filters/<uuid:filter_id>/delete", filters.delete, name="filter_delete"),
     path("t/<slug:slug>/workers", workers.index, name="workers"),
     path("t/<slug:slug>/workers/live", workers.live, name="workers_live"),
     path("t/<slug:slug>/workers/<uuid:worker_id>", workers.detail, name="worker"),

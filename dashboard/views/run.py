@@ -13,7 +13,7 @@ from dashboard.attempts import attempts_of
 from dashboard.definitions import definition_of, drawing, on_failure_steps
 from dashboard.event_words import words_of
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import HEAD_BYTES, show_json, show_text
+from dashboard.payloads import HEAD_BYTES, attachment, show_json, show_text
 from dashboard.rendering import render_fragment
 from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
@@ -197,7 +197,7 @@ def download_log(request: PageRequest, run_id: UUID) -> HttpResponse:
         f"{created_at:%Y-%m-%dT%H:%M:%S.%fZ} {LogLevel(level).name:5} {message}\n"
         for created_at, level, message in lines.iterator()
     )
-    return _attachment(text.encode(), f"run-{run_id}.log", "text/plain; charset=utf-8")
+    return attachment(text.encode(), f"run-{run_id}.log", "text/plain; charset=utf-8")
 
 
 @tenant_page()
@@ -222,13 +222,7 @@ def download_payload(request: PageRequest, run_id: UUID, kind: str, owner_id: UU
     is_error = payload_kind is PayloadKind.ERROR
     name = f"{kind}-{owner_id}.{'txt' if is_error else 'json'}"
     media_type = "text/plain; charset=utf-8" if is_error else "application/json"
-    return _attachment(bytes(payload.data), name, media_type)
-
-
-def _attachment(content: bytes, name: str, media_type: str) -> HttpResponse:
-    response = HttpResponse(content, content_type=media_type)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return attachment(bytes(payload.data), name, media_type)
 
 
 def _uuid(text: str) -> UUID | None:

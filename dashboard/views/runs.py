@@ -16,7 +16,8 @@ from dashboard.rendering import render_fragment
 from dashboard.run_filters import WINDOWS, RunFilters, parse_run_filters
 from engine.ids import time_of
 from engine.models.cluster import Worker
-from engine.models.run_queries import newest_page, runs_of, status_counts, with_workflow_names
+from engine.models.pages import newest_page
+from engine.models.run_queries import runs_of, status_counts, with_workflow_names
 from engine.models.workflow_queries import workflows_of
 from engine.states import Status
 from tenants.models import APIToken, Tenant

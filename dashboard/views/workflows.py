@@ -58,7 +58,7 @@ def _shown_counts(counts: dict[Status, int]) -> list[tuple[Status, int]]:
 
 @tenant_page()
 def detail(request: PageRequest, workflow_id: UUID) -> HttpResponse:
-    workflow = _find(request, workflow_id)
+    workflow = find_workflow(request, workflow_id)
     versions = _versions(workflow)
     wanted = request.GET.get("version", "")
     shown = next((one for one in versions if str(one.order) == wanted), next(iter(versions), None))
@@ -76,7 +76,7 @@ def detail(request: PageRequest, workflow_id: UUID) -> HttpResponse:
 
 @tenant_page()
 def detail_live(request: PageRequest, workflow_id: UUID) -> HttpResponse:
-    workflow = _find(request, workflow_id)
+    workflow = find_workflow(request, workflow_id)
     context = {"workflow": workflow, "runs": _recent_runs(workflow)}
     return render_fragment(request, "dashboard/workflows/_runs.html", context)
 
@@ -84,7 +84,7 @@ def detail_live(request: PageRequest, workflow_id: UUID) -> HttpResponse:
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
 def delete(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     """Ask first, then delete. Runs stay; a worker that registers the name again brings it back."""
-    workflow = _find(request, workflow_id)
+    workflow = find_workflow(request, workflow_id)
     if request.method != "POST":
         return render(request, "dashboard/workflows/delete.html", {"workflow": workflow})
     sync_db.run(delete_workflow(request.tenant.id, workflow.id, datetime.now(UTC)))
@@ -92,7 +92,7 @@ def delete(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     return redirect("dashboard:workflows", request.tenant.slug)
 
 
-def _find(request: PageRequest, workflow_id: UUID) -> Workflow:
+def find_workflow(request: PageRequest, workflow_id: UUID) -> Workflow:
     workflow = workflows_of(request.tenant.id).filter(id=workflow_id).first()
     if workflow is None:
         raise Http404("no such workflow")

@@ -9,9 +9,7 @@ from rest_framework.response import Response
 
 from engine.api.payloads import compact
 from engine.api.views import EngineView
-from engine.domain.cel import MAX_EXPRESSION_LENGTH, Environment, compile_expression
-from engine.errors import InvalidArgument
-from tenants.api.errors import AnyDict
+from engine.domain.cel import MAX_EXPRESSION_LENGTH, try_filter
 from tenants.models import Role
 
 
@@ -28,21 +26,7 @@ class DebugView(EngineView):
             "additional_metadata": compact(body.optional_mapping("additionalMetadata") or {}),
         }
         expression = body.any_text("expression", longest=10 * MAX_EXPRESSION_LENGTH)
-        return Response(_outcome(expression, variables))
-
-
-def _outcome(expression: str, variables: dict[str, bytes | str]) -> AnyDict:
-    try:
-        program = compile_expression(expression, Environment.FILTER, "expression")
-    except InvalidArgument as error:
-        return _error(str(error))
-    found = program.evaluate(variables)
-    if found.error is not None:
-        return _error(found.error)
-    if not isinstance(found.value, bool):
-        return _error(f"the expression must come to true or false, not {found.value!r}"[:500])
-    return {"status": "SUCCESS", "output": found.value}
-
-
-def _error(sentence: str) -> AnyDict:
-    return {"status": "ERROR", "error": sentence}
+        found = try_filter(expression, variables)
+        if found.error is not None:
+            return Response({"status": "ERROR", "error": found.error})
+        return Response({"status": "SUCCESS", "output": found.value})

@@ -127,6 +127,19 @@ def compile_expression(
     return program
 
 
+def try_filter(expression: str, variables: Variables) -> Evaluated:
+    """Evaluate a filter's expression: the value is true or false, or there is an error."""
+    try:
+        program = compile_expression(expression, Environment.FILTER, "expression")
+    except InvalidArgument as error:
+        return Evaluated(error=str(error))
+    found = program.evaluate(variables)
+    if found.error is None and not isinstance(found.value, bool):
+        sentence = f"it came to {found.value!r}, neither true nor false"
+        return Evaluated(error=sentence[:_LONGEST_MESSAGE])
+    return found
+
+
 _TYPE_NAMES: dict[type, str] = {bool: "BOOL", str: "STRING", int: "INT"}
 
 

@@ -46,23 +46,6 @@ def with_workflow_names(runs: QuerySet[Run]) -> QuerySet[Run]:
     return runs.annotate(workflow_name=Subquery(names))
 
 
-def newest_page(
-    runs: QuerySet[Run], *, before: UUID | None, after: UUID | None, size: int
-) -> tuple[list[Run], bool, bool]:
-    """Return one keyset page, newest first, and whether newer and older runs exist beside it.
-
-    `before` pages towards older runs, `after` towards newer ones; `before` wins when both are given.
-    """
-    if before is not None:
-        page = list(runs.filter(id__lt=before).order_by("-id")[: size + 1])
-        return page[:size], True, len(page) > size
-    if after is not None:
-        page = list(runs.filter(id__gt=after).order_by("id")[: size + 1])
-        return page[:size][::-1], len(page) > size, True
-    page = list(runs.order_by("-id")[: size + 1])
-    return page[:size], False, len(page) > size
-
-
 def status_counts(
     tenant_id: UUID,
     *,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from engine.domain.cel import Environment, compile_expression
-from engine.errors import InvalidArgument
+from engine.domain.cel import try_filter
 from engine.states import CelSource
 from engine.store import filters
 from engine.store.events import TriggerMatch
@@ -78,7 +77,7 @@ def _true_ones(
             )
 
 
-def _evaluate(row: FilterRow, record: EventRecord) -> bool | str:
+def _evaluate(row: FilterRow, record: EventRecord) -> Any:
     """Return what the filter says of the event, or why it cannot say."""
     variables: Mapping[str, bytes | str] = {
         "input": record.payload,
@@ -87,11 +86,5 @@ def _evaluate(row: FilterRow, record: EventRecord) -> bool | str:
         "event_id": str(record.event_id),
         "event_key": record.key,
     }
-    try:
-        program = compile_expression(row.expression, Environment.FILTER, "expression")
-    except InvalidArgument as error:
-        return str(error)
-    found = program.evaluate(variables)
-    if isinstance(found.value, bool):
-        return found.value
-    return found.error or f"it came to {found.value!r}, neither true nor false"[:500]
+    found = try_filter(row.expression, variables)
+    return found.value if found.error is None else found.error

@@ -155,6 +155,7 @@
 
   // --- times ---------------------------------------------------------------------------------------
   function ageOf(seconds) {
+    if (seconds < -5) return `in ${lengthOf(-seconds)}`;
     if (seconds < 5) return "just now";
     if (seconds < 60) return `${Math.floor(seconds)} s ago`;
     if (seconds < 3600) return `${Math.floor(seconds / 60)} m ago`;
@@ -164,7 +165,8 @@
   function lengthOf(seconds) {
     if (seconds < 60) return `${Math.max(0, Math.floor(seconds))} s`;
     if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
-    return `${Math.floor(seconds / 3600)} h ${String(Math.floor(seconds % 3600 / 60)).padStart(2, "0")} m`;
+    if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ${String(Math.floor(seconds % 3600 / 60)).padStart(2, "0")} m`;
+    return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds % 86400 / 3600)} h`;
   }
   function setText(element, text) {
     if (element.textContent !== text) element.textContent = text;

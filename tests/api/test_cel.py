@@ -34,7 +34,7 @@ def test_true_or_false(api: ApiClient, path: str, body: dict[str, Any], output: 
     ("expression", "error"),
     [
         ("input.missing == 1", "no such key"),
-        ("input.n", "must come to true or false"),
+        ("input.n", "neither true nor false"),
         ("1 +", "Syntax error"),
         ("", "blank"),
         ("nope", "undeclared reference"),

@@ -13,9 +13,13 @@ from engine.domain.checksum import canonical_form, checksum
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import id_at, new_id
 from engine.models import (
+    Cron,
+    Event,
+    Filter,
     LogLine,
     Payload,
     Run,
+    Schedule,
     Step,
     Task,
     TaskEvent,
@@ -23,7 +27,15 @@ from engine.models import (
     Workflow,
     WorkflowVersion,
 )
+from engine.operations.announce import announced
+from engine.operations.change_crons import create_cron
+from engine.operations.change_filters import create_filter
+from engine.operations.change_schedules import schedule_runs
+from engine.operations.push_events import push_events
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status, TaskEventKind
+from engine.store import sync_db
+from engine.store.filters import NewFilter
+from engine.types import EventInput, TriggerRequest
 from tenants.models import Member, Role, Tenant, User
 
 PASSWORD = "correct horse battery"
@@ -194,3 +206,40 @@ def make_worker(tenant: Tenant, name: str = "worker-1", **options: Any) -> Worke
         "updated_at": now,
     }
     return Worker.objects.create(tenant=tenant, name=name, **(defaults | options))
+
+
+def make_cron(
+    version: WorkflowVersion, name: str = "nightly", expression: str = "0 3 * * *", **request: Any
+) -> Cron:
+    workflow = version.workflow
+    operation = create_cron(
+        workflow.tenant_id,
+        name=name,
+        expression=expression,
+        request=TriggerRequest(workflow.name, **request),
+        now=datetime.now(UTC),
+    )
+    return Cron.objects.get(id=sync_db.run(operation))
+
+
+def make_schedule(version: WorkflowVersion, at: datetime | None = None, **request: Any) -> Schedule:
+    workflow, now = version.workflow, datetime.now(UTC)
+    wanted = TriggerRequest(workflow.name, **request)
+    times = [at or now + timedelta(days=1)]
+    made = sync_db.run(schedule_runs(workflow.tenant_id, wanted, times, now))
+    return Schedule.objects.get(id=made.schedules[0][0])
+
+
+def push_event(tenant: Tenant, key: str = "user:created", **event: Any) -> Event:
+    operation = push_events(tenant.id, [EventInput(key, **event)], datetime.now(UTC))
+    [record] = sync_db.run(announced(operation))
+    return Event.objects.get(id=record.event_id)
+
+
+def make_filter(
+    version: WorkflowVersion, expression: str = "true", scope: str = "eu", payload: bytes = b"{}"
+) -> Filter:
+    workflow = version.workflow
+    new = NewFilter(scope, expression, payload)
+    operation = create_filter(workflow.tenant_id, workflow.id, new, datetime.now(UTC))
+    return Filter.objects.get(id=sync_db.run(operation))

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from dashboard.urls import urlpatterns
-from engine.models import Run, Task, Worker
+from engine.models import Cron, Event, Filter, Run, Schedule, Task, Worker, Workflow
 from tenants.models import APIToken, Role, Tenant, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
@@ -36,6 +36,27 @@ ROUTES: dict[str, tuple[str, str]] = {
     "workers_live": ("workers/live", READ),
     "worker": ("workers/{worker}", READ),
     "worker_live": ("workers/{worker}/live", READ),
+    "workflow_pause": ("workflows/{workflow}/pause", WRITE),
+    "crons": ("crons", READ),
+    "crons_live": ("crons/live", READ),
+    "cron_new": ("crons/new?workflow={workflow}", WRITE),
+    "cron_preview": ("crons/preview?expression=0+8+*+*+*", READ),
+    "cron": ("crons/{cron}", READ),
+    "cron_delete": ("crons/{cron}/delete", WRITE),
+    "schedules": ("scheduled", READ),
+    "schedules_live": ("scheduled/live", READ),
+    "schedule_new": ("scheduled/new?workflow={workflow}", WRITE),
+    "schedule": ("scheduled/{schedule}", READ),
+    "events": ("events", READ),
+    "events_live": ("events/live", READ),
+    "event_push": ("events/push", WRITE),
+    "event": ("events/{event}", READ),
+    "event_live": ("events/{event}/live", READ),
+    "event_payload": ("events/{event}/payload.json", READ),
+    "filters": ("filters", READ),
+    "filter_new": ("filters/new?workflow={workflow}", WRITE),
+    "filter": ("filters/{filter}", READ),
+    "filter_delete": ("filters/{filter}/delete", WRITE),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -45,6 +66,20 @@ POSTS: dict[str, tuple[str, str]] = {
     "worker_pause": ("workers/{worker}/pause", WRITE),
     "trigger": ("trigger", WRITE),
     "workflow_delete": ("workflows/{workflow}/delete", WRITE),
+    "workflow_pause": ("workflows/{workflow}/pause", WRITE),
+    "workflow_resume": ("workflows/{workflow}/resume", WRITE),
+    "cron_new": ("crons/new", WRITE),
+    "cron_switch": ("crons/{cron}/switch", WRITE),
+    "cron_run": ("crons/{cron}/run", WRITE),
+    "cron_delete": ("crons/{cron}/delete", WRITE),
+    "schedule_new": ("scheduled/new", WRITE),
+    "schedule_move": ("scheduled/{schedule}/move", WRITE),
+    "schedule_run": ("scheduled/{schedule}/run", WRITE),
+    "schedules_delete": ("scheduled/delete", WRITE),
+    "event_push": ("events/push", WRITE),
+    "filter_new": ("filters/new", WRITE),
+    "filter_change": ("filters/{filter}/change", WRITE),
+    "filter_delete": ("filters/{filter}/delete", WRITE),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -57,6 +92,10 @@ class World:
     run: Run
     worker: Worker
     token: APIToken
+    cron: Cron
+    schedule: Schedule
+    event: Event
+    filter: Filter
 
     def url(self, path: str) -> str:
         ids = {
@@ -64,6 +103,10 @@ class World:
             "workflow": self.run.workflow_id,
             "worker": self.worker.id,
             "token": self.token.id,
+            "cron": self.cron.id,
+            "schedule": self.schedule.id,
+            "event": self.event.id,
+            "filter": self.filter.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -72,7 +115,16 @@ class World:
 def world(tenant: Tenant) -> World:
     version = factories.make_version(tenant)
     token, _ = create_token(tenant, "ci")
-    return World(tenant, factories.make_run(version), factories.make_worker(tenant), token)
+    return World(
+        tenant,
+        factories.make_run(version),
+        factories.make_worker(tenant),
+        token,
+        factories.make_cron(version),
+        factories.make_schedule(version),
+        factories.push_event(tenant),
+        factories.make_filter(version),
+    )
 
 
 def test_every_route_is_in_one_of_the_tables() -> None:
@@ -125,6 +177,13 @@ def test_viewers_strangers_and_the_anonymous_change_nothing(
     world.worker.refresh_from_db()
     assert world.token.revoked_at is None
     assert not world.worker.is_paused
+    assert Cron.objects.get(id=world.cron.id).is_enabled
+    assert Schedule.objects.get(id=world.schedule.id).trigger_at == world.schedule.trigger_at
+    assert Filter.objects.filter(tenant=world.tenant).count() == 1
+    assert Event.objects.filter(tenant_id=world.tenant.id).count() == 1
+    assert Run.objects.filter(tenant_id=world.tenant.id).count() == 1
+    workflow = Workflow.objects.get(id=world.run.workflow_id)
+    assert (workflow.deleted_at, workflow.is_paused) == (None, False)
 
 
 @pytest.mark.parametrize("name", [name for name in POSTS if name not in ROUTES])
@@ -153,6 +212,18 @@ def test_writes_need_a_csrf_token(name: str, world: World, tenant: Tenant) -> No
         "workers/{worker}/live",
         "tokens/{token}/revoke",
         "trigger?workflow={workflow}",
+        "workflows/{workflow}/pause",
+        "crons/{cron}",
+        "crons/{cron}/delete",
+        "crons/new?workflow={workflow}",
+        "scheduled/{schedule}",
+        "scheduled/new?workflow={workflow}",
+        "events/{event}",
+        "events/{event}/live",
+        "events/{event}/payload.json",
+        "filters/{filter}",
+        "filters/{filter}/delete",
+        "filters/new?workflow={workflow}",
     ],
 )
 def test_ids_of_another_tenant_are_as_good_as_unknown(
@@ -165,7 +236,20 @@ def test_ids_of_another_tenant_are_as_good_as_unknown(
 
 
 @pytest.mark.parametrize(
-    "path", ["runs/{run}/cancel", "runs/{run}/replay", "workers/{worker}/pause"]
+    "path",
+    [
+        "runs/{run}/cancel",
+        "runs/{run}/replay",
+        "workers/{worker}/pause",
+        "workflows/{workflow}/resume",
+        "crons/{cron}/switch",
+        "crons/{cron}/run",
+        "crons/{cron}/delete",
+        "scheduled/{schedule}/move",
+        "scheduled/{schedule}/run",
+        "filters/{filter}/change",
+        "filters/{filter}/delete",
+    ],
 )
 def test_nothing_of_another_tenant_can_be_changed(
     path: str, world: World, sign_in: Callable[[User], Client]

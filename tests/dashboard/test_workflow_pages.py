@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from engine.domain.definition import StepDefinition
+from engine.models import Workflow
 from engine.operations.pause_workflows import Pause, pause_workflow
 from engine.states import Status, StepKind
 from engine.store import sync_db
@@ -93,3 +94,46 @@ def test_viewers_are_offered_no_writes(viewer: Client, member: Client, tenant: T
         url = f"/t/{tenant.slug}/{path}"
         assert words in member.get(url).content.decode()
         assert words not in viewer.get(url).content.decode()
+
+
+def test_a_workflow_is_paused_with_a_choice_and_resumed(
+    member: Client, viewer: Client, tenant: Tenant
+) -> None:
+    version = factories.make_version(tenant)
+    url = f"/t/{tenant.slug}/workflows/{version.workflow_id}"
+    assert "Pause…" in member.get(url).content.decode()
+    assert "Pause…" not in viewer.get(url).content.decode()
+    member.post(f"{url}/pause", {"cron": "QUEUE", "scheduled": "DROP", "ttl": "1h30m"})
+    workflow = Workflow.objects.get(id=version.workflow_id)
+    assert workflow.is_paused
+    assert (workflow.paused_cron_behavior, workflow.paused_scheduled_behavior) == ("QUEUE", "DROP")
+    assert workflow.paused_ttl_seconds == 5400
+    form = member.get(f"{url}/pause").content.decode()
+    assert 'value="5400s"' in form
+    assert 'value="QUEUE" checked' in form
+    assert "Resume" in member.get(url).content.decode()
+    assert "Resume" not in viewer.get(url).content.decode()
+    member.post(f"{url}/resume")
+    assert not Workflow.objects.get(id=version.workflow_id).is_paused
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cron": "KEEP"},
+        {"scheduled": ""},
+        {"ttl": "soon"},
+        {"ttl": ""},
+        {"ttl": "-1s"},
+        {"ttl": "\0"},
+        {"ttl": "9" * 200 + "h"},
+    ],
+)
+def test_a_pause_that_makes_no_sense_changes_nothing(
+    fields: dict[str, str], member: Client, tenant: Tenant
+) -> None:
+    version = factories.make_version(tenant)
+    url = f"/t/{tenant.slug}/workflows/{version.workflow_id}/pause"
+    answer = member.post(url, {"cron": "DROP", "scheduled": "DROP", "ttl": "1h"} | fields)
+    assert answer.status_code == 422
+    assert not Workflow.objects.get(id=version.workflow_id).is_paused

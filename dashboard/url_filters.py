@@ -1,0 +1,88 @@
+"""What lists other than the runs' are narrowed by; as there, the query string alone keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import QueryDict
+
+from dashboard.run_filters import WINDOWS
+
+MAX_TEXT = 500
+
+
+class HasId(Protocol):
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ListFilters:
+    """`texts` are the filters of one kind of list by their names in the query string."""
+
+    workflow_id: UUID | None = None
+    window: str = ""
+    texts: tuple[tuple[str, str], ...] = ()
+    before: UUID | None = None
+    after: UUID | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.workflow_id or any(value for _, value in self.texts))
+
+    @property
+    def is_first_page(self) -> bool:
+        return self.before is None and self.after is None
+
+    @property
+    def query_string(self) -> str:
+        return self._query_string()
+
+    def text(self, name: str) -> str:
+        return dict(self.texts).get(name, "")
+
+    def since(self, now: datetime) -> datetime | None:
+        length = WINDOWS[self.window][1] if self.window else None
+        return None if length is None else now - length
+
+    def pager(self, page: Sequence[HasId], has_newer: bool, has_older: bool) -> dict[str, Any]:
+        """The query strings of this page, to fetch it again, and of its neighbours."""
+        here = {"before": self.before} if self.before else {"after": self.after}
+        return {
+            "query_string": self._query_string(**here),
+            "newer": self._query_string(after=page[0].id) if page and has_newer else None,
+            "older": self._query_string(before=page[-1].id) if page and has_older else None,
+        }
+
+    def _query_string(self, **place: UUID | None) -> str:
+        pairs: list[tuple[str, Any]] = [("workflow", self.workflow_id), ("window", self.window)]
+        pairs += [*self.texts, *place.items()]
+        return urlencode([(name, value) for name, value in pairs if value])
+
+
+def parse_list_filters(query: QueryDict, *texts: str, default_window: str = "") -> ListFilters:
+    """Take what makes sense; `texts` are the names of a list's own filters."""
+    window = query.get("window", default_window)
+    return ListFilters(
+        workflow_id=parse_id(query.get("workflow", "")),
+        window=window if window in WINDOWS and default_window else default_window,
+        texts=tuple((name, _clean(query.get(name, ""))) for name in texts),
+        before=parse_id(query.get("before", "")),
+        after=parse_id(query.get("after", "")),
+    )
+
+
+def parse_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _clean(text: str) -> str:
+    """Postgres takes no NUL in a text, and nobody means to search for one."""
+    return text.replace("\0", "").strip()[:MAX_TEXT]

@@ -1,0 +1,184 @@
+"""Crons: what runs again and again, when next, and switching, running and deleting them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+
+from dashboard.gate import PageRequest, tenant_page
+from dashboard.payloads import show_json
+from dashboard.rendering import render_fragment
+from dashboard.run_form import (
+    RunForm,
+    form_context,
+    open_form,
+    read_request,
+    switch_mode,
+    workflow_choices,
+)
+from dashboard.upcoming import Upcoming, upcoming
+from dashboard.url_filters import parse_list_filters
+from engine.domain.cron import MAX_CRON_LENGTH
+from engine.errors import HatchetError
+from engine.models.pages import newest_page
+from engine.models.timetable import Cron
+from engine.operations.announce import announced
+from engine.operations.change_crons import create_cron, delete_cron, switch_cron
+from engine.operations.fire_crons import run_cron_now
+from engine.store import sync_db
+from tenants.models import Role
+
+PAGE_SIZE = 50
+MAX_NAME = 200
+
+
+@tenant_page()
+def index(request: PageRequest) -> HttpResponse:
+    context = _list_context(request) | {"workflows": workflow_choices(request)}
+    return render(request, "dashboard/crons/index.html", context)
+
+
+@tenant_page()
+def live(request: PageRequest) -> HttpResponse:
+    return render_fragment(request, "dashboard/crons/_list.html", _list_context(request))
+
+
+def _list_context(request: PageRequest) -> dict[str, Any]:
+    filters = parse_list_filters(request.GET)
+    crons = _crons(request)
+    if filters.workflow_id:
+        crons = crons.filter(workflow_id=filters.workflow_id)
+    page, has_newer, has_older = newest_page(
+        crons, before=filters.before, after=filters.after, size=PAGE_SIZE
+    )
+    return {"filters": filters, "crons": page} | filters.pager(page, has_newer, has_older)
+
+
+@tenant_page()
+def detail(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    cron = _find(request, cron_id)
+    given = bytes(cron.input)
+    context = {
+        "cron": cron,
+        "upcoming": upcoming(cron.expression, datetime.now(UTC)) if cron.is_enabled else None,
+        "input": show_json(given, len(given)) if request.access.can_view_payloads else None,
+    }
+    return render(request, "dashboard/crons/detail.html", context)
+
+
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+def new(request: PageRequest) -> HttpResponse:
+    """Show the form with a look at the next times; a POST makes the cron, or says what is wrong."""
+    asked = open_form(request)
+    given = request.POST if request.method == "POST" else request.GET
+    typed = {"name": given.get("name", "").strip(), "expression": given.get("expression", "")}
+    if request.method != "POST":
+        return _form(request, asked, typed)
+    if "switch" in request.POST:
+        switch_mode(asked, request)
+        return _form(request, asked, typed)
+    problem = _name_problem(typed["name"])
+    wanted = read_request(asked, request)
+    if wanted is None or problem:
+        return _form(request, asked, typed | {"name_problem": problem}, status=422)
+    operation = create_cron(
+        request.tenant.id,
+        name=typed["name"],
+        expression=typed["expression"],
+        request=wanted,
+        now=datetime.now(UTC),
+    )
+    try:
+        cron_id = sync_db.run(operation)
+    except HatchetError as error:
+        if upcoming(typed["expression"], datetime.now(UTC)).problem:
+            typed["expression_problem"] = str(error)
+        else:
+            asked.problems.append(str(error))
+        return _form(request, asked, typed, status=422)
+    messages.success(request, f"Cron “{typed['name']}” is set.")
+    return redirect("dashboard:cron", request.tenant.slug, cron_id)
+
+
+def _name_problem(name: str) -> str:
+    if not name:
+        return "Give the cron a name."
+    if len(name) > MAX_NAME or "\0" in name:
+        return f"A name has at most {MAX_NAME} characters and no NUL."
+    return ""
+
+
+def _form(
+    request: PageRequest, asked: RunForm, typed: dict[str, str], status: int = 200
+) -> HttpResponse:
+    context = form_context(request, asked) | {
+        "typed": typed,
+        "upcoming": _preview(typed["expression"]),
+        "max_name": MAX_NAME,
+        "max_expression": MAX_CRON_LENGTH,
+    }
+    return render(request, "dashboard/crons/new.html", context, status=status)
+
+
+@tenant_page()
+def preview(request: PageRequest) -> HttpResponse:
+    """The next times of the expression as far as it was typed."""
+    context = {"upcoming": _preview(request.GET.get("expression", ""))}
+    return render(request, "dashboard/crons/_upcoming.html", context)
+
+
+def _preview(expression: str) -> Upcoming | None:
+    return upcoming(expression, datetime.now(UTC)) if expression.strip() else None
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def switch(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    """Enable a cron, or disable it with `enabled=no`."""
+    cron = _find(request, cron_id)
+    is_enabled = request.POST.get("enabled", "yes") != "no"
+    now = datetime.now(UTC)
+    sync_db.run(switch_cron(request.tenant.id, cron.id, is_enabled=is_enabled, now=now))
+    words = "enabled" if is_enabled else "disabled: it starts nothing until it is enabled again"
+    messages.success(request, f"Cron {words}.")
+    return redirect("dashboard:cron", request.tenant.slug, cron.id)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def run_now(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    cron = _find(request, cron_id)
+    try:
+        run_id = sync_db.run(announced(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC))))
+    except HatchetError as error:
+        messages.error(request, f"Nothing was started: {error}")
+        return redirect("dashboard:cron", request.tenant.slug, cron.id)
+    messages.success(request, f"Run of {cron.workflow.name} started.")
+    return redirect("dashboard:run", request.tenant.slug, run_id)
+
+
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+def delete(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    """Ask first, then delete."""
+    cron = _find(request, cron_id)
+    if request.method != "POST":
+        return render(request, "dashboard/crons/delete.html", {"cron": cron})
+    sync_db.run(delete_cron(request.tenant.id, cron.id))
+    messages.success(request, "Cron deleted.")
+    return redirect("dashboard:crons", request.tenant.slug)
+
+
+def _crons(request: PageRequest) -> QuerySet[Cron]:
+    crons = Cron.objects.filter(tenant=request.tenant, workflow__deleted_at__isnull=True)
+    return crons.select_related("workflow")
+
+
+def _find(request: PageRequest, cron_id: UUID) -> Cron:
+    cron = _crons(request).filter(id=cron_id).first()
+    if cron is None:
+        raise Http404("no such cron")
+    return cron

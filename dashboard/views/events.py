@@ -1,0 +1,218 @@
+"""Events: what was pushed, what it started, why it started nothing; and pushing one by hand."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Exists, OuterRef
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+
+from dashboard import trigger_form
+from dashboard.gate import PageRequest, tenant_page
+from dashboard.payloads import HEAD_BYTES, attachment, show_json
+from dashboard.rendering import render_fragment
+from dashboard.run_filters import DEFAULT_WINDOW, WINDOWS
+from dashboard.run_form import PRIORITY_WORDS, workflow_choices
+from dashboard.trigger_form import TriggerForm
+from dashboard.url_filters import parse_list_filters
+from engine.errors import HatchetError
+from engine.ids import id_at
+from engine.models.definitions import Workflow
+from engine.models.filters import CelFailure
+from engine.models.metadata_filters import metadata_reads
+from engine.models.pages import newest_page
+from engine.models.payload_queries import payload_head
+from engine.models.run_queries import runs_of, with_workflow_names
+from engine.models.runs import Event, Run
+from engine.models.task_queries import payload
+from engine.operations.announce import announced
+from engine.operations.push_events import push_events
+from engine.states import PayloadKind, Status
+from engine.store import events as event_store
+from engine.store import sync_db
+from engine.store.query import fetch
+from engine.types import EventInput
+from tenants.models import Role
+
+PAGE_SIZE = 50
+RUNS_SHOWN = 200
+MAX_KEY = 1_000
+CLOCKS_DIFFER = timedelta(minutes=1)
+FAILURES_SHOWN = 20
+
+
+@tenant_page()
+def index(request: PageRequest) -> HttpResponse:
+    context = _list_context(request) | {
+        "windows": [(key, label) for key, (label, _) in WINDOWS.items()],
+        "workflows": workflow_choices(request),
+    }
+    return render(request, "dashboard/events/index.html", context)
+
+
+@tenant_page()
+def live(request: PageRequest) -> HttpResponse:
+    return render_fragment(request, "dashboard/events/_list.html", _list_context(request))
+
+
+def _list_context(request: PageRequest) -> dict[str, Any]:
+    filters = parse_list_filters(request.GET, "key", "scope", "meta", default_window=DEFAULT_WINDOW)
+    found = Event.objects.filter(tenant_id=request.tenant.id)
+    since = filters.since(datetime.now(UTC))
+    if since is not None:
+        found = found.filter(id__gte=id_at(since))
+    for name in ("key", "scope"):
+        if filters.text(name):
+            found = found.filter(**{name: filters.text(name)})
+    key, colon, value = filters.text("meta").partition(":")
+    if colon:
+        found = found.filter(metadata_reads(key.strip(), value.strip()))
+    if filters.workflow_id:
+        started = Run.objects.filter(event_id=OuterRef("id"), workflow_id=filters.workflow_id)
+        found = found.filter(Exists(started))
+    page, has_newer, has_older = newest_page(
+        found, before=filters.before, after=filters.after, size=PAGE_SIZE
+    )
+    return {
+        "filters": filters,
+        "rows": _with_counts(page),
+        "default_window": DEFAULT_WINDOW,
+        "wrong_meta": bool(filters.text("meta")) and not colon,
+    } | filters.pager(page, has_newer, has_older)
+
+
+def _with_counts(events: Sequence[Event]) -> list[tuple[Event, list[tuple[Status, int]]]]:
+    """Each event with how many of its runs are in which state, in one query."""
+    counts: dict[UUID, Counter[Status]] = defaultdict(Counter)
+    if events:
+        oldest = min(event.seen_at for event in events) - CLOCKS_DIFFER
+        runs = Run.objects.filter(event_id__in=[e.id for e in events], id__gte=id_at(oldest))
+        for event_id, status in runs.values_list("event_id", "status"):
+            if event_id is not None:
+                counts[event_id][Status(status)] += 1
+    return [
+        (
+            event,
+            [(status, counts[event.id][status]) for status in Status if counts[event.id][status]],
+        )
+        for event in events
+    ]
+
+
+@tenant_page()
+def detail(request: PageRequest, event_id: UUID) -> HttpResponse:
+    event = _find(request, event_id)
+    context = _runs_context(request, event) | {"given": None}
+    if request.access.can_view_payloads:
+        context["given"] = show_json(*payload_head(event.id, PayloadKind.EVENT, HEAD_BYTES))
+    return render(request, "dashboard/events/detail.html", context)
+
+
+@tenant_page()
+def detail_live(request: PageRequest, event_id: UUID) -> HttpResponse:
+    context = _runs_context(request, _find(request, event_id))
+    return render_fragment(request, "dashboard/events/_runs.html", context)
+
+
+def _runs_context(request: PageRequest, event: Event) -> dict[str, Any]:
+    since = event.seen_at - CLOCKS_DIFFER
+    runs = runs_of(request.tenant.id).filter(event_id=event.id, id__gte=id_at(since))
+    found = list(with_workflow_names(runs).order_by("id")[: RUNS_SHOWN + 1])
+    failures = _failures(event, since)
+    return {
+        "event": event,
+        "runs": found[:RUNS_SHOWN],
+        "has_more": len(found) > RUNS_SHOWN,
+        "failures": failures,
+        "why_none": _why_none(event) if not found and not failures else "",
+    }
+
+
+def _failures(event: Event, since: datetime) -> list[dict[str, Any]]:
+    """The expressions that failed on this event; they were written with it."""
+    rows = CelFailure.objects.filter(
+        tenant_id=event.tenant_id,
+        event_id=event.id,
+        id__gte=id_at(since),
+        id__lt=id_at(event.seen_at + CLOCKS_DIFFER),
+    )
+    failures = list(rows.order_by("id")[:FAILURES_SHOWN])
+    names = Workflow.objects.in_bulk({failure.workflow_id for failure in failures})
+    return [{"failure": one, "workflow": names.get(one.workflow_id)} for one in failures]
+
+
+def _why_none(event: Event) -> str:
+    """Why, as things are now, such an event starts nothing."""
+    matches = sync_db.run(fetch(event_store.triggers(event.tenant_id, [event.key])))
+    filtered = sorted({match.workflow_name for match in matches if match.has_filters})
+    if not matches:
+        return "No workflow is started by events of this key."
+    if len(filtered) < len({match.workflow_name for match in matches}):
+        return "A workflow listens for this key now, but did not when the event came."
+    names = ", ".join(filtered)
+    if not event.scope:
+        return f"The filters of {names} need a scope, and this event has none."
+    return f"No filter of {names} with this scope was true."
+
+
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+def push(request: PageRequest) -> HttpResponse:
+    """Show the form; a POST stores the event and starts what listens for it."""
+    filled = trigger_form.blank(None, wants_raw=True)
+    typed = {"key": request.GET.get("key", ""), "scope": request.GET.get("scope", "")}
+    if request.method != "POST":
+        return _push_form(request, filled, typed)
+    typed = {name: request.POST.get(name, "").strip() for name in typed}
+    typed["problem"] = _key_problem(typed)
+    data = trigger_form.read_input(filled, request.POST)
+    metadata = trigger_form.read_metadata(filled, request.POST)
+    priority = trigger_form.read_priority(filled, request.POST)
+    if typed["problem"] or not filled.is_good:
+        return _push_form(request, filled, typed, status=422)
+    event = EventInput(typed["key"], data, metadata, priority, typed["scope"] or None)
+    operation = push_events(request.tenant.id, [event], datetime.now(UTC))
+    try:
+        [record] = sync_db.run(announced(operation))
+    except HatchetError as error:
+        filled.problems.append(str(error))
+        return _push_form(request, filled, typed, status=422)
+    messages.success(request, f"Event {typed['key']} pushed.")
+    return redirect("dashboard:event", request.tenant.slug, record.event_id)
+
+
+def _key_problem(typed: dict[str, str]) -> str:
+    if not typed["key"]:
+        return "Give the event a key, such as user:created."
+    if max(map(len, typed.values())) > MAX_KEY or "\0" in typed["key"] + typed["scope"]:
+        return f"Key and scope have at most {MAX_KEY} characters each and no NUL."
+    return ""
+
+
+def _push_form(
+    request: PageRequest, filled: TriggerForm, typed: dict[str, str], status: int = 200
+) -> HttpResponse:
+    context = {"form": filled, "typed": typed, "priorities": PRIORITY_WORDS, "max_key": MAX_KEY}
+    return render(request, "dashboard/events/push.html", context, status=status)
+
+
+@tenant_page()
+def download_payload(request: PageRequest, event_id: UUID) -> HttpResponse:
+    """The event's payload exactly as stored."""
+    event = _find(request, event_id)
+    stored = payload(event.id, PayloadKind.EVENT).first()
+    if stored is None or not request.access.can_view_payloads:
+        raise Http404("no such payload")
+    return attachment(bytes(stored.data), f"event-{event.id}.json", "application/json")
+
+
+def _find(request: PageRequest, event_id: UUID) -> Event:
+    event = Event.objects.filter(tenant_id=request.tenant.id, id=event_id).first()
+    if event is None:
+        raise Http404("no such event")
+    return event

@@ -1,0 +1,222 @@
+"""Scheduled runs: those that wait for their time, those that had it; move and delete the former."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from dashboard.gate import PageRequest, tenant_page
+from dashboard.moments import moment_text, parse_when
+from dashboard.payloads import show_json
+from dashboard.rendering import render_fragment
+from dashboard.run_form import (
+    RunForm,
+    form_context,
+    open_form,
+    read_request,
+    switch_mode,
+    workflow_choices,
+)
+from dashboard.url_filters import ListFilters, parse_id, parse_list_filters
+from engine.errors import HatchetError
+from engine.models.runs import Run
+from engine.models.timetable import Schedule
+from engine.operations.announce import announced
+from engine.operations.change_schedules import delete_schedules, move_schedules, schedule_runs
+from engine.operations.fire_schedules import run_schedule_now
+from engine.store import sync_db
+from tenants.models import Role
+
+PAGE_SIZE = 50
+MOST_DELETED = 500
+DEFAULT_DELAY = timedelta(hours=1)
+STATES = {"": "Waiting", "fired": "Started"}
+
+
+@tenant_page()
+def index(request: PageRequest) -> HttpResponse:
+    context = _list_context(request) | {"workflows": workflow_choices(request)}
+    return render(request, "dashboard/schedules/index.html", context)
+
+
+@tenant_page()
+def live(request: PageRequest) -> HttpResponse:
+    return render_fragment(request, "dashboard/schedules/_list.html", _list_context(request))
+
+
+def _list_context(request: PageRequest) -> dict[str, Any]:
+    """What waits comes soonest first, what has started latest first."""
+    filters = parse_list_filters(request.GET, "state")
+    is_fired = filters.text("state") == "fired"
+    found = _schedules(request).filter(due_at__isnull=is_fired)
+    if filters.workflow_id:
+        found = found.filter(workflow_id=filters.workflow_id)
+    total = found.count() if not is_fired else 0
+    page = list(_page_of(found, request.GET.get("from", ""), is_fired=is_fired)[: PAGE_SIZE + 1])
+    shown = page[:PAGE_SIZE]
+    runs = Run.objects.only("id", "status").in_bulk([s.run_id for s in shown if s.run_id])
+    return {
+        "filters": filters,
+        "is_fired": is_fired,
+        "states": list(STATES.items()),
+        "rows": [(schedule, runs.get(schedule.run_id)) for schedule in shown],
+        "query_string": filters.query_string,
+        "place": request.GET.get("from", ""),
+        "next_place": _place(shown[-1]) if len(page) > PAGE_SIZE else "",
+        "total": total,
+        "most_deleted": MOST_DELETED,
+    }
+
+
+def _page_of(found: QuerySet[Schedule], place: str, *, is_fired: bool) -> QuerySet[Schedule]:
+    """Go on after the row that `place` names by its time and id."""
+    sign, past = ("-", "lt") if is_fired else ("", "gt")
+    text, _, last = place.rpartition("~")
+    last_id = parse_id(last)
+    try:
+        at = datetime.fromisoformat(text) if last_id else None
+    except ValueError:
+        at = None
+    if at is not None and at.tzinfo is not None:
+        later = Q(**{f"trigger_at__{past}": at})
+        found = found.filter(later | Q(trigger_at=at, **{f"id__{past}": last_id}))
+    return found.order_by(f"{sign}trigger_at", f"{sign}id")
+
+
+def _place(schedule: Schedule) -> str:
+    return f"{schedule.trigger_at.isoformat()}~{schedule.id}"
+
+
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+def new(request: PageRequest) -> HttpResponse:
+    asked = open_form(request)
+    now = datetime.now(UTC)
+    given = request.POST if request.method == "POST" else request.GET
+    typed = {"at": given.get("at", moment_text(now + DEFAULT_DELAY))}
+    if request.method != "POST":
+        return _form(request, asked, typed)
+    if "switch" in request.POST:
+        switch_mode(asked, request)
+        return _form(request, asked, typed)
+    at, problem = parse_when(typed["at"], now)
+    wanted = read_request(asked, request)
+    if wanted is None or at is None:
+        return _form(request, asked, typed | {"problem": problem}, status=422)
+    try:
+        made = sync_db.run(schedule_runs(request.tenant.id, wanted, [at], now))
+    except HatchetError as error:
+        asked.problems.append(str(error))
+        return _form(request, asked, typed, status=422)
+    messages.success(request, f"A run of {wanted.workflow_name} is scheduled.")
+    return redirect("dashboard:schedule", request.tenant.slug, made.schedules[0][0])
+
+
+def _form(
+    request: PageRequest, asked: RunForm, typed: dict[str, str], status: int = 200
+) -> HttpResponse:
+    context = form_context(request, asked) | {"typed": typed, "now": datetime.now(UTC)}
+    return render(request, "dashboard/schedules/new.html", context, status=status)
+
+
+@tenant_page()
+def detail(request: PageRequest, schedule_id: UUID) -> HttpResponse:
+    schedule = _find(request, schedule_id)
+    return _detail(request, schedule, {"at": moment_text(schedule.trigger_at)})
+
+
+def _detail(
+    request: PageRequest, schedule: Schedule, typed: dict[str, str], status: int = 200
+) -> HttpResponse:
+    given = bytes(schedule.input)
+    context = {
+        "schedule": schedule,
+        "typed": typed,
+        "run": Run.objects.filter(id=schedule.run_id).first() if schedule.run_id else None,
+        "input": show_json(given, len(given)) if request.access.can_view_payloads else None,
+        "now": datetime.now(UTC),
+    }
+    return render(request, "dashboard/schedules/detail.html", context, status=status)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def move(request: PageRequest, schedule_id: UUID) -> HttpResponse:
+    schedule = _find(request, schedule_id)
+    now = datetime.now(UTC)
+    typed = {"at": request.POST.get("at", "")}
+    at, problem = parse_when(typed["at"], now)
+    if at is None:
+        return _detail(request, schedule, typed | {"problem": problem}, status=422)
+    outcome = sync_db.run(move_schedules(request.tenant.id, [(schedule.id, at)], now))
+    for _, reason in outcome.refused:
+        messages.error(request, reason)
+    if outcome.changed:
+        messages.success(request, "Scheduled run moved.")
+    return redirect("dashboard:schedule", request.tenant.slug, schedule.id)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def run_now(request: PageRequest, schedule_id: UUID) -> HttpResponse:
+    schedule = _find(request, schedule_id)
+    operation = run_schedule_now(request.tenant.id, schedule.id, datetime.now(UTC))
+    try:
+        run_id = sync_db.run(announced(operation))
+    except HatchetError as error:
+        messages.error(request, f"Nothing was started: {error}")
+        return redirect("dashboard:schedule", request.tenant.slug, schedule.id)
+    messages.success(request, f"Run of {schedule.workflow.name} started.")
+    return redirect("dashboard:run", request.tenant.slug, run_id)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def delete(request: PageRequest) -> HttpResponse:
+    """Delete those that were ticked, or all that wait and match the list's filters; ask first."""
+    filters = parse_list_filters(request.POST)
+    is_all = "all" in request.POST
+    ids = _matching(request, filters) if is_all else _ticked(request)
+    back = reverse("dashboard:schedules", args=[request.tenant.slug])
+    if not ids:
+        messages.info(request, "Nothing to delete: no waiting run was chosen.")
+        return redirect(f"{back}?{filters.query_string}")
+    if "confirmed" not in request.POST:
+        context = {"ids": ids, "is_all": is_all, "filters": filters}
+        return render(request, "dashboard/schedules/delete.html", context)
+    outcome = sync_db.run(delete_schedules(request.tenant.id, ids))
+    if outcome.changed:
+        messages.success(request, f"Scheduled runs deleted: {len(outcome.changed)}.")
+    if outcome.refused:
+        messages.info(request, f"Not deleted, as they have started: {len(outcome.refused)}.")
+    return redirect(f"{back}?{filters.query_string}")
+
+
+def _ticked(request: PageRequest) -> list[UUID]:
+    """Of what was ticked, those of this tenant that still wait."""
+    wanted = [found for found in map(parse_id, request.POST.getlist("id")) if found]
+    waiting = _schedules(request).filter(due_at__isnull=False, id__in=wanted[:MOST_DELETED])
+    return list(waiting.order_by("id").values_list("id", flat=True))
+
+
+def _matching(request: PageRequest, filters: ListFilters) -> list[UUID]:
+    waiting = _schedules(request).filter(due_at__isnull=False)
+    if filters.workflow_id:
+        waiting = waiting.filter(workflow_id=filters.workflow_id)
+    found = waiting.order_by("trigger_at", "id").values_list("id", flat=True)
+    return list(found[:MOST_DELETED])
+
+
+def _schedules(request: PageRequest) -> QuerySet[Schedule]:
+    schedules = Schedule.objects.filter(tenant=request.tenant, workflow__deleted_at__isnull=True)
+    return schedules.select_related("workflow")
+
+
+def _find(request: PageRequest, schedule_id: UUID) -> Schedule:
+    schedule = _schedules(request).filter(id=schedule_id).first()
+    if schedule is None:
+        raise Http404("no such scheduled run")
+    return schedule
