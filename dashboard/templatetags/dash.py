@@ -77,6 +77,7 @@ def span(start: datetime | None, end: datetime | None, ticks: bool = False) -> S
     return NOTHING
 
 
+@register.filter
 def duration_text(seconds: float) -> str:
     """12 ms, 4.21 s, 3 m 07 s, 2 h 05 m, 3 d 04 h."""
     if seconds < 1:

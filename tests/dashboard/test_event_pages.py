@@ -102,7 +102,7 @@ def test_an_event_shows_its_payload_and_the_runs_it_started(
 
 def test_an_event_that_started_nothing_says_why(viewer: Client, tenant: Tenant, url: str) -> None:
     def why(**event: str) -> str:
-        return page(viewer, f"{url}/{factories.push_event(tenant, **event).id}")  # type: ignore[arg-type]
+        return page(viewer, f"{url}/{factories.push_event(tenant, **event).id}")
 
     assert "No workflow is started by events of this key" in why(key="nobody:listens")
     early = factories.push_event(tenant)

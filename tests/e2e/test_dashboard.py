@@ -156,6 +156,128 @@ def test_retries_are_listed_and_a_run_is_replayed(page: Page, worker_stack: Stac
     assert page.evaluate("window.isSamePage") is True
 
 
+def fill_in_greet(page: Page, heading: str) -> None:
+    chooser = page.get_by_label("Workflow")
+    expect(chooser.locator("option", has_text="greet")).to_have_count(1)
+    chooser.select_option(label="greet")
+    expect(page.get_by_role("heading", name=f"{heading} greet")).to_be_visible()
+    page.get_by_label("name", exact=False).last.fill("Ada")
+
+
+def test_a_cron_is_made_with_a_look_at_its_times_and_run(page: Page, worker_stack: Stack) -> None:
+    page.goto(f"{worker_stack.server_url}/t/default/crons")
+    page.get_by_role("link", name="New cron").first.click()
+    fill_in_greet(page, "Cron that starts")
+    page.get_by_label("Cron name").fill("every January")
+    expression = page.get_by_label("Cron expression")
+    expression.press_sequentially("TZ=Europe/Berlin 0 8 1 1")
+    expect(page.locator("#upcoming")).to_contain_text("it needs five fields")
+    expression.press_sequentially(" *")
+    expect(page.locator("#upcoming li")).to_have_count(5)
+    expect(page.locator("#upcoming li").first).to_contain_text("08:00:00 CET")
+    page.get_by_role("button", name="Create cron").click()
+    expect(page.get_by_role("heading", name="every January")).to_be_visible()
+    page.get_by_role("button", name="Disable").click()
+    expect(page.get_by_text("None while it is disabled")).to_be_visible()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator("#run .page-head .chip")).to_have_text("Completed")
+    expect(page.locator("#run")).to_contain_text("Welcome, Ada!")
+
+
+def test_a_scheduled_run_leaves_the_list_when_its_time_comes(
+    page: Page, worker_stack: Stack
+) -> None:
+    page.goto(f"{worker_stack.server_url}/t/default/scheduled/new")
+    fill_in_greet(page, "Scheduled run of")
+    page.get_by_label("Time (UTC), or a delay").fill("1h")
+    page.get_by_role("button", name="Schedule run").click()
+    expect(page.get_by_text("A run of greet is scheduled.")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"{worker_stack.server_url}/t/default/scheduled")
+    expect(other.locator("#schedule-list tbody tr")).to_have_count(1)
+    wait_until_live(other)
+    other.evaluate("window.isSamePage = true")
+    page.get_by_label("Time (UTC), or a delay").fill("1s")
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_text("Scheduled run moved.")).to_be_visible()
+    expect(other.get_by_text("Nothing is scheduled")).to_be_visible()
+    assert other.evaluate("window.isSamePage") is True
+    other.get_by_label("State").select_option(label="Started")
+    expect(other.locator("#schedule-list tbody tr .chip")).to_have_text("Completed")
+    other.close()
+
+
+def test_ticked_schedules_are_deleted(page: Page, worker_stack: Stack) -> None:
+    for _ in range(2):
+        page.goto(f"{worker_stack.server_url}/t/default/scheduled/new")
+        fill_in_greet(page, "Scheduled run of")
+        page.get_by_role("button", name="Schedule run").click()
+        expect(page.get_by_text("A run of greet is scheduled.")).to_be_visible()
+    page.get_by_role("link", name="Scheduled runs").first.click()
+    rows = page.locator("#schedule-list tbody tr")
+    expect(rows).to_have_count(2)
+    rows.first.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete ticked…").click()
+    page.get_by_role("button", name="Delete 1").click()
+    expect(page.get_by_text("Scheduled runs deleted: 1.")).to_be_visible()
+    page.get_by_role("button", name="Delete all 1…").click()
+    page.get_by_role("button", name="Delete 1").click()
+    expect(page.get_by_text("Nothing is scheduled")).to_be_visible()
+
+
+def test_a_filter_is_tried_out_and_an_event_says_what_it_started(
+    page: Page, worker_stack: Stack
+) -> None:
+    page.goto(f"{worker_stack.server_url}/t/default/filters/new")
+    page.get_by_label("Workflow").select_option(label="greet")
+    page.get_by_label("Scope").fill("eu")
+    page.get_by_label("Expression (CEL)").fill("input.n > 3")
+    page.get_by_label("Event payload").fill('{"n": 2}')
+    page.get_by_role("button", name="Try").click()
+    expect(page.get_by_role("status").last).to_contain_text("False")
+    page.get_by_label("Event payload").fill('{"n": 4}')
+    page.get_by_role("button", name="Try").click()
+    expect(page.get_by_role("status").last).to_contain_text("True")
+    page.get_by_role("button", name="Create filter").click()
+    expect(page.get_by_role("heading", name="Filter of greet")).to_be_visible()
+    page.get_by_role("link", name="Delete…").click()
+    page.get_by_role("button", name="Delete filter").click()
+    expect(page.get_by_text("Filter deleted.")).to_be_visible()
+    page.get_by_role("link", name="Events").click()
+    page.get_by_role("link", name="Push event").first.click()
+    page.get_by_label("Key").fill("nobody:listens")
+    page.get_by_label("Payload, a JSON object").fill('{"n": 4}')
+    page.get_by_role("button", name="Push event").click()
+    expect(page.get_by_text("No workflow is started by events of this key.")).to_be_visible()
+    page.get_by_role("link", name="Events", exact=True).first.click()
+    expect(page.locator("#event-list")).to_contain_text("nobody:listens")
+
+
+def test_a_paused_workflow_holds_its_run_until_it_is_resumed(
+    page: Page, worker_stack: Stack
+) -> None:
+    page.goto(f"{worker_stack.server_url}/t/default/workflows")
+    page.get_by_role("link", name="greet", exact=True).click()
+    workflow_url = page.url
+    page.get_by_role("link", name="Pause…").click()
+    page.get_by_label("Drop: that time is skipped").check()
+    page.get_by_label("Hold a run for at most").fill("10m")
+    page.get_by_role("button", name="Pause workflow").click()
+    expect(page.get_by_text("greet is paused.")).to_be_visible()
+    trigger(page, worker_stack, "greet")
+    page.get_by_label("name", exact=False).first.fill("Ada")
+    page.get_by_role("button", name="Start run").click()
+    chip = page.locator("#run .page-head .chip")
+    expect(page.locator("#run")).to_contain_text("its workflow is paused")
+    expect(chip).to_have_text("Queued")
+    other = page.context.new_page()
+    other.goto(workflow_url)
+    other.get_by_role("button", name="Resume").click()
+    expect(other.get_by_text("greet goes on.")).to_be_visible()
+    other.close()
+    expect(chip).to_have_text("Completed")
+
+
 def test_a_queued_run_is_cancelled_from_its_page(page: Page, stack: Stack) -> None:
     for worker in [service for service in stack.services if service.name == "worker"]:
         worker.stop()
@@ -212,7 +334,8 @@ def test_nothing_is_wider_than_a_small_phone(
 ) -> None:
     page = open_page(browser, account, width=320)
     sign_in(page, stack)
-    for path in ("runs", "workflows", "workers", "tokens", "trigger"):
+    paths = ("runs", "workflows", "workers", "tokens", "trigger", "crons", "crons/new", "scheduled")
+    for path in (*paths, "scheduled/new", "events", "events/push", "filters", "filters/new"):
         page.goto(f"{stack.server_url}/t/default/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
     page.goto(f"{stack.server_url}/t/default/runs")
