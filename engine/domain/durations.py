@@ -37,3 +37,21 @@ def parse_sleep(text: str, field: str) -> float:
     if seconds > LONGEST_SECONDS:
         raise InvalidArgument(f'{field}: "{text}" is longer than ten years')
     return seconds
+
+
+_YEARS = re.compile(r"([0-9]+)y")
+_YEAR_SECONDS = 365 * 86_400.0
+
+
+def parse_durable_sleep(text: str, field: str) -> float:
+    """Return the seconds of a durable sleep: also years, `1y`, and 0 for what is over, such as `-3s`."""
+    if text.startswith("-"):
+        parse_durable_sleep(text[1:].lstrip("-"), field)
+        return 0.0
+    whole = _YEARS.fullmatch(text[:10])
+    if whole is None:
+        return parse_sleep(text, field)
+    seconds = float(whole[1]) * _YEAR_SECONDS
+    if seconds > LONGEST_SECONDS:
+        raise InvalidArgument(f'{field}: "{text}" is longer than ten years')
+    return seconds

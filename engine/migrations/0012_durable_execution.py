@@ -90,6 +90,7 @@ class Migration(migrations.Migration):
                 ("due_at", models.DateTimeField(blank=True, null=True)),
                 ("satisfied_at", models.DateTimeField(blank=True, null=True)),
                 ("payload", models.BinaryField(blank=True, null=True)),
+                ("is_dropped", models.BooleanField(db_default=False, default=False)),
             ],
         ),
         migrations.CreateModel(
@@ -142,7 +143,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="durablewait",
             index=models.Index(
-                condition=models.Q(("due_at__isnull", False), ("satisfied_at__isnull", True)),
+                condition=models.Q(
+                    ("due_at__isnull", False), ("is_dropped", False), ("satisfied_at__isnull", True)
+                ),
                 fields=["due_at"],
                 name="durable_wait_due",
             ),
@@ -150,7 +153,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="durablewait",
             index=models.Index(
-                condition=models.Q(("is_event", True), ("satisfied_at__isnull", True)),
+                condition=models.Q(
+                    ("is_dropped", False), ("is_event", True), ("satisfied_at__isnull", True)
+                ),
                 fields=["tenant_id", "source"],
                 name="durable_wait_by_event",
             ),

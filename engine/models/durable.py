@@ -71,7 +71,8 @@ class DurableWait(models.Model):
     """A condition of an entry that is not complete yet; the rows go when it is.
 
     Conditions of one `group` are alternatives. `source` is the sleep's duration as the client wrote it,
-    or the event's key. `payload` is the event that met the condition.
+    or the event's key. `payload` is the event that met the condition. What a branch waited for that was
+    left by a reset `is_dropped`: it counts again if a reset goes back to that branch.
     """
 
     pk = models.CompositePrimaryKey("task_id", "branch_id", "node_id", "ordinal")
@@ -90,17 +91,18 @@ class DurableWait(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)
     satisfied_at = models.DateTimeField(null=True, blank=True)
     payload = models.BinaryField(null=True, blank=True)
+    is_dropped = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(
                 fields=["due_at"],
-                condition=Q(satisfied_at__isnull=True, due_at__isnull=False),
+                condition=Q(satisfied_at__isnull=True, due_at__isnull=False, is_dropped=False),
                 name="durable_wait_due",
             ),
             models.Index(
                 fields=["tenant_id", "source"],
-                condition=Q(satisfied_at__isnull=True, is_event=True),
+                condition=Q(satisfied_at__isnull=True, is_event=True, is_dropped=False),
                 name="durable_wait_by_event",
             ),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 from uuid import UUID
 
@@ -60,3 +60,14 @@ class Changes:
     """(tenant, task, retry count) of durable tasks that gave their workers' slots back."""
     wakes_clock: bool = False
     """A due time was set that may come before those known."""
+
+    def add(self, other: Changes) -> None:
+        """Take over what another operation of the same transaction changed."""
+        for each in fields(self):
+            mine, more = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, bool):
+                setattr(self, each.name, mine or more)
+            elif isinstance(mine, list):
+                mine.extend(more)
+            else:
+                mine.update(more)

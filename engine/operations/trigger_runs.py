@@ -92,10 +92,14 @@ def resolve_names(
 
 
 def plan_new_run(
-    request: TriggerRequest, version: RegisteredVersion, trigger: Trigger = NO_TRIGGER
+    request: TriggerRequest,
+    version: RegisteredVersion,
+    trigger: Trigger = NO_TRIGGER,
+    *,
+    run_id: UUID | None = None,
 ) -> PlannedRun:
     """Give a requested run its id and first tasks. A standalone task has its run's id."""
-    run_id = new_id()
+    run_id = run_id or new_id()
     is_dag = version.definition.is_dag
     priority = request.priority or version.definition.default_priority or DEFAULT_PRIORITY
     key, problem = _key_of(request, version)
@@ -107,7 +111,7 @@ def plan_new_run(
         status=Status.QUEUED,
         is_dag=is_dag,
         priority=priority,
-        trigger=RunTrigger.CHILD if request.parent_task_id else trigger.kind,
+        trigger=_trigger_of(request, trigger),
         input=request.input,
         additional_metadata=_text(request.additional_metadata),
         parent_run_id=request.parent_run_id,
@@ -155,6 +159,12 @@ def plan_new_run(
         problem,
         run_keys.stored,
     )
+
+
+def _trigger_of(request: TriggerRequest, trigger: Trigger) -> RunTrigger:
+    if request.parent_task_id and trigger.kind is not RunTrigger.DURABLE_CHILD:
+        return RunTrigger.CHILD
+    return trigger.kind
 
 
 def _first_task(

@@ -1,0 +1,139 @@
+"""The logs of durable tasks within a transaction: locked, loaded as far as needed, written back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from engine.domain.durable import Node
+from engine.domain.durable_log import Entry, Log, LogState
+from engine.operations.changes import Changes
+from engine.operations.versions import load_versions, ready_task, step_of
+from engine.states import RETRY_QUEUE_PRIORITY, Status
+from engine.store import durable_entries, durable_tasks
+from engine.store.durable_entries import NodeRange
+from engine.store.durable_tasks import TaskState
+from engine.store.query import Operation, Query, fetch, fetch_all
+
+LogKey = tuple[UUID, str]
+"""(task, what makes a child unique under it)."""
+
+
+@dataclass(slots=True)
+class OpenLog:
+    """A log this transaction has locked, and how its task stands."""
+
+    log: Log
+    task: TaskState
+    before: LogState
+
+    @property
+    def is_on_worker(self) -> bool:
+        return self.task.status == Status.RUNNING and not self.task.is_evicted
+
+    def serves(self, invocation: int) -> bool:
+        """Say whether this invocation is the present one and runs on a worker."""
+        return self.is_on_worker and self.log.state.invocation == invocation
+
+
+Logs = Mapping[UUID, OpenLog]
+
+
+def lock_logs(task_ids: Iterable[UUID]) -> Operation[dict[UUID, OpenLog]]:
+    """Lock the logs of these tasks, in id order; tasks without one are left out."""
+    ids = sorted(set(task_ids))
+    if not ids:
+        return {}
+    rows, states = yield from fetch_all(durable_tasks.lock(ids), durable_tasks.states(ids))
+    task_of: dict[UUID, TaskState] = {task.id: task for task in states}
+    return {
+        row.task_id: OpenLog(Log(row.task_id, row.state), task_of[row.task_id], row.state)
+        for row in rows
+        if row.task_id in task_of
+    }
+
+
+def load_entries(
+    logs: Logs, ranges: Sequence[NodeRange], keys: Collection[LogKey] = ()
+) -> Operation[None]:
+    """Load entries of these nodes and keys into their logs."""
+    queries: list[Query[Any]] = [durable_entries.in_ranges(ranges)] if ranges else []
+    if keys:
+        queries.append(durable_entries.with_keys(sorted(keys)))
+    if not queries:
+        return
+    for rows in (yield from fetch_all(*queries)):
+        add_entries(logs, rows)
+
+
+def add_entries(logs: Logs, rows: Iterable[tuple[UUID, Entry]]) -> None:
+    for task_id, entry in rows:
+        logs[task_id].log.add_known(entry)
+
+
+def at(entries: Iterable[tuple[UUID, Node]]) -> list[NodeRange]:
+    """Return ranges of single nodes."""
+    return [
+        NodeRange(task_id, node.branch_id, node.node_id, node.node_id)
+        for task_id, node in sorted(set(entries))
+    ]
+
+
+def writes_of(logs: Logs, now: datetime) -> list[Query[Any]]:
+    """Return what has to be written of these logs."""
+    created = [(task_id, entry) for task_id, found in logs.items() for entry in found.log.created]
+    changed = [
+        (task_id, entry) for task_id, found in logs.items() for entry in found.log.changed.values()
+    ]
+    moved = [
+        (task_id, found.log.state)
+        for task_id, found in logs.items()
+        if found.log.state != found.before
+    ]
+    queries: list[Query[Any]] = [durable_entries.insert(created, now)] if created else []
+    if changed:
+        queries.append(durable_entries.update(changed, now))
+    if moved:
+        queries.append(durable_tasks.save(moved))
+    return queries
+
+
+def restore(
+    logs: Iterable[OpenLog], cause: str, now: datetime, changes: Changes
+) -> Operation[list[UUID]]:
+    """Queue those of these tasks that are evicted, in the attempt they are in; return their ids."""
+    tasks = {found.task.id: found.task for found in logs if _is_evicted(found.task)}
+    if not tasks:
+        return []
+    versions = yield from load_versions(task.version_id for task in tasks.values())
+    steps = {
+        task.id: step_of(versions[task.version_id], task.step_id).definition
+        for task in tasks.values()
+    }
+    wanted = [(task_id, steps[task_id].schedule_timeout_seconds) for task_id in sorted(tasks)]
+    message = f"Restoring evicted task: {cause}"
+    restored = yield from fetch(durable_tasks.restore(wanted, message, now))
+    for task_id in restored:
+        task = tasks[task_id]
+        # It holds the slots of its concurrency groups: it asks for none.
+        ready = ready_task(
+            versions[task.version_id],
+            task.id,
+            task.step_id,
+            retry_count=task.retry_count,
+            priority=RETRY_QUEUE_PRIORITY,
+            desired_worker_id=task.desired_worker_id,
+            desired_labels=task.desired_labels,
+            concurrency_keys=None,
+        )
+        changes.ready.append((task.tenant_id, ready))
+        changes.touched.add((task.tenant_id, task.run_id))
+    changes.wakes_clock = changes.wakes_clock or bool(restored)
+    return restored
+
+
+def _is_evicted(task: TaskState) -> bool:
+    return task.status == Status.RUNNING and task.is_evicted

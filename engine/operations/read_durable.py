@@ -1,0 +1,51 @@
+"""Reads of durable tasks' logs that streams ask for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.domain.durable import Node
+from engine.domain.durable_log import LogState
+from engine.states import Status
+from engine.store import durable_entries, durable_tasks
+from engine.store.query import Operation, fetch_all
+
+
+class Opening(NamedTuple):
+    """What a stream must know of a durable task it meets for the first time.
+
+    `reached` is the highest node of the present invocation. `recorded` are the completions of the active
+    branch that have an order, in this order.
+    """
+
+    invocation: int
+    is_live: bool
+    reached: int
+    recorded: tuple[tuple[int, Node], ...]
+
+
+def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[UUID, Opening]]:
+    """Return where these tasks' logs stand; a task the tenant does not have is left out."""
+    ids = sorted(set(task_ids))
+    rows, states, orders = yield from fetch_all(
+        durable_tasks.read(ids), durable_tasks.states(ids), durable_entries.orders(ids)
+    )
+    log_of: dict[UUID, LogState] = {row.task_id: row.state for row in rows}
+    recorded: dict[UUID, list[tuple[int, Node]]] = defaultdict(list)
+    for row in orders:
+        node = Node(row.branch_id, row.node_id)
+        if row.task_id in log_of and log_of[row.task_id].is_active(node):
+            recorded[row.task_id].append((row.order, node))
+    return {
+        task.id: Opening(
+            log_of[task.id].invocation,
+            task.status == Status.RUNNING and not task.is_evicted,
+            log_of[task.id].node_id,
+            tuple(recorded[task.id]),
+        )
+        for task in states
+        if task.tenant_id == tenant_id and task.id in log_of
+    }

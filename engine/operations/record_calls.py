@@ -1,0 +1,197 @@
+"""Records the calls of durable tasks, and answers those recorded before from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from engine.domain.durable import (
+    Answer,
+    AnswerBody,
+    Call,
+    Completion,
+    MemoAnswer,
+    MemoCall,
+    MemoResult,
+    Node,
+    Refused,
+    SpawnAnswer,
+    SpawnCall,
+    Stale,
+    Stored,
+    Unknown,
+    WaitAnswer,
+    WaitCall,
+)
+from engine.domain.durable_identity import dedupe_key
+from engine.domain.durable_waits import Condition, parse_conditions
+from engine.errors import InvalidArgument
+from engine.ids import new_id
+from engine.operations.begin_waits import begin_waits
+from engine.operations.changes import Changes
+from engine.operations.durable_logs import LogKey, Logs, OpenLog, load_entries, lock_logs, writes_of
+from engine.operations.spawn_children import Spawned, spawn_children
+from engine.store import durable_waits
+from engine.store.durable_entries import NodeRange
+from engine.store.durable_waits import NewWait, scope_lock
+from engine.store.query import Operation, fetch, fetch_all
+
+MAX_CHILDREN = 10_000
+LONGEST_LABEL = 1_000
+
+Conditions = list[Condition]
+
+
+@dataclass(slots=True)
+class _Effects:
+    """What new entries come to beyond themselves."""
+
+    spawned: list[Spawned] = field(default_factory=list)
+    waits: list[NewWait] = field(default_factory=list)
+
+
+def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[Answer], Changes]]:
+    """Answer each call; calls of one task are taken in the order given.
+
+    New entries are written with all that follows from them: children are started, sleeps begin, and
+    events are waited for, before anybody is answered.
+    """
+    changes = Changes()
+    parsed = [_parse(call) for call in calls]
+    scopes = {
+        scope_lock(call.tenant_id, condition.scope)
+        for call, found in zip(calls, parsed, strict=True)
+        if not isinstance(found, Refused)
+        for condition in found
+        if condition.since is not None and condition.scope is not None
+    }
+    if scopes:
+        yield from fetch(durable_waits.lock_scopes(sorted(scopes)))
+    logs = yield from lock_logs(call.task_id for call in calls)
+    yield from load_entries(logs, _ranges(calls, logs), _keys(calls, logs))
+    effects = _Effects()
+    bodies = [
+        found if isinstance(found, Refused) else _take(call, found, logs, effects)
+        for call, found in zip(calls, parsed, strict=True)
+    ]
+    yield from spawn_children(effects.spawned, logs, now, changes)
+    queries = yield from begin_waits(effects.waits, logs, now, changes)
+    queries += writes_of(logs, now)
+    if queries:
+        yield from fetch_all(*queries)
+    return [
+        Answer(body, _completions(logs.get(call.task_id), call, body))
+        for call, body in zip(calls, bodies, strict=True)
+    ], changes
+
+
+# What the calls may touch
+
+
+def _parse(call: Call) -> Conditions | Refused:
+    """Return the conditions of a wait, none for other calls; refuse what cannot be recorded."""
+    body = call.body
+    try:
+        if isinstance(body, WaitCall):
+            _check_text(body.label, "label", LONGEST_LABEL)
+            return parse_conditions(body.conditions)
+        if isinstance(body, SpawnCall):
+            if len(body.children) > MAX_CHILDREN:
+                raise InvalidArgument(f"at most {MAX_CHILDREN} children can be started at once")
+            for child in body.children:
+                _check_text(child.workflow_name, "name")
+                _check_text(child.child_key, "child_key")
+    except InvalidArgument as error:
+        return Refused(str(error))
+    return []
+
+
+def _check_text(text: str | None, name: str, limit: int | None = None) -> None:
+    if text and "\0" in text:
+        raise InvalidArgument(f"{name} contains a null character")
+    if text and limit and len(text) > limit:
+        raise InvalidArgument(f"{name} is longer than {limit} characters")
+
+
+def _ranges(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
+    """Return the places these calls may come to, and those they name."""
+    named: set[NodeRange] = set()
+    counts: dict[UUID, int] = {}
+    for call in calls:
+        body = call.body
+        if call.task_id not in logs:
+            continue
+        if isinstance(body, MemoResult):
+            branch, node = body.node
+            named.add(NodeRange(call.task_id, branch, node, node))
+        else:
+            more = len(body.children) if isinstance(body, SpawnCall) else 1
+            counts[call.task_id] = counts.get(call.task_id, 0) + more
+    ahead = [
+        NodeRange(task_id, *part)
+        for task_id, count in counts.items()
+        for part in logs[task_id].log.state.ahead(count)
+    ]
+    return sorted({*named, *ahead})
+
+
+def _keys(calls: Sequence[Call], logs: Logs) -> set[LogKey]:
+    return {
+        (call.task_id, key)
+        for call in calls
+        if isinstance(call.body, SpawnCall) and call.task_id in logs
+        for child in call.body.children
+        if (key := dedupe_key(child.child_key, child.child_index))
+    }
+
+
+# Taking them
+
+
+def _take(call: Call, conditions: Conditions, logs: Logs, effects: _Effects) -> AnswerBody:
+    found = logs.get(call.task_id)
+    if found is None or found.task.tenant_id != call.tenant_id:
+        return Unknown()
+    log, body = found.log, call.body
+    if isinstance(body, MemoResult):
+        return log.keep_memo(body.node, body.payload)
+    if not found.serves(call.invocation):
+        return Stale()
+    if isinstance(body, MemoCall):
+        return log.memo(body.key)
+    known = len(log.created)
+    if isinstance(body, SpawnCall):
+        answer = log.spawn(body.children, new_id)
+        new = {entry.node for entry in log.created[known:]}
+        if isinstance(answer, SpawnAnswer):
+            for child, (node, run_id) in zip(body.children, answer.children, strict=True):
+                if node in new:
+                    new.discard(node)
+                    effects.spawned.append(Spawned(found, node, run_id, child))
+        return answer
+    answer = log.wait(body.conditions, body.label)
+    for entry in log.created[known:]:
+        effects.waits += [
+            NewWait(call.task_id, entry.node, ordinal, call.tenant_id, condition)
+            for ordinal, condition in enumerate(conditions)
+        ]
+    return answer
+
+
+def _completions(found: OpenLog | None, call: Call, body: AnswerBody) -> tuple[Completion, ...]:
+    """Return what is to be sent right after the answer."""
+    if found is None:
+        return ()
+    told = (found.log.completion(node) for node in dict.fromkeys(_nodes(call, body)))
+    return tuple(completion for completion in told if completion is not None)
+
+
+def _nodes(call: Call, body: AnswerBody) -> Iterator[Node]:
+    if isinstance(body, MemoAnswer | WaitAnswer):
+        yield body.node
+    elif isinstance(body, SpawnAnswer):
+        yield from (node for node, _ in body.children)
+    elif isinstance(body, Stored) and isinstance(call.body, MemoResult):
+        yield call.body.node

@@ -1,0 +1,167 @@
+"""Completes entries of durable tasks: sleeps that are over, events that came, children that ended."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from engine.domain.durable import Node
+from engine.domain.durable_results import ChildOutcome, ChildTask, outcome_of_child
+from engine.domain.durable_waits import Met, holds, is_over, result_of, scope_fits
+from engine.operations.changes import Changes
+from engine.operations.durable_logs import (
+    OpenLog,
+    add_entries,
+    at,
+    lock_logs,
+    restore,
+    writes_of,
+)
+from engine.operations.expire_tasks import BATCH
+from engine.states import Status
+from engine.store import durable_entries, durable_waits, runs
+from engine.store.durable_entries import EndedChild
+from engine.store.durable_waits import MetWait, OpenWait, WaitState
+from engine.store.query import Operation, Query, fetch, fetch_all
+from engine.store.runs import ResultRow
+from engine.types import EventRecord
+
+TaskNode = tuple[UUID, Node]
+
+
+def offer_events(
+    waits: Sequence[OpenWait], events: Sequence[EventRecord], now: datetime, changes: Changes
+) -> Operation[None]:
+    """Let the first event that fits meet each of these conditions."""
+    events_of: dict[str, list[EventRecord]] = defaultdict(list)
+    for event in events:
+        events_of[event.key].append(event)
+    judged: dict[tuple[UUID, str], bool] = {}
+    met: list[MetWait] = []
+    for wait in waits:
+        for event in events_of[wait.source]:
+            if not scope_fits(wait.scope, event.scope):
+                continue
+            question = event.event_id, wait.expression
+            if question not in judged:
+                judged[question] = holds(wait.expression, event.payload)
+            if judged[question]:
+                met.append(MetWait(wait.task_id, wait.node, wait.ordinal, event.payload))
+                break
+    yield from _meet(met, "an event arrived", now, changes)
+
+
+def expire_durable_sleeps(
+    tenant_ids: Sequence[UUID], now: datetime
+) -> Operation[tuple[int, Changes]]:
+    """End the sleeps of these tenants' durable tasks that are over; return how many there were."""
+    changes = Changes()
+    due = yield from fetch(durable_waits.due(tenant_ids, now, BATCH))
+    met = [MetWait(wait.task_id, wait.node, wait.ordinal) for wait in due]
+    yield from _meet(met, "a sleep is over", now, changes)
+    return len(due), changes
+
+
+def _meet(met: Sequence[MetWait], cause: str, now: datetime, changes: Changes) -> Operation[None]:
+    """Meet these conditions as far as they are open; complete the entries whose waits are over."""
+    if not met:
+        return
+    logs = yield from lock_logs(wait.task_id for wait in met)
+    touched = sorted({(wait.task_id, wait.node) for wait in met if wait.task_id in logs})
+    if not touched:
+        return
+    states, entries = yield from fetch_all(
+        durable_waits.of_entries(touched), durable_entries.in_ranges(at(touched))
+    )
+    add_entries(logs, entries)
+    waits_of: dict[TaskNode, dict[int, Met]] = defaultdict(dict)
+    state: WaitState
+    for state in states:
+        waits_of[state.task_id, state.node][state.ordinal] = state.met
+    news: list[MetWait] = []
+    for wait in met:
+        known = waits_of[wait.task_id, wait.node].get(wait.ordinal)
+        if known is not None and not known.is_met:
+            waits_of[wait.task_id, wait.node][wait.ordinal] = known._replace(
+                is_met=True, payload=wait.payload
+            )
+            news.append(wait)
+    over: list[TaskNode] = []
+    for address in dict.fromkeys((wait.task_id, wait.node) for wait in news):
+        conditions = waits_of[address].values()
+        if is_over(conditions):
+            over.append(address)
+            complete(logs[address[0]], address[1], result_of(conditions), None, changes=changes)
+    partly = [wait for wait in news if (wait.task_id, wait.node) not in set(over)]
+    queries: list[Query[Any]] = [durable_waits.forget(over)] if over else []
+    if partly:
+        queries.append(durable_waits.meet(partly, now))
+    queries += writes_of(logs, now)
+    if queries:
+        yield from fetch_all(*queries)
+    yield from restore([logs[task_id] for task_id, _ in over], cause, now, changes)
+
+
+def complete(
+    found: OpenLog, node: Node, result: bytes, error: str | None, *, changes: Changes
+) -> None:
+    """Give an entry its outcome; whoever waits for it is told after the commit."""
+    completion = found.log.satisfy(node, result, error)
+    task = found.task
+    changes.touched.add((task.tenant_id, task.run_id))
+    if completion is not None:
+        changes.completions.append((task.tenant_id, completion))
+
+
+# Children
+
+
+def complete_children(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
+    """Complete the entries of children of these tenants that ended; return how many there were."""
+    changes = Changes()
+    ended = yield from fetch(durable_entries.take_ended(tenant_ids, BATCH))
+    if not ended:
+        return 0, changes
+    logs = yield from lock_logs(child.task_id for child in ended)
+    found = yield from fetch(durable_entries.of_children(ended))
+    add_entries(logs, [(task_id, entry) for task_id, entry in found if task_id in logs])
+    outcomes = yield from _outcomes(ended)
+    restored: list[OpenLog] = []
+    for task_id, entry in found:
+        outcome = outcomes.get(entry.child_run_id) if entry.child_run_id else None
+        if outcome is None or task_id not in logs:
+            continue  # it was replayed meanwhile, and will end again
+        complete(logs[task_id], entry.node, outcome.result, outcome.error, changes=changes)
+        if logs[task_id].log.state.is_active(entry.node):
+            restored.append(logs[task_id])
+    if queries := writes_of(logs, now):
+        yield from fetch_all(*queries)
+    yield from restore(restored, "a child run ended", now, changes)
+    return len(ended), changes
+
+
+def _outcomes(ended: Sequence[EndedChild]) -> Operation[Mapping[UUID, ChildOutcome]]:
+    """Return what these runs came to; those that are not final are left out."""
+    of_tenant: dict[UUID, list[UUID]] = defaultdict(list)
+    for child in ended:
+        of_tenant[child.tenant_id].append(child.run_id)
+    rows_of: dict[UUID, list[ResultRow]] = defaultdict(list)
+    for tenant_id, run_ids in of_tenant.items():
+        for row in (yield from fetch(runs.results(tenant_id, run_ids, finished_only=True))):
+            rows_of[row.run_id].append(row)
+    return {
+        run_id: outcome_of_child([_child_task(row) for row in rows], Status(rows[0].run_status))
+        for run_id, rows in rows_of.items()
+    }
+
+
+def _child_task(row: ResultRow) -> ChildTask:
+    return ChildTask(
+        row.readable_id,
+        Status(row.status),
+        row.output,
+        row.error.decode(errors="replace") if row.error is not None else None,
+    )

@@ -1,0 +1,9 @@
+-- name: ended_child.take
+-- Children of durable tasks that ended and whose parents' entries are to be completed.
+WITH taken AS (
+    SELECT run_id FROM engine_endedchild
+     WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+     ORDER BY run_id LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED
+)
+DELETE FROM engine_endedchild c USING taken t WHERE c.run_id = t.run_id
+RETURNING c.run_id, c.tenant_id, c.task_id;

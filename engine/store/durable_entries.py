@@ -1,0 +1,156 @@
+"""Statements of engine/sql/durable_entry.sql and ended_child.sql: the calls durable tasks made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.domain.durable import Node
+from engine.domain.durable_log import Entry
+from engine.states import DurableKind
+from engine.store.query import Query, no_row, the_value
+
+TaskEntry = tuple[UUID, Entry]
+"""(task id, entry)."""
+
+
+class NodeRange(NamedTuple):
+    """Nodes of one branch, both ends included."""
+
+    task_id: UUID
+    branch_id: int
+    first_node: int
+    last_node: int
+
+
+class Order(NamedTuple):
+    task_id: UUID
+    branch_id: int
+    node_id: int
+    order: int
+
+
+class EndedChild(NamedTuple):
+    run_id: UUID
+    tenant_id: UUID
+    task_id: UUID
+
+
+def _entry(  # one argument a column
+    task_id: UUID,
+    branch_id: int,
+    node_id: int,
+    kind: int,
+    identity: bytes,
+    description: str,
+    detail: str | None,
+    label: str | None,
+    dedupe_key: str | None,
+    child_run_id: UUID | None,
+    is_awaited: bool,
+    is_satisfied: bool,
+    order: int | None,
+    result: bytes | None,
+    error: str | None,
+) -> TaskEntry:
+    return task_id, Entry(
+        Node(branch_id, node_id),
+        DurableKind(kind),
+        bytes(identity),
+        description,
+        detail,
+        label,
+        dedupe_key,
+        child_run_id,
+        is_awaited,
+        is_satisfied,
+        order,
+        bytes(result or b""),
+        error,
+    )
+
+
+def in_ranges(ranges: Sequence[NodeRange]) -> Query[TaskEntry]:
+    return Query(
+        "durable_entry.in_ranges",
+        {
+            "task_ids": [r.task_id for r in ranges],
+            "branch_ids": [r.branch_id for r in ranges],
+            "first_nodes": [r.first_node for r in ranges],
+            "last_nodes": [r.last_node for r in ranges],
+        },
+        _entry,
+    )
+
+
+def with_keys(keys: Sequence[tuple[UUID, str]]) -> Query[TaskEntry]:
+    """`keys` are (task id, key)."""
+    params = {"task_ids": [k[0] for k in keys], "keys": [k[1] for k in keys]}
+    return Query("durable_entry.with_keys", params, _entry)
+
+
+def of_children(children: Sequence[EndedChild]) -> Query[TaskEntry]:
+    return Query(
+        "durable_entry.of_children",
+        {"task_ids": [c.task_id for c in children], "run_ids": [c.run_id for c in children]},
+        _entry,
+    )
+
+
+def satisfied_since(tasks: Sequence[tuple[UUID, datetime]]) -> Query[UUID]:
+    """`tasks` are (task id, moment)."""
+    params = {"task_ids": [t[0] for t in tasks], "since": [t[1] for t in tasks]}
+    return Query("durable_entry.satisfied_since", params, the_value)
+
+
+def orders(task_ids: Sequence[UUID]) -> Query[Order]:
+    return Query("durable_entry.orders", {"task_ids": list(task_ids)}, Order)
+
+
+def insert(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
+    return Query(
+        "durable_entry.insert",
+        {
+            "now": now,
+            "task_ids": [task_id for task_id, _ in entries],
+            "branch_ids": [e.node.branch_id for _, e in entries],
+            "node_ids": [e.node.node_id for _, e in entries],
+            "kinds": [int(e.kind) for _, e in entries],
+            "identities": [e.identity for _, e in entries],
+            "descriptions": [e.description for _, e in entries],
+            "details": [e.detail for _, e in entries],
+            "labels": [e.label for _, e in entries],
+            "dedupe_keys": [e.dedupe_key for _, e in entries],
+            "child_run_ids": [e.child_run_id for _, e in entries],
+            "awaited": [e.is_awaited for _, e in entries],
+            "satisfied": [e.is_satisfied for _, e in entries],
+            "satisfied_orders": [e.order for _, e in entries],
+            "results": [e.result if e.is_satisfied else None for _, e in entries],
+            "errors": [e.error for _, e in entries],
+        },
+        no_row,
+    )
+
+
+def update(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
+    return Query(
+        "durable_entry.update",
+        {
+            "now": now,
+            "task_ids": [task_id for task_id, _ in entries],
+            "branch_ids": [e.node.branch_id for _, e in entries],
+            "node_ids": [e.node.node_id for _, e in entries],
+            "awaited": [e.is_awaited for _, e in entries],
+            "satisfied_orders": [e.order for _, e in entries],
+            "outcomes": [e.has_new_outcome for _, e in entries],
+            "results": [e.result if e.has_new_outcome else None for _, e in entries],
+            "errors": [e.error if e.has_new_outcome else None for _, e in entries],
+        },
+        no_row,
+    )
+
+
+def take_ended(tenant_ids: Sequence[UUID], limit: int) -> Query[EndedChild]:
+    return Query("ended_child.take", {"tenant_ids": list(tenant_ids), "limit": limit}, EndedChild)
