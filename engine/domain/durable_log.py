@@ -7,7 +7,7 @@ notes down what has to be written. Whoever uses it holds the lock on the task's 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
@@ -84,6 +84,11 @@ class LogState:
         self.branch_id = len(self.forks) + ROOT_BRANCH
         self.node_id = 0
         return self.branch_id
+
+    def renumber(self, orders: Iterable[tuple[Node, int]]) -> None:
+        """Go on after the highest order of those recorded that a fork kept."""
+        kept = (order for node, order in orders if self.is_active(node))
+        self.satisfied_order = max(kept, default=0)
 
 
 @dataclass(slots=True)
@@ -210,6 +215,25 @@ class Log:
         self.state.node_id = latest
         return SpawnAnswer(tuple((e.node, _run_of(e)) for e in answers))
 
+    def register(self, signal_key: str, conditions: Sequence[WaitCondition]) -> Node | None:
+        """Add a wait of the older API; None if its key is known. All of them must have been loaded."""
+        known = [entry for entry in self.entries.values() if entry.node.branch_id == SIGNAL_BRANCH]
+        if any(entry.dedupe_key == signal_key for entry in known):
+            return None
+        node = Node(SIGNAL_BRANCH, max((e.node.node_id for e in known), default=0) + 1)
+        entry = Entry(
+            node,
+            DurableKind.WAIT_FOR,
+            identities.wait_identity(conditions),
+            identities.describe_wait(conditions),
+            identities.wait_detail(conditions),
+            dedupe_key=signal_key,
+            is_new=True,
+        )
+        self.entries[node] = entry
+        self.created.append(entry)
+        return node
+
     # Outcomes
 
     def satisfy(self, node: Node, result: bytes, error: str | None = None) -> Completion | None:
@@ -309,9 +333,3 @@ def _run_of(entry: Entry) -> UUID:
     if entry.child_run_id is None:
         raise ValueError(f"the entry at {entry.node} has no run")
     return entry.child_run_id
-
-
-def renumbered(state: LogState, orders: Iterable[tuple[Node, int]]) -> LogState:
-    """Return the state after a fork: orders go on after the highest one of the entries that were kept."""
-    kept = [order for node, order in orders if state.is_active(node)]
-    return replace(state, satisfied_order=max(kept, default=0))

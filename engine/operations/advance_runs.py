@@ -76,7 +76,9 @@ def advance_runs(
         if status != run.status:
             writes.statuses.append((run.id, status))
             if plan.is_finished:
-                changes.finished.append(FinishedRun(run.tenant_id, run.id, status))
+                changes.finished.append(
+                    FinishedRun(run.tenant_id, run.id, status, run.wakes_parent)
+                )
                 if run_chain(version):
                     writes.leaving.append(run.id)
         changes.touched.add((run.tenant_id, run.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
@@ -13,14 +13,16 @@ from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.operations.arm_waits import waiting_steps
-from engine.operations.versions import load_versions, step_of
+from engine.operations.versions import durable_steps, load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
-from engine.store import leases, run_slots, runs, step_waits, tasks
+from engine.store import durable_tasks, leases, run_slots, runs, step_waits, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
 
 MAX_USER_PRIORITY = 3
+
+AnyRow = TypeVar("AnyRow", AssignedRow, TaskRow)
 
 
 def assign_tasks(
@@ -49,11 +51,35 @@ def assign_tasks(
     if limited:
         queries.append(run_slots.hold([UUID(int=run_id) for run_id in sorted(limited)]))
     rows = (yield from fetch_all(*queries))[assigned]
-    return (yield from actions_of(rows, versions))
+    invocations: dict[UUID, int] = {}
+    if durable := _durable(rows, versions):
+        begun = [(row.id, versions[row.version_id].tenant_id) for row in durable]
+        invocations = dict((yield from fetch(durable_tasks.begin(begun))))
+    return (yield from actions_of(rows, versions, invocations))
+
+
+def _durable(
+    rows: Sequence[AnyRow], versions: Mapping[UUID, RegisteredVersion]
+) -> Sequence[AnyRow]:
+    if not any(durable_steps(version) for version in versions.values()):
+        return ()
+    return [row for row in rows if row.step_id in durable_steps(versions[row.version_id])]
+
+
+def _load_invocations(
+    rows: Sequence[AnyRow], versions: Mapping[UUID, RegisteredVersion]
+) -> Operation[dict[UUID, int]]:
+    """Return the present invocations of those of these tasks that are durable."""
+    durable = _durable(rows, versions)
+    if not durable:
+        return {}
+    return dict((yield from fetch(durable_tasks.invocations([row.id for row in durable]))))
 
 
 def actions_of(
-    rows: Sequence[AssignedRow], versions: Mapping[UUID, RegisteredVersion]
+    rows: Sequence[AssignedRow],
+    versions: Mapping[UUID, RegisteredVersion],
+    invocations: Mapping[UUID, int],
 ) -> Operation[list[tuple[UUID, Action]]]:
     """Build what each assigned row's worker is sent, with the outcomes of the DAG so far."""
     dag_runs = sorted({row.run_id for row in rows if row.run_id != row.id})
@@ -73,6 +99,7 @@ def actions_of(
                 outputs[row.run_id],
                 errors=errors[row.run_id],
                 satisfied=satisfied.get(row.id),
+                invocation=invocations.get(row.id),
             ),
         )
         for row in rows
@@ -105,6 +132,7 @@ def _action(
     *,
     errors: Mapping[str, bytes],
     satisfied: Mapping[str, bytes] | None,
+    invocation: int | None,
 ) -> Action:
     step = step_of(version, row.step_id).definition
     is_on_failure = step.kind is StepKind.ON_FAILURE
@@ -134,6 +162,7 @@ def _action(
         event_id=row.event_id,
         event_key=row.event_key,
         created_at=row.created_at,
+        durable_invocation=invocation,
     )
 
 
@@ -141,7 +170,8 @@ def load_undelivered(worker_ids: Sequence[UUID]) -> Operation[list[tuple[UUID, A
     """Return the actions of attempts assigned to these workers and not acknowledged yet."""
     rows = yield from fetch(tasks.undelivered_of_worker(worker_ids))
     versions = yield from load_versions(row.version_id for row in rows)
-    return (yield from actions_of(rows, versions))
+    invocations = yield from _load_invocations(rows, versions)
+    return (yield from actions_of(rows, versions, invocations))
 
 
 def load_cancels(
@@ -150,15 +180,26 @@ def load_cancels(
     """Return the CANCEL actions of (worker, task, retry count): they name the attempt being stopped."""
     rows = yield from fetch(tasks.by_ids(tenant_id, [task_id for _, task_id, _ in stops]))
     versions = yield from load_versions(row.version_id for row in rows)
+    invocations = yield from _load_invocations(rows, versions)
     row_of = {row.id: row for row in rows}
     return [
-        (worker_id, _cancel(row_of[task_id], versions[row_of[task_id].version_id], retry_count))
+        (
+            worker_id,
+            _cancel(
+                row_of[task_id],
+                versions[row_of[task_id].version_id],
+                retry_count,
+                invocation=invocations.get(task_id),
+            ),
+        )
         for worker_id, task_id, retry_count in stops
         if task_id in row_of
     ]
 
 
-def _cancel(row: TaskRow, version: RegisteredVersion, retry_count: int) -> Action:
+def _cancel(
+    row: TaskRow, version: RegisteredVersion, retry_count: int, *, invocation: int | None
+) -> Action:
     return Action(
         kind=ActionKind.CANCEL,
         tenant_id=row.tenant_id,
@@ -171,4 +212,5 @@ def _cancel(row: TaskRow, version: RegisteredVersion, retry_count: int) -> Actio
         priority=min(row.queue_priority, MAX_USER_PRIORITY),
         workflow_id=row.workflow_id,
         version_id=row.version_id,
+        durable_invocation=invocation,
     )

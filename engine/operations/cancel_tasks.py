@@ -70,8 +70,7 @@ def cancel_attempts(
     if not rows:
         return set()
     parked = [row.id for row in rows if row.is_parked]
-    yield from fetch_all(
-        *([step_waits.settle(parked)] if parked else []),
+    settled, *_ = yield from fetch_all(
         tasks.settle([(row.id, Status.CANCELLED) for row in rows], now),
         task_events.insert(
             [
@@ -80,7 +79,9 @@ def cancel_attempts(
             ],
             now,
         ),
+        *([step_waits.settle(parked)] if parked else []),
     )
+    children = set(settled)
     for row in rows:
         changes.ended.append(
             AttemptEnd(
@@ -96,7 +97,10 @@ def cancel_attempts(
         )
         changes.touched.add((row.tenant_id, row.run_id))
         if row.run_id == row.id:
-            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.CANCELLED))
+            is_child = row.run_id in children
+            changes.finished.append(
+                FinishedRun(row.tenant_id, row.run_id, Status.CANCELLED, is_child)
+            )
     return {row.run_id for row in rows if row.run_id != row.id}
 
 

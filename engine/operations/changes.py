@@ -33,7 +33,8 @@ class FinishedRun(NamedTuple):
     tenant_id: UUID
     run_id: UUID
     status: Status
-    is_durable_child: bool = False
+    wakes_parent: bool = False
+    """A durable task may wait for this run."""
 
 
 @dataclass(slots=True)

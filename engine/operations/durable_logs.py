@@ -118,7 +118,6 @@ def restore(
     restored = yield from fetch(durable_tasks.restore(wanted, message, now))
     for task_id in restored:
         task = tasks[task_id]
-        # It holds the slots of its concurrency groups: it asks for none.
         ready = ready_task(
             versions[task.version_id],
             task.id,
@@ -127,7 +126,8 @@ def restore(
             priority=RETRY_QUEUE_PRIORITY,
             desired_worker_id=task.desired_worker_id,
             desired_labels=task.desired_labels,
-            concurrency_keys=None,
+            concurrency_keys=task.concurrency_keys,
+            is_restored=True,
         )
         changes.ready.append((task.tenant_id, ready))
         changes.touched.add((task.tenant_id, task.run_id))

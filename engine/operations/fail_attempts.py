@@ -87,11 +87,12 @@ def fail_attempts(
         else:
             settled.append(row)
         _collect_end(row, failure, error, changes)
-    yield from _write(requeues, settled, events, errors=errors, now=now)
+    children = yield from _write(requeues, settled, events, errors=errors, now=now)
     changes.wakes_clock = changes.wakes_clock or bool(requeues)
     for row in settled:
         if row.run_id == row.id:
-            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED))
+            is_child = row.run_id in children
+            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED, is_child))
     return {row.run_id for row in settled if row.run_id != row.id}
 
 
@@ -198,10 +199,12 @@ def _write(
     *,
     errors: Sequence[NewPayload],
     now: datetime,
-) -> Operation[None]:
+) -> Operation[set[UUID]]:
+    """Return the runs that ended and are children of durable tasks."""
     queries: list[Query[Any]] = [task_events.insert(events, now), payloads.insert(errors)]
     if requeues:
         queries.append(tasks.requeue(requeues, now))
     if settled:
         queries.append(tasks.settle([(row.id, Status.FAILED) for row in settled], now))
-    yield from fetch_all(*queries)
+    results = yield from fetch_all(*queries)
+    return set(results[-1]) if settled else set()

@@ -30,7 +30,7 @@ def end_keyless(failed: Sequence[NewTask], now: datetime, changes: Changes) -> O
     """Say which runs that ended, and decide what follows in the others. The tasks are inserted."""
     for task in failed:
         if task.id == task.run_id:
-            changes.finished.append(FinishedRun(task.tenant_id, task.run_id, Status.FAILED))
+            changes.finished.append(FinishedRun(task.tenant_id, task.run_id, Status.FAILED, True))
     if dag_runs := sorted({task.run_id for task in failed if task.id != task.run_id}):
         locked = yield from fetch(runs.lock(dag_runs))
         yield from advance_runs(locked, now, changes)

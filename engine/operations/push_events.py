@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from engine.ids import new_id
+from engine.operations import satisfy_entries
 from engine.operations.changes import Changes
 from engine.operations.pass_filters import pass_filters
 from engine.operations.satisfy_waits import offer_events
@@ -20,7 +21,7 @@ from engine.operations.trigger_runs import (
     resolve_names,
 )
 from engine.states import RunTrigger
-from engine.store import events, filters, step_waits
+from engine.store import durable_waits, events, filters, step_waits
 from engine.store.filters import Failure
 from engine.store.query import Operation, fetch, fetch_all
 from engine.types import EventInput, EventRecord, TriggerRequest
@@ -46,9 +47,14 @@ def push_events(
         )
         for event in inputs
     ]
-    _, waits = yield from fetch_all(
+    keys = sorted({event.key for event in inputs})
+    scopes = {durable_waits.scope_lock(tenant_id, e.scope) for e in inputs if e.scope is not None}
+    if scopes:
+        yield from fetch(durable_waits.share_scopes(sorted(scopes)))
+    _, waits, durable = yield from fetch_all(
         events.insert(tenant_id, records, [e.priority for e in inputs], now),
-        step_waits.for_events(tenant_id, sorted({event.key for event in inputs})),
+        step_waits.for_events(tenant_id, keys),
+        durable_waits.for_events(tenant_id, keys),
     )
     planned, failures = yield from _plan(tenant_id, records, inputs)
     if failures:
@@ -56,6 +62,8 @@ def push_events(
     changes = (yield from insert_runs(planned, now)) if planned else Changes()
     if waits:
         yield from offer_events(waits, records, now, changes)
+    if durable:
+        yield from satisfy_entries.offer_events(durable, records, now, changes)
     return records, changes
 
 

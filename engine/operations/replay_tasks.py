@@ -156,7 +156,7 @@ def _fail_again(
     for row in rows:
         changes.touched.add((row.tenant_id, row.run_id))
         if row.id == row.run_id:
-            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED))
+            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED, True))
     if dag_runs := sorted({row.run_id for row in rows if row.id != row.run_id}):
         yield from advance_runs((yield from fetch(runs.lock(dag_runs))), now, changes)
 

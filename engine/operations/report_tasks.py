@@ -114,7 +114,9 @@ def _start_and_complete(
         if row and outcome.retry_count in (None, row.retry_count):
             del completed[outcome.id]
             _collect_completed(outcome, outcome.id, row, done.changes)
-            finished = FinishedRun(outcome.tenant_id, outcome.id, Status.COMPLETED)
+            finished = FinishedRun(
+                outcome.tenant_id, outcome.id, Status.COMPLETED, row.is_durable_child
+            )
             done.changes.finished.append(finished)
     finished_ids = {run.run_id for run in done.changes.finished}
     begun = done.started | finished_ids

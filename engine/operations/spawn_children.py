@@ -58,7 +58,7 @@ def spawn_children(
     for run_id, holder in inserted.collisions.items():
         planned[run_id][0].fail(f"the run collides with {holder}, which has its idempotency key")
     inserted.collisions.clear()
-    inserted.finished = [run._replace(is_durable_child=True) for run in inserted.finished]
+    inserted.finished = [run._replace(wakes_parent=True) for run in inserted.finished]
     changes.add(inserted)
 
 

@@ -29,9 +29,10 @@ from engine.operations.claim_keys import claim_children, claim_keys, evaluate_ke
 from engine.operations.fail_keyless import end_keyless, fail_keyless
 from engine.operations.group_keys import ask_for_slots
 from engine.operations.start_steps import events_of, new_task
-from engine.operations.versions import load_versions, ready_task, step_of
+from engine.operations.versions import durable_steps, load_versions, ready_task, step_of
 from engine.states import PayloadKind, RunTrigger, Status
 from engine.store import (
+    durable_tasks,
     leases,
     payloads,
     run_starts,
@@ -270,11 +271,29 @@ def insert_runs(
     if keyless:
         queries += fail_keyless(keyless, now)
     is_last = is_last and not any(task.id != task.run_id for task in keyless)
+    queries += _begin_durable(planned, versions, worker_of)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)
     _collect(planned, versions, worker_of, changes)
     if keyless:
         yield from end_keyless(keyless, now, changes)
     return changes
+
+
+def _begin_durable(
+    planned: Sequence[PlannedRun],
+    versions: Mapping[UUID, RegisteredVersion],
+    worker_of: Mapping[UUID, UUID],
+) -> list[Query[Any]]:
+    """Begin the first invocation of durable tasks that run from the start."""
+    if not worker_of or not any(durable_steps(version) for version in versions.values()):
+        return []
+    begun = [
+        (task.id, task.tenant_id)
+        for item in planned
+        for task in item.tasks
+        if task.id in worker_of and task.step_id in durable_steps(versions[task.version_id])
+    ]
+    return [durable_tasks.begin(begun)] if begun else []
 
 
 def _collect(

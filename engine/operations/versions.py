@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from uuid import UUID
 
 from engine.domain.affinity import load_wishes
@@ -101,6 +102,12 @@ def ready_as_it_stands(row: TaskRow | QueuedRow, version: RegisteredVersion) -> 
         concurrency_keys=row.concurrency_keys,
         is_restored=row.is_evicted,
     )
+
+
+@lru_cache(maxsize=10_000)
+def durable_steps(version: RegisteredVersion) -> frozenset[UUID]:
+    """Return the steps whose tasks are durable."""
+    return frozenset(step.id for step in version.steps if step.definition.is_durable)
 
 
 def step_of(version: RegisteredVersion, step_id: UUID) -> RegisteredStep:

@@ -218,4 +218,5 @@ def _start(item: PlannedRun, task_id: UUID, step_id: UUID, version: RegisteredVe
         parent_run_id=run.parent_run_id,
         child_index=run.child_index,
         child_key=run.child_key,
+        durable_invocation=1 if step.is_durable else None,
     )

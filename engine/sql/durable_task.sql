@@ -9,6 +9,14 @@ ON CONFLICT (task_id) DO UPDATE
    SET invocation_count = engine_durabletask.invocation_count + 1, node_id = 0
 RETURNING task_id, invocation_count;
 
+-- name: durable_task.ensure
+-- A log for a task that waits through the older API and may have none.
+INSERT INTO engine_durabletask (
+    task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order)
+VALUES (%(task_id)s::uuid, %(tenant_id)s::uuid, 0, 1, 0, 0)
+ON CONFLICT (task_id) DO NOTHING
+RETURNING 1;
+
 -- name: durable_task.lock
 -- The lock on the logs of these tasks, in id order, and their counters.
 SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks
@@ -23,7 +31,7 @@ SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order
 -- How durable tasks stand. To be asked after their lock was taken: a statement that waits for a lock
 -- does not see what happened meanwhile to other rows.
 SELECT id, tenant_id, run_id, version_id, step_id, status, is_evicted, retry_count, assigned_at,
-       desired_worker_id, desired_labels
+       desired_worker_id, desired_labels, concurrency_keys
   FROM engine_task WHERE id = ANY(%(task_ids)s::uuid[]);
 
 -- name: durable_task.save

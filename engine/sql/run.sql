@@ -88,7 +88,7 @@ RETURNING 1;
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
 SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL,
-       desired_labels
+       desired_labels, trigger
   FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: run.lock_queued_of_tasks

@@ -75,8 +75,10 @@ WITH completed AS (
 ), runs AS (
     UPDATE engine_run r SET status = 2, finished_at = %(now)s::timestamptz
       FROM completed c WHERE r.id = c.id
+    RETURNING r.id, r.trigger
 )
-SELECT id, retry_count, step_id, version_id FROM completed;
+SELECT c.id, c.retry_count, c.step_id, c.version_id, r.trigger = 5
+  FROM completed c JOIN runs r ON r.id = c.id;
 
 -- name: task.complete_of_dag
 -- COMPLETED reports about tasks of DAG runs the transaction has locked.
@@ -138,7 +140,8 @@ UPDATE engine_task t
 RETURNING t.id, t.retry_count;
 
 -- name: task.settle
--- Ends locked tasks as failed or cancelled; a standalone task ends its run with it.
+-- Ends locked tasks as failed or cancelled; a standalone task ends its run with it. Returns the runs
+-- that ended and are children of durable tasks.
 WITH settled AS (
     UPDATE engine_task t
        SET status = u.status, due_at = NULL, is_delayed = false, is_held = false, is_evicted = false,
@@ -150,8 +153,9 @@ WITH settled AS (
 ), runs AS (
     UPDATE engine_run r SET status = s.status, finished_at = %(now)s::timestamptz
       FROM settled s WHERE r.id = s.run_id AND s.id = s.run_id
+    RETURNING r.id, r.trigger
 )
-SELECT id FROM settled;
+SELECT id FROM runs WHERE trigger = 5;
 
 -- name: task.reset_run
 -- Standalone runs whose task is being replayed leave their final status at once.
@@ -312,12 +316,17 @@ SELECT id, run_id FROM engine_task
  ORDER BY due_at LIMIT %(limit)s::int;
 
 -- name: task.next_due
--- When time itself must act next on tasks of these tenants, or on sleeps that steps wait for.
+-- When time itself must act next on tasks of these tenants, or on sleeps that steps or tasks wait for.
 (SELECT due_at FROM engine_task
   WHERE due_at IS NOT NULL AND tenant_id = ANY(%(tenant_ids)s::uuid[]) ORDER BY due_at LIMIT 1)
 UNION ALL
 (SELECT due_at FROM engine_stepwait
   WHERE due_at IS NOT NULL AND satisfied_at IS NULL AND tenant_id = ANY(%(tenant_ids)s::uuid[])
+  ORDER BY due_at LIMIT 1)
+UNION ALL
+(SELECT due_at FROM engine_durablewait
+  WHERE due_at IS NOT NULL AND satisfied_at IS NULL AND NOT is_dropped
+    AND tenant_id = ANY(%(tenant_ids)s::uuid[])
   ORDER BY due_at LIMIT 1)
 ORDER BY due_at LIMIT 1;
 
@@ -325,7 +334,7 @@ ORDER BY due_at LIMIT 1;
 -- Adds to the deadline of a running attempt.
 WITH refreshed AS (
     UPDATE engine_task SET due_at = due_at + make_interval(secs => %(seconds)s::float8)
-     WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid AND status = 1
+     WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid AND status = 1 AND NOT is_evicted
     RETURNING id, run_id, retry_count, worker_id, due_at
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)

@@ -49,6 +49,7 @@ class TaskState(NamedTuple):
     assigned_at: datetime | None
     desired_worker_id: UUID | None
     desired_labels: str | None
+    concurrency_keys: str | None
 
 
 class Evict(NamedTuple):
@@ -64,15 +65,18 @@ class EvictedRow(NamedTuple):
     retry_count: int
 
 
-class InvocationRow(NamedTuple):
-    task_id: UUID
-    invocation_count: int
+def _invocation(task_id: UUID, count: int) -> tuple[UUID, int]:
+    return task_id, count
 
 
-def begin(tasks: Sequence[tuple[UUID, UUID]]) -> Query[InvocationRow]:
+def begin(tasks: Sequence[tuple[UUID, UUID]]) -> Query[tuple[UUID, int]]:
     """`tasks` are (task id, tenant id)."""
     params = {"task_ids": [t[0] for t in tasks], "tenant_ids": [t[1] for t in tasks]}
-    return Query("durable_task.begin", params, InvocationRow)
+    return Query("durable_task.begin", params, _invocation)
+
+
+def ensure(task_id: UUID, tenant_id: UUID) -> Query[None]:
+    return Query("durable_task.ensure", {"task_id": task_id, "tenant_id": tenant_id}, no_row)
 
 
 def lock(task_ids: Sequence[UUID]) -> Query[LogRow]:
@@ -104,8 +108,8 @@ def save(logs: Sequence[tuple[UUID, LogState]]) -> Query[None]:
     )
 
 
-def invocations(task_ids: Sequence[UUID]) -> Query[InvocationRow]:
-    return Query("durable_task.invocations", {"task_ids": list(task_ids)}, InvocationRow)
+def invocations(task_ids: Sequence[UUID]) -> Query[tuple[UUID, int]]:
+    return Query("durable_task.invocations", {"task_ids": list(task_ids)}, _invocation)
 
 
 def evict(tasks: Sequence[Evict], now: datetime) -> Query[EvictedRow]:

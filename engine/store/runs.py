@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.ids import id_at
-from engine.states import Status
+from engine.states import RunTrigger, Status
 from engine.store.query import Query, the_value
 from engine.types import RunFilter
 
@@ -22,6 +22,13 @@ class LockedRun(NamedTuple):
     priority: int
     was_started: bool
     desired_labels: str | None
+    trigger: int | None = None
+    """None if it is not known."""
+
+    @property
+    def wakes_parent(self) -> bool:
+        """Whether a durable task may wait for the end of this run."""
+        return self.trigger in (None, RunTrigger.DURABLE_CHILD)
 
 
 class KeyData(NamedTuple):

@@ -98,6 +98,7 @@ class Completed(NamedTuple):
     retry_count: int
     step_id: UUID
     version_id: UUID
+    is_durable_child: bool
 
 
 class CompletedOfDag(NamedTuple):

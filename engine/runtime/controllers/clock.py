@@ -8,6 +8,7 @@ from uuid import UUID
 
 from engine.operations.expire_tasks import BATCH, expire_tasks
 from engine.operations.pause_workflows import hold_tasks
+from engine.operations.satisfy_entries import expire_durable_sleeps
 from engine.operations.satisfy_waits import expire_sleeps
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
@@ -49,7 +50,9 @@ class Clock(PeriodicService):
         self._aftermath.apply(changes)
         slept, changes = await self._database.run(expire_sleeps(ready, datetime.now(UTC)))
         self._aftermath.apply(changes)
-        return BATCH in (count, slept)
+        rested, changes = await self._database.run(expire_durable_sleeps(ready, datetime.now(UTC)))
+        self._aftermath.apply(changes)
+        return BATCH in (count, slept, rested)
 
     def _ready(self) -> list[UUID]:
         """The tenants whose running tasks had time to report since their rows were read."""

@@ -1,0 +1,384 @@
+"""Calls of durable tasks are recorded once, and answered from the log ever after."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from engine.domain.durable import (
+    MemoAnswer,
+    MemoCall,
+    MemoResult,
+    Mismatch,
+    Node,
+    Refused,
+    SpawnAnswer,
+    SpawnCall,
+    Stale,
+    Stored,
+    Unknown,
+    WaitAnswer,
+    WaitCall,
+)
+from engine.models import DurableWait, Run
+from engine.states import Status
+from engine.types import ReportKind
+from tests.operations.durable import DurableFlow, child, event, sleep
+
+
+@pytest.fixture
+def flow(db: None) -> DurableFlow:
+    return DurableFlow()
+
+
+def test_an_assignment_begins_an_invocation_and_its_nodes_count_from_one(flow: DurableFlow) -> None:
+    assert flow.invocation == 1
+    assert [flow.wait(sleep()), flow.wait(sleep("3s"))] == [Node(1, 1), Node(1, 2)]
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    assert flow.invocation == 2
+    assert flow.wait(sleep()) == Node(1, 1)
+
+
+def test_calls_of_one_task_are_taken_in_order(flow: DurableFlow) -> None:
+    answers = flow.record(MemoCall(b"a"), MemoResult(Node(1, 1), b'{"a":1}'), WaitCall((sleep(),)))
+    assert [answer.body for answer in answers] == [
+        MemoAnswer(Node(1, 1), existed=False),
+        Stored(),
+        WaitAnswer(Node(1, 2)),
+    ]
+
+
+def test_a_sleep_ends_when_it_is_due_and_never_before(flow: DurableFlow) -> None:
+    node = flow.wait(sleep("10s"))
+    flow.pass_time(9.9)
+    assert flow.told == []
+    flow.pass_time(0.2)
+    (told,) = flow.told
+    assert (told.node, told.order, told.invocation, told.error) == (node, 1, 1, None)
+    assert told.payload == b'{"CREATE":{"sleep:10s":[{"sleep_duration":"10s"}]}}'
+    assert not DurableWait.objects.exists()
+
+
+def test_a_sleep_goes_on_where_it_was_after_a_replay(flow: DurableFlow) -> None:
+    flow.wait(sleep("10s"))
+    flow.pass_time(6)
+    flow.cancel(flow.task_id)
+    flow.replay(flow.task_id)
+    flow.assign()
+    assert flow.wait(sleep("10s")) == Node(1, 1)
+    flow.pass_time(5)
+    assert [told.node for told in flow.told] == [Node(1, 1)]
+    assert flow.told[0].invocation == 2
+
+
+def test_a_sleep_that_is_over_while_nobody_runs_is_answered_at_once_by_the_next(
+    flow: DurableFlow,
+) -> None:
+    flow.wait(sleep("10s"))
+    flow.cancel(flow.task_id)
+    flow.pass_time(11)
+    flow.replay(flow.task_id)
+    flow.assign()
+    (answer,) = flow.record(WaitCall((sleep("10s"),)))
+    assert [completion.order for completion in answer.completions] == [1]
+
+
+@pytest.mark.parametrize("text", ["-3s", "0h", "0s"])
+def test_a_sleep_that_lies_behind_ends_at_once_and_echoes_its_text(
+    flow: DurableFlow, text: str
+) -> None:
+    (answer,) = flow.record(WaitCall((sleep(text, "k"),)))
+    (completion,) = answer.completions
+    assert orjson.loads(completion.payload) == {"CREATE": {"k": [{"sleep_duration": text}]}}
+
+
+@pytest.mark.parametrize("text", ["", "soon", "11y", "1s\0"])
+def test_a_sleep_of_no_length_is_refused_and_nothing_written(flow: DurableFlow, text: str) -> None:
+    assert isinstance(flow.call(WaitCall((sleep(text, "k"),))), Refused)
+    assert flow.entries() == []
+    assert flow.wait(sleep()) == Node(1, 1)
+
+
+def test_another_call_than_the_recorded_one_is_refused_and_moves_nothing(flow: DurableFlow) -> None:
+    flow.wait(sleep("5s"))
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    body = flow.call(WaitCall((sleep("6s"),)))
+    assert body == Mismatch(
+        Node(1, 1),
+        f"non-determinism error in task {flow.task_id} at node 1:1\n"
+        "  expected: sleep(5s)\n  received: sleep(6s)",
+    )
+    assert isinstance(flow.memo(), Mismatch)
+    assert flow.wait(sleep("5s")) == Node(1, 1)
+
+
+def test_a_memo_keeps_the_first_value_verbatim(flow: DurableFlow) -> None:
+    assert flow.memo() == MemoAnswer(Node(1, 1), existed=False)
+    (kept,) = flow.record(MemoResult(Node(1, 1), b'{ "a": 1 }'))
+    assert kept.body == Stored()
+    assert [(c.node, c.payload, c.order) for c in kept.completions] == [
+        (Node(1, 1), b'{ "a": 1 }', None)
+    ]
+    flow.keep(Node(1, 1), b'{"a":2}')
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    assert flow.memo() == MemoAnswer(Node(1, 1), True, b'{ "a": 1 }')
+
+
+def test_a_memo_whose_value_never_came_is_computed_again(flow: DurableFlow) -> None:
+    flow.memo()
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    assert flow.memo() == MemoAnswer(Node(1, 1), existed=True)
+
+
+def test_a_value_for_no_memo_is_unknown(flow: DurableFlow) -> None:
+    flow.wait(sleep())
+    assert flow.keep(Node(1, 1), b"{}") == Unknown()
+    assert flow.keep(Node(9, 2**62), b"{}") == Unknown()
+
+
+def test_stale_and_foreign_calls_change_nothing(flow: DurableFlow) -> None:
+    assert flow.call(WaitCall((sleep(),)), invocation=7) == Stale()
+    other = DurableFlow()
+    other.task_id = flow.task_id
+    assert other.memo() == Unknown()
+    flow.task_id = uuid4()
+    assert flow.memo() == Unknown()
+
+
+def test_who_does_not_run_may_not_add_to_the_log(flow: DurableFlow) -> None:
+    flow.wait(sleep())
+    flow.evict()
+    assert flow.memo() == Stale()
+    flow.restore()
+    assert flow.memo() == Stale()
+    flow.cancel(flow.task_id)
+    assert flow.memo() == Stale()
+
+
+# Children
+
+
+def test_children_get_nodes_in_order_and_inherit_from_the_task(flow: DurableFlow) -> None:
+    asked = child(
+        child_index=0,
+        input=b'{"n":1}',
+        parent_task_id=uuid4(),
+        additional_metadata=b'{"mine":"x","hatchet__z":"1"}',
+    )
+    (first, run_id), (second, _) = flow.spawn(asked, child(child_index=1))
+    assert (first, second) == (Node(1, 1), Node(1, 2))
+    run = Run.objects.get(id=run_id)
+    assert (run.parent_task_id, run.parent_run_id) == (flow.task_id, flow.task_id)
+    metadata: dict[str, str] = run.additional_metadata or {}
+    assert metadata["mine"] == "x"
+    assert metadata["hatchet__parent_step_run_id"] == str(flow.task_id)
+    assert "step" in flow.queue
+
+
+def test_a_replay_finds_its_children_and_starts_none(flow: DurableFlow) -> None:
+    before = flow.spawn(child(child_index=0), child(child_index=1))
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    assert flow.spawn(child(child_index=0), child(child_index=1)) == before
+    assert Run.objects.filter(parent_task_id=flow.task_id).count() == 2
+
+
+def test_a_child_completes_its_entry_once_somebody_waits_for_it(flow: DurableFlow) -> None:
+    ((node, run_id),) = flow.spawn(child(child_index=0))
+    flow.run("step", answer=42)
+    assert flow.finished[run_id] is Status.COMPLETED
+    assert flow.changes.finished[0].wakes_parent
+    assert flow.settle_children() == 1
+    assert flow.told == []
+    (told,) = flow.await_(node)
+    assert told is not None and not isinstance(told, Stale)
+    assert (told.payload, told.order, told.error) == (b'{"answer":42}', 1, None)
+    assert flow.settle_children() == 0
+
+
+def test_a_child_that_is_awaited_is_told_when_it_ends(flow: DurableFlow) -> None:
+    ((node, _),) = flow.spawn(child(child_index=0))
+    assert flow.await_(node) == [None]
+    flow.run("step")
+    flow.settle_children()
+    assert [(told.node, told.order, told.payload) for told in flow.told] == [(node, 1, b"{}")]
+
+
+def test_children_nobody_waits_for_leave_no_gap_in_the_order(flow: DurableFlow) -> None:
+    flow.spawn(child(child_index=0))
+    flow.run("step")
+    flow.settle_children()
+    flow.wait(sleep("1s"))
+    flow.pass_time(2)
+    assert [told.order for told in flow.told] == [1]
+
+
+def test_the_failure_of_a_child_is_told_verbatim_and_for_ever(flow: DurableFlow) -> None:
+    ((node, _),) = flow.spawn(child(child_index=0))
+    flow.await_(node)
+    flow.start("step")
+    flow.end("step", ReportKind.FAILED)
+    assert flow.changes.finished[0].wakes_parent
+    flow.settle_children()
+    assert [(told.error, told.payload) for told in flow.told] == [("broken", b"")]
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    (answer,) = flow.record(SpawnCall((child(child_index=0),)))
+    assert [completion.error for completion in answer.completions] == ["broken"]
+
+
+def test_a_cancelled_child_is_told_as_such(flow: DurableFlow) -> None:
+    ((node, run_id),) = flow.spawn(child(child_index=0))
+    flow.await_(node)
+    flow.cancel(run_id)
+    assert flow.changes.finished[0].wakes_parent
+    flow.settle_children()
+    assert [told.error for told in flow.told] == ["task was cancelled"]
+
+
+def test_a_child_of_no_known_workflow_fails_in_the_log(flow: DurableFlow) -> None:
+    (missing, _), (fine, _) = flow.spawn(child("nobody", child_index=0), child(child_index=1))
+    told = flow.await_(missing, fine)
+    assert told[1] is None
+    assert told[0] is not None and not isinstance(told[0], Stale)
+    assert told[0].error == "workflow names not found: nobody"
+    assert "step" in flow.queue
+
+
+def test_cancelling_a_task_leaves_its_children_and_their_results_alone(flow: DurableFlow) -> None:
+    ((node, run_id),) = flow.spawn(child(child_index=0))
+    flow.cancel(flow.task_id)
+    assert Run.objects.get(id=run_id).status == Status.QUEUED
+    flow.run("step", n=1)
+    flow.settle_children()
+    flow.replay(flow.task_id)
+    flow.assign()
+    flow.spawn(child(child_index=0))
+    (told,) = flow.await_(node)
+    assert told is not None and not isinstance(told, Stale)
+    assert told.payload == b'{"n":1}'
+
+
+def test_a_used_key_finds_its_child_whatever_the_input(flow: DurableFlow) -> None:
+    spawned = flow.spawn(
+        child(child_key="a", child_index=0, input=b'{"n":1}'),
+        child(child_key="b", child_index=1),
+    )
+    again = flow.spawn(child(child_key="a", child_index=2, input=b'{"n":2}'))
+    assert again == spawned[:1]
+    assert flow.wait(sleep()) == Node(1, 3)
+
+
+def test_a_used_index_must_mean_the_same_child(flow: DurableFlow) -> None:
+    ((node, _),) = flow.spawn(child(child_index=0, input=b'{"n":1}'))
+    body = flow.call(SpawnCall((child(child_index=1), child(child_index=0, input=b'{"n":2}'))))
+    assert isinstance(body, Mismatch)
+    assert body.node == node
+    assert len(flow.entries()) == 1
+    assert isinstance(flow.call(SpawnCall((child(child_index=0, input=b'{"n":1}'),))), SpawnAnswer)
+
+
+# Events
+
+
+def test_an_event_ends_a_wait_for_it(flow: DurableFlow) -> None:
+    flow.wait(event("paid", expression="input.amount > 3"))
+    flow.push_event("paid", amount=2)
+    flow.push_event("other", amount=5)
+    assert flow.told == []
+    flow.push_event("paid", amount=5)
+    (told,) = flow.told
+    assert orjson.loads(told.payload) == {"CREATE": {"paid": [{"amount": 5}]}}
+
+
+@pytest.mark.parametrize("expression", ["input.nothing == 1", "input.amount", "1 +", "'x'"])
+def test_an_expression_that_is_not_true_never_matches(flow: DurableFlow, expression: str) -> None:
+    flow.wait(event("paid", expression=expression))
+    flow.push_event("paid", amount=5)
+    assert flow.told == []
+
+
+def test_a_scoped_wait_takes_events_of_its_scope_only(flow: DurableFlow) -> None:
+    scoped, plain = flow.wait(event("paid", scope="a")), flow.wait(event("paid"))
+    flow.push_event("paid", scope="b")
+    assert [told.node for told in flow.told] == [plain]
+    flow.push_event("paid", scope="a")
+    assert [told.node for told in flow.told] == [plain, scoped]
+
+
+def test_alternatives_end_with_the_first_and_all_groups_are_needed(flow: DurableFlow) -> None:
+    group = uuid4()
+    flow.wait(sleep("10s", "k", group), event("paid", group=group), event("sent", data_key="k"))
+    flow.push_event("sent", n=1)
+    assert flow.told == []
+    flow.pass_time(11)
+    (told,) = flow.told
+    assert told.payload == b'{"CREATE":{"k":[{"sleep_duration":"10s"},{"n":1}]}}'
+    flow.push_event("paid")
+    assert len(flow.told) == 1
+
+
+def test_an_event_pushed_before_counts_only_for_a_scope_within_the_window(
+    flow: DurableFlow,
+) -> None:
+    flow.push_event("paid", scope="a", n=1)
+    flow.push_event("paid", scope="a", n=2)
+    flow.push_event("paid", scope="b", n=3)
+    flow.pass_time(60)
+    window = {"scope": "a", "since": flow.now - timedelta(seconds=90)}
+    (answer,) = flow.record(WaitCall((event("paid", **window),)))
+    assert orjson.loads(answer.completions[0].payload) == {"CREATE": {"paid": [{"n": 2}]}}
+    late = {"scope": "a", "since": flow.now - timedelta(seconds=30)}
+    for condition in (event("paid", **late), event("paid", scope="a"), event("paid")):
+        (answer,) = flow.record(WaitCall((condition,)))
+        assert answer.completions == ()
+
+
+def test_a_look_back_finds_the_newest_event_that_fits_however_many_do_not(
+    flow: DurableFlow,
+) -> None:
+    flow.push_event("paid", scope="a", n=1, fits=True)
+    for _ in range(120):
+        flow.push_event("paid", scope="a", fits=False)
+    condition = event(
+        "paid", scope="a", since=flow.now - timedelta(seconds=9), expression="input.fits"
+    )
+    (answer,) = flow.record(WaitCall((condition,)))
+    assert orjson.loads(answer.completions[0].payload)["CREATE"]["paid"][0]["n"] == 1
+
+
+def test_a_look_back_meets_its_group_and_leaves_the_others_waiting(flow: DurableFlow) -> None:
+    flow.push_event("paid", scope="a", n=1)
+    condition = event("paid", scope="a", since=flow.now - timedelta(seconds=9))
+    (answer,) = flow.record(WaitCall((condition, sleep("5s"))))
+    assert answer.completions == ()
+    flow.pass_time(6)
+    assert orjson.loads(flow.told[0].payload)["CREATE"] == {
+        "paid": [{"n": 1}],
+        "sleep:5s": [{"sleep_duration": "5s"}],
+    }
+
+
+def test_completions_keep_their_order_in_every_delivery(flow: DurableFlow) -> None:
+    late, early = flow.wait(sleep("9s")), flow.wait(sleep("3s"))
+    flow.pass_time(4)
+    flow.pass_time(6)
+    assert [(told.node, told.order) for told in flow.told] == [(early, 1), (late, 2)]
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    answers = flow.record(WaitCall((sleep("9s"),)), WaitCall((sleep("3s"),)))
+    assert [answer.completions[0].order for answer in answers] == [2, 1]
