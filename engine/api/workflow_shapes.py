@@ -11,9 +11,16 @@ from engine.api.run_shapes import without_nones
 from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
 from engine.models import Step, Workflow, WorkflowVersion
-from engine.states import StepKind
+from engine.states import ConcurrencyStrategy, StepKind
 from tenants.api.errors import AnyDict
 from tenants.api.render import metadata
+
+_NAMES_CLIENTS_KNOW = {
+    ConcurrencyStrategy.CANCEL_NEWEST: "DROP_NEWEST",
+    ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_NEWEST: "QUEUE_NEWEST",
+    ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_OLDEST: "DROP_NEWEST",
+}
+"""Official REST clients raise at strategies newer than they are: they get the nearest they know."""
 
 
 def workflow_shape(workflow: Workflow) -> AnyDict:
@@ -86,10 +93,13 @@ def _concurrency(definition: WorkflowDefinition) -> list[AnyDict]:
         without_nones(
             {
                 "maxRuns": strategy.max_runs,
-                "limitStrategy": strategy.strategy.name,
+                "limitStrategy": _NAMES_CLIENTS_KNOW.get(strategy.strategy, strategy.strategy.name),
                 "expression": strategy.expression,
                 "scope": scope,
                 "stepReadableId": readable_id,
+                "strategy": strategy.strategy.name,
+                "maxRunsExpression": strategy.max_runs_expression or None,
+                "tenantScopedName": strategy.name or None,
             }
         )
         for scope, readable_id, chain in chains

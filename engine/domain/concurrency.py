@@ -16,7 +16,12 @@ import orjson
 
 from engine.domain.assignment import WHOLE_RUN, Claim, Claims, GroupId, RunClaims
 from engine.domain.cel import Environment, Variables, compile_expression
-from engine.domain.definition import Concurrency, RegisteredStep, RegisteredVersion
+from engine.domain.definition import (
+    Concurrency,
+    RegisteredStep,
+    RegisteredVersion,
+    WorkflowDefinition,
+)
 from engine.states import StepKind
 
 MAX_KEY_LENGTH = 10_000
@@ -66,6 +71,12 @@ def chains_of(version: RegisteredVersion) -> Mapping[UUID, tuple[Concurrency, ..
         if chain or asks_with_run(version, step):
             chains[step.id] = chain
     return chains
+
+
+def shared_strategies_of(definition: WorkflowDefinition) -> list[Concurrency]:
+    """Return the strategies of a definition that belong to the whole tenant."""
+    chains = (definition.concurrency, *(step.concurrency for step in definition.steps))
+    return [strategy for chain in chains for strategy in chain if strategy.name]
 
 
 def make_run_keys(

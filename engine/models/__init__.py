@@ -1,7 +1,13 @@
 """Tables of the engine, one noun group a file."""
 
 from engine.models.cluster import EngineProcess, Lease, Worker
-from engine.models.definitions import EventTrigger, Step, Workflow, WorkflowVersion
+from engine.models.definitions import (
+    EventTrigger,
+    SharedStrategy,
+    Step,
+    Workflow,
+    WorkflowVersion,
+)
 from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
 from engine.models.filters import CelFailure, Filter
 from engine.models.runs import (
@@ -39,6 +45,7 @@ __all__ = [
     "RunSlot",
     "RunTally",
     "Schedule",
+    "SharedStrategy",
     "Step",
     "StepWait",
     "Task",

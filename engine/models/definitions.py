@@ -77,6 +77,21 @@ class Step(models.Model):
         ]
 
 
+class SharedStrategy(models.Model):
+    """A concurrency strategy that all workflows of a tenant share which name it, as registered last.
+
+    It `is_computed` if each task brings the limit; `max_runs` holds until one does.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "name")
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+")
+    name = models.TextField()
+    strategy = models.SmallIntegerField()
+    max_runs = models.IntegerField()
+    is_computed = models.BooleanField()
+    updated_at = models.DateTimeField()
+
+
 class EventTrigger(models.Model):
     """An event key, or a pattern with `*`, that starts the latest version of a workflow."""
 

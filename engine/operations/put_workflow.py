@@ -7,11 +7,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.checksum import canonical_form, checksum
+from engine.domain.concurrency import shared_strategies_of
 from engine.domain.cron import parse_cron
 from engine.domain.definition import WorkflowDefinition
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
-from engine.store import crons, filters, workflows
+from engine.store import crons, filters, shared_strategies, workflows
 from engine.store.filters import NewFilter
 from engine.store.query import Operation, fetch, fetch_all
 
@@ -20,20 +21,30 @@ class PutWorkflow(NamedTuple):
     version_id: UUID
     workflow_id: UUID
     is_new: bool
+    shares: bool = False
+    """Whether a concurrency strategy of the whole tenant is not as it was before."""
 
 
 def put_workflow(
     tenant_id: UUID, definition: WorkflowDefinition, now: datetime
 ) -> Operation[PutWorkflow]:
-    """Store the definition unless the latest version equals it. One name at a time per tenant."""
+    """Store the definition unless the latest version equals it. One name at a time per tenant.
+
+    Concurrency strategies of the whole tenant are as they were registered last, by whatever version.
+    """
     _, found = yield from fetch_all(
         workflows.lock_name(tenant_id, definition.name),
         workflows.latest(tenant_id, definition.name),
     )
+    shared = {strategy.name: strategy for strategy in shared_strategies_of(definition)}
+    shares = False
+    if shared:
+        put = shared_strategies.put(tenant_id, list(shared.values()), now)
+        shares = bool((yield from fetch(put)))
     digest = checksum(definition)
     latest = found[0] if found else None
     if latest and latest.version_id and bytes(latest.checksum or b"") == digest:
-        return PutWorkflow(latest.version_id, latest.workflow_id, False)
+        return PutWorkflow(latest.version_id, latest.workflow_id, False, shares)
     if latest:
         workflow_id, order = latest.workflow_id, (latest.order or 0) + 1
         write = workflows.touch(workflow_id, definition.description, now)
@@ -73,7 +84,7 @@ def put_workflow(
             now=now,
         ),
     )
-    return PutWorkflow(version_id, workflow_id, True)
+    return PutWorkflow(version_id, workflow_id, True, shares)
 
 
 def _filters_of(definition: WorkflowDefinition) -> list[NewFilter]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.assignment import ReadyTask, RunClaims
+from engine.domain.assignment import ReadyTask, RunClaims, SharedStrategy
 from engine.domain.concurrency import run_claims_of
 from engine.operations.versions import load_versions, ready_as_it_stands, ready_task
-from engine.store import pauses, queues, run_slots, tasks, workers
+from engine.states import ConcurrencyStrategy
+from engine.store import pauses, queues, run_slots, shared_strategies, tasks, workers
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.queues import QueuedRow
 from engine.store.workers import WorkerRow
@@ -23,11 +24,20 @@ class RunningTask(NamedTuple):
     was_started: bool
 
 
+class Rules(NamedTuple):
+    """What users and registrations decide, whatever waits and runs."""
+
+    paused: frozenset[UUID]
+    """Workflows none of whose tasks may be handed out."""
+    shared: Mapping[str, SharedStrategy]
+    """Concurrency strategies of the whole tenant, by name."""
+
+
 class Snapshot(NamedTuple):
     workers: list[WorkerRow]
     running: list[RunningTask]
     queued_actions: list[str]
-    paused: list[UUID]
+    rules: Rules
     in_groups: list[ReadyTask]
     evicted: list[ReadyTask]
     runs_in_groups: list[RunClaims]
@@ -64,13 +74,24 @@ def load_snapshot(
         )
         for row in rows
     ]
-    queued, paused = yield from fetch_all(
-        queues.queued_actions(tenant_id), pauses.of_tenant(tenant_id)
-    )
+    queued = yield from fetch(queues.queued_actions(tenant_id))
+    rules = yield from load_rules(tenant_id)
     in_groups = yield from load_in_groups(tenant_id)
     evicted = yield from _waiting((yield from fetch(queues.evicted_in_groups(tenant_id))))
     runs = yield from _runs(tenant_id)
-    return Snapshot(known, running, queued, paused, in_groups, evicted, runs)
+    return Snapshot(known, running, queued, rules, in_groups, evicted, runs)
+
+
+def load_rules(tenant_id: UUID) -> Operation[Rules]:
+    """Return which workflows are paused, and the strategies that the tenant's workflows share."""
+    paused, shared = yield from fetch_all(
+        pauses.of_tenant(tenant_id), shared_strategies.of_tenant(tenant_id)
+    )
+    strategies = {
+        row.name: SharedStrategy(row.max_runs, ConcurrencyStrategy(row.strategy), row.is_computed)
+        for row in shared
+    }
+    return Rules(frozenset(paused), strategies)
 
 
 def _runs(tenant_id: UUID) -> Operation[list[RunClaims]]:

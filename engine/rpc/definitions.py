@@ -20,7 +20,7 @@ from engine.domain.definition import (
 from engine.domain.durations import parse_duration
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
-from engine.rpc.concurrency import parse_concurrency
+from engine.rpc.concurrency import check_shared, parse_concurrency
 from engine.rpc.conditions import parse_conditions
 from engine.rpc.parse import (
     parse_action,
@@ -47,7 +47,7 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
     name = parse_name(request.name, "name")
     if not request.tasks:
         raise InvalidArgument(f"workflow {name} has no tasks")
-    return WorkflowDefinition(
+    definition = WorkflowDefinition(
         name=name,
         steps=_parse_steps(request),
         description=parse_text(request.description, "description", _LONGEST_DESCRIPTION),
@@ -67,6 +67,8 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
             _parse_idempotency(request.idempotency) if request.HasField("idempotency") else None
         ),
     )
+    check_shared(definition)
+    return definition
 
 
 def _parse_idempotency(config: pb.IdempotencyConfig) -> Idempotency:

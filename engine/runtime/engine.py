@@ -294,10 +294,12 @@ class HatchetEngine:
         self, tenant_id: UUID, definition: WorkflowDefinition
     ) -> tuple[UUID, UUID]:
         put = await self._run(put_workflow(tenant_id, definition, datetime.now(UTC)))
-        if put.is_new:
+        if put.is_new or put.shares:
             self.catalog.forget(tenant_id)
             await self._run(announce_catalog(tenant_id, self.id))
             self.timetable.wake()
+        if put.shares and (owner := self.ownership.owners.get(tenant_id)):
+            await owner.reload_rules()
         return put.version_id, put.workflow_id
 
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:

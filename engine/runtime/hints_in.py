@@ -69,7 +69,7 @@ class HintReader:
     def _tell(self, owner: TenantOwner, hint: Hint) -> None:
         if hint.is_catalog:
             owner.question_pauses()
-            self._aftermath.spawn(owner.reload_pauses(), "reading which workflows are paused")
+            self._aftermath.spawn(owner.reload_rules(), "reading which workflows are paused")
         now = datetime.now(UTC).timestamp()
         for task_id, retry_count in hint.ended:
             owner.end(task_id, retry_count)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.states import Status
-from tests.e2e.tenant import Client, Tenant, WorkerProcess
+from tests.e2e.tenant import CallFailed, Client, Tenant, WorkerProcess
 from tests.e2e.test_concurrency import most_at_once
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -76,3 +76,35 @@ def test_runs_that_time_out_within_limits_of_both_levels_fail_and_block_nobody(
     for run_id in runs:
         tenant.wait_for_status(run_id, Status.FAILED)
     assert len(tenant.marks("rescued")) == 2
+
+
+def test_workflows_share_a_limit_of_the_tenant(client: Client) -> None:
+    runs = client.call("run_shared", count=5)
+    assert len(runs) == 10
+    assert most_at_once(runs) == 2
+
+
+def test_a_limit_is_what_the_newest_task_computes(client: Client) -> None:
+    assert most_at_once(client.call("run_tiered", count=9, country="gold")) == 3
+    assert most_at_once(client.call("run_tiered", count=4, country="1")) == 1
+
+
+@pytest.mark.parametrize("country", ["0", "-2", "many"])
+def test_a_limit_that_is_none_fails_the_run(client: Client, country: str) -> None:
+    with pytest.raises(CallFailed, match="failed to parse step expression"):
+        client.call("run_tiered", count=1, country=country)
+
+
+@pytest.mark.parametrize(("workflow", "kept"), [("keep_newest", 3), ("keep_oldest", 1)])
+def test_of_the_waiting_runs_all_but_one_are_cancelled(
+    tenant: Tenant, client: Client, workflow: str, kept: int
+) -> None:
+    runs = [client.call("start", workflow=workflow)]
+    tenant.wait_for_marks(f"{workflow}-started")
+    runs += [client.call("start", workflow=workflow) for _ in range(3)]
+    for run_id in {1, 2, 3} - {kept}:
+        tenant.wait_for_status(runs[run_id], Status.CANCELLED)
+    assert tenant.statuses(runs)[runs[0]] is Status.RUNNING
+    tenant.open_gate(workflow)
+    for run_id in (runs[0], runs[kept]):
+        tenant.wait_for_status(run_id, Status.COMPLETED)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from engine.domain.assignment import Claims, RunClaims
+from engine.domain.assignment import Claims, RunClaims, SharedStrategy
 from engine.domain.definition import Concurrency
 from engine.models import RunSlot, Task
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.cancel_tasks import cancel_outdone
-from engine.operations.rebuild_scheduler import load_in_groups, load_queue_head, load_snapshot
+from engine.operations.rebuild_scheduler import (
+    load_in_groups,
+    load_queue_head,
+    load_rules,
+    load_snapshot,
+)
 from engine.states import ConcurrencyStrategy, Status, TaskEventKind
 from engine.store import queues, sync_db
 from engine.store.query import Operation, fetch
@@ -374,3 +380,101 @@ def test_a_run_that_was_replayed_since_is_not_cancelled(bench: Bench) -> None:
     changes = sync_db.run(cancel_outdone({}, {}, bench.now, [(run_id, run_id)]))
     assert changes.ended == []
     assert set(bench.statuses(run_id).values()) == {Status.QUEUED}
+
+
+# Computed limits, and strategies of the whole tenant
+
+
+def computed(expression: str, max_runs: int = 1) -> Concurrency:
+    return Concurrency("input.user", max_runs, ROUND_ROBIN, expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "limit"),
+    [("input.tier == 'gold' ? 10 : 2", 10), ("input.n", 4), ("int(input.n) * 2", 8)],
+)
+def test_a_limit_is_computed_for_each_task(bench: Bench, expression: str, limit: int) -> None:
+    bench.put(step("work", concurrency=(limited(max_runs=7), computed(expression))))
+    bench.trigger(request(b'{"user":"ada","tier":"gold","n":4.9}'))
+    (asked,) = claims(bench)
+    assert [(each.max_runs, each.is_computed) for each in asked.chain] == [
+        (7, False),
+        (limit, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("input.user", "expected int output for max runs, got string"),
+        ("input.n > 1.0 ? input.user : 1", "expected int output for max runs, got string"),
+        ("input.is_on", "expected int output for max runs, got bool"),
+        ("input.n - 4.0", "max runs must be at least 1, got 0"),
+        ("-3", "max runs must be at least 1, got -3"),
+        ("input.nobody", 'no such key: "nobody"'),
+        ("input.n / 0.0 * 0.0", "max runs must be at least 1, got nan"),
+    ],
+)
+@pytest.mark.parametrize("level", ["task", "run"])
+def test_a_limit_that_is_none_fails_the_task_and_not_the_call(
+    bench: Bench, expression: str, message: str, level: str
+) -> None:
+    if level == "task":
+        bench.put(step("work", retries=3, concurrency=(computed(expression),)))
+    else:
+        bench.put(step("work"), step("then", "work"), concurrency=(computed(expression),))
+    (run_id,) = bench.trigger(request(b'{"user":"ada","n":4,"is_on":true}'))
+    assert bench.ready() == []
+    assert bench.status(run_id) is Status.FAILED
+    task_id = run_id if level == "task" else bench.steps(run_id)["work"]
+    error = f"failed to parse step expression ({expression}): {message}"
+    assert (bench.error(task_id) or b"").decode().startswith(error)
+    assert bench.tally() == bench.counts()
+
+
+def test_an_endless_limit_is_a_very_large_one(bench: Bench) -> None:
+    bench.put(step("work", concurrency=(computed("input.n / 0.0"),)))
+    bench.trigger(request(b'{"user":"ada","n":4}'))
+    (asked,) = claims(bench)
+    assert asked.chain[0].max_runs == 2**31 - 1
+
+
+def test_a_key_of_ten_thousand_characters_is_taken_and_a_longer_one_fails(bench: Bench) -> None:
+    bench.put(step("work", concurrency=(limited(),)))
+    good, bad = bench.trigger(*[request(b'{"user":"%s"}' % (b"x" * n)) for n in (10_000, 10_001)])
+    assert [task_id for task_id, _, _ in bench.ready()] == [good]
+    assert (bench.error(bad) or b"").endswith(b"longer than 10000 characters")
+
+
+def everyone(max_runs: int, expression: str = "input.user", **options: Any) -> Concurrency:
+    return Concurrency(expression, max_runs, ROUND_ROBIN, name="everyone", **options)
+
+
+def rules(bench: Bench) -> Mapping[str, SharedStrategy]:
+    return sync_db.run(load_rules(bench.tenant_id)).shared
+
+
+def test_workflows_that_name_one_strategy_share_its_groups(bench: Bench) -> None:
+    bench.put(step("work", concurrency=(everyone(2),)))
+    bench.put(step("a"), step("b"), name="other", concurrency=(everyone(3, "input.customer"),))
+    bench.trigger(request())
+    (of_task,) = claims(bench)
+    bench.trigger(TriggerRequest("other", input=b'{"customer":"ada"}'))
+    of_run = claims(bench)[0].run
+    assert of_run is not None
+    assert of_task.chain[0].group == of_run.chain[0].group
+    assert rules(bench) == {"everyone": SharedStrategy(3, ROUND_ROBIN)}
+
+
+def test_a_registration_changes_a_shared_strategy_in_place_without_a_new_version(
+    bench: Bench,
+) -> None:
+    put = bench.put(step("work", concurrency=(everyone(2),)))
+    assert (put.is_new, put.shares) == (True, True)
+    again = bench.put(step("work", concurrency=(everyone(2),)))
+    assert (again.is_new, again.shares) == (False, False)
+    bench.put(step("work", concurrency=(everyone(5, max_runs_expression="9"),)), name="other")
+    assert rules(bench) == {"everyone": SharedStrategy(5, ROUND_ROBIN, is_computed=True)}
+    back = bench.put(step("work", concurrency=(everyone(2),)))
+    assert (back.is_new, back.shares, back.version_id) == (False, True, put.version_id)
+    assert rules(bench) == {"everyone": SharedStrategy(2, ROUND_ROBIN)}

@@ -62,14 +62,15 @@ async def test_strategies_reach_the_engine_in_order_with_their_defaults(
             {"limit_strategy": pb.QUEUE_NEWEST},
             "concurrency: not supported yet: limit_strategy QUEUE_NEWEST",
         ),
-        (
-            {"is_tenant_scoped": True, "name": "shared"},
-            "concurrency: not supported yet: is_tenant_scoped",
-        ),
-        (
-            {"max_runs_expression": "input.n"},
-            "concurrency: not supported yet: max_runs_expression",
-        ),
+        ({"limit_strategy": 77}, "concurrency: not supported yet: limit_strategy 77"),
+        ({"max_runs": -4}, "concurrency: max_runs must be at least 1"),
+        ({"is_tenant_scoped": True}, "concurrency: name is required"),
+        ({"is_tenant_scoped": True, "name": " "}, "concurrency: name is required"),
+        ({"is_tenant_scoped": True, "name": "a\0b"}, "concurrency: name contains"),
+        ({"max_runs_expression": ""}, "concurrency: max_runs_expression is blank"),
+        ({"max_runs_expression": "input."}, "concurrency: max_runs_expression: "),
+        ({"max_runs_expression": "'3'"}, "concurrency: max_runs_expression: must come to a int"),
+        ({"max_runs_expression": "nobody"}, "concurrency: max_runs_expression: "),
     ],
 )
 @pytest.mark.parametrize("level", ["workflow", "task"])
@@ -82,4 +83,48 @@ async def test_what_is_wrong_or_not_honoured_is_refused_by_name(
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     where = "workflow Orders" if level == "workflow" else "task a"
     assert text.startswith(f"{where}: {message}")
+    assert "put_workflow" not in engine.calls
+
+
+async def test_computed_limits_and_strategies_of_the_tenant_reach_the_engine(
+    client: Client, engine: RecordingEngine
+) -> None:
+    shared = pb.Concurrency(
+        expression="input.a",
+        max_runs=1,
+        max_runs_expression="input.tier == 'gold' ? 10 : 1",
+        limit_strategy=pb.CANCEL_QUEUED_EXCEPT_OLDEST,
+        name="everyone",
+        is_tenant_scoped=True,
+    )
+    labelled = pb.Concurrency(expression="input.b", name="a label")
+    await client.call(PUT, request(concurrency_arr=[shared, labelled]))
+    ((_, definition),) = engine.calls["put_workflow"]
+    assert definition.concurrency == (
+        Concurrency(
+            "input.a",
+            1,
+            ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_OLDEST,
+            "input.tier == 'gold' ? 10 : 1",
+            "everyone",
+        ),
+        Concurrency("input.b", 1, ConcurrencyStrategy.CANCEL_IN_PROGRESS),
+    )
+
+
+def shared(max_runs: int = 1) -> pb.Concurrency:
+    return pb.Concurrency(
+        expression="input.a", max_runs=max_runs, name="everyone", is_tenant_scoped=True
+    )
+
+
+async def test_a_task_that_would_wait_for_itself_is_refused(
+    client: Client, engine: RecordingEngine
+) -> None:
+    twice = 'the tenant-scoped concurrency strategy "everyone" applies to it twice'
+    code, text = await refusal(client.call(PUT, request([shared()], concurrency_arr=[shared()])))
+    assert (code, text) == (grpc.StatusCode.INVALID_ARGUMENT, f"task a: {twice}")
+    code, text = await refusal(client.call(PUT, request([shared(1), shared(2)])))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert text.endswith('the tenant-scoped strategy "everyone" is declared twice, differently')
     assert "put_workflow" not in engine.calls

@@ -178,32 +178,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (
-            {"tasks": [task("a"), task("b")], "concurrency": pb.Concurrency(expression="input.a")},
-            "concurrency of a workflow with several tasks",
-        ),
-        (
-            {
-                "on_failure_task": task("rescue"),
-                "concurrency_arr": [pb.Concurrency(expression="input.a")],
-            },
-            "concurrency of a workflow with several tasks",
-        ),
-    ],
-)
-async def test_workflow_options_not_honoured_yet_are_refused_by_name(
-    options: dict[str, Any], named: str, client: Client, engine: RecordingEngine
-) -> None:
-    assert await refusal(client.call(PUT, workflow(**options))) == (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        f"workflow Orders: not supported yet: {named}",
-    )
-    assert not engine.calls
-
-
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
         ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
         ({"is_durable": True}, "is_durable"),
         ({"batch": pb.TaskBatchConfig(batch_max_size=2)}, "batch"),

@@ -156,6 +156,50 @@ async def test_what_other_processes_trigger_is_limited_too(
     assert (await worker.next_start()).task_id == second
 
 
+def shared(name: str, max_runs: int) -> WorkflowDefinition:
+    chain = (Concurrency("input.key", max_runs, ROUND_ROBIN, name="everyone"),)
+    return WorkflowDefinition(name, (StepDefinition("run", "work:run", concurrency=chain),))
+
+
+async def test_workflows_share_a_strategy_of_the_tenant_and_the_last_registration_counts(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    for name in ("work", "play"):
+        await engine.put_workflow(tenant_id, shared(name, 1))
+    worker = await FakeWorker.connect(engine, tenant_id)
+    (first,) = await trigger(engine, tenant_id)
+    play = TriggerRequest("play", input=b'{"key":"k"}')
+    second, third, fourth = await engine.trigger_runs(tenant_id, [play] * 3)
+    running = await worker.next_start()
+    assert running.task_id == first
+    groups = engine.ownership.owners[tenant_id].machine.groups
+    assert groups.blocking(second) is not None
+    await engine.put_workflow(tenant_id, shared("play", 2))
+    assert (await worker.next_start()).task_id == second
+    await worker.complete(running)
+    assert (await worker.next_start()).task_id == third
+    await engine.put_workflow(tenant_id, shared("work", 1))
+    await engine.cancel(tenant_id, [second])
+    assert groups.blocking(fourth) is not None
+
+
+async def test_the_owner_learns_what_another_engine_registered(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await engine.put_workflow(tenant_id, shared("work", 1))
+    worker = await FakeWorker.connect(engine, tenant_id)
+    async with engine_on(conninfo) as other:
+        await until(lambda: bool(other.ownership.owners))
+        engines = (engine, other)
+        owner = next(e for e in engines if tenant_id in e.ownership.owners)
+        await until(lambda: owner.ownership.owners[tenant_id].is_ready)
+        first, second = await trigger(engine, tenant_id, count=2)
+        assert (await worker.next_start()).task_id == first
+        registrar = other if owner is engine else engine
+        await registrar.put_workflow(tenant_id, shared("work", 2))
+        assert (await worker.next_start()).task_id == second
+
+
 def _knows(engine: HatchetEngine, tenant_id: UUID, count: int) -> bool:
     owner = engine.ownership.owners.get(tenant_id)
     return owner is not None and owner.is_ready and len(owner.machine.groups.attempts()) == count

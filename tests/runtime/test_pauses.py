@@ -90,5 +90,5 @@ async def test_nothing_is_handed_out_between_the_hint_and_its_reading(
     (run_id,) = await trigger(engine, tenant_id)
     details = await engine.get_run_details(tenant_id, run_id)
     assert details.status is Status.QUEUED
-    await owner.reload_pauses()
+    await owner.reload_rules()
     assert (await worker.next_start()).run_id == run_id

@@ -9,7 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.assignment import Claim, Claims, GroupId, Obstacle, ReadyTask
+from engine.domain.assignment import (
+    Claim,
+    Claims,
+    GroupId,
+    Obstacle,
+    ReadyTask,
+    SharedStrategy,
+)
 from engine.domain.scheduler.groups import ConcurrencyGroups
 from engine.domain.scheduler.machine import TenantScheduler
 from engine.states import ConcurrencyStrategy
@@ -17,6 +24,8 @@ from engine.states import ConcurrencyStrategy
 ROUND_ROBIN = ConcurrencyStrategy.GROUP_ROUND_ROBIN
 IN_PROGRESS = ConcurrencyStrategy.CANCEL_IN_PROGRESS
 NEWEST = ConcurrencyStrategy.CANCEL_NEWEST
+EXCEPT_NEWEST = ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_NEWEST
+EXCEPT_OLDEST = ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_OLDEST
 VERSION, STEP, WORKER = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
@@ -149,6 +158,96 @@ def test_stale_ends_and_repeated_arrivals_change_nothing() -> None:
     assert end(groups, 1, 2) == ([2], [])
 
 
+@pytest.mark.parametrize(("strategy", "kept"), [(EXCEPT_NEWEST, 4), (EXCEPT_OLDEST, 2)])
+def test_of_those_who_wait_only_the_newest_or_the_oldest_stays(
+    strategy: ConcurrencyStrategy, kept: int
+) -> None:
+    groups = ConcurrencyGroups()
+    only = claim(strategy=strategy)
+    admitted, cancelled = arrive(groups, *[task(n, only) for n in (1, 2, 3, 4)])
+    assert admitted == [1]
+    assert sorted(cancelled) == sorted({2, 3, 4} - {kept})
+    admitted, cancelled = arrive(groups, task(5, only))
+    waits = 5 if strategy is EXCEPT_NEWEST else kept
+    assert (admitted, cancelled) == ([], [kept if waits == 5 else 5])
+    for number in range(1, 6):
+        if number not in (1, waits):
+            end(groups, number)
+    assert end(groups, 1) == ([waits], [])
+
+
+def computed(max_runs: int) -> Claim:
+    return claim(max_runs=max_runs)._replace(is_computed=True)
+
+
+def test_the_newest_task_of_a_group_says_what_its_limit_is() -> None:
+    groups = ConcurrencyGroups()
+    assert arrive(groups, *[task(n, computed(1)) for n in (1, 2, 3)]) == ([1], [])
+    assert arrive(groups, task(9, computed(3))) == ([2, 3], [])
+    assert arrive(groups, task(5, computed(8))) == ([], [])
+    assert groups.limit(computed(1)) == 3
+    assert arrive(groups, task(10, computed(2))) == ([], [])
+    assert end(groups, 1) == ([], [])
+    assert end(groups, 2) == ([5], [])
+
+
+def test_room_is_judged_by_the_limit_that_a_newcomer_brings() -> None:
+    groups = ConcurrencyGroups()
+    arrive(groups, task(1, computed(1)))
+    assert not groups.has_room(_claims(task(2, computed(1))))
+    assert groups.has_room(_claims(task(2, computed(2))))
+    assert not groups.has_room(_claims(task(2, claim(max_runs=1))))
+
+
+def shared_claim(max_runs: int, strategy: ConcurrencyStrategy = ROUND_ROBIN) -> Claim:
+    return Claim(GroupId(UUID(int=0), 0, 0, "k", "everyone"), max_runs, strategy)
+
+
+def test_what_was_registered_last_for_the_tenant_holds_for_all_versions() -> None:
+    groups = ConcurrencyGroups()
+    groups.share({"everyone": SharedStrategy(2, ROUND_ROBIN)})
+    tasks = [task(n, shared_claim(n)) for n in (1, 2, 3, 4)]
+    assert arrive(groups, *tasks) == ([1, 2], [])
+    groups.share({"everyone": SharedStrategy(3, ROUND_ROBIN)})
+    assert settle(groups) == ([3], [])
+    groups.share({"everyone": SharedStrategy(1, IN_PROGRESS)})
+    assert sorted(settle(groups)[1]) == [1, 2, 3]
+    assert end(groups, 1) == end(groups, 2) == ([], [])
+    assert end(groups, 3) == ([4], [])
+
+
+def test_a_computed_limit_of_the_tenant_is_that_of_the_newest_who_computes_one() -> None:
+    groups = ConcurrencyGroups()
+    groups.share({"everyone": SharedStrategy(1, ROUND_ROBIN, is_computed=True)})
+    dynamic = shared_claim(2)._replace(is_computed=True)
+    assert arrive(groups, task(1, shared_claim(9)), task(2, shared_claim(9))) == ([1], [])
+    assert arrive(groups, task(3, dynamic)) == ([2], [])
+    groups.share({"everyone": SharedStrategy(3, ROUND_ROBIN)})
+    assert settle(groups) == ([3], [])
+
+
+def test_before_the_registration_is_known_the_newcomers_own_settings_hold() -> None:
+    groups = ConcurrencyGroups()
+    assert arrive(groups, task(1, shared_claim(1)), task(2, shared_claim(1))) == ([1], [])
+    assert arrive(groups, task(3, shared_claim(2))) == ([2], [])
+
+
+def _claims(asking: ReadyTask) -> Claims:
+    assert asking.claims is not None
+    return asking.claims
+
+
+def test_a_long_line_is_as_fast_to_join_and_to_leave_as_a_short_one() -> None:
+    """Whoever leaves is only marked; the line is cleared before it is mostly marks."""
+    groups = ConcurrencyGroups()
+    arrive(groups, *[task(n) for n in range(1, 2001)])
+    for number in range(2, 1951):
+        end(groups, number)
+    group = groups._groups[claim().group]
+    assert len(group._places) < 200
+    assert end(groups, 1) == ([1951], [])
+
+
 # The scheduler with groups
 
 
@@ -226,6 +325,8 @@ STRATEGIES = [
     (claim("d", 1, NEWEST), claim("y", 1, ROUND_ROBIN, number=1)),
     (claim("e", 3, ROUND_ROBIN), claim("z", 2, IN_PROGRESS, number=1)),
     (claim("f", 2, ROUND_ROBIN, counts_priority=True),),
+    (claim("g", 1, EXCEPT_NEWEST), claim("x", 3, ROUND_ROBIN, number=1)),
+    (claim("h", 1, EXCEPT_OLDEST),),
 ]
 
 

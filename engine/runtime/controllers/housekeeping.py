@@ -116,7 +116,7 @@ class SlowPoll(PeriodicService):
 
     async def tick(self) -> bool:
         for owner in list(self._owners.values()):
-            await owner.reload_pauses()
+            await owner.reload_rules()
             owner.note_backlog()
             await owner.refill()
             await owner.reload_workers()

@@ -15,13 +15,15 @@ from psycopg_pool import PoolTimeout
 from engine.domain.assignment import ReadyTask, RunClaims, Wishes
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
+    Rules,
     Snapshot,
     load_in_groups,
     load_queue_head,
+    load_rules,
     load_snapshot,
 )
 from engine.operations.versions import workflow_of
-from engine.store import pauses, queues, workers
+from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
 
@@ -196,14 +198,18 @@ class TenantOwner:
     # Pauses
 
     def question_pauses(self) -> None:
-        """A workflow may have been paused or resumed: hand out nothing until `reload_pauses` knows."""
+        """A workflow may have been paused or resumed: hand out nothing until `reload_rules` knows."""
         self._pauses_asked += 1
 
-    async def reload_pauses(self) -> None:
-        """Read which workflows are paused; forget what waits of those, and read what the others have."""
+    async def reload_rules(self) -> None:
+        """Read which workflows are paused; forget what waits of those, and read what the others have.
+
+        With them come the concurrency strategies that are the whole tenant's.
+        """
         async with self._reading_pauses:
             asked, before = self._pauses_asked, self.paused
-            self.paused = frozenset(await self._database.fetch(pauses.of_tenant(self.tenant_id)))
+            rules = await self._database.run(load_rules(self.tenant_id))
+            self._take_rules(rules)
             self._pauses_read = asked
         if self.is_ready:
             for task in self.machine.waiting() if self.paused else ():
@@ -213,6 +219,10 @@ class TenantOwner:
             self.note_backlog()
             await self.refill()
         self.drain(datetime.now(UTC).timestamp())
+
+    def _take_rules(self, rules: Rules) -> None:
+        self.paused = rules.paused
+        self.machine.groups.share(rules.shared)
 
     @property
     def _knows_pauses(self) -> bool:
@@ -258,7 +268,6 @@ class TenantOwner:
             return False
         self.reports_until = reports_until.timestamp()
         self._take(snapshot)
-        self.paused = frozenset(snapshot.paused)
         noted, self._noted = self._noted, []
         self.is_ready = True
         for change in noted:
@@ -275,6 +284,7 @@ class TenantOwner:
         return True
 
     def _take(self, snapshot: Snapshot) -> None:
+        self._take_rules(snapshot.rules)
         for row in snapshot.workers:
             self._upsert(row)
         now = datetime.now(UTC).timestamp()

@@ -103,7 +103,68 @@ async def rescue(given: Job, ctx: Context) -> dict[str, bool]:
     return {"rescued": True}
 
 
-WORKFLOWS: dict[str, Any] = {"pairs": pairs, "chain": chain, "slow_pair": slow}
+everyone = ConcurrencyExpression(
+    expression="input.user",
+    max_runs=2,
+    limit_strategy=ROUND_ROBIN,
+    name="everyone",
+    is_tenant_scoped=True,
+)
+
+
+@hatchet.task(name="mine", input_validator=Job, concurrency=everyone)
+async def mine(given: Job, ctx: Context) -> dict[str, Any]:
+    return await take_a_while(given)
+
+
+@hatchet.task(name="yours", input_validator=Job, concurrency=[everyone])
+async def yours(given: Job, ctx: Context) -> dict[str, Any]:
+    return await take_a_while(given)
+
+
+@hatchet.task(
+    name="tiered",
+    input_validator=Job,
+    concurrency=[by("input.user", "input.country == 'gold' ? 3 : int(input.country)")],
+)
+async def tiered(given: Job, ctx: Context) -> dict[str, Any]:
+    return await take_a_while(given)
+
+
+async def hold(name: str) -> dict[str, str]:
+    mark(f"{name}-started")
+    await pass_gate(name)
+    return {"is": "done"}
+
+
+@hatchet.task(
+    name="keep_newest",
+    input_validator=Job,
+    concurrency=[by("input.user", 1, ConcurrencyLimitStrategy.CANCEL_QUEUED_EXCEPT_NEWEST)],
+)
+async def keep_newest(given: Job, ctx: Context) -> dict[str, str]:
+    return await hold("keep_newest")
+
+
+@hatchet.task(
+    name="keep_oldest",
+    input_validator=Job,
+    concurrency=[by("input.user", 1, ConcurrencyLimitStrategy.CANCEL_QUEUED_EXCEPT_OLDEST)],
+)
+async def keep_oldest(given: Job, ctx: Context) -> dict[str, str]:
+    return await hold("keep_oldest")
+
+
+WORKFLOWS: dict[str, Any] = {
+    "pairs": pairs,
+    "chain": chain,
+    "slow_pair": slow,
+    "mine": mine,
+    "yours": yours,
+    "tiered": tiered,
+    "keep_newest": keep_newest,
+    "keep_oldest": keep_oldest,
+}
 
 
 # What the test calls
@@ -112,6 +173,16 @@ WORKFLOWS: dict[str, Any] = {"pairs": pairs, "chain": chain, "slow_pair": slow}
 async def run_pairs(jobs: list[dict[str, str]]) -> list[Any]:
     items = [pairs.create_bulk_run_item(input=Job(**job)) for job in jobs]
     return await pairs.aio_run_many(items)
+
+
+async def run_shared(count: int) -> list[Any]:
+    runs = [task.aio_run(Job()) for _ in range(count) for task in (mine, yours)]
+    return list(await asyncio.gather(*runs))
+
+
+async def run_tiered(count: int, country: str) -> list[Any]:
+    item = tiered.create_bulk_run_item(input=Job(country=country))
+    return await tiered.aio_run_many([item] * count)
 
 
 async def run_chain(user: str) -> dict[str, Any]:
