@@ -24,12 +24,12 @@ def parse_duration(text: str, field: str) -> float:
     return seconds
 
 
-_LONG_PART = re.compile(r"([0-9]+)([dw])")
-_LONG_SECONDS = {"d": 86_400.0, "w": 7 * 86_400.0}
+_LONG_PART = re.compile(r"([0-9]+)([dwy])")
+_LONG_SECONDS = {"d": 86_400.0, "w": 7 * 86_400.0, "y": 365 * 86_400.0}
 
 
 def parse_sleep(text: str, field: str) -> float:
-    """Return the seconds of a sleep, which may also be whole days or weeks: `2d`, `1w`."""
+    """Return the seconds of a sleep, which may also be whole days, weeks or years: `2d`, `1w`."""
     whole = _LONG_PART.fullmatch(text[:10])
     if whole is None:
         return parse_duration(text, field)

@@ -158,9 +158,14 @@ WITH settled AS (
 SELECT id FROM runs WHERE trigger = 5;
 
 -- name: task.reset_run
--- Standalone runs whose task is being replayed leave their final status at once.
-UPDATE engine_run SET status = 0, finished_at = NULL
- WHERE id = ANY(%(ids)s::uuid[]) RETURNING id;
+-- Runs whose tasks were requeued leave their final status at once: they run if some tasks stay settled.
+UPDATE engine_run r
+   SET status = CASE WHEN r.is_dag AND EXISTS (
+                          SELECT FROM engine_task t
+                           WHERE t.run_id = r.id AND t.run_id <> t.id AND t.status <> 0)
+                     THEN 1 ELSE 0 END,
+       finished_at = NULL
+ WHERE r.id = ANY(%(ids)s::uuid[]) RETURNING r.id;
 
 -- name: task.undelay
 -- Back-offs and pauses that are over: the attempt enters the queue and its schedule timeout starts.

@@ -45,6 +45,20 @@ def test_a_run_is_readable_as_soon_as_it_is_triggered(cast: Cast, api: ApiClient
     assert [task["taskExternalId"] for task in details["tasks"]] == [run_id]
 
 
+def test_tasks_of_a_workflow_are_called_by_their_own_names(cast: Cast, api: ApiClient) -> None:
+    """SDK tests look for the readable id in a task's display name, and for the workflow's in a run's."""
+    make_workflow(cast.tenant, "order", step("pay"), step("ship"))
+    run = start_run(cast.tenant, "order")
+    details = api.get(f"{STABLE}/workflow-runs/{run.id}").json
+    assert details["run"]["displayName"] == f"order-{run.id.int >> 80}"
+    made = {task.id: task for task in tasks_of(run)}
+    names = {task["displayName"].rpartition("-")[0] for task in details["tasks"]}
+    assert names == {"pay", "ship"}
+    for task in details["tasks"]:
+        assert task["displayName"].endswith(f"-{UUID(task['taskExternalId']).int >> 80}")
+        assert UUID(task["taskExternalId"]) in made
+
+
 def test_the_status_is_a_bare_text(cast: Cast, api: ApiClient) -> None:
     make_workflow(cast.tenant)
     run = start_run(cast.tenant)

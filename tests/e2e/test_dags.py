@@ -83,6 +83,19 @@ def test_the_on_failure_task_of_a_success_does_not_run(tenant: Tenant, client: C
     assert tenant.marks("never-needed") == []
 
 
+def test_the_on_success_task_runs_last_and_only_if_all_went_well(
+    tenant: Tenant, client: Client
+) -> None:
+    good = client.call("start_crowned", fails=False)
+    result = client.call("result", run_id=good)
+    assert result["crown-on-success"] == {"left": "done", "right": "done"}
+    bad = client.call("start_crowned", fails=True)
+    tenant.wait_for_status(bad, Status.FAILED)
+    tasks = client.call("details", run_id=bad)["tasks"]
+    assert tasks["crown-on-success"]["status"] == "CANCELLED"
+    assert tenant.marks("crowned") == [good]
+
+
 def test_replaying_one_task_runs_it_and_its_descendants_again(
     tenant: Tenant, client: Client
 ) -> None:

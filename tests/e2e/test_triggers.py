@@ -102,3 +102,18 @@ def test_filters_choose_among_events(tenant: Tenant, client: Client) -> None:
 def test_expressions_can_be_tried_out(client: Client) -> None:
     assert client.call("debug", expression="input.n == 1", given={"n": 1}) is True
     assert "no such key" in client.call("debug", expression="input.m == 1", given={"n": 1})
+
+
+def test_a_deleted_workflow_is_made_anew_by_the_next_worker(tenant: Tenant, client: Client) -> None:
+    gone = client.call("delete_workflow", workflow="ticking")
+    assert client.call("workflow_ids", workflow="ticking") == []
+    assert client.call("declared_crons") == []
+    with pytest.raises(CallFailed, match="not found: ticking"):
+        client.call("run_ticking")
+    tenant.start_worker("triggers")
+    (made,) = client.call("workflow_ids", workflow="ticking")
+    assert made != gone
+    ((cron_id, *_),) = client.call("declared_crons")
+    assert client.call("run_cron", cron_id=cron_id) == {"ticking": {"source": "code"}}
+    assert client.call("run_ticking") == {"source": "hand"}
+    client.call("delete_cron", cron_id=cron_id)

@@ -117,3 +117,59 @@ def test_an_unknown_or_foreign_parent_is_not_found(bench: Bench, foreign: bool) 
     with pytest.raises(NotFound, match="parent task"):
         bench.trigger(child(parent))
     assert not Run.objects.filter(tenant_id=bench.tenant_id).exists()
+
+
+def test_neither_the_workflow_nor_the_input_makes_another_child(bench: Bench, parent: UUID) -> None:
+    bench.put(name="other")
+    (first,) = bench.trigger(child(parent, 0))
+    twin = TriggerRequest("other", b'{"a":1}', parent_task_id=parent, child_index=0)
+    assert bench.trigger(twin) == [first]
+    assert Run.objects.filter(parent_task_id=parent).count() == 1
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])
+def test_a_replayed_parent_finds_its_children_again_whatever_became_of_them(
+    bench: Bench, parent: UUID, end: str
+) -> None:
+    (first,) = bench.trigger(child(parent, 0))
+    if end == "completed":
+        bench.run_to_end(first)
+    elif end == "failed":
+        bench.run_to_failure(first)
+    else:
+        bench.cancel(first)
+    was = bench.status(first)
+    bench.report(bench.completed(parent))
+    assert bench.replay(parent) == [parent]
+    bench.assign(parent)
+    assert bench.trigger(child(parent, 0)) == [first]
+    assert bench.status(first) is was
+    assert bench.ready() == []
+
+
+def test_a_grandchild_inherits_from_both_and_is_marked_by_its_own_parent(
+    bench: Bench, parent: UUID
+) -> None:
+    (middle,) = bench.trigger(
+        TriggerRequest("flow", b"{}", b'{"own":"m"}', parent_task_id=parent, child_index=0)
+    )
+    (last,) = bench.trigger(child(middle))
+    assert bench.run(last).additional_metadata == {
+        "user": "u",
+        "own": "m",
+        "hatchet__parent_workflow_run_id": str(middle),
+        "hatchet__parent_step_run_id": str(middle),
+    }
+
+
+def test_children_of_a_dag_task_are_marked_with_run_and_task(bench: Bench) -> None:
+    bench.put(step("a"), step("b"), name="dag")
+    bench.put()
+    (run_id,) = bench.trigger(TriggerRequest("dag", additional_metadata=b'{"k":"v"}'))
+    spawner = bench.steps(run_id)["a"]
+    (born,) = bench.trigger(child(spawner))
+    assert bench.run(born).additional_metadata == {
+        "k": "v",
+        "hatchet__parent_workflow_run_id": str(run_id),
+        "hatchet__parent_step_run_id": str(spawner),
+    }

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from engine.errors import InvalidArgument, NotFound
-from engine.models import Cron, Run
+from engine.models import Cron, Payload, Run
 from engine.operations.announce import announced
 from engine.operations.change_crons import create_cron, delete_cron, switch_cron
 from engine.operations.fire_crons import Fired, fire_crons, run_cron_now
@@ -218,3 +218,24 @@ def test_nobody_touches_the_crons_of_others(cast: Cast) -> None:
         with pytest.raises(NotFound):
             sync_db.run(operation)
     assert Cron.objects.get().is_enabled
+
+
+def test_a_declared_cron_has_no_name_the_declared_input_and_the_workflows_priority(
+    tenant: Tenant,
+) -> None:
+    make_workflow(tenant, cron_triggers=("* * * * *",), cron_input='{"a":1}', default_priority=3)
+    cron = Cron.objects.get()
+    assert (cron.name, cron.priority, bytes(cron.input)) == ("", None, b'{"a":1}')
+    Cron.objects.update(due_at=START)
+    fire(START)
+    run = Run.objects.get()
+    assert (run.priority, metadata_of(run)["hatchet__cron_name"]) == (3, "")
+    assert bytes(Payload.objects.get(owner_id=run.id).data) == b'{"a":1}'
+
+
+def test_an_unchanged_definition_leaves_its_crons_as_they_are(tenant: Tenant) -> None:
+    make_workflow(tenant, cron_triggers=("* * * * *",))
+    Cron.objects.update(due_at=START, fired_at=START - MINUTE, is_enabled=False)
+    before = Cron.objects.values().get()
+    make_workflow(tenant, cron_triggers=("* * * * *",))
+    assert Cron.objects.values().get() == before

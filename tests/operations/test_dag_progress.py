@@ -127,3 +127,18 @@ def test_a_whole_run_may_end_in_one_batch_per_level(bench: Bench) -> None:
         bench.report(*[bench.completed(action.task_id) for action in actions])
     assert {bench.status(run_id) for run_id in runs} == {C}
     assert len(bench.finished()) == 20
+
+
+def test_five_hundred_tasks_are_no_matter(bench: Bench) -> None:
+    """A row of twenty and 478 beside each other under one root, and one after all."""
+    chain = [step("c0", "top"), *(step(f"c{n}", f"c{n - 1}") for n in range(1, 20))]
+    wide = [step(f"w{n}", "top") for n in range(478)]
+    parents = [one.readable_id for one in (*wide, chain[-1])]
+    run_id = bench.start(step("top"), *chain, *wide, step("end", *parents))
+    rounds = 0
+    while actions := bench.assign():
+        bench.report(*[bench.completed(action.task_id) for action in actions])
+        rounds += 1
+    assert rounds == 22
+    assert bench.status(run_id) is C
+    assert len(bench.steps(run_id)) == 500

@@ -173,3 +173,57 @@ def test_strangers_replay_nothing(bench: Bench) -> None:
     bench.run_to_end(run_id)
     assert Bench().replay(run_id) == []
     assert bench.status(run_id) is C
+
+
+def test_a_run_replayed_in_part_is_running_and_one_replayed_whole_is_queued(bench: Bench) -> None:
+    run_id = bench.start(*CHAIN)
+    end_chain(bench)
+    bench.replay(bench.steps(run_id)["b"])
+    assert bench.status(run_id) is R
+    assert bench.run(run_id).finished_at is None
+    end_chain(bench)
+    bench.replay(run_id)
+    assert bench.status(run_id) is Q
+
+
+def test_the_on_failure_task_alone_simply_runs_again(bench: Bench) -> None:
+    run_id = bench.start(step("a"), on_failure())
+    bench.run_to_failure(bench.steps(run_id)["a"], error=b"no luck")
+    rescue = bench.steps(run_id)["rescue"]
+    bench.run_to_end(rescue)
+    assert bench.replay(rescue) == [rescue]
+    (action,) = bench.assign(rescue)
+    assert json.loads(action.payload)["step_run_errors"] == {"a": "no luck"}
+    bench.report(bench.completed(rescue))
+    assert bench.statuses(run_id) == {"a": F, "rescue": C}
+    assert bench.status(run_id) is F
+
+
+def test_a_part_that_is_replayed_leaves_the_on_failure_task_as_it_is(bench: Bench) -> None:
+    run_id = bench.start(step("a"), on_failure())
+    bench.run_to_failure(bench.steps(run_id)["a"])
+    rescue = bench.steps(run_id)["rescue"]
+    bench.run_to_end(rescue)
+    bench.replay(bench.steps(run_id)["a"])
+    bench.run_to_failure(bench.steps(run_id)["a"])
+    assert bench.task(rescue).retry_count == 0
+    assert bench.status(run_id) is F
+
+
+def test_replaying_the_failed_tasks_takes_what_they_cancelled_along(bench: Bench) -> None:
+    """From failed: clients name the failed tasks only."""
+    run_id = bench.start(step("a"), step("b"), step("c", "a"), step("d", "b"), step("e", "c", "d"))
+    steps = bench.steps(run_id)
+    bench.run_to_end(steps["a"])
+    bench.run_to_failure(steps["b"])
+    bench.run_to_end(bench.steps(run_id)["c"])
+    assert bench.statuses(run_id) == {"a": C, "b": F, "c": C, "d": X, "e": X}
+    bench.replay(steps["b"])
+    bench.run_to_end(steps["b"])
+    bench.run_to_end(bench.steps(run_id)["d"])
+    (action,) = bench.assign(bench.steps(run_id)["e"])
+    assert set(json.loads(action.payload)["parents"]) == {"a", "b", "c", "d"}
+    bench.report(bench.completed(action.task_id))
+    assert bench.status(run_id) is C
+    attempts = {name: bench.task(task).retry_count for name, task in bench.steps(run_id).items()}
+    assert attempts == {"a": 0, "b": 1, "c": 0, "d": 1, "e": 1}

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.domain.durations import parse_duration
+from engine.domain.durations import parse_duration, parse_sleep
 from engine.errors import InvalidArgument
 
 
@@ -48,3 +48,16 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
 def test_a_duration_beyond_ten_years_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="ten years"):
         parse_duration("99999999h", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2d", 172_800), ("1w", 604_800), ("1y", 31_536_000), ("1h30m", 5400)]
+)
+def test_a_sleep_may_also_be_whole_days_weeks_or_years(text: str, seconds: float) -> None:
+    assert parse_sleep(text, "sleep_for") == seconds
+
+
+@pytest.mark.parametrize("text", ["1d2h", "1.5d", "-1d", "d", "11y", "9999999w", "1M"])
+def test_a_sleep_of_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="sleep_for"):
+        parse_sleep(text, "sleep_for")

@@ -111,6 +111,31 @@ def never_needed(given: EmptyModel, ctx: Context) -> None:
     mark("never-needed")
 
 
+class Outcome(BaseModel):
+    fails: bool
+
+
+crowned = hatchet.workflow(name="crowned", input_validator=Outcome)
+
+
+@crowned.task()
+def left_leaf(given: Outcome, ctx: Context) -> dict[str, str]:
+    return {"left": "done"}
+
+
+@crowned.task()
+def right_leaf(given: Outcome, ctx: Context) -> dict[str, str]:
+    if given.fails:
+        raise RuntimeError("no success")
+    return {"right": "done"}
+
+
+@crowned.on_success_task()
+def crown(given: Outcome, ctx: Context) -> dict[str, str]:
+    mark("crowned", ctx.workflow_run_id)
+    return {**ctx.task_output(left_leaf), **ctx.task_output(right_leaf)}
+
+
 mended = hatchet.workflow(name="mended")
 
 
@@ -144,6 +169,11 @@ async def start(workflow: str) -> str:
     return (await found.aio_run(wait_for_result=False)).workflow_run_id
 
 
+async def start_crowned(fails: bool) -> str:
+    ref = await crowned.aio_run(Outcome(fails=fails), wait_for_result=False)
+    return ref.workflow_run_id
+
+
 async def result(run_id: str) -> Any:
     return await hatchet.runs.get_run_ref(run_id).aio_result()
 
@@ -170,7 +200,9 @@ def replay(run_id: str) -> None:
 
 
 def main() -> None:
-    hatchet.worker(worker_name(), slots=20, workflows=[fan, wide, rescued, spared, mended]).start()
+    hatchet.worker(
+        worker_name(), slots=20, workflows=[fan, wide, rescued, spared, crowned, mended]
+    ).start()
 
 
 if __name__ == "__main__":

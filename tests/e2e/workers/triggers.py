@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hatchet_sdk import Context, DefaultFilter, Hatchet
+from hatchet_sdk.clients.rest.api.workflow_api import WorkflowApi
 from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
 from pydantic import BaseModel
 
@@ -66,6 +67,26 @@ def filtered(given: Given, ctx: Context) -> dict[str, Any]:
 def declared_crons() -> Any:
     rows = hatchet.cron.list(workflow_name="ticking").rows or []
     return [[row.metadata.id, row.cron, row.name, row.method, row.input] for row in rows]
+
+
+async def run_cron(cron_id: str) -> Any:
+    with hatchet.cron.client() as client:
+        made = WorkflowApi(client).workflow_cron_trigger(hatchet.tenant_id, cron_id)
+    return await hatchet.runs.get_run_ref(str(made.external_id)).aio_result()
+
+
+def delete_workflow(workflow: str) -> str:
+    (found,) = hatchet.workflows.list(workflow_name=workflow).rows or []
+    hatchet.workflows.delete(found.metadata.id)
+    return found.metadata.id
+
+
+def workflow_ids(workflow: str) -> list[str]:
+    return [row.metadata.id for row in hatchet.workflows.list(workflow_name=workflow).rows or []]
+
+
+async def run_ticking() -> Any:
+    return await ticking.aio_run(Given(source="hand"))
 
 
 def delete_cron(cron_id: str) -> None:
