@@ -1,6 +1,6 @@
 """The closed sets of values that rows, events and the wire share."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Status(IntEnum):
@@ -131,6 +131,15 @@ class DurableKind(IntEnum):
     RUN = 1
     WAIT_FOR = 2
     MEMO = 3
+
+
+class FlushReason(StrEnum):
+    """Why a batch was made when it was; the text is what workers and the event log are told."""
+
+    SIZE = "size"
+    INTERVAL = "interval"
+    BYTES = "memory"
+    REDELIVERY = "redelivery"
 
 
 class LogLevel(IntEnum):

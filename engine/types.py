@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -83,6 +83,8 @@ class TaskReport:
     payload: bytes = b""
     should_not_retry: bool = False
     retry_after_ms: int | None = None
+    batch_id: UUID | None = None
+    """The batch in which it says the task ran: then that tells which attempt is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,32 @@ class ActionKind(IntEnum):
 
     START = 0
     CANCEL = 1
+    START_BATCH = 3
+
+
+class BatchItem(NamedTuple):
+    """An attempt that runs in a batch."""
+
+    task_id: UUID
+    run_id: UUID
+    retry_count: int
+
+
+class BatchStart(NamedTuple):
+    """A batch as its worker is told of it; items in order."""
+
+    key: str
+    reason: str
+    at: datetime
+    items: tuple[BatchItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a worker's stream carries: start this attempt, or cancel it. `payload` is empty for CANCEL."""
+    """What a worker's stream carries: start this attempt, or cancel it. `payload` is empty for CANCEL.
+
+    START_BATCH starts all items of `batch`; `task_id` and `run_id` are then the batch's id.
+    """
 
     kind: ActionKind
     tenant_id: UUID
@@ -130,6 +153,14 @@ class Action:
     created_at: datetime | None = None
     durable_invocation: int | None = None
     """Which delivery of a durable task this is, or is about; None for other tasks."""
+    batch: BatchStart | None = None
+
+    @property
+    def items(self) -> Sequence[BatchItem]:
+        """The attempts it is about."""
+        if self.batch is not None:
+            return self.batch.items
+        return (BatchItem(self.task_id, self.run_id, self.retry_count),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.affinity import affinity_of
+from engine.domain.batches import BatchPlace
 from engine.states import ConcurrencyStrategy
 from engine.types import LabelWishes
 
@@ -96,6 +97,8 @@ class Claims(NamedTuple):
     arrival: int
     run: RunClaims | None = None
     """What its run must hold before the task asks for anything."""
+    batch: BatchPlace | None = None
+    """Where it waits, with all those slots, to be run together with others."""
 
 
 class SharedStrategy(NamedTuple):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 import orjson
 
 from engine.domain.affinity import wish_forms, wishes_from_forms
 from engine.domain.definition import (
+    Batch,
     Concurrency,
     DefaultFilter,
     Idempotency,
@@ -114,6 +116,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "conditions": [_condition_form(condition) for condition in step.conditions],
             "concurrency": _concurrency_forms(step.concurrency),
             "is_durable": step.is_durable,
+            "batch": None if step.batch is None else list(astuple(step.batch)),
         }
     )
 
@@ -138,6 +141,7 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         conditions=tuple(_condition_from(condition) for condition in form.get("conditions", ())),
         concurrency=_concurrency_from(form.get("concurrency", ())),
         is_durable=form.get("is_durable", False),
+        batch=Batch(*form["batch"]) if "batch" in form else None,
     )
 
 

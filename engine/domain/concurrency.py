@@ -15,8 +15,10 @@ from uuid import UUID
 import orjson
 
 from engine.domain.assignment import WHOLE_RUN, Claim, Claims, GroupId, RunClaims
+from engine.domain.batches import ITEM_OVERHEAD_BYTES, BatchGroup, BatchPlace
 from engine.domain.cel import Environment, Variables, compile_expression
 from engine.domain.definition import (
+    Batch,
     Concurrency,
     RegisteredStep,
     RegisteredVersion,
@@ -63,12 +65,15 @@ def asks_with_run(version: RegisteredVersion, step: RegisteredStep) -> bool:
 
 @lru_cache(maxsize=10_000)
 def chains_of(version: RegisteredVersion) -> Mapping[UUID, tuple[Concurrency, ...]]:
-    """Return the chain of each step whose tasks need keys; a blank one if only their run's count."""
+    """Return the chain of each step whose tasks need keys; a blank one if only their run's count.
+
+    Or that of their batch groups.
+    """
     of_workflow = () if version.definition.is_dag else version.definition.concurrency
     chains = {}
     for step in version.steps:
         chain = (*of_workflow, *step.definition.concurrency)
-        if chain or asks_with_run(version, step):
+        if chain or step.definition.batch or asks_with_run(version, step):
             chains[step.id] = chain
     return chains
 
@@ -106,10 +111,12 @@ def make_keys(
     priority: int,
     arrival: UUID,
     run_keys: Keys = NO_KEYS,
+    outputs_size: int = 0,
 ) -> Keys:
-    """Evaluate the chain's expressions for a new task.
+    """Evaluate the chain's expressions for a new task, and that of its batch group.
 
-    `arrival` tells who came later where that matters: ids grow with time.
+    `arrival` tells who came later where that matters: ids grow with time. `outputs_size` is that of
+    what its worker gets beside the input, in bytes.
     """
     chain = chains_of(version).get(step.id)
     if chain is None:
@@ -122,7 +129,20 @@ def make_keys(
     form |= {"priority": priority, "arrival": str(arrival)}
     if run_keys.stored:
         form["run"] = orjson.Fragment(run_keys.stored)
+    if batch := step.definition.batch:
+        key, error = _batch_key(batch, variables)
+        if error:
+            expression = batch.group_key
+            return Keys(error=f"failed to parse batch group key expression ({expression}): {error}")
+        form["batch"] = [key, len(variables["input"]) + outputs_size]
     return Keys(orjson.dumps(form).decode())
+
+
+def _batch_key(batch: Batch, variables: Variables) -> tuple[str, str | None]:
+    if not batch.group_key:
+        return "", None
+    key, error = _evaluate_key(batch.group_key, variables, "batch")
+    return key.strip(), error
 
 
 def _evaluate_chain(
@@ -132,7 +152,7 @@ def _evaluate_chain(
     keys: list[str] = []
     limits: list[int | None] = []
     for strategy in chain:
-        key, error = _evaluate_key(strategy.expression, variables)
+        key, error = _evaluate_key(strategy.expression, variables, "concurrency")
         if error:
             return {}, _problem(strategy.expression, error)
         keys.append(key)
@@ -149,17 +169,17 @@ def _problem(expression: str, error: str) -> str:
     return f"failed to parse step expression ({expression}): {error}"
 
 
-def _evaluate_key(expression: str, variables: Variables) -> tuple[str, str | None]:
-    program = compile_expression(expression, Environment.KEY, "concurrency expression")
+def _evaluate_key(expression: str, variables: Variables, noun: str) -> tuple[str, str | None]:
+    program = compile_expression(expression, Environment.KEY, f"{noun} expression")
     evaluated = program.evaluate(variables)
     if evaluated.error is not None:
         return "", evaluated.error
     if not isinstance(evaluated.value, str):
-        return "", f"expected string output for concurrency key, got {_kind(evaluated.value)}"
+        return "", f"expected string output for {noun} key, got {_kind(evaluated.value)}"
     if len(evaluated.value) > MAX_KEY_LENGTH:
-        return "", f"the concurrency key is longer than {MAX_KEY_LENGTH} characters"
+        return "", f"the {noun} key is longer than {MAX_KEY_LENGTH} characters"
     if "\0" in evaluated.value:
-        return "", "the concurrency key contains a null character"
+        return "", f"the {noun} key contains a null character"
     return evaluated.value, None
 
 
@@ -195,6 +215,21 @@ def claims_of(
         form["priority"],
         UUID(form["arrival"]).int,
         _run_claims(version, form["run"]) if "run" in form else None,
+        _batch_place(step, form["batch"]) if "batch" in form else None,
+    )
+
+
+def _batch_place(step: RegisteredStep, stored: tuple[str, int]) -> BatchPlace | None:
+    batch, (key, size) = step.definition.batch, stored
+    if batch is None:
+        return None
+    return BatchPlace(_batch_group(step.id, key, batch), size + ITEM_OVERHEAD_BYTES)
+
+
+@lru_cache(maxsize=20_000)
+def _batch_group(step_id: UUID, key: str, batch: Batch) -> BatchGroup:
+    return BatchGroup(
+        step_id, key, batch.max_size, batch.max_interval_ms / 1000, batch.group_max_runs
     )
 
 

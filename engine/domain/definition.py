@@ -50,6 +50,21 @@ class Concurrency:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Tasks of a step run together: at most `max_size`, and no longer after the first than the interval.
+
+    Only tasks for which `group_key` comes to the same key share a batch; of a group at most
+    `group_max_runs` batches run at a time. `broadcasts` means one output for all, which clients see to.
+    """
+
+    max_size: int
+    max_interval_ms: int = 1000
+    group_key: str = ""
+    group_max_runs: int = 100
+    broadcasts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StepDefinition:
     """One task of a workflow. Durations are seconds beside the text the client wrote."""
 
@@ -69,6 +84,7 @@ class StepDefinition:
     conditions: tuple[StepCondition, ...] = ()
     concurrency: tuple[Concurrency, ...] = ()
     is_durable: bool = False
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)

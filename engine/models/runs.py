@@ -67,6 +67,7 @@ class Task(models.Model):
     of a paused workflow (`is_delayed` and `is_held`) it is the end of the time it is held.
     `concurrency_keys` are those of its groups, for the scheduler. A durable task that `is_evicted` is
     running without a worker, or queued to go on; it keeps the slots of its groups.
+    `batch_id` names the batch in which an attempt runs, or ran last.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -96,6 +97,7 @@ class Task(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     concurrency_keys = models.TextField(null=True, blank=True)
+    batch_id = models.UUIDField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [

@@ -13,9 +13,16 @@ from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.operations.arm_waits import waiting_steps
+from engine.operations.start_batches import (
+    MadeBatch,
+    find_abandoned,
+    gather_made,
+    gather_undelivered,
+    memberships,
+)
 from engine.operations.versions import durable_steps, load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
-from engine.store import durable_tasks, leases, run_slots, runs, step_waits, tasks
+from engine.store import batches, durable_tasks, leases, run_slots, runs, step_waits, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
@@ -26,11 +33,14 @@ AnyRow = TypeVar("AnyRow", AssignedRow, TaskRow)
 
 
 def assign_tasks(
-    wishes: Sequence[tuple[ReadyTask, UUID]], epochs: Mapping[UUID, int], now: datetime
+    wishes: Sequence[tuple[ReadyTask, UUID]],
+    epochs: Mapping[UUID, int],
+    now: datetime,
+    made: Sequence[MadeBatch] = (),
 ) -> Operation[list[tuple[UUID, Action]]]:
     """Assign queued attempts to workers; return (worker id, action) of those still queued.
 
-    Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
+    Those of a batch in `made` are one action together. Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
     """
     versions = yield from load_versions(task.version_id for task, _ in wishes)
     wanted = sorted(
@@ -47,6 +57,8 @@ def assign_tasks(
         queries.append(runs.lock_queued_of_tasks(of_dags))
     queries.append(tasks.assign(wanted, now))
     assigned = len(queries) - 1
+    if made:
+        queries.append(batches.mark(memberships(made), now))
     limited = {w.claims.run.id for w, _ in wishes if w.claims is not None and w.claims.run}
     if limited:
         queries.append(run_slots.hold([UUID(int=run_id) for run_id in sorted(limited)]))
@@ -55,7 +67,8 @@ def assign_tasks(
     if durable := _durable(rows, versions):
         begun = [(row.id, versions[row.version_id].tenant_id) for row in durable]
         invocations = dict((yield from fetch(durable_tasks.begin(begun))))
-    return (yield from actions_of(rows, versions, invocations))
+    actions = yield from actions_of(rows, versions, invocations)
+    return gather_made(actions, made, now) if made else actions
 
 
 def _durable(
@@ -171,17 +184,25 @@ def load_undelivered(worker_ids: Sequence[UUID]) -> Operation[list[tuple[UUID, A
     rows = yield from fetch(tasks.undelivered_of_worker(worker_ids))
     versions = yield from load_versions(row.version_id for row in rows)
     invocations = yield from _load_invocations(rows, versions)
-    return (yield from actions_of(rows, versions, invocations))
+    actions = yield from actions_of(rows, versions, invocations)
+    return (yield from gather_undelivered(actions, versions))
 
 
 def load_cancels(
     tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]
 ) -> Operation[list[tuple[UUID, Action]]]:
-    """Return the CANCEL actions of (worker, task, retry count): they name the attempt being stopped."""
+    """Return the CANCEL actions of (worker, task, retry count): they name the attempt being stopped.
+
+    A batch is stopped as a whole, when nothing is left of it.
+    """
     rows = yield from fetch(tasks.by_ids(tenant_id, [task_id for _, task_id, _ in stops]))
     versions = yield from load_versions(row.version_id for row in rows)
     invocations = yield from _load_invocations(rows, versions)
     row_of = {row.id: row for row in rows}
+    batched = {
+        row.id for row in rows if step_of(versions[row.version_id], row.step_id).definition.batch
+    }
+    batch_of = yield from find_abandoned(stops, batched)
     return [
         (
             worker_id,
@@ -190,25 +211,31 @@ def load_cancels(
                 versions[row_of[task_id].version_id],
                 retry_count,
                 invocation=invocations.get(task_id),
+                batch_id=batch_of.get(task_id),
             ),
         )
         for worker_id, task_id, retry_count in stops
-        if task_id in row_of
+        if task_id in row_of and (task_id not in batched or task_id in batch_of)
     ]
 
 
 def _cancel(
-    row: TaskRow, version: RegisteredVersion, retry_count: int, *, invocation: int | None
+    row: TaskRow,
+    version: RegisteredVersion,
+    retry_count: int,
+    *,
+    invocation: int | None,
+    batch_id: UUID | None,
 ) -> Action:
     return Action(
         kind=ActionKind.CANCEL,
         tenant_id=row.tenant_id,
-        run_id=row.run_id,
-        task_id=row.id,
+        run_id=batch_id or row.run_id,
+        task_id=batch_id or row.id,
         step_id=row.step_id,
         action_id=row.action_id,
         readable_id=step_of(version, row.step_id).definition.readable_id,
-        retry_count=retry_count,
+        retry_count=0 if batch_id else retry_count,
         priority=min(row.queue_priority, MAX_USER_PRIORITY),
         workflow_id=row.workflow_id,
         version_id=row.version_id,

@@ -93,10 +93,11 @@ def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Opera
     failures = []
     for row in rows:
         step = step_of(versions[row.version_id], row.step_id).definition
+        error = f"Task exceeded timeout of {step.execution_timeout}"
         failures.append(
             Failure(
                 row.id,
-                f"Task exceeded timeout of {step.execution_timeout}",
+                f"{error}, as did its whole batch" if step.batch else error,
                 TaskEventKind.TIMED_OUT,
                 retry_count=row.retry_count,
                 stops_worker=True,

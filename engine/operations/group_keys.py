@@ -31,7 +31,15 @@ def load_key_data(
     wanted = sorted(run_id for run_id, version in version_of.items() if chains_of(version))
     if not wanted:
         return {}
-    return {row.run_id: row for row in (yield from fetch(runs.key_data(wanted)))}
+    found = {row.run_id: row for row in (yield from fetch(runs.key_data(wanted)))}
+    if batched := [run_id for run_id in wanted if _has_batches(version_of[run_id])]:
+        for run_id, size in (yield from fetch(runs.outputs_sizes(batched))):
+            found[run_id] = found[run_id]._replace(outputs_size=size)
+    return found
+
+
+def _has_batches(version: RegisteredVersion) -> bool:
+    return version.definition.is_dag and any(step.definition.batch for step in version.steps)
 
 
 def keys_from(
@@ -50,6 +58,7 @@ def keys_from(
         priority=data.priority,
         arrival=arrival,
         run_keys=run_keys,
+        outputs_size=data.outputs_size,
     )
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from engine.domain.assignment import ReadyTask, RunClaims, SharedStrategy
 from engine.domain.concurrency import run_claims_of
-from engine.operations.versions import load_versions, ready_as_it_stands, ready_task
+from engine.domain.definition import RegisteredVersion
+from engine.operations.versions import load_versions, ready_as_it_stands, ready_task, step_of
 from engine.states import ConcurrencyStrategy
 from engine.store import pauses, queues, run_slots, shared_strategies, tasks, workers
 from engine.store.query import Operation, fetch, fetch_all
@@ -22,6 +23,7 @@ class RunningTask(NamedTuple):
     worker_id: UUID
     holds_slot: bool
     was_started: bool
+    batch_id: UUID | None
 
 
 class Rules(NamedTuple):
@@ -71,6 +73,7 @@ def load_snapshot(
             row.worker_id,
             not row.is_slot_released,
             row.was_started,
+            row.batch_id if _is_batched(versions[row.version_id], row.step_id) else None,
         )
         for row in rows
     ]
@@ -99,6 +102,10 @@ def _runs(tenant_id: UUID) -> Operation[list[RunClaims]]:
     held = yield from fetch(run_slots.held(tenant_id))
     versions = yield from load_versions(row.version_id for row in held)
     return [run_claims_of(versions[row.version_id], row.keys) for row in held]
+
+
+def _is_batched(version: RegisteredVersion, step_id: UUID) -> bool:
+    return step_of(version, step_id).definition.batch is not None
 
 
 def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[list[ReadyTask]]:

@@ -12,6 +12,7 @@ from engine.operations.advance_runs import advance_runs
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.fail_attempts import Failure, fail_attempts
+from engine.operations.start_batches import resolve_members
 from engine.states import Status
 from engine.store import runs, task_events, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
@@ -42,6 +43,8 @@ def report_tasks(
     """
     done = Reported()
     along: list[Query[Any]] = [task_events.insert_sent(sent)] if sent else []
+    if any(report.batch_id for report in reports):
+        reports = yield from resolve_members(reports)
     by_kind: dict[ReportKind, list[TaskReport]] = {kind: [] for kind in ReportKind}
     for report in sorted(reports, key=lambda report: report.task_id):
         by_kind[report.kind].append(report)

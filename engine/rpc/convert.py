@@ -16,6 +16,7 @@ from engine.states import Status
 from engine.types import (
     Action,
     ActionKind,
+    BatchStart,
     EventRecord,
     RunDetails,
     RunFinished,
@@ -32,6 +33,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _ACTION_TYPES = {
     ActionKind.START: dispatcher_pb2.START_STEP_RUN,
     ActionKind.CANCEL: dispatcher_pb2.CANCEL_STEP_RUN,
+    ActionKind.START_BATCH: dispatcher_pb2.START_BATCH,
 }
 _EVENT_TYPES = {
     StreamEventKind.STARTED: dispatcher_pb2.RESOURCE_EVENT_TYPE_STARTED,
@@ -60,6 +62,8 @@ def to_timestamp(moment: datetime) -> Timestamp:
 
 def to_assigned_action(action: Action) -> dispatcher_pb2.AssignedAction:
     """Optional fields stay absent when there is nothing to say: clients tell that from empty."""
+    if action.batch is not None:
+        return _to_batch_start(action, action.batch)
     task_id, step_id = str(action.task_id), str(action.step_id)
     message = dispatcher_pb2.AssignedAction(
         tenant_id=str(action.tenant_id),
@@ -88,6 +92,24 @@ def to_assigned_action(action: Action) -> dispatcher_pb2.AssignedAction:
     if action.created_at is not None:
         message.task_inserted_at.FromDatetime(action.created_at)
     return message
+
+
+def _to_batch_start(action: Action, batch: BatchStart) -> dispatcher_pb2.AssignedAction:
+    """It is about no single task; the payload tells which."""
+    size = len(batch.items)
+    return dispatcher_pb2.AssignedAction(
+        tenant_id=str(action.tenant_id),
+        action_id=action.action_id,
+        action_type=_ACTION_TYPES[action.kind],
+        action_payload=action.payload.decode(),
+        batchId=str(action.task_id),
+        batchSize=size,
+        batchIndex=0,
+        batchStartPayload=dispatcher_pb2.BatchStartPayload(
+            triggerReason=batch.reason, triggerTime=to_timestamp(batch.at), expectedSize=size
+        ),
+        batchKey=batch.key or None,
+    )
 
 
 def to_run_finished(finished: RunFinished) -> dispatcher_pb2.WorkflowRunEvent:

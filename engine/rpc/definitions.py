@@ -20,6 +20,7 @@ from engine.domain.definition import (
 from engine.domain.durations import parse_duration
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.batches import parse_batch
 from engine.rpc.concurrency import check_shared, parse_concurrency
 from engine.rpc.conditions import parse_conditions
 from engine.rpc.parse import (
@@ -181,6 +182,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         conditions=parse_conditions(task, parents, where),
         concurrency=parse_concurrency(task.concurrency, where),
         is_durable=task.is_durable,
+        batch=parse_batch(task, where) if task.HasField("batch") else None,
     )
 
 
@@ -220,8 +222,6 @@ def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
         yield "rate_limits"
     if task.is_durable:
         yield "is_durable"
-    if task.HasField("batch"):
-        yield "batch"
 
 
 def _refuse(where: str, options: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from engine.rpc.convert import (
 )
 from engine.rpc.parse import parse_key, parse_labels, parse_text, parse_uuid
 from engine.rpc.registrations import parse_registration
-from engine.rpc.reports import parse_report
+from engine.rpc.reports import parse_batch_reports, parse_report
 from engine.runtime.service import Engine, RunSubscription
 from engine.types import Action, ReportKind, StreamEvent, TaskReport
 from engine.version import ENGINE_VERSION
@@ -87,6 +87,12 @@ class DispatcherServicer:
         self, request: pb.StepActionEvent, tenant_id: UUID
     ) -> pb.ActionEventResponse:
         await self._engine.report(parse_report(request, tenant_id))
+        return pb.ActionEventResponse(tenant_id=str(tenant_id), worker_id=request.worker_id)
+
+    async def SendBatchActionEvent(  # noqa: N802
+        self, request: pb.BatchActionEvent, tenant_id: UUID
+    ) -> pb.ActionEventResponse:
+        await self._engine.report_batch(parse_batch_reports(request, tenant_id))
         return pb.ActionEventResponse(tenant_id=str(tenant_id), worker_id=request.worker_id)
 
     async def PutOverridesData(  # noqa: N802
@@ -171,16 +177,19 @@ class DispatcherServicer:
 
     async def _fail_unsendable(self, action: Action) -> None:
         """Sending it would break the worker's stream again and again."""
-        report = TaskReport(
-            tenant_id=action.tenant_id,
-            task_id=action.task_id,
-            kind=ReportKind.FAILED,
-            retry_count=action.retry_count,
-            payload=_TOO_LARGE,
-            should_not_retry=True,
-        )
+        reports = [
+            TaskReport(
+                tenant_id=action.tenant_id,
+                task_id=item.task_id,
+                kind=ReportKind.FAILED,
+                retry_count=item.retry_count,
+                payload=_TOO_LARGE,
+                should_not_retry=True,
+            )
+            for item in action.items
+        ]
         try:
-            await self._engine.report(report)
+            await self._engine.report_batch(reports)
         except HatchetError:
             logger.exception(
                 "task %s is too large to be sent and could not be failed", action.task_id

@@ -1,4 +1,4 @@
-"""Workers' reports: a StepActionEvent becomes a TaskReport."""
+"""Workers' reports: a StepActionEvent, or an item of a BatchActionEvent, becomes a TaskReport."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from engine.errors import InvalidArgument
 from engine.pb import dispatcher_pb2
-from engine.rpc.parse import parse_output, parse_uuid
+from engine.rpc.parse import parse_optional_uuid, parse_output, parse_uuid
 from engine.types import ReportKind, TaskReport
 
 _UNPRINTABLE_ERROR = "The task failed, but its error text holds a null character and was not kept."
@@ -16,11 +16,39 @@ _LONGEST_RETRY_DELAY_MS = 366 * 86_400_000
 
 def parse_report(event: dispatcher_pb2.StepActionEvent, tenant_id: UUID) -> TaskReport:
     """An output we cannot keep turns COMPLETED into FAILED: the worker will not report again."""
-    task_id = parse_uuid(event.task_run_external_id, "task_run_external_id")
+    kind = _parse_kind(event.event_type)
+    return _parse_report(event, kind, tenant_id, "task_run_external_id")
+
+
+def parse_batch_reports(
+    event: dispatcher_pb2.BatchActionEvent, tenant_id: UUID
+) -> list[TaskReport]:
+    """The batch tells which attempts are meant; without it the items do, or their current ones are."""
+    kind = _parse_kind(event.event_type)
+    if kind is ReportKind.ACKNOWLEDGED:
+        raise InvalidArgument("event_type ACKNOWLEDGED says nothing about a batch")
+    batch_id = parse_optional_uuid(event.batch_id, "batch_id")
+    return [
+        _parse_report(item, kind, tenant_id, f"items[{index}].task_run_external_id", batch_id)
+        for index, item in enumerate(event.items)
+    ]
+
+
+def _parse_kind(number: int) -> ReportKind:
     try:
-        kind = ReportKind(event.event_type)
+        return ReportKind(number)
     except ValueError:
-        raise InvalidArgument(f"event_type {event.event_type} is unknown") from None
+        raise InvalidArgument(f"event_type {number} is unknown") from None
+
+
+def _parse_report(
+    event: dispatcher_pb2.StepActionEvent | dispatcher_pb2.BatchActionEventItem,
+    kind: ReportKind,
+    tenant_id: UUID,
+    where: str,
+    batch_id: UUID | None = None,
+) -> TaskReport:
+    task_id = parse_uuid(event.task_run_external_id, where)
     payload = b""
     if kind is ReportKind.COMPLETED:
         try:
@@ -30,18 +58,22 @@ def parse_report(event: dispatcher_pb2.StepActionEvent, tenant_id: UUID) -> Task
     elif kind is ReportKind.FAILED:
         has_nul = "\0" in event.event_payload
         payload = (_UNPRINTABLE_ERROR if has_nul else event.event_payload).encode()
+    has_attempt = batch_id is None and event.HasField("retry_count")
     return TaskReport(
         tenant_id=tenant_id,
         task_id=task_id,
         kind=kind,
-        retry_count=event.retry_count if event.HasField("retry_count") else None,
+        retry_count=event.retry_count if has_attempt else None,
         payload=payload,
         should_not_retry=event.should_not_retry,
         retry_after_ms=_retry_delay(event),
+        batch_id=batch_id,
     )
 
 
-def _retry_delay(event: dispatcher_pb2.StepActionEvent) -> int | None:
+def _retry_delay(
+    event: dispatcher_pb2.StepActionEvent | dispatcher_pb2.BatchActionEventItem,
+) -> int | None:
     if not event.HasField("retry_after_ms"):
         return None
     return min(max(event.retry_after_ms, 0), _LONGEST_RETRY_DELAY_MS)

@@ -89,9 +89,14 @@ class Aftermath:
             self.note_unplaceable(owner, ready.get(owner.tenant_id, ()), now)
 
     def note_unplaceable(self, owner: TenantOwner, queued: Sequence[ReadyTask], now: float) -> None:
-        """Have the log say which attempts entered the queue without a worker that might take them."""
+        """Have the log say which attempts entered the queue without a worker that might take them.
+
+        And which began to wait for their batches.
+        """
         for task in owner.unplaceable(queued, now):
             self._notes.add_no_worker(task)
+        for task in owner.take_batched():
+            self._notes.add_batched(task)
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
         """Run something in the background; its failure is logged, never lost."""

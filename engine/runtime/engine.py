@@ -57,7 +57,6 @@ from engine.types import (
     RunFilter,
     ScheduledRuns,
     StreamEvent,
-    TaskReport,
     TriggerRequest,
     WorkerRegistration,
 )
@@ -120,6 +119,7 @@ class HatchetEngine:
         self.reporting = Reporting(
             self.database, self.aftermath, self.notes, owners=owners, on_outage=self._distrust
         )
+        self.report, self.report_batch = self.reporting.report, self.reporting.report_batch
         self.workers = Workers(
             self.database,
             self.id,
@@ -344,9 +344,6 @@ class HatchetEngine:
         return await self.streaming.follow_metadata(tenant_id, key, value)
 
     # Tasks
-
-    async def report(self, report: TaskReport) -> None:
-        await self.reporting.report(report)
 
     async def refresh_timeout(
         self, tenant_id: UUID, task_id: UUID, increment: str, increment_seconds: float

@@ -8,9 +8,10 @@ from uuid import UUID
 from engine.domain.assignment import ReadyTask
 from engine.ids import new_id
 from engine.runtime.controllers.periodic import PeriodicService
+from engine.states import TaskEventKind
 from engine.store import task_events
 from engine.store.async_db import AsyncDatabase
-from engine.store.task_events import NoWorkerNote, SentNote
+from engine.store.task_events import SentNote, WaitingNote
 from engine.types import Action
 
 _NOTES_AT_ONCE = 1000
@@ -30,26 +31,29 @@ class EventNotes(PeriodicService):
     def __init__(self, database: AsyncDatabase) -> None:
         self._database = database
         self._sent: list[SentNote] = []
-        self._no_worker: list[NoWorkerNote] = []
+        self._waiting: list[WaitingNote] = []
 
     def add_sent(self, action: Action, worker_id: UUID, event_id: UUID, taken_at: datetime) -> None:
         """A START went over its worker's stream; `event_id` was made when it was taken from the queue."""
-        self._sent.append(
-            SentNote(
-                event_id,
-                action.run_id,
-                action.task_id,
-                action.retry_count,
-                taken_at.timestamp(),
-                worker_id,
+        at = taken_at.timestamp()
+        for item in action.items:
+            self._sent.append(
+                SentNote(event_id, item.run_id, item.task_id, item.retry_count, at, worker_id)
             )
-        )
+            event_id = new_id()
 
     def add_no_worker(self, task: ReadyTask) -> None:
         """An attempt waits and no worker that could take it is connected."""
         message = f"No worker that takes {task.action_id} is connected."
+        self._add_waiting(task, TaskEventKind.REQUEUED_NO_WORKER, message)
+
+    def add_batched(self, task: ReadyTask) -> None:
+        """An attempt waits to be run together with others."""
+        self._add_waiting(task, TaskEventKind.WAITING_FOR_BATCH, "")
+
+    def _add_waiting(self, task: ReadyTask, kind: TaskEventKind, message: str) -> None:
         now = datetime.now(UTC).timestamp()
-        self._no_worker.append(NoWorkerNote(new_id(), task.id, task.retry_count, now, message))
+        self._waiting.append(WaitingNote(new_id(), task.id, task.retry_count, kind, now, message))
 
     def take_sent(self) -> list[SentNote]:
         """Hand over what is to be written beside something else."""
@@ -66,7 +70,7 @@ class EventNotes(PeriodicService):
             except BaseException:
                 self.put_back(sent)
                 raise
-        if notes := self._no_worker[:_NOTES_AT_ONCE]:
-            await self._database.fetch(task_events.insert_no_worker(notes))
-            del self._no_worker[: len(notes)]
-        return bool(self._sent or self._no_worker)
+        if notes := self._waiting[:_NOTES_AT_ONCE]:
+            await self._database.fetch(task_events.insert_waiting(notes))
+            del self._waiting[: len(notes)]
+        return bool(self._sent or self._waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -45,6 +46,13 @@ class Reporting:
             if report.kind is ReportKind.STARTED:
                 starts.forget(report.tenant_id, report.task_id)
             raise
+
+    async def report_batch(self, reports: Sequence[TaskReport]) -> None:
+        """Return once all are durable. Tasks nobody knows are skipped."""
+        answers = [self.batcher.put(report, size=len(report.payload)) for report in reports]
+        for outcome in await asyncio.gather(*answers, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, InvalidArgument):
+                raise outcome
 
     async def _flush(self, reports: Sequence[TaskReport]) -> list[Exception | None]:
         sent = self._notes.take_sent()

@@ -69,6 +69,9 @@ class Engine(Protocol):
     async def report(self, report: TaskReport) -> None:
         """Record a worker's report; stale and duplicate ones change nothing. InvalidArgument: unknown task."""
 
+    async def report_batch(self, reports: Sequence[TaskReport]) -> None:
+        """Record what became of items of a batch; unknown ones are skipped."""
+
     async def register_worker(self, tenant_id: UUID, registration: WorkerRegistration) -> UUID:
         """Always make a new worker; return its id."""
 

@@ -199,3 +199,10 @@ SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
   LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
   LEFT JOIN engine_runslot s ON s.run_id = r.id
  WHERE r.id = ANY(%(ids)s::uuid[]);
+
+-- name: run.outputs_sizes
+-- How many bytes the outputs of DAG runs come to so far.
+SELECT t.run_id, sum(octet_length(p.data))::bigint
+  FROM engine_task t JOIN engine_payload p ON p.owner_id = t.id AND p.kind = 2
+ WHERE t.run_id = ANY(%(ids)s::uuid[]) AND t.run_id <> t.id
+ GROUP BY t.run_id;

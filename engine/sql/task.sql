@@ -303,7 +303,7 @@ SELECT t.id FROM engine_task t
 -- name: task.running
 -- Running attempts of a tenant, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, worker_id, is_slot_released,
-       started_at IS NOT NULL, concurrency_keys
+       started_at IS NOT NULL, concurrency_keys, batch_id
   FROM engine_task
  WHERE worker_id = ANY(%(worker_ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid AND status = 1;
 

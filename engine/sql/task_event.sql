@@ -17,12 +17,13 @@ SELECT id, run_id, task_id, retry_count, 3, to_timestamp(at), worker_id, ''
 ON CONFLICT (run_id, id) DO NOTHING
 RETURNING 1;
 
--- name: task_event.insert_no_worker
--- Attempts that were queued while no worker could have taken them, each at its own time.
+-- name: task_event.insert_waiting
+-- What queued attempts wait for, each at its own time.
 INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-SELECT u.id, t.run_id, t.id, t.retry_count, 16, to_timestamp(u.at), NULL, u.message
-  FROM unnest(%(ids)s::uuid[], %(task_ids)s::uuid[], %(retry_counts)s::int[], %(ats)s::float8[],
-              %(messages)s::text[]) AS u(id, task_id, retry_count, at, message)
+SELECT u.id, t.run_id, t.id, t.retry_count, u.kind, to_timestamp(u.at), NULL, u.message
+  FROM unnest(%(ids)s::uuid[], %(task_ids)s::uuid[], %(retry_counts)s::int[],
+              %(kinds)s::smallint[], %(ats)s::float8[], %(messages)s::text[])
+       AS u(id, task_id, retry_count, kind, at, message)
   JOIN engine_task t ON t.id = u.task_id AND t.retry_count = u.retry_count
 ON CONFLICT (run_id, id) DO NOTHING
 RETURNING 1;

@@ -37,6 +37,8 @@ class KeyData(NamedTuple):
     additional_metadata: str | None
     priority: int
     run_keys: str | None
+    outputs_size: int = 0
+    """How many bytes the outputs of its tasks come to, where that matters."""
 
 
 class ExternalId(NamedTuple):
@@ -165,3 +167,7 @@ def by_metadata(tenant_id: UUID, key: str, value: str, since: datetime) -> Query
 
 def key_data(ids: Sequence[UUID]) -> Query[KeyData]:
     return Query("run.key_data", {"ids": list(ids)}, KeyData)
+
+
+def outputs_sizes(ids: Sequence[UUID]) -> Query[tuple[UUID, int]]:
+    return Query("run.outputs_sizes", {"ids": list(ids)}, lambda run_id, size: (run_id, size))

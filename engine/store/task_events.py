@@ -32,12 +32,13 @@ class SentNote(NamedTuple):
     worker_id: UUID
 
 
-class NoWorkerNote(NamedTuple):
-    """An attempt that was queued while no worker could take it; `at` in seconds since the epoch."""
+class WaitingNote(NamedTuple):
+    """What a queued attempt waits for; `at` in seconds since the epoch."""
 
     id: UUID
     task_id: UUID
     retry_count: int
+    kind: TaskEventKind
     at: float
     message: str
 
@@ -74,13 +75,14 @@ def insert_sent(notes: Sequence[SentNote]) -> Query[None]:
     )
 
 
-def insert_no_worker(notes: Sequence[NoWorkerNote]) -> Query[None]:
+def insert_waiting(notes: Sequence[WaitingNote]) -> Query[None]:
     return Query(
-        "task_event.insert_no_worker",
+        "task_event.insert_waiting",
         {
             "ids": [n.id for n in notes],
             "task_ids": [n.task_id for n in notes],
             "retry_counts": [n.retry_count for n in notes],
+            "kinds": [int(n.kind) for n in notes],
             "ats": [n.at for n in notes],
             "messages": [n.message for n in notes],
         },

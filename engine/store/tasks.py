@@ -167,6 +167,7 @@ class RunningRow(NamedTuple):
     is_slot_released: bool
     was_started: bool
     concurrency_keys: str | None
+    batch_id: UUID | None
 
 
 class OutcomeRow(NamedTuple):

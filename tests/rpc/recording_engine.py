@@ -103,6 +103,9 @@ class RecordingEngine:
         self._record("report", report)
         self.reported.set()
 
+    async def report_batch(self, reports: Sequence[TaskReport]) -> None:
+        self._record("report_batch", list(reports))
+
     async def register_worker(self, tenant_id: UUID, registration: WorkerRegistration) -> UUID:
         self._record("register_worker", (tenant_id, registration))
         return self.ids[0]

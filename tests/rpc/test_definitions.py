@@ -180,7 +180,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
     [
         ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
         ({"is_durable": True}, "is_durable"),
-        ({"batch": pb.TaskBatchConfig(batch_max_size=2)}, "batch"),
     ],
 )
 @pytest.mark.parametrize("place", ["tasks", "on_failure_task"])

@@ -117,7 +117,7 @@ async def test_an_action_too_large_to_send_fails_its_task_and_spares_the_stream(
     engine.session.actions.put_nowait(replace(START, task_id=UUID(int=5)))
     message = await client.call("Dispatcher/ListenV2", LISTEN).read()
     assert message.task_run_external_id == str(UUID(int=5))
-    (report,) = engine.calls["report"]
+    ((report,),) = engine.calls["report_batch"]
     assert (report.task_id, report.kind) == (START.task_id, ReportKind.FAILED)
     assert (report.retry_count, report.should_not_retry) == (2, True)
     assert b"4 MiB" in report.payload

@@ -15,7 +15,6 @@ from tests.rpc.client import METHODS, Client, refusal
     "name",
     [
         "Dispatcher/RestoreEvictedTask",
-        "Dispatcher/SendBatchActionEvent",
         "Dispatcher/SendGroupKeyActionEvent",
         "EventsService/ReplaySingleEvent",
         "WorkflowService/PauseRateLimit",

@@ -17,15 +17,19 @@ from engine.domain.assignment import (
     ReadyTask,
     Reason,
     RunClaims,
+    Shape,
     Wishes,
     explain_worker,
     find_obstacle,
     needs_of,
     score_of,
+    shape_of,
 )
+from engine.domain.scheduler.batches import Batches, Flush
 from engine.domain.scheduler.groups import ConcurrencyGroups
+from engine.domain.scheduler.heads import QueueHeads
+from engine.domain.scheduler.pools import PooledWorker
 from engine.domain.scheduler.queue import ActionQueue
-from engine.domain.scheduler.roster import WorkerRoster
 
 __all__ = ["Assignment", "ReadyTask", "Reason", "TenantScheduler"]
 
@@ -34,23 +38,28 @@ Refusals = set[tuple[str, Needs]]
 
 
 class Assignment(NamedTuple):
+    """`batch` is what else the worker gets with the task, if they run together."""
+
     task: ReadyTask
     worker_id: UUID
+    batch: Flush | None = None
+
+    @property
+    def tasks(self) -> Sequence[ReadyTask]:
+        return (self.task,) if self.batch is None else self.batch.items
 
 
-class TenantScheduler(WorkerRoster):
+class TenantScheduler(QueueHeads):
     """Workers with free slots, the heads of the queues, and who runs what, of one tenant.
 
     Invariant between calls: a task is either waiting or running, in one attempt.
     """
 
     def __init__(self, *, queue_head_limit: int = 1000) -> None:
-        super().__init__()
-        self._limit = queue_head_limit
+        super().__init__(queue_head_limit)
         self._waiting: dict[int, ReadyTask] = {}
-        self._partial: set[str] = set()
-        """Actions of whose queue the database may hold more than memory."""
         self.groups = ConcurrencyGroups()
+        self.batches = Batches()
         self._cancelled: list[ReadyTask] = []
         self._cancelled_runs: list[RunClaims] = []
 
@@ -84,7 +93,7 @@ class TenantScheduler(WorkerRoster):
         """Remember committed queued tasks. One known in this attempt or a later one changes nothing.
 
         A task of concurrency groups enters its queue in the next drain, once it holds all its slots; a
-        restored one holds them.
+        restored one holds them. One that runs in batches enters its buffer.
         """
         ready = []
         for task in tasks:
@@ -104,24 +113,34 @@ class TenantScheduler(WorkerRoster):
             known = self._waiting.get(key)
             if known is None and key in self._running:
                 known = self._running[key].running[key]
+            is_batched = task.claims is not None and task.claims.batch is not None
+            if is_batched and known is None:
+                known = self.batches.known(key)
             if known is not None:
                 if known.retry_count >= task.retry_count:
                     continue
                 self._forget(key)
-            queue = self._queue(task.action_id)
-            dropped = queue.add(task, needs_of(task), score_of(task))
-            if dropped is not task:
-                self._waiting[key] = task
-                if dropped is not None:
-                    del self._waiting[dropped.id.int]
-            changed[task.action_id] = queue
+            if is_batched:
+                self.batches.arrive(task)
+            else:
+                changed[task.action_id] = self._put_in_queue(task)
         for queue in changed.values():
             self._sync(queue)
             self._touch_action(queue)
 
+    def _put_in_queue(self, task: ReadyTask) -> ActionQueue:
+        queue = self._queue(task.action_id)
+        dropped = queue.add(task, needs_of(task), score_of(task))
+        if dropped is not task:
+            self._waiting[task.id.int] = task
+            if dropped is not None:
+                del self._waiting[dropped.id.int]
+        return queue
+
     def drain(self, now: float) -> list[Assignment]:
         """Assign as many waiting tasks as may run; actions which share workers take turns."""
         self._settle_groups()
+        self._call_batches(now)
         assignments: list[Assignment] = []
         refused: Refusals = set()
         while self._dirty:
@@ -149,6 +168,18 @@ class TenantScheduler(WorkerRoster):
         if settled.admitted:
             self._line_up(settled.admitted)
 
+    def _call_batches(self, now: float) -> None:
+        """Have the buffers that are due, and only those, call for a worker."""
+        calls = self.batches.call(now)
+        if calls is None:
+            return
+        for caller in calls.leaving:
+            self._leave_queue(self._waiting.pop(caller.id.int))
+        for caller in calls.entering:
+            queue = self._put_in_queue(caller)
+            self._sync(queue)
+            self._touch_action(queue)
+
     def take_cancelled(self) -> list[ReadyTask]:
         """Return, once, the attempts which drains decided to cancel; they hold what they hold until they end."""
         cancelled, self._cancelled = self._cancelled, []
@@ -159,16 +190,25 @@ class TenantScheduler(WorkerRoster):
         cancelled, self._cancelled_runs = self._cancelled_runs, []
         return cancelled
 
-    def adopt_running(self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool) -> None:
+    def adopt_running(
+        self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool, batch_id: UUID | None = None
+    ) -> None:
         self._forget(task.id.int)
         if task.claims is not None:
             self.groups.hold(task)
+        if batch_id is not None and holds_slot and not self.batches.adopt(batch_id, task):
+            task = task._replace(slots={})
         super().adopt_running(task, worker_id, holds_slot=holds_slot)
 
     def keep_groups(self, task: ReadyTask) -> None:
         """Note that an evicted attempt holds its concurrency slots although it is on no worker."""
         if not self.groups.knows(task):
             self.groups.hold(task)
+
+    def remove_worker(self, worker_id: UUID) -> None:
+        for task_id, _ in self.running_on(worker_id):
+            self.batches.leave(task_id.int)
+        super().remove_worker(worker_id)
 
     def discard(self, task_id: UUID) -> None:
         """Forget a waiting or running task: it was cancelled, or the database refused what was decided."""
@@ -181,59 +221,16 @@ class TenantScheduler(WorkerRoster):
         Its concurrency slots are free in the next drain, unless its next attempt is enqueued before.
         """
         self.groups.end(task_id, retry_count)
-        waiting = self._waiting.get(task_id.int)
+        waiting = self._waiting.get(task_id.int) or self.batches.known(task_id.int)
         if waiting is not None and waiting.retry_count <= retry_count:
             self._forget(task_id.int)
         else:
             self.release(task_id, retry_count)
 
-    # Refill
-
-    def wants_refill(self) -> list[str]:
-        """Return the actions whose queue should be read again, best `head_limit` rows first.
-
-        Start reading after this call, and end every reading with `mark_refilled` before the next
-        call: then what is dropped from memory or hinted at while the caller reads is not lost.
-        """
-        wanted = [action_id for action_id in self._partial if self._is_low(self._queues[action_id])]
-        for action_id in wanted:
-            self._queues[action_id].begin_read()
-        return wanted
-
-    def is_low(self) -> bool:
-        """Whether `wants_refill` would return anything."""
-        return any(self._is_low(self._queues[action_id]) for action_id in self._partial)
-
-    def _is_low(self, queue: ActionQueue) -> bool:
-        return queue.is_hinted or queue.count_known() * 2 <= queue.limit
-
-    def head_limit(self, action_id: str) -> int:
-        """Return how many rows of an action's queue are to be read."""
-        queue = self._queues.get(action_id)
-        return self._limit if queue is None else queue.limit
-
-    def mark_refilled(
-        self, action_id: str, *, has_more: bool, last: ReadyTask | None = None
-    ) -> None:
-        """Say, after enqueueing what was read, whether the database holds more, and the last row read.
-
-        `last` keeps tasks that were enqueued meanwhile from overtaking rows which were not read yet.
-        """
-        queue = self._queue(action_id)
-        queue.mark_read(has_more=has_more, last=None if last is None else score_of(last))
-        self._sync(queue)
-        self._touch_action(queue)
-
-    def mark_has_more(self, action_id: str) -> None:
-        """Note that another process queued rows of this action, of whatever rank."""
-        queue = self._queue(action_id)
-        queue.mark_unread()
-        self._sync(queue)
-
     # Questions
 
     def is_waiting(self, task_id: UUID) -> bool:
-        return task_id.int in self._waiting
+        return task_id.int in self._waiting or self.batches.known(task_id.int) is not None
 
     def has_worker_for(self, action_id: str, wishes: Wishes | None, now: float) -> bool:
         """Whether some worker may be given such tasks as soon as it has slots."""
@@ -243,7 +240,7 @@ class TenantScheduler(WorkerRoster):
         )
 
     def waiting(self) -> list[ReadyTask]:
-        return [*self._waiting.values(), *self.groups.waiting()]
+        return [*self._waiting.values(), *self.groups.waiting(), *self.batches.waiting()]
 
     def waiting_count(self) -> int:
         return len(self._waiting)
@@ -288,7 +285,9 @@ class TenantScheduler(WorkerRoster):
         queue = self._queues.get(group[0].action_id)
         while group:
             task = group.pop()
-            if task.claims is not None and not self.groups.has_room(task.claims):
+            if task.claims is not None and (
+                task.claims.batch is not None or not self.groups.has_room(task.claims)
+            ):
                 continue
             needs = needs_of(task)
             if queue is not None and (queue.is_unread or score_of(task) < queue.floor):
@@ -317,36 +316,41 @@ class TenantScheduler(WorkerRoster):
                 del self._waiting[task.id.int]
                 self._sync(queue)
                 self._take_slots(worker, task, needs.shape)
+                if task.claims is not None and task.claims.batch is not None:
+                    return self._assign_batch(task, worker, now)
                 return Assignment(task, worker.id)
         queue.widen()
         return None
 
+    def _assign_batch(self, caller: ReadyTask, worker: PooledWorker, now: float) -> Assignment:
+        """Give the worker of a caller, which has taken the slots, the rest of its batch."""
+        flush = self.batches.flush(caller, now)
+        for task in flush.items[1:]:
+            free = task._replace(slots={})
+            self._take_slots(worker, free, shape_of(free.slots))
+        self._call_batches(now)
+        return Assignment(caller, worker.id, flush)
+
+    def _slots_freed(self, worker: PooledWorker, task: ReadyTask) -> Shape:
+        """The slots of a batch are free when its last item has ended."""
+        heir = self.batches.leave(task.id.int)
+        if heir is None:
+            return super()._slots_freed(worker, task)
+        worker.running[heir] = worker.running[heir]._replace(slots=task.slots)
+        return ()
+
     def _forget(self, key: int) -> None:
+        self.batches.drop(key)
         task = self._waiting.pop(key, None)
         if task is None:
             self.release(UUID(int=key))
-            return
+        else:
+            self._leave_queue(task)
+
+    def _leave_queue(self, task: ReadyTask) -> None:
         queue = self._queues[task.action_id]
         queue.remove(needs_of(task), score_of(task))
         self._sync(queue)
-
-    # Queues
-
-    def _queue(self, action_id: str) -> ActionQueue:
-        queue = self._queues.get(action_id)
-        if queue is None:
-            queue = self._queues[action_id] = ActionQueue(action_id, self._limit)
-        return queue
-
-    def _sync(self, queue: ActionQueue) -> None:
-        """Bring rotations and the list of partial queues up to date; forget the queue when empty."""
-        self._give_turns(queue)
-        if queue.floor:
-            self._partial.add(queue.action_id)
-            return
-        self._partial.discard(queue.action_id)
-        if not queue.count:
-            self._queues.pop(queue.action_id, None)
 
 
 def _closeness(reason: Reason) -> tuple[int, int]:

@@ -112,10 +112,14 @@ class WorkerRoster:
             return False
         del self._running[key]
         task = worker.running.pop(key)
-        for slot_type, units in shape_of(task.slots):
+        for slot_type, units in self._slots_freed(worker, task):
             worker.pool.change_free(worker, slot_type, units)
         self._touch(worker.pool)
         return True
+
+    def _slots_freed(self, _worker: PooledWorker, task: ReadyTask) -> Shape:
+        """Return what a task that no longer runs gives back."""
+        return shape_of(task.slots)
 
     def running_on(self, worker_id: UUID) -> list[tuple[UUID, int]]:
         """Return (task id, retry_count) of the tasks which hold slots of the worker."""

@@ -10,8 +10,11 @@ from uuid import UUID
 
 import psycopg
 
+from engine.domain.assignment import ReadyTask
 from engine.domain.scheduler.machine import Assignment
+from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks, load_undelivered
+from engine.operations.start_batches import MadeBatch
 from engine.runtime.batcher import Batcher
 from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
@@ -31,6 +34,10 @@ class _Wish(NamedTuple):
     owner: TenantOwner
     assignment: Assignment
     epoch: int
+
+    @property
+    def tasks(self) -> Sequence[ReadyTask]:
+        return self.assignment.tasks
 
 
 class Assigning:
@@ -53,7 +60,8 @@ class Assigning:
 
     def assign(self, owner: TenantOwner, assignments: Sequence[Assignment]) -> None:
         for assignment in assignments:
-            self.batcher.put(_Wish(owner, assignment, owner.epoch))
+            wish = _Wish(owner, assignment, owner.epoch)
+            self.batcher.put(wish, rows=len(assignment.tasks))
 
     async def _flush(self, wishes: Sequence[_Wish]) -> list[None]:
         current = [w for w in wishes if w.owner.is_ready and w.epoch == w.owner.epoch]
@@ -64,23 +72,30 @@ class Assigning:
 
     async def _write(self, wishes: Sequence[_Wish], owners: dict[UUID, TenantOwner]) -> None:
         epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
-        wanted = [(wish.assignment.task, wish.assignment.worker_id) for wish in wishes]
+        wanted = [(task, wish.assignment.worker_id) for wish in wishes for task in wish.tasks]
+        made = [
+            MadeBatch(new_id(), batch.group.key, batch.reason, batch.items)
+            for wish in wishes
+            if (batch := wish.assignment.batch) is not None
+        ]
+        operation = assign_tasks(wanted, epochs, datetime.now(UTC), made)
         try:
-            actions = await self._database.run(assign_tasks(wanted, epochs, datetime.now(UTC)))
+            actions = await self._database.run(operation)
         except psycopg.Error as error:
             if error.sqlstate != LEASE_LOST:
                 raise
             for owner in owners.values():
                 self._on_lease_lost(owner)
             return
-        written = {(action.task_id, action.retry_count) for _, action in actions}
+        written = {(i.task_id, i.retry_count) for _, action in actions for i in action.items}
         for wish in wishes:
-            task = wish.assignment.task
-            if (task.id, task.retry_count) not in written:
-                wish.owner.undo(wish.assignment, wish.epoch)
+            for task in wish.tasks:
+                if (task.id, task.retry_count) not in written:
+                    wish.owner.undo(task, wish.epoch)
         for worker_id, action in actions:
             self.deliver(worker_id, action)
-            self._notifier.touch(action.tenant_id, "runs", action.run_id)
+            for item in action.items:
+                self._notifier.touch(action.tenant_id, "runs", item.run_id)
 
     def deliver(self, worker_id: UUID, action: Action) -> None:
         """Push to the worker's stream, or hint the engine that holds it."""

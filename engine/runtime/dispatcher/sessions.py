@@ -38,7 +38,7 @@ class ActionSession:
     def send(self, action: Action) -> None:
         """Queue an action; a START this stream has carried before is left out."""
         key = (action.task_id, action.retry_count, action.durable_invocation)
-        if action.kind is ActionKind.START:
+        if action.kind is not ActionKind.CANCEL:
             if key in self._sent:
                 return
             self._sent[key] = None
@@ -53,7 +53,7 @@ class ActionSession:
 
     def mark_sent(self, action: Action) -> None:
         """The action taken last went over the wire; of a START the event log is told."""
-        if action.kind is ActionKind.START and self._taken:
+        if action.kind is not ActionKind.CANCEL and self._taken:
             self._on_sent(action, self.worker_id, *self._taken)
             self._taken = None
 
@@ -91,7 +91,7 @@ class Sessions:
         sessions = self._by_worker.get(worker_id)
         if not sessions:
             return False
-        for session in sessions[-1:] if action.kind is ActionKind.START else sessions:
+        for session in sessions if action.kind is ActionKind.CANCEL else sessions[-1:]:
             session.send(action)
         return True
 

@@ -35,6 +35,7 @@ REPORT_SECONDS = 12.0
 between two tries of a worker to hand in a report is 11 s."""
 _REFILL_PAUSE_SECONDS = 0.005
 """Rows read in vain are those whose assignment is just being written."""
+_SHORTEST_FLUSH_SECONDS = 0.001
 _KNOWN_WORKER_AGE = timedelta(minutes=1)
 
 
@@ -75,6 +76,7 @@ class TenantOwner:
         self._has_backlog = False
         self._reading = asyncio.Lock()
         self._refilling: asyncio.Task[None] | None = None
+        self._flushing: asyncio.TimerHandle | None = None
 
     # What happened
 
@@ -157,9 +159,28 @@ class TenantOwner:
             cancelled, runs = self.machine.take_cancelled(), self.machine.take_cancelled_runs()
             if cancelled or runs:
                 self._on_cancel(self, cancelled, runs)
+            if (flush_at := self.machine.batches.next_flush_at()) is not None:
+                self._drain_at(flush_at, now)
             if self._refilling is None and self.machine.is_low():
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
+
+    def _drain_at(self, moment: float, now: float) -> None:
+        """Drain again when time itself makes a batch; the earliest such moment counts."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + max(moment - now, _SHORTEST_FLUSH_SECONDS)
+        if self._flushing is not None:
+            if not self._flushing.cancelled() and loop.time() < self._flushing.when() <= due:
+                return
+            self._flushing.cancel()
+        self._flushing = loop.call_at(due, self._drain_now)
+
+    def _drain_now(self) -> None:
+        self.drain(datetime.now(UTC).timestamp())
+
+    def take_batched(self) -> list[ReadyTask]:
+        """Return, once, the attempts that began to wait for their batches."""
+        return self.machine.batches.take_noted()
 
     def unplaceable(self, queued: Sequence[ReadyTask], now: float) -> list[ReadyTask]:
         """Return those of these attempts that wait although no worker might take them even if idle."""
@@ -176,23 +197,23 @@ class TenantOwner:
             if not placeable[task.action_id, task.wishes] and self.machine.is_waiting(task.id)
         ]
 
-    def undo(self, assignment: Assignment, epoch: int) -> None:
+    def undo(self, task: ReadyTask, epoch: int) -> None:
         """Take back an assignment decided under `epoch` and not written; a rebuild sees for itself."""
-        task = assignment.task
         if self.is_ready and epoch == self.epoch:
             self.unacknowledged.pop(task.id, None)
             self.machine.withdraw(task.id, task.retry_count)
 
     def undo_offer(self, assignment: Assignment, epoch: int) -> None:
         """Take back the assignment of a task that was not inserted, nor was its run."""
-        self.undo(assignment, epoch)
+        self.undo(assignment.task, epoch)
         claims = assignment.task.claims
         if claims is not None and claims.run is not None and epoch == self.epoch:
             self.machine.groups.end_run(UUID(int=claims.run.id), claims.run.arrival)
 
     def _handed_out(self, assignments: list[Assignment], now: float) -> list[Assignment]:
         for assignment in assignments:
-            self.unacknowledged[assignment.task.id] = (assignment.task.retry_count, now)
+            for task in assignment.tasks:
+                self.unacknowledged[task.id] = (task.retry_count, now)
         return assignments
 
     # Pauses
@@ -273,6 +294,7 @@ class TenantOwner:
         for change in noted:
             change()
         await self.refill()
+        self.machine.batches.unnote(task.id for task in snapshot.in_groups)
         log.info(
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
             self.tenant_id,
@@ -292,7 +314,10 @@ class TenantOwner:
             self.machine.groups.hold_run(run)
         for running in snapshot.running:
             self.machine.adopt_running(
-                running.task, running.worker_id, holds_slot=running.holds_slot
+                running.task,
+                running.worker_id,
+                holds_slot=running.holds_slot,
+                batch_id=running.batch_id,
             )
             if not running.was_started:
                 self.unacknowledged[running.task.id] = (running.task.retry_count, now)
