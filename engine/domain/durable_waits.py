@@ -59,6 +59,9 @@ def parse_conditions(asked: Sequence[WaitCondition]) -> list[Condition]:
 def _parse(asked: WaitCondition, group: int) -> Condition:
     is_event = asked.kind is ConditionKind.EVENT
     seconds = None
+    for text in (asked.source, asked.data_key, asked.expression, asked.scope):
+        if text and "\0" in text:
+            raise InvalidArgument("a condition contains a null character")
     if len(asked.source.encode()) > MAX_SOURCE_BYTES:
         raise InvalidArgument(f"the key of an event may have {MAX_SOURCE_BYTES} bytes at most")
     if is_event and not asked.source:

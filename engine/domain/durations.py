@@ -46,7 +46,7 @@ _YEAR_SECONDS = 365 * 86_400.0
 def parse_durable_sleep(text: str, field: str) -> float:
     """Return the seconds of a durable sleep: also years, `1y`, and 0 for what is over, such as `-3s`."""
     if text.startswith("-"):
-        parse_durable_sleep(text[1:].lstrip("-"), field)
+        parse_durable_sleep(text[1:], field)
         return 0.0
     whole = _YEARS.fullmatch(text[:10])
     if whole is None:

@@ -1,0 +1,217 @@
+"""Two transactions about one durable task: whichever comes first, no wake-up is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import orjson
+import psycopg
+import pytest
+
+from engine.domain.durable import (
+    Call,
+    MemoCall,
+    Node,
+    SpawnCall,
+    Stale,
+    WaitAnswer,
+    WaitCall,
+)
+from engine.models import DurableEntry, DurableTask, Run, Task
+from engine.operations.branch_tasks import branch_task
+from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks
+from engine.operations.push_events import push_events
+from engine.operations.record_calls import record_calls
+from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
+from engine.states import Status
+from engine.store.query import Operation, statements
+from engine.types import EventInput
+from tests.operations.durable import DurableFlow, child, event, sleep
+
+Result = TypeVar("Result")
+
+_PATIENCE_SECONDS = 20
+_WAITERS = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE application_name = 'race' AND wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+class Race:
+    """Runs one operation without committing it, starts another that must wait for it, lets both end."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._connections = [
+            psycopg.connect(conninfo, application_name="race", autocommit=False) for _ in range(2)
+        ]
+        self._watcher = psycopg.connect(conninfo, autocommit=True)
+        self._threads = ThreadPoolExecutor(max_workers=1)
+
+    def run(
+        self, first: Operation[Result], second: Operation[Any], *, waits: bool = True
+    ) -> tuple[Result, Any]:
+        one, two = self._connections
+        result = _drive(one, first)
+        later = self._threads.submit(_drive_and_commit, two, second)
+        self._until(lambda: later.done() or self._is_waiting())
+        assert later.done() is not waits
+        one.commit()
+        return result, later.result(timeout=_PATIENCE_SECONDS)
+
+    def _is_waiting(self) -> bool:
+        row = self._watcher.execute(_WAITERS).fetchone()
+        return row is not None and row[0] > 0
+
+    def _until(self, is_so: Callable[[], bool]) -> None:
+        never: Future[None] = Future()
+        for _ in range(_PATIENCE_SECONDS * 100):
+            if is_so():
+                return
+            try:
+                never.result(timeout=0.01)
+            except TimeoutError:
+                continue
+        raise AssertionError("the second operation neither waits nor ends")
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        for connection in (*self._connections, self._watcher):
+            connection.close()
+
+
+def _drive(connection: psycopg.Connection[Any], operation: Operation[Result]) -> Result:
+    texts = statements()
+    try:
+        queries = next(operation)
+        while True:
+            results: Sequence[list[Any]] = [
+                [query.row(*row) for row in connection.execute(texts[query.name], query.params)]
+                for query in queries
+            ]
+            queries = operation.send(results)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+
+
+def _drive_and_commit(connection: psycopg.Connection[Any], operation: Operation[Result]) -> Result:
+    result = _drive(connection, operation)
+    connection.commit()
+    return result
+
+
+@pytest.fixture
+def race(conninfo: str) -> Iterator[Race]:
+    race = Race(conninfo)
+    yield race
+    race.close()
+
+
+@pytest.fixture
+def flow(committed_db: None) -> DurableFlow:
+    return DurableFlow()
+
+
+def evict(flow: DurableFlow, *unconfirmed: Node) -> Operation[Any]:
+    item = Eviction(flow.tenant_id, flow.task_id, flow.invocation, "", unconfirmed)
+    return evict_tasks([item], flow.now)
+
+
+def push(flow: DurableFlow, key: str, scope: str | None = None) -> Operation[Any]:
+    return push_events(flow.tenant_id, [EventInput(key, orjson.dumps({}), scope=scope)], flow.now)
+
+
+def record(flow: DurableFlow, body: Any) -> Operation[Any]:
+    return record_calls([Call(flow.tenant_id, flow.task_id, flow.invocation, body)], flow.now)
+
+
+def assert_will_go_on(flow: DurableFlow) -> None:
+    task = Task.objects.get(id=flow.task_id)
+    assert (task.status, task.is_evicted) == (Status.QUEUED, True)
+
+
+def test_a_sleep_that_ends_while_its_task_is_being_evicted(race: Race, flow: DurableFlow) -> None:
+    node = flow.wait(sleep("10s"))
+    flow.now += timedelta(seconds=11)
+    race.run(evict(flow, node), expire_durable_sleeps([flow.tenant_id], flow.now))
+    assert_will_go_on(flow)
+
+
+def test_an_eviction_that_comes_while_a_sleep_is_being_ended(race: Race, flow: DurableFlow) -> None:
+    node = flow.wait(sleep("10s"))
+    flow.now += timedelta(seconds=11)
+    _, (outcomes, changes) = race.run(
+        expire_durable_sleeps([flow.tenant_id], flow.now), evict(flow, node)
+    )
+    assert outcomes == [Evicted.RESTORED]
+    assert [task.id for _, task in changes.ready] == [flow.task_id]
+    assert_will_go_on(flow)
+
+
+@pytest.mark.parametrize("evicts_first", [True, False])
+def test_an_event_and_an_eviction(race: Race, flow: DurableFlow, evicts_first: bool) -> None:
+    node = flow.wait(event("paid"))
+    both = [evict(flow, node), push(flow, "paid")]
+    race.run(*(both if evicts_first else reversed(both)))
+    assert_will_go_on(flow)
+
+
+@pytest.mark.parametrize("evicts_first", [True, False])
+def test_the_end_of_a_child_and_an_eviction(
+    race: Race, flow: DurableFlow, evicts_first: bool
+) -> None:
+    ((node, _),) = flow.spawn(child(child_index=0))
+    flow.await_(node)
+    flow.run("step")
+    both = [evict(flow, node), complete_children([flow.tenant_id], flow.now)]
+    race.run(*(both if evicts_first else reversed(both)))
+    assert_will_go_on(flow)
+
+
+@pytest.mark.parametrize("registers_first", [True, False])
+def test_a_wait_that_looks_back_and_the_event_it_looks_for(
+    race: Race, flow: DurableFlow, registers_first: bool
+) -> None:
+    condition = event("paid", scope="a", since=flow.now - timedelta(seconds=5))
+    both = [record(flow, WaitCall((condition,))), push(flow, "paid", "a")]
+    race.run(*(both if registers_first else reversed(both)))
+    assert [entry.satisfied_order for entry in flow.entries()] == [1]
+
+
+def test_events_of_one_scope_do_not_wait_for_each_other(race: Race, flow: DurableFlow) -> None:
+    race.run(push(flow, "paid", "a"), push(flow, "paid", "a"), waits=False)
+
+
+def test_a_reset_stops_calls_that_come_after_it(race: Race, flow: DurableFlow) -> None:
+    flow.wait(sleep("1h"))
+    reset = branch_task(flow.tenant_id, flow.task_id, 1, 1, flow.now)
+    (branch, _), (answers, _) = race.run(reset, record(flow, WaitCall((sleep("2h"),))))
+    assert (branch, answers[0].body) == (2, Stale())
+    assert len(flow.entries()) == 1
+
+
+def test_a_call_that_comes_before_a_reset_stays_on_the_old_branch(
+    race: Race, flow: DurableFlow
+) -> None:
+    flow.wait(sleep("1h"))
+    reset = branch_task(flow.tenant_id, flow.task_id, 1, 1, flow.now)
+    (answers, _), (branch, _) = race.run(record(flow, WaitCall((sleep("2h"),))), reset)
+    assert (branch, answers[0].body) == (2, WaitAnswer(Node(1, 2)))
+    assert DurableTask.objects.get(task_id=flow.task_id).branch_id == 2
+
+
+def test_one_call_made_over_two_streams_starts_its_child_once(
+    race: Race, flow: DurableFlow
+) -> None:
+    call = SpawnCall((child(child_index=0),))
+    (first, _), (second, _) = race.run(record(flow, call), record(flow, call))
+    assert first[0].body == second[0].body
+    assert Run.objects.filter(parent_task_id=flow.task_id).count() == 1
+
+
+def test_nodes_are_given_out_one_by_one(race: Race, flow: DurableFlow) -> None:
+    race.run(record(flow, MemoCall(b"a")), record(flow, MemoCall(b"b")))
+    assert [e.node_id for e in DurableEntry.objects.filter(task_id=flow.task_id)] == [1, 2]

@@ -1,0 +1,476 @@
+"""The log of a durable task: who gets which node, what counts as the same call, who is told when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from engine.domain import durable_identity as identities
+from engine.domain.durable import (
+    MemoAnswer,
+    Mismatch,
+    Node,
+    SpawnAnswer,
+    Stored,
+    Unknown,
+    WaitAnswer,
+    WaitCondition,
+)
+from engine.domain.durable_log import Entry, Fork, Log, LogState
+from engine.domain.durable_results import ChildTask, as_object, outcome_of_child
+from engine.domain.durable_waits import Met, is_over, parse_conditions, result_of, scope_fits
+from engine.errors import InvalidArgument
+from engine.states import ConditionKind, DurableKind, Status
+from engine.types import TriggerRequest
+
+TASK = UUID(int=7)
+
+
+def sleep(
+    text: str = "5s",
+    group: UUID | None = None,
+    *,
+    data_key: str | None = None,
+    expression: str = "",
+) -> WaitCondition:
+    key = f"sleep:{text}" if data_key is None else data_key
+    return WaitCondition(ConditionKind.SLEEP, group or uuid4(), text, key, expression)
+
+
+def event(key: str, group: UUID | None = None, scope: str | None = None) -> WaitCondition:
+    return WaitCondition(ConditionKind.EVENT, group or uuid4(), key, key, scope=scope)
+
+
+def child(
+    name: str = "child", index: int | None = None, key: str | None = None, n: int = 0
+) -> TriggerRequest:
+    return TriggerRequest(name, b'{"n":%d}' % n, child_index=index, child_key=key)
+
+
+class Task:
+    """A durable task in memory, through any number of invocations."""
+
+    def __init__(self) -> None:
+        self.log = Log(TASK, LogState())
+        self._runs: Iterator[int] = iter(range(1, 10_000))
+
+    def again(self) -> None:
+        """The next invocation reads what the ones before it wrote."""
+        state = self.log.state
+        state.begin_invocation()
+        self._reopen(state)
+
+    def fork(self, branch: int, node: int) -> None:
+        state = self.log.state
+        state.fork(branch, node)
+        orders = [(e.node, e.order) for e in self.log.entries.values() if e.order is not None]
+        state.renumber(orders)
+        self._reopen(state)
+        self.again()
+
+    def _reopen(self, state: LogState) -> None:
+        entries = self.log.entries.values()
+        self.log = Log(TASK, state)
+        for entry in entries:
+            entry.is_new = False
+            self.log.add_known(entry)
+
+    def wait(self, *conditions: WaitCondition) -> Node:
+        answer = self.log.wait(conditions)
+        assert isinstance(answer, WaitAnswer), answer
+        return answer.node
+
+    def memo(self, key: bytes = b"k") -> Node:
+        answer = self.log.memo(key)
+        assert isinstance(answer, MemoAnswer), answer
+        return answer.node
+
+    def spawn(self, *children: TriggerRequest) -> list[tuple[int, int]]:
+        """Return (node, run) of each."""
+        answer = self.log.spawn(children, lambda: UUID(int=next(self._runs)))
+        assert isinstance(answer, SpawnAnswer), answer
+        return [(node.node_id, run.int) for node, run in answer.children]
+
+    def refused(self, *children: TriggerRequest) -> Mismatch:
+        answer = self.log.spawn(children, lambda: UUID(int=next(self._runs)))
+        assert isinstance(answer, Mismatch), answer
+        return answer
+
+    def order_of(self, node: Node) -> int | None:
+        return self.log.entries[node].order
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task()
+
+
+# Places
+
+
+def test_calls_take_nodes_from_one_and_children_one_each(task: Task) -> None:
+    assert task.memo() == Node(1, 1)
+    assert task.spawn(child(index=0), child(index=1)) == [(2, 1), (3, 2)]
+    assert task.wait(sleep()) == Node(1, 4)
+    task.again()
+    assert task.memo() == Node(1, 1)
+    assert task.spawn(child(index=0), child(index=1)) == [(2, 1), (3, 2)]
+    assert task.wait(sleep()) == Node(1, 4)
+    assert task.log.created == []
+
+
+def test_two_memos_with_one_key_are_told_apart_by_their_places(task: Task) -> None:
+    first, second = task.memo(), task.memo()
+    task.log.keep_memo(first, b'{"at":1}')
+    task.log.keep_memo(second, b'{"at":2}')
+    task.again()
+    assert task.log.memo(b"k") == MemoAnswer(first, True, b'{"at":1}')
+    assert task.log.memo(b"k") == MemoAnswer(second, True, b'{"at":2}')
+
+
+def test_the_node_counter_never_moves_back(task: Task) -> None:
+    task.spawn(child(key="a", index=0), child(key="b", index=1))
+    assert task.spawn(child(key="a", index=2, n=9)) == [(1, 1)]
+    assert task.wait(sleep()) == Node(1, 3)
+
+
+# Identity
+
+
+def test_random_groups_scopes_and_labels_do_not_make_a_wait_another(task: Task) -> None:
+    group, other = uuid4(), uuid4()
+    task.log.wait([sleep(group=group), event("e", group, scope="a")], "one")
+    task.again()
+    answer = task.log.wait([event("e", other), sleep(group=other)], "two")
+    assert answer == WaitAnswer(Node(1, 1))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        sleep("6s", data_key="k"),
+        sleep("5s", data_key="other"),
+        sleep("5s", data_key="k", expression="true"),
+        WaitCondition(ConditionKind.EVENT, uuid4(), "5s", "k"),
+    ],
+)
+def test_what_is_waited_for_makes_a_wait_another(task: Task, changed: WaitCondition) -> None:
+    task.wait(sleep("5s", data_key="k"))
+    task.again()
+    assert isinstance(task.log.wait([changed]), Mismatch)
+    assert task.log.state.node_id == 0
+    assert task.wait(sleep("5s", data_key="k")) == Node(1, 1)
+
+
+def test_kind_key_workflow_and_input_make_a_call_another(task: Task) -> None:
+    task.memo(b"a")
+    task.spawn(child("x", n=1))
+    task.again()
+    assert isinstance(task.log.memo(b"b"), Mismatch)
+    assert task.refused(child("x", n=1)).node == Node(1, 1)
+    for other in (child("y", n=1), child("x", n=2)):
+        task.again()
+        task.memo(b"a")
+        assert task.refused(other).node == Node(1, 2)
+
+
+def test_a_mismatch_names_both_calls(task: Task) -> None:
+    group = uuid4()
+    task.wait(event("paid", group), sleep("1h", group), sleep("5s"))
+    task.again()
+    assert task.refused(child("sum")).message == (
+        f"non-determinism error in task {TASK} at node 1:1\n"
+        "  expected: any of: event(paid), sleep(1h) and sleep(5s)\n"
+        "  received: run(sum)"
+    )
+    task.again()
+    mismatch = task.log.memo(b"x")
+    assert isinstance(mismatch, Mismatch)
+    assert mismatch.message.endswith("received: memo")
+
+
+def test_descriptions_are_bounded() -> None:
+    many = [event("k" * 5_000) for _ in range(500)]
+    assert len(identities.describe_wait(many)) <= 1_000
+    assert len(identities.describe_run("n" * 5_000)) <= 210
+
+
+# Children
+
+
+def test_of_equal_keys_in_one_call_the_later_ones_are_the_first(task: Task) -> None:
+    assert task.spawn(child(key="a", n=1), child(key="a", n=2), child(key="b")) == [
+        (1, 1),
+        (1, 1),
+        (2, 2),
+    ]
+    assert len(task.log.created) == 2
+
+
+def test_a_known_index_is_checked_and_a_known_key_is_not(task: Task) -> None:
+    task.spawn(child(index=0, n=1), child(key="a", index=1, n=1))
+    assert task.refused(child(index=0, n=2)).node == Node(1, 1)
+    assert task.refused(child("other", index=0, n=1)).node == Node(1, 1)
+    assert task.spawn(child(key="a", index=9, n=2)) == [(2, 2)]
+    assert task.spawn(child(index=0, n=1)) == [(1, 1)]
+
+
+def test_an_index_counted_on_over_a_restart_finds_its_child_by_place(task: Task) -> None:
+    task.spawn(child(index=0))
+    task.again()
+    assert task.spawn(child(index=1)) == [(1, 1)]
+
+
+def test_a_call_with_one_wrong_child_writes_nothing(task: Task) -> None:
+    task.spawn(child(index=0, n=1))
+    assert task.refused(child(index=5), child(index=0, n=2)).node == Node(1, 1)
+    assert [entry.node.node_id for entry in task.log.entries.values()] == [1]
+    assert task.spawn(child(index=5)) == [(2, 3)]
+
+
+def test_answers_are_in_the_order_of_the_call(task: Task) -> None:
+    task.spawn(child(key="a"))
+    assert task.spawn(child(key="b"), child(key="a"), child(key="c")) == [(2, 2), (1, 1), (3, 3)]
+
+
+def test_long_keys_are_kept_short_and_apart() -> None:
+    keys = {identities.dedupe_key("x" * 5_000 + end, 0) for end in "ab"}
+    assert len(keys) == 2
+    assert all(key and len(key) < 100 for key in keys)
+    assert identities.dedupe_key("", 3) == "i:3"
+    assert identities.dedupe_key(None, None) is None
+
+
+# Outcomes and their order
+
+
+def test_waits_are_numbered_as_they_end(task: Task) -> None:
+    first, second = task.wait(sleep()), task.wait(event("e"))
+    told = task.log.satisfy(second, b"{}")
+    assert told is not None
+    assert (told.order, told.invocation) == (1, 1)
+    assert task.log.satisfy(first, b"{}") is not None
+    assert task.log.satisfy(first, b"other") is None
+    assert [task.order_of(node) for node in (first, second)] == [2, 1]
+    assert task.log.entries[first].result == b"{}"
+
+
+def test_a_child_is_numbered_when_it_has_ended_and_is_awaited(task: Task) -> None:
+    task.spawn(child(index=0), child(index=1), child(index=2))
+    first, second, third = (Node(1, n) for n in (1, 2, 3))
+    assert task.log.satisfy(first, b"{}") is None
+    task.log.await_node(second)
+    assert task.order_of(second) is None
+    assert task.log.satisfy(second, b"{}", "broken") is not None
+    task.log.await_node(first)
+    assert [task.order_of(node) for node in (first, second, third)] == [2, 1, None]
+
+
+def test_memos_have_no_number_and_are_told_only_as_objects(task: Task) -> None:
+    first, second = task.memo(), task.memo()
+    assert task.log.keep_memo(first, b'"text"') == Stored()
+    assert task.log.keep_memo(second, b'{"a":1}') == Stored()
+    told = [task.log.completion(node) for node in (first, second)]
+    assert [(t.order, t.payload) for t in told if t] == [(None, b""), (None, b'{"a":1}')]
+    task.again()
+    assert task.log.memo(b"k") == MemoAnswer(first, True, b'"text"')
+
+
+def test_only_memos_take_values(task: Task) -> None:
+    node = task.wait(sleep())
+    assert task.log.keep_memo(node, b"{}") == Unknown()
+    assert task.log.keep_memo(Node(1, 99), b"{}") == Unknown()
+
+
+def test_a_completion_names_the_present_invocation(task: Task) -> None:
+    node = task.wait(sleep())
+    task.again()
+    told = task.log.satisfy(node, b"{}")
+    assert told is not None
+    assert told.invocation == 2
+
+
+# Branches
+
+
+def test_a_node_belongs_to_the_nearest_branch_that_has_it() -> None:
+    state = LogState(branch_id=3, forks=(Fork(1, 4), Fork(2, 6)))
+    assert [state.branch_of(node) for node in range(1, 8)] == [1, 1, 1, 2, 2, 3, 3]
+    state = LogState(branch_id=3, forks=(Fork(1, 6), Fork(2, 3)))
+    assert [state.branch_of(node) for node in range(1, 8)] == [1, 1, 3, 3, 3, 3, 3]
+    state = LogState(branch_id=3, forks=(Fork(1, 4), Fork(1, 2)))
+    assert [state.branch_of(node) for node in range(1, 5)] == [1, 3, 3, 3]
+
+
+def test_the_pieces_ahead_cover_every_next_node_once() -> None:
+    for forks in ((), (Fork(1, 4),), (Fork(1, 4), Fork(2, 6)), (Fork(1, 6), Fork(2, 3))):
+        state = LogState(branch_id=len(forks) + 1, node_id=1, forks=forks)
+        covered = [
+            (branch, node)
+            for branch, first, last in state.ahead(8)
+            for node in range(first, last + 1)
+        ]
+        assert covered == [(state.branch_of(node), node) for node in range(2, 10)]
+
+
+def test_a_branch_keeps_what_lies_before_it_and_makes_the_rest_anew(task: Task) -> None:
+    nodes = [task.wait(sleep(text)) for text in ("1s", "2s", "3s")]
+    for node in nodes:
+        task.log.satisfy(node, b"{}")
+    task.fork(1, 2)
+    assert [task.wait(sleep(text)) for text in ("1s", "2s", "3s")] == [
+        Node(1, 1),
+        Node(2, 2),
+        Node(2, 3),
+    ]
+    told = task.log.satisfy(Node(2, 2), b"{}")
+    assert told is not None
+    assert told.order == 2
+
+
+def test_nothing_of_an_abandoned_branch_is_told_or_numbered(task: Task) -> None:
+    node = task.wait(sleep())
+    task.fork(1, 1)
+    assert task.log.satisfy(node, b"{}") is None
+    assert task.order_of(node) is None
+    task.fork(1, 2)
+    assert task.wait(sleep()) == node
+    told = task.log.completion(node)
+    assert told is not None
+    assert told.order == 1
+
+
+def test_children_of_an_abandoned_branch_are_started_anew(task: Task) -> None:
+    assert task.spawn(child(key="a")) == [(1, 1)]
+    task.fork(1, 1)
+    assert task.spawn(child(key="a")) == [(1, 2)]
+    task.fork(1, 2)
+    assert task.spawn(child(key="a")) == [(1, 1)]
+
+
+@pytest.mark.parametrize(("branch", "node"), [(0, 1), (2, 1), (1, 0), (-1, 1)])
+def test_a_fork_of_nothing_is_refused(branch: int, node: int) -> None:
+    with pytest.raises(InvalidArgument):
+        LogState().fork(branch, node)
+
+
+# Waits
+
+
+def met(group: int, is_met: bool, data_key: str = "k", payload: bytes | None = None) -> Met:
+    return Met(group, payload is not None, "5s", data_key, is_met, payload)
+
+
+def test_a_wait_is_over_when_every_group_has_a_condition_that_is_met() -> None:
+    assert not is_over([met(0, True), met(0, False), met(1, False)])
+    assert is_over([met(0, True), met(0, False), met(1, True)])
+    assert not is_over([met(0, False)])
+    assert is_over([])
+
+
+def test_a_result_has_one_key_each_and_shares_equal_ones() -> None:
+    conditions = [
+        met(0, True, "a"),
+        met(0, False, "never"),
+        met(1, True, 'b"', b'{"n": 1}'),
+        met(2, True, "a", b'{"n":2}'),
+    ]
+    assert result_of(conditions) == (
+        b'{"CREATE":{"a":[{"sleep_duration":"5s"},{"n":2}],"b\\"":[{"n": 1}]}}'
+    )
+
+
+def test_groups_are_numbered_as_they_come() -> None:
+    group = uuid4()
+    parsed = parse_conditions([sleep("5s", group), event("e"), event("f", group)])
+    assert [condition.group for condition in parsed] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("2m", 120),
+        ("1500ms", 1.5),
+        ("1h2m3s", 3723),
+        ("1.5h", 5400),
+        ("2d", 172_800),
+        ("1w", 604_800),
+        ("1y", 31_536_000),
+        ("-3s", 0),
+        ("0h", 0),
+    ],
+)
+def test_sleeps_as_clients_write_them(text: str, seconds: float) -> None:
+    assert parse_conditions([sleep(text)])[0].seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-", "3", "s", "1 h", "11y", "99999999h", "1s\0"])
+def test_what_is_no_sleep(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        parse_conditions([sleep(text)])
+
+
+def test_a_sleep_whose_expression_does_not_hold_never_ends() -> None:
+    assert parse_conditions([sleep("5s", expression="false")])[0].seconds is None
+    assert parse_conditions([sleep("5s", expression="1 +")])[0].seconds is None
+    assert parse_conditions([sleep("5s", expression="true")])[0].seconds == 5
+
+
+def test_oversized_waits_are_refused() -> None:
+    nul = [event("a\0"), event("e", scope="\0"), sleep(data_key="\0"), sleep(expression="\0")]
+    for conditions in ([sleep()] * 1_001, [event("é" * 1_001)], [event("")], *([c] for c in nul)):
+        with pytest.raises(InvalidArgument):
+            parse_conditions(conditions)
+
+
+def test_scopes() -> None:
+    assert scope_fits(None, None) and scope_fits(None, "a") and scope_fits("a", "a")
+    assert not scope_fits("a", "b") and not scope_fits("a", None) and not scope_fits("", None)
+
+
+# Children that ended
+
+
+def test_the_output_of_one_task_stands_for_itself() -> None:
+    done = ChildTask("step", Status.COMPLETED, b'{"a":1}')
+    assert outcome_of_child([done], Status.COMPLETED) == (b'{"a":1}', None)
+    assert outcome_of_child([done._replace(output=None)], Status.COMPLETED) == (b"", None)
+
+
+def test_outputs_of_several_tasks_have_their_names() -> None:
+    tasks = [
+        ChildTask("a", Status.COMPLETED, b'{"x":1}'),
+        ChildTask("b", Status.COMPLETED),
+        ChildTask("c", Status.COMPLETED, b'{"skipped":true}'),
+    ]
+    assert outcome_of_child(tasks, Status.COMPLETED) == (
+        b'{"a":{"x":1},"c":{"skipped":true}}',
+        None,
+    )
+
+
+def test_a_real_error_goes_before_a_cancellation() -> None:
+    cancelled = ChildTask("a", Status.CANCELLED)
+    failed = ChildTask("b", Status.FAILED, error="it broke")
+    assert outcome_of_child([cancelled, failed], Status.FAILED) == (b"", "it broke")
+    assert outcome_of_child([cancelled], Status.CANCELLED) == (b"", "task was cancelled")
+    assert outcome_of_child([failed._replace(error="")], Status.FAILED) == (b"", "")
+
+
+@pytest.mark.parametrize("data", [None, b"", b"null", b"[1]", b'"x"', b"{", b"{'a':1}", b"{} {}"])
+def test_what_is_no_object_is_not_sent(data: bytes | None) -> None:
+    assert as_object(data) == b""
+
+
+def test_an_entry_of_a_signal_is_told_by_its_key(task: Task) -> None:
+    node = task.log.register("key", [sleep()])
+    assert node == Node(0, 1)
+    assert task.log.register("key", [sleep("9s")]) is None
+    assert task.log.register("other", [sleep()]) == Node(0, 2)
+    told = task.log.satisfy(node, b"{}")
+    assert told is not None
+    assert (told.signal, told.order, told.kind) == ("key", None, DurableKind.WAIT_FOR)
+    assert isinstance(task.log.entries[node], Entry)
