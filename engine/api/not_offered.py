@@ -79,7 +79,6 @@ LATER_ALONE = (
     f"{_V}/users/slack/callback",
 )
 LEGACY_ALONE = (
-    f"{_S}/dags/tasks",
     f"{_V}/monitoring/<str:tenant>/probe",
     f"{_V}/step-runs/<str:step_run>/archives",
     f"{_V}/step-runs/<str:step_run>/events",

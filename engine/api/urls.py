@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from engine.api import (
     cel,
     crons,
+    dags,
     events,
     filters,
     logs,
@@ -80,6 +81,11 @@ _TASKS = [
         f"{_TASK}/task-events",
         tasks.TaskEventsView,
         _get("v1-task-event:list", "V1TaskEventList", _PAGE),
+    ),
+    route(
+        "api/v1/stable/dags/tasks",
+        dags.DagTasksView,
+        _get("v1-dag:list:tasks", "[V1DagChildren]", "dag_ids:uuid[]! tenant:uuid!"),
     ),
     route(
         f"{_ST}/tasks/cancel",

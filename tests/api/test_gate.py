@@ -45,6 +45,8 @@ PUBLIC = {
 }
 LOGOUT = "api/v1/users/logout"
 """Left out of the walk, which would go on as nobody."""
+QUERIES = {"api/v1/stable/dags/tasks": "?tenant=<str:tenant>&dag_ids=<str:run>"}
+"""Where the tenant is named in the query."""
 NEVER_FOUND = {"api/v1/stable/tenants/<str:tenant>/webhooks/<str:name>"}
 
 
@@ -85,7 +87,10 @@ def resources(cast: Cast) -> dict[str, str]:
 
 
 def path_of(route: str, resources: dict[str, str]) -> str:
-    return "/" + re.sub(r"<str:(\w+)>", lambda match: resources.get(match[1], str(uuid4())), route)
+    asked = QUERIES.get(route, "")
+    return "/" + re.sub(
+        r"<str:(\w+)>", lambda match: resources.get(match[1], str(uuid4())), route + asked
+    )
 
 
 def test_the_walk_sees_the_routes() -> None:

@@ -1,0 +1,61 @@
+"""Tasks of several DAG runs at once, for people who look at a list of runs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.payloads import load_payloads
+from engine.api.run_shapes import group_by_run, task_summary
+from engine.api.runs import tasks_of_runs
+from engine.api.views import EngineView
+from engine.models import Run
+from engine.models.names import load_names
+from tenants.api.errors import ApiError, bad_request
+from tenants.api.views import bearer_token
+
+MOST_RUNS = 100
+
+
+class DagTasksView(EngineView):
+    """The tenant is named in the query, and only people who have signed in may ask."""
+
+    path_ids: ClassVar[tuple[str, ...]] = ()
+
+    def find_tenant(self) -> UUID:
+        if bearer_token(self.request._request) is not None:
+            raise ApiError(403, "an API token cannot do this; sign in instead")
+        tenant_id = self.query.uuid("tenant")
+        if tenant_id is None:
+            raise bad_request("tenant is required", field="tenant")
+        return tenant_id
+
+    def get(self, request: Request, **_: Any) -> Response:
+        wanted = self.query.uuids("dag_ids")
+        if not 1 <= len(wanted) <= MOST_RUNS:
+            raise bad_request(f"dag_ids must name 1 to {MOST_RUNS} runs", field="dag_ids")
+        found = Run.objects.filter(tenant_id=self.tenant.id, id__in=wanted, is_dag=True)
+        runs = {run.id: run for run in found}
+        tasks = tasks_of_runs(list(runs.values()))
+        names = load_names(
+            [run.workflow_id for run in runs.values()], [task.step_id for task in tasks]
+        )
+        payloads = load_payloads(
+            run_ids=runs, tasks=tasks, wanted=True, may_view=self.access.can_view_payloads
+        )
+        groups = group_by_run(tasks, runs)
+        return Response(
+            [
+                {
+                    "dagId": str(run_id),
+                    "children": [
+                        task_summary(task, runs[run_id], names, payloads) for task in groups[run_id]
+                    ],
+                }
+                for run_id in dict.fromkeys(wanted)
+                if run_id in runs
+            ]
+        )
