@@ -44,7 +44,9 @@ def test_an_event_starts_every_task_that_waits_for_it(client: Client) -> None:
     assert seen["event_id"] == pushed["id"]
     assert seen["event_key"] == "order:created"
     assert seen["by_event"] is True
-    assert seen["metadata"].items() >= {"by": "shop", "hatchet__event_id": pushed["id"]}.items()
+    mark = {"hatchet__event_id": pushed["id"]}
+    assert seen["metadata"].items() >= ({"by": "shop"} | mark).items()
+    assert client.call("runs_with", metadata=mark) == ["on-any-order", "on-order"]
 
 
 def test_a_wildcard_takes_what_no_exact_key_names(client: Client) -> None:

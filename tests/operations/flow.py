@@ -55,8 +55,8 @@ class Flow:
         put = sync_db.run(put_workflow(self.tenant_id, definition, self.now))
         return sync_db.run(load_versions([put.version_id]))[put.version_id]
 
-    def trigger(self) -> UUID:
-        request = TriggerRequest(self.version.definition.name)
+    def trigger(self, given: bytes = b"{}") -> UUID:
+        request = TriggerRequest(self.version.definition.name, given)
         (run_id,) = self.do(trigger_runs(self.tenant_id, [request], self.now))
         return run_id
 

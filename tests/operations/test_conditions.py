@@ -206,6 +206,45 @@ def test_a_cancel_condition_cancels_the_steps_below_too() -> None:
     assert flow.outcomes(run_id)["last"] is Status.CANCELLED
 
 
+@pytest.mark.parametrize(
+    "ended_by", ["parent", "event", "sleep", "either by event", "either by sleep"]
+)
+def test_every_kind_of_cancel_condition_ends_the_run_cancelled(ended_by: str) -> None:
+    of_parent = parent("first", CANCEL, "output.stop", group=1)
+    either = [sleep(20, CANCEL, group=1), event("stop", CANCEL, group=1)]
+    conditions = {
+        "parent": [of_parent],
+        "event": [event("stop", CANCEL, group=1)],
+        "sleep": [sleep(20, CANCEL, group=1)],
+    }.get(ended_by, either)
+    flow = Flow(step("first"), step("later", "first", sleep(60), *conditions))
+    run_id = flow.trigger()
+    flow.run("first", stop=ended_by == "parent")
+    if ended_by.endswith("event"):
+        flow.push("ns_stop")
+    elif ended_by.endswith("sleep"):
+        flow.sleep(21)
+    assert flow.finished == {run_id: Status.CANCELLED}
+    assert flow.outcomes(run_id) == {"first": Status.COMPLETED, "later": Status.CANCELLED}
+    flow.sleep(60)
+    assert not flow.queue
+
+
+def test_a_step_cancelled_by_its_condition_runs_with_its_input_once_a_replay_decides_otherwise() -> (
+    None
+):
+    cancelled = parent("first", CANCEL, "output.stop", group=1)
+    flow = Flow(step("first"), step("later", "first", cancelled))
+    run_id = flow.trigger(b'{"n":1}')
+    flow.run("first", stop=True)
+    assert flow.finished == {run_id: Status.CANCELLED}
+    flow.replay(run_id)
+    flow.run("first", stop=False)
+    payload = flow.run("later")
+    assert (payload["input"], payload["parents"]) == ({"n": 1}, {"first": {"stop": False}})
+    assert flow.finished == {run_id: Status.COMPLETED}
+
+
 def test_the_failure_of_a_parent_cancels_a_step_that_waits_already() -> None:
     either = parent("one", QUEUE, ""), parent("two", QUEUE, ""), sleep(60, group=1)
     flow = Flow(step("one"), step("two"), step("later", "one two", *either))
