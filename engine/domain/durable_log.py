@@ -59,6 +59,11 @@ class LogState:
             branch = self.forks[branch - 2].parent_id
         return branch
 
+    @property
+    def has_nodes_ahead(self) -> bool:
+        """Whether an earlier invocation may have reached further than this one."""
+        return self.invocation > 1
+
     def ahead(self, count: int) -> list[tuple[int, int, int]]:
         """Return where the next nodes are: (branch, first node, last node) of each piece."""
         first, last = self.node_id + 1, self.node_id + count

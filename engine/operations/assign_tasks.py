@@ -29,7 +29,7 @@ from engine.types import Action, ActionKind
 
 MAX_USER_PRIORITY = 3
 
-AnyRow = TypeVar("AnyRow", AssignedRow, TaskRow)
+AnyRow = TypeVar("AnyRow", ReadyTask, AssignedRow, TaskRow)
 
 
 def assign_tasks(
@@ -55,6 +55,8 @@ def assign_tasks(
     queries: list[Query[Any]] = [leases.hold(epochs)]
     if of_dags := [w.id for w, _ in wishes if versions[w.version_id].definition.is_dag]:
         queries.append(runs.lock_queued_of_tasks(of_dags))
+    if durable := _durable([task for task, _ in wishes], versions):
+        queries.append(durable_tasks.lock(sorted(task.id for task in durable)))
     queries.append(tasks.assign(wanted, now))
     assigned = len(queries) - 1
     if made:
@@ -64,8 +66,7 @@ def assign_tasks(
         queries.append(run_slots.hold([UUID(int=run_id) for run_id in sorted(limited)]))
     rows = (yield from fetch_all(*queries))[assigned]
     invocations: dict[UUID, int] = {}
-    if durable := _durable(rows, versions):
-        begun = [(row.id, versions[row.version_id].tenant_id) for row in durable]
+    if begun := [(row.id, versions[row.version_id].tenant_id) for row in _durable(rows, versions)]:
         invocations = dict((yield from fetch(durable_tasks.begin(begun))))
     actions = yield from actions_of(rows, versions, invocations)
     return gather_made(actions, made, now) if made else actions

@@ -36,7 +36,7 @@ from engine.operations.spawn_children import Spawned, spawn_children
 from engine.store import durable_waits
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait, scope_lock
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_last
 
 MAX_CHILDREN = 10_000
 LONGEST_LABEL = 1_000
@@ -80,7 +80,10 @@ def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[A
     queries = yield from begin_waits(effects.waits, logs, now, changes)
     queries += writes_of(logs, now)
     if queries:
-        yield from fetch_all(*queries)
+        yield from fetch_last(*queries)
+    changes.touched |= {
+        (found.task.tenant_id, found.task.run_id) for found in logs.values() if found.log.created
+    }
     return [
         Answer(body, _completions(logs.get(call.task_id), call, body))
         for call, body in zip(calls, bodies, strict=True)
@@ -116,7 +119,10 @@ def _check_text(text: str | None, name: str, limit: int | None = None) -> None:
 
 
 def _ranges(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
-    """Return the places these calls may come to, and those they name."""
+    """Return the places these calls may come to, and those they name.
+
+    The first invocation of a task has nothing ahead of it.
+    """
     named: set[NodeRange] = set()
     counts: dict[UUID, int] = {}
     for call in calls:
@@ -132,6 +138,7 @@ def _ranges(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
     ahead = [
         NodeRange(task_id, *part)
         for task_id, count in counts.items()
+        if logs[task_id].log.state.has_nodes_ahead
         for part in logs[task_id].log.state.ahead(count)
     ]
     return sorted({*named, *ahead})

@@ -95,7 +95,8 @@ def _meet(met: Sequence[MetWait], cause: str, now: datetime, changes: Changes) -
         if is_over(conditions):
             over.append(address)
             complete(logs[address[0]], address[1], result_of(conditions), None, changes=changes)
-    partly = [wait for wait in news if (wait.task_id, wait.node) not in set(over)]
+    done = set(over)
+    partly = [wait for wait in news if (wait.task_id, wait.node) not in done]
     queries: list[Query[Any]] = [durable_waits.forget(over)] if over else []
     if partly:
         queries.append(durable_waits.meet(partly, now))

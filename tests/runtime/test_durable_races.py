@@ -21,6 +21,7 @@ from engine.domain.durable import (
     WaitCall,
 )
 from engine.models import DurableEntry, DurableTask, Run, Task
+from engine.operations.assign_tasks import assign_tasks
 from engine.operations.branch_tasks import branch_task
 from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks
 from engine.operations.push_events import push_events
@@ -215,3 +216,33 @@ def test_one_call_made_over_two_streams_starts_its_child_once(
 def test_nodes_are_given_out_one_by_one(race: Race, flow: DurableFlow) -> None:
     race.run(record(flow, MemoCall(b"a")), record(flow, MemoCall(b"b")))
     assert [e.node_id for e in DurableEntry.objects.filter(task_id=flow.task_id)] == [1, 2]
+
+
+@pytest.mark.parametrize("assigns_first", [True, False])
+def test_a_reset_and_an_assignment_take_their_locks_in_one_order(
+    race: Race, flow: DurableFlow, assigns_first: bool
+) -> None:
+    flow.evict()
+    flow.restore()
+    assign = assign_tasks([(flow.queue["work"], flow.worker_id)], {}, flow.now)
+    reset = branch_task(flow.tenant_id, flow.task_id, 1, 1, flow.now)
+    if assigns_first:
+        actions, (_, changes) = race.run(assign, reset)
+        assert [end.stop_on for end in changes.ended] == [flow.worker_id]
+    else:
+        _, actions = race.run(reset, assign)
+    assert len(actions) == int(assigns_first)
+    task = Task.objects.get(id=flow.task_id)
+    assert (task.status, task.retry_count) == (Status.QUEUED, 1)
+
+
+def test_what_ends_while_a_task_is_assigned_reaches_the_new_invocation(
+    race: Race, flow: DurableFlow
+) -> None:
+    flow.wait(sleep("10s"))
+    flow.evict()
+    flow.restore()
+    flow.now += timedelta(seconds=11)
+    assign = assign_tasks([(flow.queue["work"], flow.worker_id)], {}, flow.now)
+    _, (_, changes) = race.run(assign, expire_durable_sleeps([flow.tenant_id], flow.now))
+    assert [told.invocation for _, told in changes.completions] == [2]
