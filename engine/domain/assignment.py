@@ -129,7 +129,7 @@ class ReadyTask(NamedTuple):
 
 
 class Obstacle(IntEnum):
-    """Why a task is not assigned; the greater, the closer it is to being assigned."""
+    """Why a task is not assigned; of those about workers the greater is closer to being assigned."""
 
     GROUP_FULL = 0
     NO_WORKER = 1
@@ -140,6 +140,8 @@ class Obstacle(IntEnum):
     WORKERS_PAUSED = 6
     SLOTS_FULL = 7
     BEHIND_OTHERS = 8
+    BATCH_FILLING = 9
+    BATCHES_RUNNING = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ a worker, the batch is made of what the buffer holds then: everybody goes with t
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.assignment import ReadyTask, score_of
+from engine.domain.assignment import Obstacle, ReadyTask, Reason, score_of
 from engine.domain.batches import MAX_BATCH_BYTES, BatchGroup, BatchPlace
 from engine.ids import time_of
 from engine.states import FlushReason
@@ -265,13 +265,15 @@ class Batches:
             ]
         return listed
 
-    def filling(self, task_id: UUID) -> Sequence[int] | None:
-        """Return (items, most items, batches that run, most batches) of the buffer a task waits in."""
+    def explain(self, task_id: UUID) -> Reason | None:
+        """Return what a task's buffer waits for, unless it is a worker, and this task calls for one."""
         buffer = self._buffer_of.get(task_id.int)
-        if buffer is None:
+        if buffer is None or (buffer.caller is not None and buffer.caller.id == task_id):
             return None
         group = buffer.group
-        return len(buffer.line), group.max_size, buffer.runs, group.max_runs
+        if buffer.runs >= group.max_runs:
+            return Reason(Obstacle.BATCHES_RUNNING, used=buffer.runs, total=group.max_runs)
+        return Reason(Obstacle.BATCH_FILLING, used=len(buffer.line), total=group.max_size)
 
 
 def _place(task: ReadyTask) -> BatchPlace:

@@ -332,8 +332,13 @@ class ConcurrencyGroups:
         return [(UUID(int=key), run.claims.arrival) for key, run in self._runs.items()]
 
     def waiting(self) -> list[ReadyTask]:
-        """Return the tasks that wait for a slot, their own or their run's."""
-        return [m.task for m in self._tasks.values() if m.is_pending or not m.has_all]
+        """Return the tasks that wait for a slot, their own or their run's, or were not admitted yet."""
+        passing = {m.key for m in self._passing} - self._ended.keys()
+        return [
+            m.task
+            for key, m in self._tasks.items()
+            if m.is_pending or not m.has_all or key in passing
+        ]
 
     def blocking(self, task_id: UUID) -> Claim | None:
         """Return the claim of the group in which a task, or its run, waits for a slot."""

@@ -161,7 +161,7 @@ class TenantScheduler(QueueHeads):
     def _settle_groups(self) -> None:
         settled = self.groups.settle()
         for task in (*settled.cancelled, *settled.withdrawn):
-            if task.id.int in self._waiting:
+            if self.is_waiting(task.id):
                 self._forget(task.id.int)
         self._cancelled += settled.cancelled
         self._cancelled_runs += settled.cancelled_runs
@@ -250,6 +250,8 @@ class TenantScheduler(QueueHeads):
         if claim := self.groups.blocking(task.id):
             used = len(self.groups.holders(claim.group))
             return Reason(Obstacle.GROUP_FULL, used=used, total=self.groups.limit(claim))
+        if reason := self.batches.explain(task.id):
+            return reason
         needs, score = needs_of(task), score_of(task)
         queue = self._queues.get(task.action_id)
         ahead = queue.count_known(score + 1, needs) if queue else 0
