@@ -188,6 +188,7 @@ class TaskDetails:
     status: Status
     output: bytes | None = None
     error: str | None = None
+    is_evicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

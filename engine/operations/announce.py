@@ -17,31 +17,41 @@ MAX_NAMED_TASKS = 600
 
 def hints_of(changes: Changes) -> list[Hint]:
     """Return what engines should know of these changes, one hint a tenant."""
-    hints: dict[UUID, Hint] = {}
-
-    def hint(tenant_id: UUID) -> Hint:
-        return hints.setdefault(tenant_id, Hint(tenant_id))
-
+    hints = _Hints()
     for tenant_id, task in changes.ready:
-        hint(tenant_id).ready.append(task.id)
+        hints[tenant_id].ready.append(task.id)
     for end in changes.ended:
-        hint(end.tenant_id).ended.append((end.task_id, end.retry_count))
+        hints[end.tenant_id].ended.append((end.task_id, end.retry_count))
         if end.stop_on:
-            hint(end.tenant_id).stops.append((end.stop_on, end.task_id, end.retry_count))
-    for tenant_id, task_id, retry_count in changes.evicted:
-        hint(tenant_id).released.append((task_id, retry_count))
-    for tenant_id, task_id in dict.fromkeys((t, c.task_id) for t, c in changes.completions):
-        hint(tenant_id).durable.append(task_id)
+            hints[end.tenant_id].stops.append((end.stop_on, end.task_id, end.retry_count))
     for left in changes.left:
-        hint(left.tenant_id).left.append((left.run_id, left.arrival))
+        hints[left.tenant_id].left.append((left.run_id, left.arrival))
     for run in changes.finished:
-        hint(run.tenant_id).finished.append(run.run_id)
+        hints[run.tenant_id].finished.append(run.run_id)
+        if run.wakes_parent:
+            hints[run.tenant_id].is_children = True
     for tenant_id in changes.sleeps_of:
-        hint(tenant_id).is_backlog = True
+        hints[tenant_id].is_backlog = True
+    _add_durable(hints, changes)
     for found in hints.values():
         if len(found.ready) > MAX_NAMED_TASKS:
             found.ready, found.is_backlog = [], True
     return list(hints.values())
+
+
+class _Hints(dict[UUID, Hint]):
+    """One hint a tenant, made when it is asked for."""
+
+    def __missing__(self, tenant_id: UUID) -> Hint:
+        hint = self[tenant_id] = Hint(tenant_id)
+        return hint
+
+
+def _add_durable(hints: _Hints, changes: Changes) -> None:
+    for tenant_id, task_id, retry_count in changes.evicted:
+        hints[tenant_id].released.append((task_id, retry_count))
+    for tenant_id, task_id in dict.fromkeys((t, c.task_id) for t, c in changes.completions):
+        hints[tenant_id].durable.append(task_id)
 
 
 def announce(changes: Changes) -> Operation[None]:

@@ -26,9 +26,11 @@ def load_run_details(tenant_id: UUID, external_id: UUID) -> Operation[RunDetails
             TaskDetails(
                 row.task_id,
                 row.readable_id,
-                Status(row.status),
+                # One that was evicted and waits for a worker again has been running all along.
+                Status.RUNNING if row.is_evicted else Status(row.status),
                 output=row.output,
                 error=row.error.decode(errors="replace") if row.error is not None else None,
+                is_evicted=row.is_evicted,
             )
             for row in rows
         ),

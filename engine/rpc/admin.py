@@ -59,6 +59,17 @@ class AdminServicer:
         external_id = _parse_external_id(request.external_id)
         return to_run_details(await self._engine.get_run_details(tenant_id, external_id))
 
+    async def BranchDurableTask(  # noqa: N802
+        self, request: pb.BranchDurableTaskRequest, tenant_id: UUID
+    ) -> pb.BranchDurableTaskResponse:
+        task_id = parse_uuid(request.task_external_id, "task_external_id")
+        branch_id = await self._engine.durable.branch(
+            tenant_id, task_id, request.node_id, request.branch_id
+        )
+        return pb.BranchDurableTaskResponse(
+            task_external_id=str(task_id), node_id=request.node_id, branch_id=branch_id
+        )
+
 
 def _parse_choice(request: pb.CancelTasksRequest | pb.ReplayTasksRequest) -> list[UUID] | RunFilter:
     if not request.HasField("filter"):

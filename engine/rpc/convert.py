@@ -174,6 +174,7 @@ def to_run_details(details: RunDetails) -> workflows_pb2.GetRunDetailsResponse:
         task_runs={task.readable_id: _to_task_detail(task) for task in details.tasks},
         done=details.is_done,
         additional_metadata=details.additional_metadata or b"",
+        is_evicted=any(task.is_evicted for task in details.tasks),
     )
 
 
@@ -185,6 +186,7 @@ def _to_task_detail(task: TaskDetails) -> workflows_pb2.TaskRunDetail:
         error=task.error if task.status is Status.FAILED else None,
         output=task.output if task.status is Status.COMPLETED else None,
         readable_id=task.readable_id,
+        is_evicted=task.is_evicted,
     )
 
 

@@ -220,8 +220,6 @@ def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
 def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
     if task.rate_limits:
         yield "rate_limits"
-    if task.is_durable:
-        yield "is_durable"
 
 
 def _refuse(where: str, options: Iterable[str]) -> None:

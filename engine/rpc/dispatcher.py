@@ -9,7 +9,7 @@ from contextlib import aclosing
 from uuid import UUID
 
 from engine.domain.durations import parse_duration
-from engine.errors import HatchetError, InvalidArgument, Unavailable
+from engine.errors import HatchetError, InvalidArgument, NotFound, Unavailable
 from engine.pb import dispatcher_pb2 as pb
 from engine.rpc.convert import (
     MAX_MESSAGE_BYTES,
@@ -116,6 +116,15 @@ class DispatcherServicer:
         task_id = parse_uuid(request.task_run_external_id, "task_run_external_id")
         await self._engine.release_slot(tenant_id, task_id)
         return pb.ReleaseSlotResponse()
+
+    async def RestoreEvictedTask(  # noqa: N802
+        self, request: pb.RestoreEvictedTaskRequest, tenant_id: UUID
+    ) -> pb.RestoreEvictedTaskResponse:
+        """A task that is not evicted stays as it is, and that is no error."""
+        task_id = parse_uuid(request.task_run_external_id, "task_run_external_id")
+        if not await self._engine.durable.restore(tenant_id, task_id):
+            raise NotFound("task not found")
+        return pb.RestoreEvictedTaskResponse(requeued=True)
 
     async def SubscribeToWorkflowRuns(  # noqa: N802
         self, requests: AsyncIterator[pb.SubscribeToWorkflowRunsRequest], tenant_id: UUID

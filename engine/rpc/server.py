@@ -19,6 +19,7 @@ from engine.rpc.admin import AdminServicer
 from engine.rpc.auth import Authenticator, TokenVerifier
 from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.rpc.dispatcher import DispatcherServicer
+from engine.rpc.durable import DurableServicer
 from engine.rpc.events import EventsServicer
 from engine.rpc.routes import Routes
 from engine.rpc.streams import OpenStreams, TokenWatch
@@ -67,6 +68,7 @@ class RpcServer:
                 "EventsService": EventsServicer(engine),
                 "WorkflowService": WorkflowServicer(engine),
                 "v1.AdminService": AdminServicer(engine),
+                "v1.V1Dispatcher": DurableServicer(engine),
             },
         )
         self._health = health.aio.HealthServicer()

@@ -192,6 +192,7 @@ class Aftermath:
             if hint.tenant_id in self._owners:
                 hint.ready, hint.is_backlog = [], False
                 hint.ended = []
+            hint.is_children = False  # done here
             here = set(self._sessions.holds(worker for worker, _, _ in hint.stops))
             hint.stops = [stop for stop in hint.stops if stop[0] not in here]
             self._notifier.hint(hint)

@@ -24,6 +24,7 @@ from engine.operations.put_workflow import put_workflow
 from engine.operations.read_runs import load_run_details
 from engine.operations.replay_tasks import replay_matching, replay_tasks
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.attempts import Attempts
 from engine.runtime.batcher import Batcher
 from engine.runtime.catalog import Catalog
 from engine.runtime.controllers.clock import Clock
@@ -32,6 +33,8 @@ from engine.runtime.controllers.housekeeping import Auditor, Housekeeping, SlowP
 from engine.runtime.controllers.timetable import Timetable
 from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
+from engine.runtime.durable.children import EndedChildren
+from engine.runtime.durable.service import Durable
 from engine.runtime.event_notes import EventNotes
 from engine.runtime.hints_in import HintReader
 from engine.runtime.log_lines import LogLines
@@ -45,10 +48,9 @@ from engine.runtime.streaming import Streaming
 from engine.runtime.subscriptions import RunWaiter
 from engine.runtime.triggering import Triggering
 from engine.runtime.workers import Workers
-from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import ENGINE_CHANNEL
-from engine.store.query import Operation, Query
+from engine.store.query import Operation
 from engine.types import (
     EventInput,
     EventRecord,
@@ -131,6 +133,8 @@ class HatchetEngine:
         )
         self.streaming = Streaming(self.database, self.streams, self.notifier, self.aftermath)
         self.logs = LogLines(self.database)
+        self.attempts = Attempts(self.database, self.aftermath)
+        self.durable = Durable(self.database, self.aftermath)
         self.hint_reader = HintReader(
             self.database,
             self.id,
@@ -187,6 +191,8 @@ class HatchetEngine:
             ("housekeeping", Housekeeping(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
+            ("durable streams", self.durable.run()),
+            ("ended children", EndedChildren(self.database, self.aftermath, owners).run()),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
@@ -220,6 +226,7 @@ class HatchetEngine:
         self.sessions.end_all()
         self.aftermath.subscriptions.end_all()
         self.streams.end_all()
+        self.durable.end_all()
 
     def _all_batchers(self) -> list[Batcher[Any, Any]]:
         return [
@@ -229,6 +236,7 @@ class HatchetEngine:
             self.outdone.batcher,
             self.workers.beats,
             self.logs.batcher,
+            *self.durable.batchers,
         ]
 
     async def _on_rebuilt(self, _owner: TenantOwner) -> None:
@@ -260,6 +268,7 @@ class HatchetEngine:
 
     async def _on_listening(self) -> None:
         """Hints may have been lost while nobody listened."""
+        self.durable.audit_soon()
         for owner in self.ownership.owners.values():
             owner.note_backlog()
 
@@ -279,12 +288,6 @@ class HatchetEngine:
     async def _run(self, operation: Operation[Result]) -> Result:
         try:
             return await self.database.run(operation)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
-
-    async def _fetch(self, query: Query[Result]) -> list[Result]:
-        try:
-            return await self.database.fetch(query)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             raise Unavailable("the database cannot be reached") from error
 
@@ -348,20 +351,10 @@ class HatchetEngine:
     async def refresh_timeout(
         self, tenant_id: UUID, task_id: UUID, increment: str, increment_seconds: float
     ) -> datetime:
-        message = f"Timeout refreshed by {increment}"
-        now = datetime.now(UTC)
-        query = tasks.refresh_timeout(tenant_id, task_id, increment_seconds, message, now)
-        rows = await self._fetch(query)
-        if not rows:
-            raise NotFound("the task is not running")
-        return rows[0]
+        return await self.attempts.refresh_timeout(tenant_id, task_id, increment, increment_seconds)
 
     async def release_slot(self, tenant_id: UUID, task_id: UUID) -> None:
-        now = datetime.now(UTC)
-        rows = await self._fetch(tasks.release_slot(tenant_id, task_id, now))
-        if not rows:
-            raise NotFound("the task is not running")
-        self.aftermath.free_slot(tenant_id, task_id, rows[0])
+        await self.attempts.release_slot(tenant_id, task_id)
 
     async def put_stream_event(
         self, tenant_id: UUID, task_id: UUID, message: str, event_index: int | None

@@ -58,6 +58,8 @@ class HintReader:
             self._aftermath.spawn(work, "telling followers")
         for task_id, _ in hint.released:
             self._aftermath.starts.forget(hint.tenant_id, task_id)
+        if hint.is_children:
+            self._aftermath.durable.wake_parents(hint.tenant_id)
         if hint.durable:
             self._aftermath.durable.look_again(hint.durable)
         for chunk in hint.chunks:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
+from engine.domain.durable import Call, Completion, Node, WaitCondition
+from engine.runtime.durable.replies import Reply
+from engine.runtime.durable.stream import Evict
 from engine.types import (
     Action,
     EventInput,
@@ -45,8 +48,67 @@ class RunSubscription(Protocol):
     def close(self) -> None: ...
 
 
+class DurableSession(Protocol):
+    """One DurableTask stream: hand it what the worker says, iterate the replies."""
+
+    def __aiter__(self) -> AsyncIterator[Reply]: ...
+
+    def register(self, worker_id: str) -> None: ...
+
+    def refuse(self, task_id: str, invocation: int, message: str) -> None:
+        """Answer a request that could not be read."""
+
+    async def take(self, request: Call | Evict) -> None:
+        """Returns when there is room for another request; replies come by the stream."""
+
+    async def take_status(
+        self, entries: Sequence[tuple[UUID, int, Node]], received: Mapping[tuple[UUID, int], int]
+    ) -> None:
+        """(task, invocation, node) the worker waits for; the highest order by (task, invocation)."""
+
+    def end(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SignalSubscription(Protocol):
+    """One ListenForDurableEvent stream: add waits at any time, iterate the satisfied ones."""
+
+    def add(self, task_id: UUID, signal_key: str) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[Completion]: ...
+
+    def close(self) -> None: ...
+
+
+class DurableEngine(Protocol):
+    """What workers with durable tasks ask for. Streams that were opened are always to be closed."""
+
+    def open_stream(self, tenant_id: UUID) -> DurableSession: ...
+
+    def open_listener(self, tenant_id: UUID) -> SignalSubscription: ...
+
+    async def restore(self, tenant_id: UUID, task_id: UUID) -> bool:
+        """Queue an evicted task again; whether the task is known."""
+
+    async def branch(self, tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int) -> int:
+        """Run a durable task again from a node of a branch on; return the new branch."""
+
+    async def register_signal(
+        self,
+        tenant_id: UUID,
+        task_id: UUID,
+        signal_key: str,
+        conditions: Sequence[WaitCondition],
+    ) -> None:
+        """Begin a wait of the older API. NotFound: unknown task."""
+
+
 class Engine(Protocol):
     """All methods raise the errors of engine.errors. Ids of another tenant are as good as unknown."""
+
+    @property
+    def durable(self) -> DurableEngine: ...
 
     async def put_workflow(
         self, tenant_id: UUID, definition: WorkflowDefinition

@@ -169,7 +169,7 @@ SELECT r.id, r.status, p.data, r.additional_metadata::text
 
 -- name: run.results
 -- Tasks of runs with their outcome: every task, or of finished runs only.
-SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, o.data, e.data
+SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, t.is_evicted, o.data, e.data
   FROM engine_run r
   JOIN LATERAL (
         SELECT * FROM engine_task WHERE NOT r.is_dag AND id = r.id

@@ -71,6 +71,8 @@ class Hint:
     """Workflows were registered or deleted."""
     is_timetable: bool = False
     """Crons or schedules were set: for every engine."""
+    is_children: bool = False
+    """Children of durable tasks ended: for any engine."""
     is_backlog: bool = False
     """Too many tasks became ready to name them."""
 
@@ -79,8 +81,13 @@ class Hint:
         head: dict[str, Any] = {"t": self.tenant_id.hex}
         if self.sender:
             head["e"] = self.sender.hex
-        if self.is_catalog or self.is_backlog or self.is_timetable:
-            flags = {"c": self.is_catalog, "b": self.is_backlog, "d": self.is_timetable}
+        flags = {
+            "c": self.is_catalog,
+            "b": self.is_backlog,
+            "d": self.is_timetable,
+            "k": self.is_children,
+        }
+        if any(flags.values()):
             yield orjson.dumps(head | flags)
         for key, values in (
             ("r", [task.hex for task in self.ready]),
@@ -123,6 +130,7 @@ def parse(payload: str) -> Hint:
         chunks=[_chunk(*message["x"])] if "x" in message else [],
         is_catalog=message.get("c", False),
         is_timetable=message.get("d", False),
+        is_children=message.get("k", False),
         is_backlog=message.get("b", False),
     )
 

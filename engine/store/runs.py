@@ -74,6 +74,7 @@ class ResultRow(NamedTuple):
     task_id: UUID
     readable_id: str
     status: int
+    is_evicted: bool
     output: bytes | None
     error: bytes | None
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
+from engine.domain.durable import Call, Completion, Node, WaitCondition
 from engine.ids import new_id
+from engine.runtime.durable.replies import Failed, Registered, Reply
+from engine.runtime.durable.stream import Evict
 from engine.states import Status
 from engine.types import (
     Action,
@@ -66,8 +69,91 @@ class Subscription:
         self.closed.set()
 
 
+class DurableStream:
+    """Replies are put by the test; None ends the stream from the engine's side."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+        self.requests: asyncio.Queue[Any] = asyncio.Queue()
+        self.replies: asyncio.Queue[Reply | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncGenerator[Reply]:
+        while (reply := await self.replies.get()) is not None:
+            yield reply
+
+    def register(self, worker_id: str) -> None:
+        self.replies.put_nowait(Registered(worker_id))
+
+    def refuse(self, task_id: str, invocation: int, message: str) -> None:
+        self.replies.put_nowait(Failed(task_id, invocation, message))
+
+    async def take(self, request: Call | Evict) -> None:
+        self.requests.put_nowait(request)
+
+    async def take_status(
+        self, entries: Sequence[tuple[UUID, int, Node]], received: Mapping[tuple[UUID, int], int]
+    ) -> None:
+        self.requests.put_nowait((entries, received))
+
+    def end(self) -> None:
+        self.replies.put_nowait(None)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class SignalListener:
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+        self.keys: asyncio.Queue[tuple[UUID, str]] = asyncio.Queue()
+        self.satisfied: asyncio.Queue[Completion | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncGenerator[Completion]:
+        while (completion := await self.satisfied.get()) is not None:
+            yield completion
+
+    def add(self, task_id: UUID, signal_key: str) -> None:
+        self.keys.put_nowait((task_id, signal_key))
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class RecordingDurable:
+    def __init__(self) -> None:
+        self.calls: dict[str, list[Any]] = defaultdict(list)
+        self.stream, self.listener = DurableStream(), SignalListener()
+        self.is_known = True
+
+    def open_stream(self, tenant_id: UUID) -> DurableStream:
+        self.calls["open_stream"].append(tenant_id)
+        return self.stream
+
+    def open_listener(self, tenant_id: UUID) -> SignalListener:
+        self.calls["open_listener"].append(tenant_id)
+        return self.listener
+
+    async def restore(self, tenant_id: UUID, task_id: UUID) -> bool:
+        self.calls["restore"].append((tenant_id, task_id))
+        return self.is_known
+
+    async def branch(self, tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int) -> int:
+        self.calls["branch"].append((tenant_id, task_id, node_id, branch_id))
+        return branch_id + 1
+
+    async def register_signal(
+        self,
+        tenant_id: UUID,
+        task_id: UUID,
+        signal_key: str,
+        conditions: Sequence[WaitCondition],
+    ) -> None:
+        self.calls["register_signal"].append((tenant_id, task_id, signal_key, list(conditions)))
+
+
 class RecordingEngine:
     def __init__(self) -> None:
+        self.durable = RecordingDurable()
         self.calls: dict[str, list[Any]] = defaultdict(list)
         self.failure: Exception | None = None
         self.session = Session()

@@ -14,7 +14,6 @@ os.environ |= {
     "HATCHET_CLIENT_TLS_STRATEGY": "none",
 }
 
-import grpc  # noqa: E402
 from hatchet_sdk import Context, EmptyModel, Hatchet  # noqa: E402  (it reads the environment)
 from pydantic import BaseModel  # noqa: E402
 
@@ -56,12 +55,8 @@ async def durable(_: EmptyModel, ctx: Context) -> None: ...
 
 
 def main() -> None:
-    for workflow in (single, graph):
+    for workflow in (single, graph, durable):
         hatchet._client.admin.put_workflow(workflow.to_proto())
-    try:
-        hatchet._client.admin.put_workflow(durable.to_proto())
-    except grpc.RpcError as error:
-        print(error)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
     ("options", "named"),
     [
         ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
-        ({"is_durable": True}, "is_durable"),
     ],
 )
 @pytest.mark.parametrize("place", ["tasks", "on_failure_task"])

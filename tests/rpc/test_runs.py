@@ -139,6 +139,7 @@ async def test_run_details_tell_outputs_errors_and_neither(
         TaskDetails(UUID(int=2), "bad", Status.FAILED, error="it broke"),
         TaskDetails(UUID(int=3), "stopped", Status.CANCELLED, error=""),
         TaskDetails(UUID(int=4), "busy", Status.RUNNING),
+        TaskDetails(UUID(int=5), "away", Status.RUNNING, is_evicted=True),
     )
     engine.details = RunDetails(new_id(), Status.RUNNING, b'{"n": 1.0}', b'{"a":"b"}', tasks)
     run_id = new_id()
@@ -147,7 +148,7 @@ async def test_run_details_tell_outputs_errors_and_neither(
     )
     assert engine.calls["get_run_details"] == [(TENANT_ID, run_id)]
     assert (answer.input, answer.additional_metadata) == (b'{"n": 1.0}', b'{"a":"b"}')
-    assert (answer.status, answer.done, answer.is_evicted) == (pb.RUNNING, False, False)
+    assert (answer.status, answer.done, answer.is_evicted) == (pb.RUNNING, False, True)
     told = {
         name: (
             run.external_id,
@@ -162,7 +163,9 @@ async def test_run_details_tell_outputs_errors_and_neither(
         "bad": (str(UUID(int=2)), pb.FAILED, None, "it broke"),
         "stopped": (str(UUID(int=3)), pb.CANCELLED, None, None),
         "busy": (str(UUID(int=4)), pb.RUNNING, None, None),
+        "away": (str(UUID(int=5)), pb.RUNNING, None, None),
     }
+    assert [name for name, run in answer.task_runs.items() if run.is_evicted] == ["away"]
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -45,10 +45,9 @@ async def test_the_official_sdk_registers_its_workflows(
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
-        printed, complaints = await program.communicate()
+        _, complaints = await program.communicate()
     assert program.returncode == 0, complaints.decode()
-    assert b"task durable: not supported yet: is_durable" in printed
-    single, graph = (definition for _, definition in engine.calls["put_workflow"])
+    single, graph, durable = (definition for _, definition in engine.calls["put_workflow"])
     assert (single.name, single.is_dag) == ("Single", False)
     assert json.loads(single.input_json_schema)["properties"]["number"]["type"] == "integer"
     assert (graph.name, graph.event_triggers, graph.default_priority) == (
@@ -62,3 +61,4 @@ async def test_the_official_sdk_registers_its_workflows(
     assert (first.execution_timeout_seconds, first.schedule_timeout_seconds) == (5, 120)
     assert second.parents == ("first",)
     assert mend.kind is StepKind.ON_FAILURE
+    assert (durable.steps[0].is_durable, durable.steps[0].slots) == (True, {"durable": 1})

@@ -14,16 +14,11 @@ from tests.rpc.client import METHODS, Client, refusal
 @pytest.mark.parametrize(
     "name",
     [
-        "Dispatcher/RestoreEvictedTask",
         "Dispatcher/SendGroupKeyActionEvent",
         "EventsService/ReplaySingleEvent",
         "WorkflowService/PauseRateLimit",
         "WorkflowService/PutRateLimit",
         "WorkflowService/PutWorkflow",
-        "v1.AdminService/BranchDurableTask",
-        "v1.V1Dispatcher/DurableTask",
-        "v1.V1Dispatcher/ListenForDurableEvent",
-        "v1.V1Dispatcher/RegisterDurableEvent",
     ],
 )
 async def test_a_missing_method_says_so(name: str, client: Client) -> None:

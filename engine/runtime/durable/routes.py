@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 from uuid import UUID
@@ -28,6 +29,9 @@ class Routes:
 
     def __init__(self) -> None:
         self._by_task: dict[UUID, set[Follower]] = {}
+        self._woken: set[UUID] = set()
+        self.parents_woken = asyncio.Event()
+        """Children of durable tasks ended."""
 
     def add(self, task_id: UUID, follower: Follower) -> None:
         self._by_task.setdefault(task_id, set()).add(follower)
@@ -41,6 +45,9 @@ class Routes:
 
     def apply(self, changes: Changes) -> None:
         """Tell the followers here what an operation changed."""
+        for run in changes.finished:
+            if run.wakes_parent:
+                self.wake_parents(run.tenant_id)
         if not self._by_task:
             return
         for _, completion in changes.completions:
@@ -49,6 +56,17 @@ class Routes:
         for end in changes.ended:
             for follower in self._of(end.task_id):
                 follower.drop(end.task_id)
+
+    def wake_parents(self, tenant_id: UUID) -> None:
+        """Children of durable tasks of this tenant ended."""
+        self._woken.add(tenant_id)
+        self.parents_woken.set()
+
+    def take_woken(self) -> set[UUID]:
+        """Return, once, the tenants in which children ended."""
+        self.parents_woken.clear()
+        woken, self._woken = self._woken, set()
+        return woken
 
     def look_again(self, task_ids: Iterable[UUID]) -> None:
         """Have the followers of these tasks read what another process changed."""

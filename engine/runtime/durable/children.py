@@ -1,0 +1,52 @@
+"""Completes the entries of durable tasks whose children ended."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+from engine.operations.expire_tasks import BATCH
+from engine.operations.satisfy_entries import complete_children
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.scheduler.owner import TenantOwner
+from engine.store.async_db import AsyncDatabase
+
+_SLOWEST_SECONDS = 10.0
+
+
+class EndedChildren(PeriodicService):
+    """Runs whenever a child of a durable task ended; now and then it looks without having been told.
+
+    That is a transaction of its own, so that who ends children never waits for the locks of their
+    parents. Any engine may do it: what one takes, others pass over.
+    """
+
+    name = "ended children"
+
+    def __init__(
+        self, database: AsyncDatabase, aftermath: Aftermath, owners: dict[UUID, TenantOwner]
+    ) -> None:
+        self._database, self._aftermath, self._owners = database, aftermath, owners
+        self._routes = aftermath.durable
+        self._tenants: set[UUID] = set()
+
+    async def tick(self) -> bool:
+        self._tenants |= self._routes.take_woken()
+        if not self._tenants:
+            return False
+        count, changes = await self._database.run(
+            complete_children(sorted(self._tenants), datetime.now(UTC))
+        )
+        self._aftermath.apply(changes)
+        if count < BATCH:
+            self._tenants.clear()
+        return count == BATCH
+
+    async def wait(self) -> None:
+        try:
+            async with asyncio.timeout(_SLOWEST_SECONDS):
+                await self._routes.parents_woken.wait()
+        except TimeoutError:
+            self._tenants |= set(self._owners)

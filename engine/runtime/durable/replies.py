@@ -1,0 +1,53 @@
+"""What a worker is told about its durable tasks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.domain.durable import Completion, MemoAnswer, Node, SpawnAnswer, WaitAnswer
+
+
+class Registered(NamedTuple):
+    worker_id: str
+
+
+class Acknowledged(NamedTuple):
+    """A call was recorded, or found in the log."""
+
+    task_id: UUID
+    invocation: int
+    body: MemoAnswer | SpawnAnswer | WaitAnswer
+
+
+class Completed(NamedTuple):
+    """An entry that this delivery waits for is complete."""
+
+    completion: Completion
+
+
+class Failed(NamedTuple):
+    """A call could not be carried out. `node` is the entry that it does not match, if that is why."""
+
+    task_id: str
+    invocation: int
+    message: str
+    node: Node | None = None
+
+
+class EvictionTaken(NamedTuple):
+    """The worker may drop this delivery."""
+
+    task_id: UUID
+    invocation: int
+
+
+class Superseded(NamedTuple):
+    """This delivery is over; the worker is to drop it without a report."""
+
+    task_id: UUID
+    invocation: int
+    reason: str
+
+
+Reply = Registered | Acknowledged | Completed | Failed | EvictionTaken | Superseded

@@ -1,0 +1,178 @@
+"""What the engine offers to workers with durable tasks."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.domain.durable import (
+    Answer,
+    Call,
+    Completion,
+    Stale,
+    WaitCondition,
+)
+from engine.errors import HatchetError, Unavailable
+from engine.operations.await_nodes import Waiting, await_nodes
+from engine.operations.branch_tasks import branch_task
+from engine.operations.changes import Changes
+from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
+from engine.operations.read_durable import Opening, load_openings
+from engine.operations.record_calls import record_calls
+from engine.operations.register_signals import load_signals, register_signal
+from engine.runtime.aftermath import Aftermath
+from engine.runtime.batcher import Batcher
+from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.durable.signals import SignalListener
+from engine.runtime.durable.stream import DurableStream
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import Operation
+
+log = logging.getLogger("hatchet.durable")
+
+Result = TypeVar("Result")
+
+_AUDIT_TICKS = 12
+
+
+class Durable(PeriodicService):
+    """The streams of workers with durable tasks, and what they ask of the log, in batches.
+
+    Its loop finds what no hint has told: soon what keeps other completions back, each minute the rest.
+    """
+
+    name = "durable streams"
+    interval_seconds = 5.0
+
+    def __init__(self, database: AsyncDatabase, aftermath: Aftermath) -> None:
+        self._database, self._aftermath = database, aftermath
+        self.routes = aftermath.durable
+        self.calls: Batcher[Call, Answer] = Batcher("durable calls", self._record)
+        self.lookups: Batcher[tuple[Waiting, ...], list[Completion | Stale | None]] = Batcher(
+            "durable waits", self._await
+        )
+        self.openings: Batcher[tuple[UUID, UUID], Opening | None] = Batcher(
+            "durable logs", self._open
+        )
+        self.evictions: Batcher[Eviction, Evicted] = Batcher("evictions", self._evict)
+        self._streams: set[DurableStream | SignalListener] = set()
+        self._ticks = 0
+
+    @property
+    def batchers(self) -> list[Batcher[Any, Any]]:
+        return [self.calls, self.lookups, self.openings, self.evictions]
+
+    # Streams
+
+    def open_stream(self, tenant_id: UUID) -> DurableStream:
+        stream = DurableStream(tenant_id, self)
+        self._streams.add(stream)
+        return stream
+
+    def open_listener(self, tenant_id: UUID) -> SignalListener:
+        listener = SignalListener(tenant_id, self)
+        self._streams.add(listener)
+        return listener
+
+    def closed(self, stream: DurableStream | SignalListener) -> None:
+        self._streams.discard(stream)
+
+    def end_all(self) -> None:
+        """End every stream, so that workers connect to another engine."""
+        for stream in self._streams:
+            stream.end()
+
+    def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        self._aftermath.spawn(work, what)
+
+    async def tick(self) -> bool:
+        self._ticks += 1
+        is_audit = self._ticks % _AUDIT_TICKS == 0
+        for stream in tuple(self._streams):
+            try:
+                await (stream.audit() if is_audit else stream.hurry())
+            except HatchetError as error:
+                log.warning("durable waits were not looked up: %s", error)
+        return False
+
+    def audit_soon(self) -> None:
+        """Hints may have been lost: look at everything anew."""
+        self._ticks = -1
+
+    # Unary calls
+
+    async def restore(self, tenant_id: UUID, task_id: UUID) -> bool:
+        """Put an evicted task back into the queue; whether the task is known."""
+        now = datetime.now(UTC)
+        return bool(await self._do(restore_tasks(tenant_id, [task_id], now)))
+
+    async def branch(self, tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int) -> int:
+        """Run a task again from a node of a branch on; return the new branch."""
+        now = datetime.now(UTC)
+        return await self._do(branch_task(tenant_id, task_id, node_id, branch_id, now))
+
+    async def register_signal(
+        self,
+        tenant_id: UUID,
+        task_id: UUID,
+        signal_key: str,
+        conditions: Sequence[WaitCondition],
+    ) -> None:
+        """Begin a wait that has a key instead of a place in the log. NotFound: unknown task."""
+        now = datetime.now(UTC)
+        await self._do(register_signal(tenant_id, task_id, signal_key, conditions, now))
+
+    async def load_signals(
+        self, tenant_id: UUID, pairs: Sequence[tuple[UUID, str]]
+    ) -> list[Completion]:
+        """Return those of these waits of the older API that are over."""
+        return await self._run(load_signals(tenant_id, pairs))
+
+    async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
+        result, changes = await self._run(operation)
+        self._aftermath.apply(changes)
+        return result
+
+    async def _run(self, operation: Operation[Result]) -> Result:
+        try:
+            return await self._database.run(operation)
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
+            raise Unavailable("the database cannot be reached") from error
+
+    # Batches
+
+    async def _record(self, calls: Sequence[Call]) -> list[Answer]:
+        answers, changes = await self._database.run(record_calls(calls, datetime.now(UTC)))
+        self._aftermath.apply(changes)
+        return answers
+
+    async def _await(
+        self, asked: Sequence[tuple[Waiting, ...]]
+    ) -> list[list[Completion | Stale | None]]:
+        waiting = [each for part in asked for each in part]
+        found, changes = await self._database.run(await_nodes(waiting, datetime.now(UTC)))
+        self._aftermath.apply(changes)
+        outcomes = iter(found)
+        return [[next(outcomes) for _ in part] for part in asked]
+
+    async def _open(self, tasks: Sequence[tuple[UUID, UUID]]) -> list[Opening | None]:
+        ids_of: dict[UUID, list[UUID]] = defaultdict(list)
+        for tenant_id, task_id in tasks:
+            ids_of[tenant_id].append(task_id)
+        found: dict[tuple[UUID, UUID], Opening] = {}
+        for tenant_id, task_ids in ids_of.items():
+            openings = await self._database.run(load_openings(tenant_id, task_ids))
+            found |= {(tenant_id, task_id): opening for task_id, opening in openings.items()}
+        return [found.get(task) for task in tasks]
+
+    async def _evict(self, evictions: Sequence[Eviction]) -> list[Evicted]:
+        outcomes, changes = await self._database.run(evict_tasks(evictions, datetime.now(UTC)))
+        self._aftermath.apply(changes)
+        return outcomes

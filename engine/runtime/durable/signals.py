@@ -1,0 +1,73 @@
+"""Listeners of the older API, whose waits have keys instead of places in a log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from engine.domain.durable import Completion
+
+if TYPE_CHECKING:
+    from engine.runtime.durable.service import Durable
+
+
+class SignalListener:
+    """One stream that waits for any number of (task, signal key), each answered once per request."""
+
+    def __init__(self, tenant_id: UUID, service: Durable) -> None:
+        self.tenant_id = tenant_id
+        self._service, self._routes = service, service.routes
+        self._keys: dict[UUID, set[str]] = {}
+        self._satisfied: asyncio.Queue[Completion | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[Completion]:
+        while (completion := await self._satisfied.get()) is not None:
+            yield completion
+
+    def add(self, task_id: UUID, signal_key: str) -> None:
+        self._routes.add(task_id, self)
+        self._keys.setdefault(task_id, set()).add(signal_key)
+        self.look_again([task_id])
+
+    def end(self) -> None:
+        """Let the iteration end."""
+        self._satisfied.put_nowait(None)
+
+    def close(self) -> None:
+        for task_id in self._keys:
+            self._routes.remove(task_id, self)
+        self._keys.clear()
+        self._service.closed(self)
+
+    def offer(self, completion: Completion) -> None:
+        keys = self._keys.get(completion.task_id, set())
+        if completion.signal is None or completion.signal not in keys:
+            return
+        keys.discard(completion.signal)
+        if not keys:
+            del self._keys[completion.task_id]
+            self._routes.remove(completion.task_id, self)
+        self._satisfied.put_nowait(completion)
+
+    def look_again(self, task_ids: Iterable[UUID]) -> None:
+        pairs = [(task_id, key) for task_id in task_ids for key in self._keys.get(task_id, ())]
+        if pairs:
+            self._service.spawn(self._look_up(pairs), "looking up durable events")
+
+    def drop(self, task_id: UUID) -> None:
+        """An attempt ended; its waits go on, for the next one."""
+
+    async def audit(self) -> None:
+        await self._look_up(
+            [(task_id, key) for task_id, keys in self._keys.items() for key in keys]
+        )
+
+    async def hurry(self) -> None:
+        """Nothing is held back here."""
+
+    async def _look_up(self, pairs: list[tuple[UUID, str]]) -> None:
+        if pairs:
+            for completion in await self._service.load_signals(self.tenant_id, pairs):
+                self.offer(completion)

@@ -1,0 +1,364 @@
+"""One worker's open stream about its durable tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from engine.domain.durable import (
+    Answer,
+    Call,
+    Completion,
+    MemoAnswer,
+    Mismatch,
+    Node,
+    Refused,
+    SpawnAnswer,
+    Stale,
+    Stored,
+    Unknown,
+    WaitAnswer,
+)
+from engine.errors import HatchetError
+from engine.operations.await_nodes import Waiting
+from engine.operations.evict_tasks import Evicted, Eviction
+from engine.operations.read_durable import Opening
+from engine.runtime.durable.conversation import Invocation
+from engine.runtime.durable.replies import (
+    Acknowledged,
+    Completed,
+    EvictionTaken,
+    Failed,
+    Registered,
+    Reply,
+    Superseded,
+)
+from engine.states import DurableKind
+
+if TYPE_CHECKING:
+    from engine.runtime.durable.service import Durable
+
+log = logging.getLogger("hatchet.durable")
+
+MOST_UNANSWERED = 1_000
+"""Requests of one stream that are being worked on; more are not read until some are answered."""
+MOST_UNSENT = 50_000
+"""Replies that a worker does not take off its stream; with more the stream ends."""
+LOOKED_UP_AT_ONCE = 1_000
+
+_SUPERSEDED = "This delivery of the task is over."
+
+
+class Evict(NamedTuple):
+    """A worker gives up a delivery that only waits."""
+
+    task_id: UUID
+    invocation: int
+    reason: str = ""
+
+
+class DurableStream:
+    """Takes a worker's requests, each task's in order; iterate it for the replies."""
+
+    def __init__(self, tenant_id: UUID, service: Durable) -> None:
+        self.tenant_id = tenant_id
+        self._service = service
+        self._lanes: dict[UUID, deque[Call | Evict]] = {}
+        self._invocations: dict[UUID, Invocation] = {}
+        self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(MOST_UNANSWERED)
+        self._is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[Reply]:
+        while (reply := await self._replies.get()) is not None:
+            yield reply
+
+    def end(self) -> None:
+        """Let the iteration end."""
+        self._replies.put_nowait(None)
+
+    def close(self) -> None:
+        """The stream is over: forget what it knew. The worker says it all again on its next one."""
+        self._is_closed = True
+        for task_id in list(self._invocations):
+            self.drop(task_id)
+        self._service.closed(self)
+
+    # Requests
+
+    def register(self, worker_id: str) -> None:
+        self._reply(Registered(worker_id))
+
+    def refuse(self, task_id: str, invocation: int, message: str, node: Node | None = None) -> None:
+        self._reply(Failed(task_id, invocation, message, node))
+
+    async def take(self, request: Call | Evict) -> None:
+        """Take a request about one task; those before it about the same task are answered first."""
+        await self._room.acquire()
+        lane = self._lanes.get(request.task_id)
+        if lane is not None:
+            lane.append(request)
+            return
+        self._lanes[request.task_id] = deque([request])
+        self._service.spawn(self._run_lane(request.task_id), "answering a durable task")
+
+    async def take_status(
+        self, entries: Sequence[tuple[UUID, int, Node]], received: Mapping[tuple[UUID, int], int]
+    ) -> None:
+        """Take the worker's word which (task, invocation, node) it waits for, and what it received."""
+        await self._room.acquire()
+        self._service.spawn(self._follow_status(entries, received), "answering a worker's status")
+
+    async def _run_lane(self, task_id: UUID) -> None:
+        lane = self._lanes[task_id]
+        try:
+            while lane:
+                request = lane.popleft()
+                try:
+                    await self._answer(request)
+                except HatchetError as error:
+                    self.refuse(str(task_id), request.invocation, str(error))
+                except Exception:
+                    self.refuse(str(task_id), request.invocation, "internal error")
+                    raise
+                finally:
+                    self._room.release()
+        finally:
+            del self._lanes[task_id]
+            for _ in lane:
+                self._room.release()
+
+    async def _answer(self, request: Call | Evict) -> None:
+        if isinstance(request, Evict):
+            await self._evict(request)
+        else:
+            await self._carry_out(request)
+
+    # Calls
+
+    async def _carry_out(self, call: Call) -> None:
+        invocation = self._meet(call.task_id, call.invocation)
+        answer = await self._service.calls.submit(call)
+        body = answer.body
+        match body:
+            case Stale():
+                self._supersede(call.task_id, call.invocation)
+                # A worker that goes on after it gave the task up was woken as it did so.
+                await self._service.restore(self.tenant_id, call.task_id)
+            case Unknown():
+                self._forget_unopened(call.task_id)
+                self.refuse(str(call.task_id), call.invocation, "there is no such durable task")
+            case Refused(message):
+                self._forget_unopened(call.task_id)
+                self.refuse(str(call.task_id), call.invocation, message)
+            case Mismatch(node, message):
+                self.refuse(str(call.task_id), call.invocation, message, node)
+            case Stored():
+                self._complete(invocation, answer)
+            case MemoAnswer() | SpawnAnswer() | WaitAnswer():
+                nodes = _nodes_of(body)
+                if invocation is not None:
+                    await self._open(invocation, nodes)
+                    for node in nodes:
+                        invocation.acknowledge(node, needs_waiter=isinstance(body, SpawnAnswer))
+                self._reply(Acknowledged(call.task_id, call.invocation, body))
+                self._complete(invocation, answer)
+
+    async def _open(self, invocation: Invocation, first: Sequence[Node]) -> None:
+        """Learn what a delivery that is new to this stream was told before. The first call of all is clear."""
+        if invocation.is_open:
+            return
+        if invocation.count == 1 and first and min(node.node_id for node in first) == 1:
+            invocation.open((), 0)
+            return
+        opening = await self._service.openings.submit((self.tenant_id, invocation.task_id))
+        if opening is not None:
+            invocation.open(opening.recorded, opening.reached)
+
+    def _complete(self, invocation: Invocation | None, answer: Answer) -> None:
+        if invocation is not None:
+            for completion in answer.completions:
+                invocation.complete(completion)
+            self._send(invocation)
+
+    # Evictions
+
+    async def _evict(self, request: Evict) -> None:
+        known = self._invocations.get(request.task_id)
+        unconfirmed = None
+        if known is not None and known.count == request.invocation and known.is_open:
+            unconfirmed = tuple(known.unconfirmed(time.monotonic()))
+        outcome = await self._service.evictions.submit(
+            Eviction(
+                self.tenant_id, request.task_id, request.invocation, request.reason, unconfirmed
+            )
+        )
+        if outcome is Evicted.UNKNOWN:
+            self.refuse(str(request.task_id), request.invocation, "there is no such durable task")
+            return
+        self._reply(EvictionTaken(request.task_id, request.invocation))
+        if known is not None and self._invocations.get(request.task_id) is known:
+            self.drop(request.task_id)
+
+    # What the worker waits for
+
+    async def _follow_status(
+        self, entries: Sequence[tuple[UUID, int, Node]], received: Mapping[tuple[UUID, int], int]
+    ) -> None:
+        try:
+            nodes_of: dict[Invocation, list[Node]] = {}
+            for task_id, count, node in entries:
+                invocation = self._meet(task_id, count)
+                if invocation is None:
+                    self._supersede(task_id, count)
+                else:
+                    nodes_of.setdefault(invocation, []).append(node)
+            await self._open_listed(list(nodes_of), received)
+            now, asked = time.monotonic(), []
+            for invocation, nodes in nodes_of.items():
+                if self._invocations.get(invocation.task_id) is invocation:
+                    invocation.confirm(received.get((invocation.task_id, invocation.count), 0))
+                    asked += [(invocation, node) for node in nodes if invocation.wait(node, now)]
+                    self._send(invocation)
+            await self._look_up(asked)
+        except HatchetError as error:
+            log.warning("a worker's status was not answered, it will say it again: %s", error)
+        finally:
+            self._room.release()
+
+    async def _open_listed(
+        self, invocations: Sequence[Invocation], received: Mapping[tuple[UUID, int], int]
+    ) -> None:
+        new = [invocation for invocation in invocations if not invocation.is_open]
+        if not new:
+            return
+        pending = [
+            self._service.openings.put((self.tenant_id, invocation.task_id)) for invocation in new
+        ]
+        for invocation, opening in zip(new, await asyncio.gather(*pending), strict=True):
+            if _is_current(invocation, opening):
+                assert opening is not None
+                known = received.get((invocation.task_id, invocation.count))
+                invocation.open(opening.recorded, opening.reached, known)
+            else:
+                self._supersede(invocation.task_id, invocation.count)
+
+    async def _look_up(self, asked: Sequence[tuple[Invocation, Node]]) -> None:
+        """Say that the worker waits for these nodes, and send what is complete."""
+        for start in range(0, len(asked), LOOKED_UP_AT_ONCE):
+            part = asked[start : start + LOOKED_UP_AT_ONCE]
+            waiting = tuple(
+                Waiting(self.tenant_id, invocation.task_id, invocation.count, node)
+                for invocation, node in part
+            )
+            found = await self._service.lookups.submit(waiting, rows=len(waiting))
+            for (invocation, _), outcome in zip(part, found, strict=True):
+                if self._invocations.get(invocation.task_id) is not invocation:
+                    continue
+                if isinstance(outcome, Stale):
+                    self._supersede(invocation.task_id, invocation.count)
+                elif outcome is not None:
+                    invocation.complete(outcome)
+            for invocation in dict.fromkeys(invocation for invocation, _ in part):
+                self._send(invocation)
+
+    # What others changed
+
+    def offer(self, completion: Completion) -> None:
+        """An entry of one of the tasks is complete."""
+        invocation = self._invocations.get(completion.task_id)
+        if invocation is None or completion.signal is not None:
+            return
+        if completion.invocation > invocation.count:
+            self._supersede(invocation.task_id, invocation.count)
+        elif completion.order is not None or completion.kind is DurableKind.MEMO:
+            invocation.complete(completion)
+            self._send(invocation)
+
+    def look_again(self, task_ids: Iterable[UUID]) -> None:
+        known = [self._invocations[task_id] for task_id in task_ids if task_id in self._invocations]
+        asked = [(invocation, node) for invocation in known for node in invocation.wanted()]
+        if asked:
+            self._service.spawn(self._look_up(asked), "looking up durable waits")
+
+    def drop(self, task_id: UUID) -> None:
+        if self._invocations.pop(task_id, None) is not None:
+            self._service.routes.remove(task_id, self)
+
+    async def audit(self) -> None:
+        """Find deliveries that are over and completions nobody told us of."""
+        known = [each for each in self._invocations.values() if each.is_open]
+        pending = [
+            self._service.openings.put((self.tenant_id, invocation.task_id)) for invocation in known
+        ]
+        for invocation, opening in zip(known, await asyncio.gather(*pending), strict=True):
+            if self._invocations.get(invocation.task_id) is not invocation:
+                continue
+            if not _is_current(invocation, opening):
+                self._supersede(invocation.task_id, invocation.count)
+        await self._look_up(
+            [(each, node) for each in self._invocations.values() for node in each.wanted()]
+        )
+
+    async def hurry(self) -> None:
+        """Look up what keeps completions back; give up what has kept them back for too long."""
+        now = time.monotonic()
+        holding = [each for each in self._invocations.values() if each.is_holding]
+        for invocation in holding:
+            if invocation.give_up_order(now):
+                log.warning(
+                    "task %s: completions that came before are not asked for in delivery %d",
+                    invocation.task_id,
+                    invocation.count,
+                )
+                self._send(invocation)
+        await self._look_up([(each, node) for each in holding for node in each.wanted()])
+
+    # Parts
+
+    def _meet(self, task_id: UUID, count: int) -> Invocation | None:
+        """Return what is known of a delivery; None if the stream serves a later one of the task."""
+        known = self._invocations.get(task_id)
+        if known is not None and known.count >= count:
+            return known if known.count == count else None
+        invocation = self._invocations[task_id] = Invocation(task_id, count)
+        if not self._is_closed:
+            self._service.routes.add(task_id, self)
+        return invocation
+
+    def _forget_unopened(self, task_id: UUID) -> None:
+        known = self._invocations.get(task_id)
+        if known is not None and not known.is_open:
+            self.drop(task_id)
+
+    def _supersede(self, task_id: UUID, count: int) -> None:
+        self._reply(Superseded(task_id, count, _SUPERSEDED))
+        known = self._invocations.get(task_id)
+        if known is not None and known.count == count:
+            self.drop(task_id)
+
+    def _send(self, invocation: Invocation) -> None:
+        if invocation.is_open:
+            for completion in invocation.take(time.monotonic()):
+                self._reply(Completed(completion))
+
+    def _reply(self, reply: Reply) -> None:
+        if self._replies.qsize() < MOST_UNSENT:
+            self._replies.put_nowait(reply)
+        else:
+            self.end()
+
+
+def _nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:
+    if isinstance(body, SpawnAnswer):
+        return [node for node, _ in body.children]
+    return [body.node]
+
+
+def _is_current(invocation: Invocation, opening: Opening | None) -> bool:
+    return opening is not None and opening.is_live and opening.invocation == invocation.count
