@@ -23,36 +23,48 @@ CONCURRENCY = 64
 SLOTS = 500
 BULK_SIZE = 100
 WAIT_SECONDS = 90.0
+TURNS = 5
+WORKFLOW = "bench-lean"
 Figures = dict[str, Any]
 
 
 def measure_lean(installed: Installation, seconds: float) -> Figures:
-    """Run the same load, one by one and in bulk, on the engine and on the empty server."""
+    """Run the same load, one by one and in bulk, on the engine and on the empty server.
+
+    The two take turns, so that what else the machine does meets both.
+    """
     figures: Figures = {"engine": {}, "empty_server": {}, "raw_postgres": {}, "ratios": {}}
     with ExitStack() as stack:
         empty, empty_pid = stack.enter_context(empty_server())
         pair = stack.enter_context(agents(installed.target, installed.target))
         empty_pair = stack.enter_context(agents(empty, empty))
-        _connect(pair, "bench-lean")
-        _connect(empty_pair, "bench-lean")
+        _connect(pair, WORKFLOW)
+        _connect(empty_pair, WORKFLOW)
         for mode in ("singly", "bulk"):
-            pids = {"engine": installed.engine_pid, "postgres": installed.postgres_pid}
+            mine = Turns(pair, {"engine": installed.engine_pid, "postgres": installed.postgres_pid})
+            floor = Turns(empty_pair, {"engine": empty_pid})
             since = new_id()
-            mine = _run(mode, pair, "bench-lean", seconds, pids)
+            for _ in range(TURNS):
+                mine.take(mode, seconds / TURNS)
+                floor.take(mode, seconds / TURNS)
             sizes = _batch_sizes(installed.database, since)
-            figures["engine"][mode] = {**mine, "batches": sizes}
-            floor = _run(mode, empty_pair, "bench-lean", seconds, {"engine": empty_pid})
-            figures["empty_server"][mode] = floor
+            figures["engine"][mode] = {**mine.figures(), "batches": sizes}
+            figures["empty_server"][mode] = floor.figures()
             raw = measure_life_cycles(
                 installed.database_url, installed.postgres_pid, _rounded(sizes), seconds
             )
             figures["raw_postgres"][mode] = raw
-            figures["ratios"][mode] = {
-                "engine_cpu_to_empty_server": ratio(mine["engine_us"], floor["engine_us"]),
-                "postgres_cpu_to_raw": ratio(mine["postgres_us"], raw["postgres_us"]),
-                "runs_to_raw_life_cycles": ratio(mine["runs_per_second"], raw["per_second"]),
-            }
+            figures["ratios"][mode] = _ratios(figures, mode)
     return figures
+
+
+def _ratios(figures: Figures, mode: str) -> dict[str, float]:
+    mine, floor, raw = (figures[side][mode] for side in ("engine", "empty_server", "raw_postgres"))
+    return {
+        "engine_cpu_to_empty_server": ratio(mine["engine_us"], floor["engine_us"]),
+        "postgres_cpu_to_raw": ratio(mine["postgres_us"], raw["postgres_us"]),
+        "runs_to_raw_life_cycles": ratio(mine["runs_per_second"], raw["per_second"]),
+    }
 
 
 def measure_enqueue(installed: Installation, count: int) -> Figures:
@@ -110,23 +122,35 @@ def _connect(pair: list[AgentProcess], workflow: str) -> None:
     _load("singly", pair, workflow, 1.0)
 
 
-def _run(
-    mode: str,
-    pair: list[AgentProcess],
-    workflow: str,
-    seconds: float,
-    pids: Mapping[str, int],
-) -> Figures:
-    everyone = {**pids, "client": pair[0].pid, "worker": pair[1].pid}
-    before = {name: cpu_seconds(pid) for name, pid in everyone.items()}
-    sent, done = _load(mode, pair, workflow, seconds)
-    completed = done["completed"]
-    return {
-        "runs": completed,
-        "unfinished": sent["count"] - completed,
-        "runs_per_second": round(completed / (done["last_completed"] - sent["started"]), 1),
-        **_cost(everyone, before, max(completed, 1)),
-    }
+class Turns:
+    """One side's turns at the load: what they did and cost together."""
+
+    def __init__(self, pair: list[AgentProcess], pids: Mapping[str, int]) -> None:
+        self._pair = pair
+        self._pids = {**pids, "client": pair[0].pid, "worker": pair[1].pid}
+        self._cpu = dict.fromkeys(self._pids, 0.0)
+        self._sent = self._completed = 0
+        self._seconds = 0.0
+
+    def take(self, mode: str, seconds: float) -> None:
+        before = {name: cpu_seconds(pid) for name, pid in self._pids.items()}
+        sent, done = _load(mode, self._pair, WORKFLOW, seconds)
+        for name, pid in self._pids.items():
+            self._cpu[name] += cpu_seconds(pid) - before[name]
+        self._sent += sent["count"]
+        self._completed += done["completed"]
+        self._seconds += done["last_completed"] - sent["started"]
+
+    def figures(self) -> Figures:
+        return {
+            "runs": self._completed,
+            "unfinished": self._sent - self._completed,
+            "runs_per_second": round(self._completed / self._seconds, 1),
+            **{
+                f"{name}_us": round(used / max(self._completed, 1) * 1e6, 1)
+                for name, used in self._cpu.items()
+            },
+        }
 
 
 def _load(

@@ -177,6 +177,8 @@ class Pipeline:
             self._readable = asyncio.get_running_loop().create_future()
             await self._readable
             self._pg.consume_input()
+            if self._pg.is_busy():
+                self._watch_again()
 
     async def _flush(self) -> None:
         """Send everything; what does not fit waits for the server to read, and we go on reading."""
@@ -189,6 +191,16 @@ class Pipeline:
             finally:
                 loop.remove_writer(self._pg.socket)
             self._pg.consume_input()
+            self._watch_again()
+
+    def _watch_again(self) -> None:
+        """Watch the socket anew: uvloop has stopped if the wake-up was for an error on it.
+
+        An error may come with data; then reading it succeeds, and only the next reading fails.
+        """
+        loop, socket = asyncio.get_running_loop(), self._pg.socket
+        loop.remove_reader(socket)
+        loop.add_reader(socket, self._wake)
 
     def _wake(self) -> None:
         if self._readable is not None and not self._readable.done():

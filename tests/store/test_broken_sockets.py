@@ -1,0 +1,100 @@
+"""A database that goes away in every way a socket can tell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import psycopg.conninfo
+import pytest
+import uvloop
+
+from engine.ids import new_id
+from engine.states import PayloadKind
+from engine.store import payloads
+from engine.store.async_db import AsyncDatabase
+from engine.store.payloads import NewPayload
+
+NOTICE = b"N\x00\x00\x00\x05\x00"
+
+
+class DyingServer(threading.Thread):
+    """Passes one connection on to the database, and dies in the middle of a call when told to.
+
+    It says something first and leaves what it was sent unread, as a killed server does: the socket
+    then has data and an error at once.
+    """
+
+    def __init__(self, directory: Path, conninfo: str) -> None:
+        super().__init__(daemon=True)
+        self._target = psycopg.conninfo.conninfo_to_dict(conninfo)
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(directory / ".s.PGSQL.5432"))
+        self._listening.listen()
+        self.conninfo = psycopg.conninfo.make_conninfo(conninfo, host=str(directory), port=5432)
+        self.dies = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        database = self._connect()
+        threading.Thread(target=self._answer, args=(database, client), daemon=True).start()
+        while client.recv(1, socket.MSG_PEEK):
+            if self.dies.is_set():
+                client.sendall(NOTICE)
+                break
+            database.sendall(client.recv(1 << 16))
+        client.close()
+        database.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _answer(self, database: socket.socket, client: socket.socket) -> None:
+        with database, contextlib.suppress(OSError):  # the client is gone
+            while data := database.recv(1 << 16):
+                client.sendall(data)
+
+    def _connect(self) -> socket.socket:
+        host, port = str(self._target["host"]), int(self._target.get("port") or 5432)
+        if host.startswith("/"):
+            database = socket.socket(socket.AF_UNIX)
+            database.connect(f"{host}/.s.PGSQL.{port}")
+            return database
+        return socket.create_connection((host, port))
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory, conninfo: str) -> Iterator[DyingServer]:
+    server = DyingServer(tmp_path_factory.mktemp("socket"), conninfo)
+    server.start()
+    yield server
+    server.close()
+
+
+def test_an_error_that_comes_with_data_ends_the_call(server: DyingServer) -> None:
+    async def call_a_dying_server() -> None:
+        database = AsyncDatabase(server.conninfo)
+        await database.open()
+        payload = NewPayload(new_id(), PayloadKind.INPUT, b"{}")
+        await database.fetch(payloads.insert([payload]))
+        server.dies.set()
+        try:
+            with pytest.raises(psycopg.OperationalError):
+                await asyncio.wait_for(database.fetch(payloads.insert([payload])), 20)
+        finally:
+            await database.close()
+
+    uvloop.run(call_a_dying_server())
