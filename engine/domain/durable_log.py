@@ -64,9 +64,11 @@ class LogState:
         """Whether an earlier invocation may have reached further than this one."""
         return self.invocation > 1
 
-    def ahead(self, count: int) -> list[tuple[int, int, int]]:
-        """Return where the next nodes are: (branch, first node, last node) of each piece."""
-        first, last = self.node_id + 1, self.node_id + count
+    def ahead(self, nearest: int, farthest: int) -> list[tuple[int, int, int]]:
+        """Return where the nodes some steps ahead are: (branch, first node, last node) of each piece."""
+        first, last = self.node_id + nearest, self.node_id + farthest
+        if first > last:
+            return []
         edges = sorted({first, *(f.first_node for f in self.forks if first < f.first_node <= last)})
         ends = [*(edge - 1 for edge in edges[1:]), last]
         return [(self.branch_of(start), start, end) for start, end in zip(edges, ends, strict=True)]
@@ -135,6 +137,10 @@ class Log:
             self.entries[entry.node] = entry
             if entry.dedupe_key and self.state.is_active(entry.node):
                 self._by_key[entry.dedupe_key] = entry
+
+    def nodes_of_keys(self, keys: Iterable[str]) -> list[int]:
+        """Return the nodes of those children that are known by these keys."""
+        return [self._by_key[key].node.node_id for key in keys if key in self._by_key]
 
     # Calls
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +32,15 @@ from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.operations.begin_waits import begin_waits
 from engine.operations.changes import Changes
-from engine.operations.durable_logs import LogKey, Logs, OpenLog, load_entries, lock_logs, writes_of
+from engine.operations.durable_logs import (
+    LogKey,
+    Logs,
+    OpenLog,
+    at,
+    load_entries,
+    lock_logs,
+    writes_of,
+)
 from engine.operations.spawn_children import Spawned, spawn_children
 from engine.store import durable_waits
 from engine.store.durable_entries import NodeRange
@@ -71,6 +80,7 @@ def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[A
         yield from fetch(durable_waits.lock_scopes(sorted(scopes)))
     logs = yield from lock_logs(call.task_id for call in calls)
     yield from load_entries(logs, _ranges(calls, logs), _keys(calls, logs))
+    yield from load_entries(logs, _ranges_further_ahead(calls, logs))
     effects = _Effects()
     bodies = [
         found if isinstance(found, Refused) else _take(call, found, logs, effects)
@@ -123,25 +133,50 @@ def _ranges(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
 
     The first invocation of a task has nothing ahead of it.
     """
-    named: set[NodeRange] = set()
-    counts: dict[UUID, int] = {}
-    for call in calls:
-        body = call.body
-        if call.task_id not in logs:
-            continue
-        if isinstance(body, MemoResult):
-            branch, node = body.node
-            named.add(NodeRange(call.task_id, branch, node, node))
-        else:
-            more = len(body.children) if isinstance(body, SpawnCall) else 1
-            counts[call.task_id] = counts.get(call.task_id, 0) + more
-    ahead = [
-        NodeRange(task_id, *part)
-        for task_id, count in counts.items()
-        if logs[task_id].log.state.has_nodes_ahead
-        for part in logs[task_id].log.state.ahead(count)
+    named = [
+        (call.task_id, call.body.node)
+        for call in calls
+        if isinstance(call.body, MemoResult) and call.task_id in logs
     ]
-    return sorted({*named, *ahead})
+    return at(named) + [
+        NodeRange(task_id, *piece)
+        for task_id, count in _counts(calls, logs).items()
+        for piece in logs[task_id].log.state.ahead(1, count)
+    ]
+
+
+def _ranges_further_ahead(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
+    """Return the places to come to after children that are known by their keys, and lie ahead.
+
+    That is so only if the calls are not those made before; but it must not break anything.
+    """
+    keys_of: dict[UUID, set[str]] = defaultdict(set)
+    for task_id, key in _keys(calls, logs):
+        keys_of[task_id].add(key)
+    counts = _counts(calls, logs)
+    found = []
+    for task_id, keys in keys_of.items():
+        log = logs[task_id].log
+        known = log.nodes_of_keys(keys)
+        jump = max(known, default=0) - log.state.node_id
+        last = max(jump, 0) + counts.get(task_id, 0) - len(known)
+        found += [
+            NodeRange(task_id, *piece)
+            for piece in log.state.ahead(counts.get(task_id, 0) + 1, last)
+        ]
+    return found
+
+
+def _counts(calls: Sequence[Call], logs: Logs) -> dict[UUID, int]:
+    """Return how many nodes ahead these calls may come to, of tasks that have been there before."""
+    counts: dict[UUID, int] = defaultdict(int)
+    for call in calls:
+        if call.task_id in logs and logs[call.task_id].log.state.has_nodes_ahead:
+            if isinstance(call.body, SpawnCall):
+                counts[call.task_id] += len(call.body.children)
+            elif not isinstance(call.body, MemoResult):
+                counts[call.task_id] += 1
+    return counts
 
 
 def _keys(calls: Sequence[Call], logs: Logs) -> set[LogKey]:

@@ -283,6 +283,20 @@ def test_a_used_key_finds_its_child_whatever_the_input(flow: DurableFlow) -> Non
     assert flow.wait(sleep()) == Node(1, 3)
 
 
+def test_a_replay_that_begins_with_a_later_child_does_not_overwrite_what_lies_ahead(
+    flow: DurableFlow,
+) -> None:
+    for key in "abcd":
+        flow.spawn(child(child_key=key))
+    flow.wait(sleep("1h"))
+    flow.evict()
+    flow.restore()
+    flow.assign()
+    assert isinstance(flow.call(SpawnCall((child(child_key="d"), child(child_key="e")))), Mismatch)
+    assert flow.spawn(child(child_key="d"))[0][0] == Node(1, 4)
+    assert flow.wait(sleep("1h")) == Node(1, 5)
+
+
 def test_a_used_index_must_mean_the_same_child(flow: DurableFlow) -> None:
     ((node, _),) = flow.spawn(child(child_index=0, input=b'{"n":1}'))
     body = flow.call(SpawnCall((child(child_index=1), child(child_index=0, input=b'{"n":2}'))))

@@ -309,10 +309,11 @@ def test_the_pieces_ahead_cover_every_next_node_once() -> None:
         state = LogState(branch_id=len(forks) + 1, node_id=1, forks=forks)
         covered = [
             (branch, node)
-            for branch, first, last in state.ahead(8)
+            for branch, first, last in state.ahead(1, 8)
             for node in range(first, last + 1)
         ]
         assert covered == [(state.branch_of(node), node) for node in range(2, 10)]
+        assert state.ahead(1, 0) == []
 
 
 def test_a_branch_keeps_what_lies_before_it_and_makes_the_rest_anew(task: Task) -> None:
