@@ -46,7 +46,7 @@ def task_summary(
             "createdAt": timestamp(task.created_at),
             "taskInsertedAt": timestamp(task.created_at),
             "displayName": names.task_display_name(task.id, task.step_id),
-            "status": Status(task.status).name,
+            "status": task.shown_status.name,
             "type": "TASK",
             "taskExternalId": str(task.id),
             "taskId": number_of(task.id),
@@ -59,7 +59,7 @@ def task_summary(
             "numSpawnedChildren": spawned,
             "idempotencyKey": run.idempotency_key,
             "isDurable": False,
-            "isEvicted": False,
+            "isEvicted": task.is_off_worker,
         }
     )
 

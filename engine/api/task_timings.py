@@ -9,7 +9,6 @@ from engine.api.runs import tasks_of_runs
 from engine.ids import number_of
 from engine.models import Run, Task
 from engine.models.names import Names, load_names
-from engine.states import Status
 from tenants.api.errors import AnyDict
 from tenants.api.render import metadata, timestamp
 
@@ -61,8 +60,8 @@ def _timing(task: Task, depth: int, parent_task_id: UUID | None, names: Names) -
         {
             "metadata": metadata(task.id, task.created_at),
             "depth": depth,
-            "status": Status(task.status).name,
-            "isEvicted": False,
+            "status": task.shown_status.name,
+            "isEvicted": task.is_off_worker,
             "taskDisplayName": names.task_display_name(task.id, task.step_id),
             "taskExternalId": str(task.id),
             "taskId": number_of(task.id),

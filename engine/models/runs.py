@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import MD5
 
 from engine.ids import new_id
+from engine.states import Status
 
 
 class Run(models.Model):
@@ -98,6 +99,16 @@ class Task(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     concurrency_keys = models.TextField(null=True, blank=True)
     batch_id = models.UUIDField(null=True, blank=True)
+
+    @property
+    def shown_status(self) -> Status:
+        """What people are told: a durable task that is queued to go on still runs."""
+        return Status.RUNNING if self.is_evicted else Status(self.status)
+
+    @property
+    def is_off_worker(self) -> bool:
+        """Whether it is a durable task that waits without a worker."""
+        return self.is_evicted and self.status == Status.RUNNING
 
     class Meta:
         indexes: ClassVar = [

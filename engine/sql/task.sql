@@ -58,7 +58,7 @@ SELECT id, run_id FROM started;
 -- COMPLETED reports about standalone tasks: task, run, output and log row in one statement.
 WITH completed AS (
     UPDATE engine_task t
-       SET status = 2, due_at = NULL, finished_at = %(now)s::timestamptz,
+       SET status = 2, due_at = NULL, is_evicted = false, finished_at = %(now)s::timestamptz,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
                   %(outputs)s::bytea[], %(event_ids)s::uuid[])
@@ -84,7 +84,7 @@ SELECT c.id, c.retry_count, c.step_id, c.version_id, r.trigger = 5
 -- COMPLETED reports about tasks of DAG runs the transaction has locked.
 WITH completed AS (
     UPDATE engine_task t
-       SET status = 2, due_at = NULL, finished_at = %(now)s::timestamptz,
+       SET status = 2, due_at = NULL, is_evicted = false, finished_at = %(now)s::timestamptz,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(outputs)s::bytea[],
                   %(event_ids)s::uuid[]) AS u(id, retry_count, output, event_id)
