@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from engine.errors import NotFound
 from engine.ids import new_id
 from engine.operations import satisfy_entries
 from engine.operations.changes import Changes
@@ -65,6 +66,17 @@ def push_events(
     if durable:
         yield from satisfy_entries.offer_events(durable, records, now, changes)
     return records, changes
+
+
+def replay_event(
+    tenant_id: UUID, event_id: UUID, now: datetime
+) -> Operation[tuple[EventRecord, Changes]]:
+    """Push a stored event once more, as a new one: what is live now answers to it. NotFound: unknown."""
+    found = yield from fetch(events.by_id(tenant_id, event_id))
+    if not found:
+        raise NotFound("event not found")
+    (record,), changes = yield from push_events(tenant_id, found, now)
+    return record, changes
 
 
 def _without_marks(metadata: bytes | None) -> bytes | None:

@@ -41,6 +41,12 @@ class EventsServicer:
         ]
         return to_events(tenant_id, await self._engine.push_events(tenant_id, events))
 
+    async def ReplaySingleEvent(  # noqa: N802
+        self, request: pb.ReplayEventRequest, tenant_id: UUID
+    ) -> pb.Event:
+        event_id = parse_uuid(request.event_id, "event_id")
+        return to_event(tenant_id, await self._engine.replay_event(tenant_id, event_id))
+
     async def PutLog(self, request: pb.PutLogRequest, tenant_id: UUID) -> pb.PutLogResponse:  # noqa: N802
         await self._engine.append_log(_parse_log(request, tenant_id))
         return pb.PutLogResponse()

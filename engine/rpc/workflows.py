@@ -9,13 +9,25 @@ from engine.pb import workflows_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.collisions import BulkCollision
 from engine.rpc.convert import to_scheduled
+from engine.rpc.definitions import parse_definition
+from engine.rpc.first_definitions import translate_definition
 from engine.rpc.triggers import parse_schedule, parse_trigger
 from engine.runtime.service import Engine
+from engine.types import TriggerRequest
 
 
 class WorkflowServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    async def PutWorkflow(  # noqa: N802
+        self, request: pb.PutWorkflowRequest, tenant_id: UUID
+    ) -> pb.WorkflowVersion:
+        definition = parse_definition(translate_definition(request.opts))
+        await self._engine.put_workflow(tenant_id, definition)
+        # The answer is a version with the schedules just made, which are none.
+        trigger = TriggerRequest(definition.name)
+        return to_scheduled(await self._engine.schedule_runs(tenant_id, trigger, []))
 
     async def TriggerWorkflow(  # noqa: N802
         self, request: trigger_pb2.TriggerWorkflowRequest, tenant_id: UUID

@@ -19,7 +19,7 @@ from engine.operations.announce import announce_catalog
 from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
 from engine.operations.change_schedules import schedule_runs
 from engine.operations.changes import Changes
-from engine.operations.push_events import push_events
+from engine.operations.push_events import push_events, replay_event
 from engine.operations.put_workflow import put_workflow
 from engine.operations.read_runs import load_run_details
 from engine.operations.replay_tasks import replay_matching, replay_tasks
@@ -315,6 +315,9 @@ class HatchetEngine:
 
     async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
         return await self._do(push_events(tenant_id, inputs, datetime.now(UTC)))
+
+    async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
+        return await self._do(replay_event(tenant_id, event_id, datetime.now(UTC)))
 
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         await self._do(cancel_tasks(tenant_id, ids, datetime.now(UTC)))

@@ -178,6 +178,9 @@ class Engine(Protocol):
         self, tenant_id: UUID, events: Sequence[EventInput]
     ) -> list[EventRecord]: ...
 
+    async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
+        """Push an event once more; it is a new one. NotFound "event not found"."""
+
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         """Cancel runs or tasks by id; unknown ids are ignored; echoes the ids given."""
 

@@ -20,3 +20,9 @@ SELECT k.key, t.pattern, w.id, w.name,
        AND (t.pattern = k.key OR (t.like_pattern IS NOT NULL AND k.key LIKE t.like_pattern))
   JOIN engine_workflow w ON w.id = t.workflow_id AND w.deleted_at IS NULL
  ORDER BY k.key, w.name, t.pattern;
+
+-- name: event.by_id
+-- An event as it was pushed.
+SELECT e.key, p.data, e.additional_metadata::text, e.priority, e.scope
+  FROM engine_event e LEFT JOIN engine_payload p ON p.owner_id = e.id AND p.kind = 4
+ WHERE e.id = %(id)s::uuid AND e.tenant_id = %(tenant_id)s::uuid;

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.store.query import Query, no_row, the_value
-from engine.types import EventRecord, LogInput
+from engine.types import EventInput, EventRecord, LogInput
 
 
 class TriggerMatch(NamedTuple):
@@ -35,6 +35,18 @@ def insert(
             "payloads": [e.payload for e in events],
         },
         no_row,
+    )
+
+
+def by_id(tenant_id: UUID, event_id: UUID) -> Query[EventInput]:
+    return Query("event.by_id", {"tenant_id": tenant_id, "id": event_id}, _input)
+
+
+def _input(
+    key: str, payload: bytes | None, metadata: str | None, priority: int | None, scope: str | None
+) -> EventInput:
+    return EventInput(
+        key, payload or b"{}", metadata.encode() if metadata else None, priority, scope
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.errors import NotFound
+from engine.ids import new_id
 from engine.models import Event, Run
-from engine.operations.push_events import push_events
+from engine.operations.push_events import push_events, replay_event
 from engine.states import RunTrigger
 from engine.store import sync_db
 from engine.types import EventInput, EventRecord
@@ -104,3 +106,29 @@ def test_triggers_of_other_tenants_do_not_hear(bench: Bench) -> None:
     stranger.put(step("a"), event_triggers=("*",))
     push(bench, "x")
     assert runs(stranger) == []
+
+
+def test_a_replayed_event_is_a_new_one_for_what_is_live_now(bench: Bench) -> None:
+    (first,) = push(
+        bench, "user:created", payload=b'{"a":1}', additional_metadata=b'{"m":"x"}', priority=2
+    )
+    assert runs(bench) == []
+    bench.put(step("a"), event_triggers=("user:created",))
+    again, bench.changes = sync_db.run(replay_event(bench.tenant_id, first.event_id, bench.now))
+    assert again.event_id != first.event_id
+    assert (again.key, again.payload) == ("user:created", b'{"a":1}')
+    assert again.additional_metadata is not None
+    (run,) = runs(bench)
+    assert (run.event_id, run.priority) == (again.event_id, 2)
+    assert run.additional_metadata == {
+        "m": "x",
+        "hatchet__event_id": str(again.event_id),
+        "hatchet__event_key": "user:created",
+    }
+
+
+def test_only_a_tenants_own_events_can_be_replayed(bench: Bench) -> None:
+    (record,) = push(bench, "k")
+    for tenant_id, event_id in ((new_id(), record.event_id), (bench.tenant_id, new_id())):
+        with pytest.raises(NotFound, match="event not found"):
+            sync_db.run(replay_event(tenant_id, event_id, bench.now))

@@ -255,6 +255,10 @@ class RecordingEngine:
             for e in events
         ]
 
+    async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
+        self._record("replay_event", (tenant_id, event_id))
+        return EventRecord(new_id(), "key", b"{}", None, None, NOW)
+
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         self._record("cancel", (tenant_id, list(ids)))
         return list(ids)

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from engine.errors import NotFound
 from engine.ids import new_id
 from engine.pb import events_pb2 as pb
 from engine.states import LogLevel
@@ -170,3 +171,21 @@ async def test_stream_chunks_are_passed_on_even_when_cut_inside_a_character(
         client.call("EventsService/PutStreamEvent", pb.PutStreamEventRequest(message=b"x"))
     )
     assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_event_is_replayed_by_its_id(client: Client, engine: RecordingEngine) -> None:
+    event_id = new_id()
+    request = pb.ReplayEventRequest(event_id=str(event_id))
+    event = await client.call("EventsService/ReplaySingleEvent", request)
+    assert engine.calls["replay_event"] == [(TENANT_ID, event_id)]
+    assert (event.key, event.payload) == ("key", "{}")
+
+
+async def test_what_cannot_be_replayed_says_why(client: Client, engine: RecordingEngine) -> None:
+    nonsense = client.call("EventsService/ReplaySingleEvent", pb.ReplayEventRequest(event_id="x"))
+    assert (await refusal(nonsense))[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert not engine.calls
+    engine.failure = NotFound("event not found")
+    request = pb.ReplayEventRequest(event_id=str(new_id()))
+    unknown = client.call("EventsService/ReplaySingleEvent", request)
+    assert await refusal(unknown) == (grpc.StatusCode.NOT_FOUND, "event not found")

@@ -15,10 +15,8 @@ from tests.rpc.client import METHODS, Client, refusal
     "name",
     [
         "Dispatcher/SendGroupKeyActionEvent",
-        "EventsService/ReplaySingleEvent",
         "WorkflowService/PauseRateLimit",
         "WorkflowService/PutRateLimit",
-        "WorkflowService/PutWorkflow",
     ],
 )
 async def test_a_missing_method_says_so(name: str, client: Client) -> None:

@@ -180,9 +180,10 @@ TASKS: dict[str, Any] = {
 
 async def run(task: str, items: list[dict[str, Any]]) -> list[Any]:
     called = TASKS[task]
-    return await called.aio_run_many(
+    found: list[Any] = await called.aio_run_many(
         [called.create_bulk_run_item(input=Item(**item)) for item in items]
     )
+    return found
 
 
 async def run_apart(task: str, items: list[dict[str, Any]]) -> list[Any]:
