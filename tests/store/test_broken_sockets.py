@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -20,6 +21,10 @@ from engine.store import payloads
 from engine.store.async_db import AsyncDatabase
 from engine.store.payloads import NewPayload
 
+SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'hatchet-engine' AND datname = current_database()"
+)
 NOTICE = b"N\x00\x00\x00\x05\x00"
 
 
@@ -36,31 +41,39 @@ class DyingServer(threading.Thread):
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(directory / ".s.PGSQL.5432"))
         self._listening.listen()
+        self._threads: list[threading.Thread] = []
         self.conninfo = psycopg.conninfo.make_conninfo(conninfo, host=str(directory), port=5432)
         self.dies = threading.Event()
 
     def run(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(OSError):  # closed
+            while True:
                 client, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        database = self._connect()
-        threading.Thread(target=self._answer, args=(database, client), daemon=True).start()
-        while client.recv(1, socket.MSG_PEEK):
-            if self.dies.is_set():
-                client.sendall(NOTICE)
-                break
-            database.sendall(client.recv(1 << 16))
-        client.close()
-        database.shutdown(socket.SHUT_RDWR)
+                self._spawn(self._serve, client, self._connect())
 
     def close(self) -> None:
+        """Wait until all is closed. The clients have left."""
         self._listening.shutdown(socket.SHUT_RDWR)
+        self.join()
         self._listening.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _spawn(self, work: Callable[..., None], *sockets: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=sockets, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve(self, client: socket.socket, database: socket.socket) -> None:
+        self._spawn(self._answer, database, client)
+        with contextlib.suppress(OSError):
+            while client.recv(1, socket.MSG_PEEK):
+                if self.dies.is_set():
+                    client.sendall(NOTICE)
+                    break
+                database.sendall(client.recv(1 << 16))
+        client.close()
+        database.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, database: socket.socket, client: socket.socket) -> None:
         with database, contextlib.suppress(OSError):  # the client is gone
@@ -82,6 +95,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, conninfo: str) -> Iterator[
     server.start()
     yield server
     server.close()
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        while connection.execute(SESSIONS).fetchone() != (0,):
+            time.sleep(0.01)
 
 
 def test_an_error_that_comes_with_data_ends_the_call(server: DyingServer) -> None:
