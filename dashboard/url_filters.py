@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import QueryDict
 
 from dashboard.run_filters import WINDOWS
+from engine.models.metadata_filters import metadata_reads
 
 MAX_TEXT = 500
 
@@ -44,6 +46,15 @@ class ListFilters:
 
     def text(self, name: str) -> str:
         return dict(self.texts).get(name, "")
+
+    @property
+    def has_wrong_metadata(self) -> bool:
+        return bool(self.text("meta")) and ":" not in self.text("meta")
+
+    def metadata_condition(self) -> Q:
+        """What `meta`, `key:value`, asks of rows; nothing if it is blank or no such pair."""
+        key, colon, value = self.text("meta").partition(":")
+        return metadata_reads(key.strip(), value.strip()) if colon else Q()
 
     def since(self, now: datetime) -> datetime | None:
         length = WINDOWS[self.window][1] if self.window else None

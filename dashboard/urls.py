@@ -77,6 +77,7 @@ urlpatterns = [
     path("t/<slug:slug>/scheduled", schedules.index, name="schedules"),
     path("t/<slug:slug>/scheduled/live", schedules.live, name="schedules_live"),
     path("t/<slug:slug>/scheduled/new", schedules.new, name="schedule_new"),
+    path("t/<slug:slug>/scheduled/move", schedules.move_many, name="schedules_move"),
     path("t/<slug:slug>/scheduled/delete", schedules.delete, name="schedules_delete"),
     path("t/<slug:slug>/scheduled/<uuid:schedule_id>", schedules.detail, name="schedule"),
     path("t/<slug:slug>/scheduled/<uuid:schedule_id>/move", schedules.move, name="schedule_move"),

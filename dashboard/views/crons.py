@@ -50,8 +50,8 @@ def live(request: PageRequest) -> HttpResponse:
 
 
 def _list_context(request: PageRequest) -> dict[str, Any]:
-    filters = parse_list_filters(request.GET)
-    crons = _crons(request)
+    filters = parse_list_filters(request.GET, "meta")
+    crons = _crons(request).filter(filters.metadata_condition())
     if filters.workflow_id:
         crons = crons.filter(workflow_id=filters.workflow_id)
     page, has_newer, has_older = newest_page(

@@ -25,7 +25,6 @@ from engine.errors import HatchetError
 from engine.ids import id_at
 from engine.models.definitions import Workflow
 from engine.models.filters import CelFailure
-from engine.models.metadata_filters import metadata_reads
 from engine.models.pages import newest_page
 from engine.models.payload_queries import payload_head
 from engine.models.run_queries import runs_of, with_workflow_names
@@ -70,9 +69,7 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     for name in ("key", "scope"):
         if filters.text(name):
             found = found.filter(**{name: filters.text(name)})
-    key, colon, value = filters.text("meta").partition(":")
-    if colon:
-        found = found.filter(metadata_reads(key.strip(), value.strip()))
+    found = found.filter(filters.metadata_condition())
     if filters.workflow_id:
         started = Run.objects.filter(event_id=OuterRef("id"), workflow_id=filters.workflow_id)
         found = found.filter(Exists(started))
@@ -83,7 +80,6 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
         "filters": filters,
         "rows": _with_counts(page),
         "default_window": DEFAULT_WINDOW,
-        "wrong_meta": bool(filters.text("meta")) and not colon,
     } | filters.pager(page, has_newer, has_older)
 
 

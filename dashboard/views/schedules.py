@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib import messages
@@ -29,13 +29,18 @@ from engine.errors import HatchetError
 from engine.models.runs import Run
 from engine.models.timetable import Schedule
 from engine.operations.announce import announced
-from engine.operations.change_schedules import delete_schedules, move_schedules, schedule_runs
+from engine.operations.change_schedules import (
+    Outcome,
+    delete_schedules,
+    move_schedules,
+    schedule_runs,
+)
 from engine.operations.fire_schedules import run_schedule_now
 from engine.store import sync_db
 from tenants.models import Role
 
 PAGE_SIZE = 50
-MOST_DELETED = 500
+MOST_CHANGED = 500
 DEFAULT_DELAY = timedelta(hours=1)
 STATES = {"": "Waiting", "fired": "Started"}
 
@@ -53,11 +58,9 @@ def live(request: PageRequest) -> HttpResponse:
 
 def _list_context(request: PageRequest) -> dict[str, Any]:
     """What waits comes soonest first, what has started latest first."""
-    filters = parse_list_filters(request.GET, "state")
+    filters = parse_list_filters(request.GET, "state", "meta")
     is_fired = filters.text("state") == "fired"
-    found = _schedules(request).filter(due_at__isnull=is_fired)
-    if filters.workflow_id:
-        found = found.filter(workflow_id=filters.workflow_id)
+    found = _matching(request, filters).filter(due_at__isnull=is_fired)
     total = found.count() if not is_fired else 0
     page = list(_page_of(found, request.GET.get("from", ""), is_fired=is_fired)[: PAGE_SIZE + 1])
     shown = page[:PAGE_SIZE]
@@ -71,7 +74,7 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
         "place": request.GET.get("from", ""),
         "next_place": _place(shown[-1]) if len(page) > PAGE_SIZE else "",
         "total": total,
-        "most_deleted": MOST_DELETED,
+        "most_changed": MOST_CHANGED,
     }
 
 
@@ -176,38 +179,76 @@ def run_now(request: PageRequest, schedule_id: UUID) -> HttpResponse:
 
 @tenant_page("POST", needs=Role.MEMBER)
 def delete(request: PageRequest) -> HttpResponse:
-    """Delete those that were ticked, or all that wait and match the list's filters; ask first."""
-    filters = parse_list_filters(request.POST)
-    is_all = "all" in request.POST
-    ids = _matching(request, filters) if is_all else _ticked(request)
-    back = reverse("dashboard:schedules", args=[request.tenant.slug])
-    if not ids:
-        messages.info(request, "Nothing to delete: no waiting run was chosen.")
-        return redirect(f"{back}?{filters.query_string}")
+    """Delete those that were chosen in the list; ask first."""
+    chosen = _choose(request)
+    if not chosen.ids:
+        return _nothing_chosen(request, chosen)
     if "confirmed" not in request.POST:
-        context = {"ids": ids, "is_all": is_all, "filters": filters}
-        return render(request, "dashboard/schedules/delete.html", context)
-    outcome = sync_db.run(delete_schedules(request.tenant.id, ids))
-    if outcome.changed:
-        messages.success(request, f"Scheduled runs deleted: {len(outcome.changed)}.")
-    if outcome.refused:
-        messages.info(request, f"Not deleted, as they have started: {len(outcome.refused)}.")
-    return redirect(f"{back}?{filters.query_string}")
+        return render(request, "dashboard/schedules/delete.html", {"chosen": chosen})
+    outcome = sync_db.run(delete_schedules(request.tenant.id, chosen.ids))
+    return _told(request, chosen, "deleted", outcome)
 
 
-def _ticked(request: PageRequest) -> list[UUID]:
-    """Of what was ticked, those of this tenant that still wait."""
-    wanted = [found for found in map(parse_id, request.POST.getlist("id")) if found]
-    waiting = _schedules(request).filter(due_at__isnull=False, id__in=wanted[:MOST_DELETED])
-    return list(waiting.order_by("id").values_list("id", flat=True))
+@tenant_page("POST", needs=Role.MEMBER)
+def move_many(request: PageRequest) -> HttpResponse:
+    """Give those that were chosen in the list one new time; ask for it first."""
+    chosen = _choose(request)
+    if not chosen.ids:
+        return _nothing_chosen(request, chosen)
+    now = datetime.now(UTC)
+    typed = {"at": request.POST.get("at", "")}
+    at, problem = parse_when(typed["at"], now) if "at" in request.POST else (None, "")
+    if at is None:
+        typed |= {"problem": problem, "at": typed["at"] or moment_text(now + DEFAULT_DELAY)}
+        context = {"chosen": chosen, "typed": typed, "now": now}
+        status = 422 if problem else 200
+        return render(request, "dashboard/schedules/move.html", context, status=status)
+    times = [(schedule_id, at) for schedule_id in chosen.ids]
+    outcome = sync_db.run(move_schedules(request.tenant.id, times, now))
+    return _told(request, chosen, "moved", outcome)
 
 
-def _matching(request: PageRequest, filters: ListFilters) -> list[UUID]:
+class Chosen(NamedTuple):
+    """Which waiting runs of the list something is to be done to, and what the list was narrowed by."""
+
+    ids: list[UUID]
+    filters: ListFilters
+
+
+def _choose(request: PageRequest) -> Chosen:
+    """Take those that were ticked, or all that match the list's filters; of this tenant, waiting."""
+    filters = parse_list_filters(request.POST, "meta")
     waiting = _schedules(request).filter(due_at__isnull=False)
-    if filters.workflow_id:
-        waiting = waiting.filter(workflow_id=filters.workflow_id)
+    if request.POST.get("all"):
+        waiting = _matching(request, filters).filter(due_at__isnull=False)
+    else:
+        ticked = [found for found in map(parse_id, request.POST.getlist("id")) if found]
+        waiting = waiting.filter(id__in=ticked)
     found = waiting.order_by("trigger_at", "id").values_list("id", flat=True)
-    return list(found[:MOST_DELETED])
+    return Chosen(list(found[:MOST_CHANGED]), filters)
+
+
+def _nothing_chosen(request: PageRequest, chosen: Chosen) -> HttpResponse:
+    messages.info(request, "Nothing to do: no waiting run was chosen.")
+    return _to_list(request, chosen)
+
+
+def _told(request: PageRequest, chosen: Chosen, what: str, outcome: Outcome) -> HttpResponse:
+    if outcome.changed:
+        messages.success(request, f"Scheduled runs {what}: {len(outcome.changed)}.")
+    if outcome.refused:
+        messages.info(request, f"Not {what}, as they have started: {len(outcome.refused)}.")
+    return _to_list(request, chosen)
+
+
+def _to_list(request: PageRequest, chosen: Chosen) -> HttpResponse:
+    back = reverse("dashboard:schedules", args=[request.tenant.slug])
+    return redirect(f"{back}?{chosen.filters.query_string}")
+
+
+def _matching(request: PageRequest, filters: ListFilters) -> QuerySet[Schedule]:
+    found = _schedules(request).filter(filters.metadata_condition())
+    return found.filter(workflow_id=filters.workflow_id) if filters.workflow_id else found
 
 
 def _schedules(request: PageRequest) -> QuerySet[Schedule]:

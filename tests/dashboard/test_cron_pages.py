@@ -58,6 +58,8 @@ def test_the_list_shows_each_with_its_next_time(
     narrowed = page(viewer, tenant, f"?workflow={other.workflow_id}")
     assert "cron-3" not in narrowed
     assert f"cron-{off.id}" in narrowed
+    assert "cron-3" in page(viewer, tenant, "?meta=team:core")
+    assert "No cron here" in page(viewer, tenant, "?meta=team:edge")
 
 
 def test_pages_follow_each_other(viewer: Client, tenant: Tenant, version: WorkflowVersion) -> None:

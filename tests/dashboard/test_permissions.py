@@ -75,6 +75,7 @@ POSTS: dict[str, tuple[str, str]] = {
     "schedule_new": ("scheduled/new", WRITE),
     "schedule_move": ("scheduled/{schedule}/move", WRITE),
     "schedule_run": ("scheduled/{schedule}/run", WRITE),
+    "schedules_move": ("scheduled/move", WRITE),
     "schedules_delete": ("scheduled/delete", WRITE),
     "event_push": ("events/push", WRITE),
     "filter_new": ("filters/new", WRITE),

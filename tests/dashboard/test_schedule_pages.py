@@ -205,6 +205,35 @@ def test_all_that_match_the_filter_are_deleted(
     assert left(other) == {kept}
 
 
+def test_the_ticked_are_moved_to_a_time_that_is_asked_for(
+    member: Client, url: str, version: WorkflowVersion
+) -> None:
+    first, second, third = (factories.make_schedule(version) for _ in range(3))
+    ids = {"id": [str(first.id), str(second.id)]}
+    assert "Move 2 scheduled runs" in member.post(f"{url}/move", ids).content.decode()
+    answer = member.post(f"{url}/move", ids | {"at": "yesterday"})
+    assert (answer.status_code, "Not a moment" in answer.content.decode()) == (422, True)
+    member.post(f"{url}/move", ids | {"at": "2040-01-31 08:00"})
+    at = datetime(2040, 1, 31, 8, tzinfo=UTC)
+    moved = Schedule.objects.filter(trigger_at=at, due_at=at, workflow=version.workflow)
+    assert set(moved.values_list("id", flat=True)) == {first.id, second.id}
+    assert Schedule.objects.get(id=third.id).trigger_at == third.trigger_at
+
+
+def test_metadata_narrows_the_list_and_what_is_done_to_all_of_it(
+    member: Client, url: str, version: WorkflowVersion
+) -> None:
+    wanted = factories.make_schedule(version, additional_metadata=b'{"customer":"42"}')
+    other = factories.make_schedule(version, additional_metadata=b'{"customer":"7"}')
+    text = page(member, f"{url}?meta=customer:42")
+    assert str(wanted.id) in text
+    assert str(other.id) not in text
+    assert "write key:value" in page(member, f"{url}?meta=customer")
+    data = {"all": "1", "meta": "customer:42", "confirmed": "yes"}
+    member.post(f"{url}/delete", data)
+    assert left(version) == {str(other.id)}
+
+
 def test_nothing_of_another_tenant_and_nothing_unreadable_is_deleted(
     member: Client, url: str, version: WorkflowVersion
 ) -> None:
@@ -212,7 +241,7 @@ def test_nothing_of_another_tenant_and_nothing_unreadable_is_deleted(
     foreign = factories.make_schedule(elsewhere)
     data = {"id": [str(foreign.id), "x", "\0"], "confirmed": "yes"}
     answer = member.post(f"{url}/delete", data, follow=True)
-    assert "Nothing to delete" in answer.content.decode()
+    assert "Nothing to do" in answer.content.decode()
     assert Schedule.objects.filter(id=foreign.id).exists()
 
 
@@ -231,7 +260,7 @@ def test_viewers_are_offered_no_writes(
     schedule = factories.make_schedule(version)
     for path, words in (
         ("", "Schedule a run"),
-        ("", "Delete ticked"),
+        ("", "Delete…"),
         (f"/{schedule.id}", "Reschedule"),
         (f"/{schedule.id}", "Run now"),
     ):
