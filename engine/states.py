@@ -142,6 +142,26 @@ class FlushReason(StrEnum):
     REDELIVERY = "redelivery"
 
 
+class RateLimitWindow(IntEnum):
+    """How long a rate limit's units last. Numbers equal RateLimitDuration on the wire."""
+
+    SECOND = 0
+    MINUTE = 1
+    HOUR = 2
+    DAY = 3
+    WEEK = 4
+    MONTH = 5
+    YEAR = 6
+
+    @property
+    def seconds(self) -> float:
+        """A month is 30 days, a year 365."""
+        return _WINDOW_SECONDS[self]
+
+
+_WINDOW_SECONDS = (1.0, 60.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0, 31_536_000.0)
+
+
 class LogLevel(IntEnum):
     DEBUG = 1
     INFO = 2

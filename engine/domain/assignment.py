@@ -14,6 +14,7 @@ from uuid import UUID
 
 from engine.domain.affinity import affinity_of
 from engine.domain.batches import BatchPlace
+from engine.domain.rate_limits import LimitClaims
 from engine.states import ConcurrencyStrategy
 from engine.types import LabelWishes
 
@@ -126,6 +127,22 @@ class ReadyTask(NamedTuple):
     wishes: Wishes | None = None
     claims: Claims | None = None
     is_restored: bool = False
+    limits: LimitClaims = ()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stays in memory however long its queue is: groups and rate limits know all theirs."""
+        return self.claims is not None or bool(self.limits)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether it runs together with others."""
+        return self.claims is not None and self.claims.batch is not None
+
+    @property
+    def due_limits(self) -> LimitClaims:
+        """What it takes when it is assigned: one that goes on where it was took its units when it began."""
+        return () if self.is_restored else self.limits
 
 
 class Obstacle(IntEnum):

@@ -103,6 +103,23 @@ class Program:
         return None
 
 
+_KIND_NAMES = {
+    bool: "bool",
+    int: "int",
+    float: "double",
+    str: "string",
+    bytes: "bytes",
+    list: "list",
+    dict: "map",
+    type(None): "null",
+}
+
+
+def kind_of(value: Any) -> str:
+    """Return what expressions call values of this kind."""
+    return _KIND_NAMES.get(type(value), type(value).__name__)
+
+
 def compile_expression(
     expression: str, environment: Environment, field: str, wanted: type | None = None
 ) -> Program:

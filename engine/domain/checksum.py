@@ -19,6 +19,7 @@ from engine.domain.definition import (
     Concurrency,
     DefaultFilter,
     Idempotency,
+    RateLimit,
     StepCondition,
     StepDefinition,
     WorkflowDefinition,
@@ -29,6 +30,7 @@ from engine.states import (
     ConditionAction,
     ConditionKind,
     IdempotencyMethod,
+    RateLimitWindow,
     StepKind,
     Sticky,
 )
@@ -115,6 +117,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "worker_labels": wish_forms(step.worker_labels),
             "conditions": [_condition_form(condition) for condition in step.conditions],
             "concurrency": _concurrency_forms(step.concurrency),
+            "rate_limits": _rate_limit_forms(step.rate_limits),
             "is_durable": step.is_durable,
             "batch": None if step.batch is None else list(astuple(step.batch)),
         }
@@ -140,6 +143,7 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         worker_labels=wishes_from_forms(form.get("worker_labels", ())),
         conditions=tuple(_condition_from(condition) for condition in form.get("conditions", ())),
         concurrency=_concurrency_from(form.get("concurrency", ())),
+        rate_limits=_rate_limits_from(form.get("rate_limits", ())),
         is_durable=form.get("is_durable", False),
         batch=Batch(*form["batch"]) if "batch" in form else None,
     )
@@ -160,6 +164,27 @@ def _concurrency_from(forms: Sequence[Sequence[Any]]) -> tuple[Concurrency, ...]
     return tuple(
         Concurrency(expression, max_runs, ConcurrencyStrategy[strategy], *rest)
         for expression, max_runs, strategy, *rest in forms
+    )
+
+
+def _rate_limit_forms(rate_limits: Sequence[RateLimit]) -> list[list[Any]]:
+    return [
+        [
+            found.key,
+            found.key_expression,
+            found.units,
+            found.units_expression,
+            found.limit_expression,
+            found.window.name,
+        ]
+        for found in rate_limits
+    ]
+
+
+def _rate_limits_from(forms: Sequence[Sequence[Any]]) -> tuple[RateLimit, ...]:
+    return tuple(
+        RateLimit(key, key_expression, units, units_expression, limit, RateLimitWindow[window])
+        for key, key_expression, units, units_expression, limit, window in forms
     )
 
 

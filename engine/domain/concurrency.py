@@ -205,7 +205,7 @@ def claims_of(
     version: RegisteredVersion, step: RegisteredStep, stored: str | None
 ) -> Claims | None:
     """Return what a task with these stored keys asks for; None if it asks for nothing."""
-    if stored is None:
+    if stored is None or step.id not in chains_of(version):
         return None
     form = orjson.loads(stored)
     chain = chains_of(version).get(step.id, ())

@@ -11,6 +11,7 @@ from engine.states import (
     ConditionAction,
     ConditionKind,
     IdempotencyMethod,
+    RateLimitWindow,
     StepKind,
     Sticky,
 )
@@ -65,6 +66,21 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Units of a key that every attempt takes. An expression, where there is one, replaces the plain value.
+
+    Without a limit of its own, or with a negative one, the key's limit is what clients set for it.
+    """
+
+    key: str = ""
+    key_expression: str = ""
+    units: int = 1
+    units_expression: str = ""
+    limit_expression: str = ""
+    window: RateLimitWindow = RateLimitWindow.MINUTE
+
+
+@dataclass(frozen=True, slots=True)
 class StepDefinition:
     """One task of a workflow. Durations are seconds beside the text the client wrote."""
 
@@ -85,6 +101,7 @@ class StepDefinition:
     concurrency: tuple[Concurrency, ...] = ()
     is_durable: bool = False
     batch: Batch | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from engine.models.definitions import (
 )
 from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
 from engine.models.filters import CelFailure, Filter
+from engine.models.rate_limits import RateLimit
 from engine.models.runs import (
     ChildLink,
     Event,
@@ -41,6 +42,7 @@ __all__ = [
     "Lease",
     "LogLine",
     "Payload",
+    "RateLimit",
     "Run",
     "RunSlot",
     "RunTally",

@@ -66,8 +66,9 @@ class Task(models.Model):
     the scheduler. `due_at` is the next instant at which time itself must act: the end of the back-off
     (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running). For a task
     of a paused workflow (`is_delayed` and `is_held`) it is the end of the time it is held.
-    `concurrency_keys` are those of its groups, for the scheduler. A durable task that `is_evicted` is
-    running without a worker, or queued to go on; it keeps the slots of its groups.
+    `concurrency_keys` are what expressions came to when it was created, for the scheduler: the keys of its
+    groups and the rate limits it takes part in. A durable task that `is_evicted` is running without a
+    worker, or queued to go on; it keeps the slots of its groups.
     `batch_id` names the batch in which an attempt runs, or ran last.
     """
 

@@ -10,9 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain import plan_run
-from engine.domain.concurrency import NO_KEYS, Keys, chains_of, run_chain
+from engine.domain.concurrency import NO_KEYS, Keys, run_chain
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.plan_run import Evidence, RunPlan, TaskState
+from engine.domain.task_keys import keyed_steps
 from engine.ids import new_id
 from engine.operations.arm_waits import load_evidence, new_waits, waits
 from engine.operations.changes import Changes, FinishedRun
@@ -99,10 +100,10 @@ def _in_need_of_keys(
     found = {}
     for run in locked:
         version = versions[run.version_id]
-        if chains := chains_of(version):
+        if keyed := keyed_steps(version):
             known = evidence.get(run.id, plan_run.NO_EVIDENCE)
             plan = plan_run.advance(version, states_of(tasks_of.get(run.id, ())), known)
-            if any(new.status is Status.QUEUED and new.step.id in chains for new in plan.create):
+            if any(new.status is Status.QUEUED and new.step.id in keyed for new in plan.create):
                 found[run.id] = version
     return found
 

@@ -90,6 +90,14 @@ def announce_timetable(tenant_id: UUID, *topics: str) -> Operation[None]:
     yield from fetch(notify(messages))
 
 
+def announce_rate_limit(tenant_id: UUID, key: str) -> Operation[None]:
+    """Say that a rate limit was set, paused or deleted."""
+    hint = Hint(tenant_id, limits=[key])
+    messages = [(ENGINE_CHANNEL, message.decode()) for message in hint.messages()]
+    messages.append((LIVE_CHANNEL, live_message(tenant_id, [], ["rate-limits"])))
+    yield from fetch(notify(messages))
+
+
 def announce_catalog(tenant_id: UUID, sender: UUID | None = None) -> Operation[None]:
     """Say that workflows were registered or deleted."""
     hint = Hint(tenant_id, sender, is_catalog=True)

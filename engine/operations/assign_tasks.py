@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from engine.domain.assignment import ReadyTask
 from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
+from engine.domain.rate_limits import Taken
 from engine.operations.arm_waits import waiting_steps
 from engine.operations.start_batches import (
     MadeBatch,
@@ -22,7 +24,16 @@ from engine.operations.start_batches import (
 )
 from engine.operations.versions import durable_steps, load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
-from engine.store import batches, durable_tasks, leases, run_slots, runs, step_waits, tasks
+from engine.store import (
+    batches,
+    durable_tasks,
+    leases,
+    rate_limits,
+    run_slots,
+    runs,
+    step_waits,
+    tasks,
+)
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.tasks import AssignedRow, TaskRow, Wanted
 from engine.types import Action, ActionKind
@@ -37,10 +48,13 @@ def assign_tasks(
     epochs: Mapping[UUID, int],
     now: datetime,
     made: Sequence[MadeBatch] = (),
+    taken: Mapping[UUID, Sequence[Taken]] = MappingProxyType({}),
 ) -> Operation[list[tuple[UUID, Action]]]:
     """Assign queued attempts to workers; return (worker id, action) of those still queued.
 
-    Those of a batch in `made` are one action together. Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
+    Those of a batch in `made` are one action together; `taken` are the units of rate limits, by task,
+    that are written with those assigned. Raises the database's HT001 when a lease has passed to another
+    engine: nothing is written then.
     """
     versions = yield from load_versions(task.version_id for task, _ in wishes)
     wanted = sorted(
@@ -65,6 +79,9 @@ def assign_tasks(
     if limited:
         queries.append(run_slots.hold([UUID(int=run_id) for run_id in sorted(limited)]))
     rows = (yield from fetch_all(*queries))[assigned]
+    if taken:
+        written = [(versions[row.version_id].tenant_id, taken.get(row.id, ())) for row in rows]
+        yield from fetch(rate_limits.consume(written, now))
     invocations: dict[UUID, int] = {}
     if begun := [(row.id, versions[row.version_id].tenant_id) for row in _durable(rows, versions)]:
         invocations = dict((yield from fetch(durable_tasks.begin(begun))))

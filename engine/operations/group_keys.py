@@ -1,4 +1,4 @@
-"""Evaluates the keys of concurrency groups for tasks of runs that exist already."""
+"""Evaluates keys of concurrency groups and rate limits for tasks of runs that exist already."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from engine.domain.concurrency import (
     NO_KEYS,
     Keys,
     asks_with_run,
-    chains_of,
     key_variables,
     make_keys,
     make_run_keys,
 )
 from engine.domain.definition import RegisteredStep, RegisteredVersion
+from engine.domain.task_keys import keyed_steps, with_limits
 from engine.ids import new_id
 from engine.store import run_slots, runs
 from engine.store.query import Operation, Query, fetch
@@ -28,7 +28,7 @@ def load_key_data(
     version_of: Mapping[UUID, RegisteredVersion],
 ) -> Operation[Mapping[UUID, KeyData]]:
     """Return what keys are made from, by run, of those of these runs that need keys."""
-    wanted = sorted(run_id for run_id, version in version_of.items() if chains_of(version))
+    wanted = sorted(run_id for run_id, version in version_of.items() if keyed_steps(version))
     if not wanted:
         return {}
     found = {row.run_id: row for row in (yield from fetch(runs.key_data(wanted)))}
@@ -43,23 +43,30 @@ def _has_batches(version: RegisteredVersion) -> bool:
 
 
 def keys_from(
-    data: KeyData | None, version: RegisteredVersion, step: RegisteredStep, *, arrival: UUID
+    data: KeyData | None,
+    version: RegisteredVersion,
+    step: RegisteredStep,
+    *,
+    arrival: UUID,
+    before: str | None = None,
 ) -> Keys:
-    """Return a task's keys; `data` is None for runs that need none."""
+    """Return a task's keys; `data` is None for runs that need none, `before` what it was stored with."""
     if data is None:
         return NO_KEYS
     run_keys = Keys(data.run_keys)
     if data.run_keys is None and asks_with_run(version, step):
         run_keys = _run_keys(data, version, arrival)
-    return make_keys(
+    variables = _variables(data)
+    keys = make_keys(
         version,
         step,
-        _variables(data),
+        variables,
         priority=data.priority,
         arrival=arrival,
         run_keys=run_keys,
         outputs_size=data.outputs_size,
     )
+    return with_limits(keys, step, variables, before)
 
 
 def ask_for_slots(

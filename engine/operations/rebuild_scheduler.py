@@ -12,9 +12,18 @@ from engine.domain.concurrency import run_claims_of
 from engine.domain.definition import RegisteredVersion
 from engine.operations.versions import load_versions, ready_as_it_stands, ready_task, step_of
 from engine.states import ConcurrencyStrategy
-from engine.store import pauses, queues, run_slots, shared_strategies, tasks, workers
+from engine.store import (
+    pauses,
+    queues,
+    rate_limits,
+    run_slots,
+    shared_strategies,
+    tasks,
+    workers,
+)
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.queues import QueuedRow
+from engine.store.rate_limits import RateLimitRow
 from engine.store.workers import WorkerRow
 
 
@@ -43,6 +52,7 @@ class Snapshot(NamedTuple):
     in_groups: list[ReadyTask]
     evicted: list[ReadyTask]
     runs_in_groups: list[RunClaims]
+    limits: list[RateLimitRow]
 
 
 def load_snapshot(
@@ -77,12 +87,14 @@ def load_snapshot(
         )
         for row in rows
     ]
-    queued = yield from fetch(queues.queued_actions(tenant_id))
+    queued, limits = yield from fetch_all(
+        queues.queued_actions(tenant_id), rate_limits.of_tenant(tenant_id)
+    )
     rules = yield from load_rules(tenant_id)
     in_groups = yield from load_in_groups(tenant_id)
     evicted = yield from _waiting((yield from fetch(queues.evicted_in_groups(tenant_id))))
     runs = yield from _runs(tenant_id)
-    return Snapshot(known, running, queued, rules, in_groups, evicted, runs)
+    return Snapshot(known, running, queued, rules, in_groups, evicted, runs, limits)
 
 
 def load_rules(tenant_id: UUID) -> Operation[Rules]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from engine.domain.concurrency import NO_KEYS, Keys, asks_with_run, chains_of
+from engine.domain.concurrency import NO_KEYS, Keys, asks_with_run
 from engine.domain.definition import RegisteredVersion
 from engine.domain.plan_run import replay_set
+from engine.domain.task_keys import keyed_steps
 from engine.ids import new_id
 from engine.operations.advance_runs import advance_runs, states_of
 from engine.operations.changes import Changes, FinishedRun
@@ -115,7 +116,7 @@ def _new_keys(
     queue: Sequence[TaskRow], versions: Mapping[UUID, RegisteredVersion]
 ) -> Operation[Mapping[UUID, Keys]]:
     """Evaluate the keys of replayed tasks: they arrive anew in their concurrency groups."""
-    keyed = [row for row in queue if row.step_id in chains_of(versions[row.version_id])]
+    keyed = [row for row in queue if row.step_id in keyed_steps(versions[row.version_id])]
     if not keyed:
         return {}
     version_of = {row.run_id: versions[row.version_id] for row in keyed}
@@ -131,7 +132,9 @@ def _new_keys(
     for row in keyed:
         version = versions[row.version_id]
         step = step_of(version, row.step_id)
-        keys_of[row.id] = keys_from(data.get(row.run_id), version, step, arrival=new_id())
+        keys_of[row.id] = keys_from(
+            data.get(row.run_id), version, step, arrival=new_id(), before=row.concurrency_keys
+        )
     yield from fetch(queues.set_keys([(row.id, keys_of[row.id].stored) for row in keyed]))
     return keys_of
 

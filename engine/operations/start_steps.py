@@ -31,7 +31,7 @@ def new_task(
 ) -> NewTask:
     """Return the row of one step's task; queued ones get their schedule timeout, parked ones none.
 
-    A task that would be queued fails at once if it has no keys for its concurrency groups.
+    A task that would be queued fails at once if its keys could not be told.
     """
     if keys.error and status is Status.QUEUED:
         status = Status.FAILED

@@ -14,12 +14,13 @@ from engine.domain.affinity import dump_wishes
 from engine.domain.concurrency import (
     NO_KEYS,
     Keys,
-    chains_of,
     key_variables,
     make_keys,
     make_run_keys,
 )
 from engine.domain.definition import RegisteredStep, RegisteredVersion
+from engine.domain.rate_limits import Taken
+from engine.domain.task_keys import keyed_steps, with_limits
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument
 from engine.ids import new_id
 from engine.operations.adopt_children import adopt_children
@@ -35,6 +36,7 @@ from engine.store import (
     durable_tasks,
     leases,
     payloads,
+    rate_limits,
     run_starts,
     step_waits,
     task_events,
@@ -131,7 +133,7 @@ def plan_new_run(
     )
     variables: dict[str, bytes | str] = {}
     run_keys = NO_KEYS
-    if chains_of(version):
+    if keyed_steps(version):
         variables = key_variables(run_id, run.input, run.additional_metadata)
         run_keys = make_run_keys(version, variables, run_id, priority=priority, arrival=run_id)
     first, armed = first_steps(version)
@@ -144,13 +146,17 @@ def plan_new_run(
                 version,
                 step,
                 task_id=task_id,
-                keys=make_keys(
-                    version,
+                keys=with_limits(
+                    make_keys(
+                        version,
+                        step,
+                        variables,
+                        priority=priority,
+                        arrival=run_id,
+                        run_keys=run_keys,
+                    ),
                     step,
                     variables,
-                    priority=priority,
-                    arrival=run_id,
-                    run_keys=run_keys,
                 ),
             )
             for step in first
@@ -234,9 +240,11 @@ def insert_runs(
     *,
     worker_of: Mapping[UUID, UUID] = MappingProxyType({}),
     epochs: Mapping[UUID, int] = MappingProxyType({}),
+    taken: Mapping[UUID, Sequence[Taken]] = MappingProxyType({}),
     is_last: bool = False,
 ) -> Operation[Changes]:
-    """Insert planned runs; tasks in `worker_of` run there from the start, under the leases `epochs`.
+    """Insert planned runs; tasks in `worker_of` run there from the start, under the leases `epochs`, and
+    with the units of rate limits that each has `taken`.
 
     Left out are those with a problem, and those whose idempotency keys others hold: `collisions`.
 
@@ -270,6 +278,11 @@ def insert_runs(
     keyless = [task for item in planned for task in item.tasks if task.failure]
     if keyless:
         queries += fail_keyless(keyless, now)
+    if taken:
+        written = [
+            (task.tenant_id, taken.get(task.id, ())) for item in planned for task in item.tasks
+        ]
+        queries.append(rate_limits.consume(written, now))
     is_last = is_last and not any(task.id != task.run_id for task in keyless)
     queries += _begin_durable(planned, versions, worker_of)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)

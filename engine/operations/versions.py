@@ -11,6 +11,7 @@ from engine.domain.assignment import ReadyTask, Wishes
 from engine.domain.checksum import from_canonical_form
 from engine.domain.concurrency import claims_of
 from engine.domain.definition import RegisteredStep, RegisteredVersion
+from engine.domain.rate_limits import limits_of
 from engine.states import Sticky
 from engine.store import workflows
 from engine.store.query import Operation, fetch
@@ -86,6 +87,7 @@ def ready_task(
         wishes,
         claims_of(version, registered, concurrency_keys),
         is_restored,
+        limits_of(concurrency_keys),
     )
 
 

@@ -6,7 +6,7 @@ behaved differently would be worse than one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from engine.domain.cel import Environment, compile_expression
 from engine.domain.cron import parse_cron
@@ -32,6 +32,7 @@ from engine.rpc.parse import (
     parse_text,
     unique,
 )
+from engine.rpc.rate_limits import parse_rate_limits
 from engine.rpc.wishes import parse_wishes
 from engine.states import IdempotencyMethod, StepKind, Sticky
 
@@ -158,7 +159,6 @@ def _parse_steps(request: pb.CreateWorkflowVersionRequest) -> tuple[StepDefiniti
 def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
     name = parse_name(task.readable_id, "readable_id")
     where = f"task {name}"
-    _refuse(where, _unsupported_by_task(task))
     execution_timeout = task.timeout or _DEFAULT_EXECUTION_TIMEOUT
     schedule_timeout = task.schedule_timeout or _DEFAULT_SCHEDULE_TIMEOUT
     if task.retries < 0:
@@ -181,6 +181,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         worker_labels=parse_wishes(task.worker_labels, f"{where}: worker_labels"),
         conditions=parse_conditions(task, parents, where),
         concurrency=parse_concurrency(task.concurrency, where),
+        rate_limits=parse_rate_limits(task.rate_limits, where),
         is_durable=task.is_durable,
         batch=parse_batch(task, where) if task.HasField("batch") else None,
     )
@@ -215,14 +216,3 @@ def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
         if count <= 0:
             raise InvalidArgument(f"{where}: slot_requests must be positive")
     return dict(task.slot_requests) or {"durable" if task.is_durable else "default": 1}
-
-
-def _unsupported_by_task(task: pb.CreateTaskOpts) -> Iterable[str]:
-    if task.rate_limits:
-        yield "rate_limits"
-
-
-def _refuse(where: str, options: Iterable[str]) -> None:
-    unsupported = list(options)
-    if unsupported:
-        raise InvalidArgument(f"{where}: not supported yet: {', '.join(unsupported)}")

@@ -11,6 +11,7 @@ from engine.rpc.collisions import BulkCollision
 from engine.rpc.convert import to_scheduled
 from engine.rpc.definitions import parse_definition
 from engine.rpc.first_definitions import translate_definition
+from engine.rpc.rate_limits import parse_pause, parse_put
 from engine.rpc.triggers import parse_schedule, parse_trigger
 from engine.runtime.service import Engine
 from engine.types import TriggerRequest
@@ -40,6 +41,22 @@ class WorkflowServicer:
     ) -> pb.WorkflowVersion:
         trigger, times = parse_schedule(request)
         return to_scheduled(await self._engine.schedule_runs(tenant_id, trigger, times))
+
+    async def PutRateLimit(  # noqa: N802
+        self, request: pb.PutRateLimitRequest, tenant_id: UUID
+    ) -> pb.PutRateLimitResponse:
+        await self._engine.put_rate_limit(tenant_id, *parse_put(request))
+        return pb.PutRateLimitResponse()
+
+    async def PauseRateLimit(  # noqa: N802
+        self, request: pb.PauseRateLimitRequest, tenant_id: UUID
+    ) -> pb.PauseRateLimitResponse:
+        key, until = parse_pause(request)
+        response = pb.PauseRateLimitResponse()
+        response.paused_until.FromDatetime(
+            await self._engine.pause_rate_limit(tenant_id, key, until)
+        )
+        return response
 
     async def BulkTriggerWorkflow(  # noqa: N802
         self, request: pb.BulkTriggerWorkflowRequest, tenant_id: UUID

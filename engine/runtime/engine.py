@@ -13,19 +13,13 @@ from uuid import UUID
 import psycopg
 
 from engine.domain.definition import WorkflowDefinition
-from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
-from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
-from engine.operations.change_schedules import schedule_runs
-from engine.operations.changes import Changes
-from engine.operations.push_events import push_events, replay_event
 from engine.operations.put_workflow import put_workflow
-from engine.operations.read_runs import load_run_details
-from engine.operations.replay_tasks import replay_matching, replay_tasks
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.attempts import Attempts
 from engine.runtime.batcher import Batcher
+from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.deliveries import Deliveries
@@ -50,14 +44,8 @@ from engine.runtime.triggering import Triggering
 from engine.runtime.workers import Workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import ENGINE_CHANNEL
-from engine.store.query import Operation
 from engine.types import (
-    EventInput,
-    EventRecord,
     LogInput,
-    RunDetails,
-    RunFilter,
-    ScheduledRuns,
     StreamEvent,
     TriggerRequest,
     WorkerRegistration,
@@ -68,14 +56,15 @@ log = logging.getLogger("hatchet.engine")
 Result = TypeVar("Result")
 
 
-class HatchetEngine:
+class HatchetEngine(Calls):
     """One engine. `start`, then serve; `stop` drains what was accepted and gives tenants up."""
 
     def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
         self.id = new_id()
-        self.database = AsyncDatabase(conninfo, max_size=pool_size)
+        super().__init__(AsyncDatabase(conninfo, max_size=pool_size))
         self.sessions, self.streams = Sessions(), RunStreams()
         self.notifier = Notifier(self.database, self.id)
+        self.notes = EventNotes(self.database)
         self.assigning = Assigning(
             self.database,
             self.sessions,
@@ -89,11 +78,11 @@ class HatchetEngine:
             socket.gethostname(),
             on_assign=self.assigning.assign,
             on_cancel=lambda *losers: self.outdone.cancel(*losers),  # noqa: PLW0108  # made below
+            on_refused=self.notes.add_refused,
             on_rebuilt=self._on_rebuilt,
             on_peers=self._on_peers,
         )
         owners = self.ownership.owners
-        self.notes = EventNotes(self.database)
         self.aftermath = Aftermath(
             self.database,
             owners=owners,
@@ -272,25 +261,6 @@ class HatchetEngine:
         for owner in self.ownership.owners.values():
             owner.note_backlog()
 
-    async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
-        """Run an operation and act on its changes; a database that is away is `Unavailable`.
-
-        A caller that goes away half way does not keep the changes from those who must know.
-        """
-
-        async def run_and_apply() -> Result:
-            result, changes = await self._run(operation)
-            self.aftermath.apply(changes)
-            return result
-
-        return await asyncio.shield(asyncio.ensure_future(run_and_apply()))
-
-    async def _run(self, operation: Operation[Result]) -> Result:
-        try:
-            return await self.database.run(operation)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
-
     # Definitions and runs
 
     async def put_workflow(
@@ -307,36 +277,6 @@ class HatchetEngine:
 
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         return await self.triggering.trigger(tenant_id, requests)
-
-    async def schedule_runs(
-        self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
-    ) -> ScheduledRuns:
-        return await self._run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
-
-    async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
-        return await self._do(push_events(tenant_id, inputs, datetime.now(UTC)))
-
-    async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
-        return await self._do(replay_event(tenant_id, event_id, datetime.now(UTC)))
-
-    async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        await self._do(cancel_tasks(tenant_id, ids, datetime.now(UTC)))
-        return list(ids)
-
-    async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self._do(cancel_matching(tenant_id, run_filter, datetime.now(UTC)))
-
-    async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        return await self._do(replay_tasks(tenant_id, ids, datetime.now(UTC)))
-
-    async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self._do(replay_matching(tenant_id, run_filter, datetime.now(UTC)))
-
-    async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
-        details = await self._run(load_run_details(tenant_id, external_id))
-        if details is None:
-            raise NotFound("workflow run not found")
-        return details
 
     def subscribe_runs(self, tenant_id: UUID) -> RunWaiter:
         return self.aftermath.subscriptions.open(tenant_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.scheduler.limits import Refused
 from engine.ids import new_id
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.states import TaskEventKind
@@ -32,6 +34,7 @@ class EventNotes(PeriodicService):
         self._database = database
         self._sent: list[SentNote] = []
         self._waiting: list[WaitingNote] = []
+        self._refused: list[WaitingNote] = []
 
     def add_sent(self, action: Action, worker_id: UUID, event_id: UUID, taken_at: datetime) -> None:
         """A START went over its worker's stream; `event_id` was made when it was taken from the queue."""
@@ -55,6 +58,14 @@ class EventNotes(PeriodicService):
         now = datetime.now(UTC).timestamp()
         self._waiting.append(WaitingNote(new_id(), task.id, task.retry_count, kind, now, message))
 
+    def add_refused(self, refused: Sequence[Refused]) -> None:
+        """These attempts wait for units of rate limits."""
+        now, kind = datetime.now(UTC).timestamp(), TaskEventKind.REQUEUED_RATE_LIMIT
+        self._refused += [
+            WaitingNote(new_id(), task.id, task.retry_count, kind, now, str(refusal))
+            for task, refusal in refused
+        ]
+
     def take_sent(self) -> list[SentNote]:
         """Hand over what is to be written beside something else."""
         taken, self._sent = self._sent[:_NOTES_AT_ONCE], self._sent[_NOTES_AT_ONCE:]
@@ -73,4 +84,7 @@ class EventNotes(PeriodicService):
         if notes := self._waiting[:_NOTES_AT_ONCE]:
             await self._database.fetch(task_events.insert_waiting(notes))
             del self._waiting[: len(notes)]
-        return bool(self._sent or self._waiting)
+        if notes := self._refused[:_NOTES_AT_ONCE]:
+            await self._database.fetch(task_events.insert_refused(notes))
+            del self._refused[: len(notes)]
+        return bool(self._sent or self._waiting or self._refused)

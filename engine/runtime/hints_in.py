@@ -72,6 +72,9 @@ class HintReader:
         if hint.is_catalog:
             owner.question_pauses()
             self._aftermath.spawn(owner.reload_rules(), "reading which workflows are paused")
+        if hint.limits:
+            work = owner.reload_limits(hint.limits)
+            self._aftermath.spawn(work, "reading rate limits")
         now = datetime.now(UTC).timestamp()
         for task_id, retry_count in hint.ended:
             owner.end(task_id, retry_count)

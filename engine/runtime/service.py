@@ -11,6 +11,7 @@ from engine.domain.definition import WorkflowDefinition
 from engine.domain.durable import Call, Completion, Node, WaitCondition
 from engine.runtime.durable.replies import Reply
 from engine.runtime.durable.stream import Evict
+from engine.states import RateLimitWindow
 from engine.types import (
     Action,
     EventInput,
@@ -127,6 +128,14 @@ class Engine(Protocol):
         self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
     ) -> ScheduledRuns:
         """Start a run at each of these times. NotFound: unknown workflow or parent task."""
+
+    async def put_rate_limit(
+        self, tenant_id: UUID, key: str, limit: int, window: RateLimitWindow
+    ) -> None:
+        """Set a limit; set again, what is left of it only ever gets less."""
+
+    async def pause_rate_limit(self, tenant_id: UUID, key: str, until: datetime) -> datetime:
+        """Give out nothing of a key; return when the pause ends. NotFound: no such limit."""
 
     async def report(self, report: TaskReport) -> None:
         """Record a worker's report; stale and duplicate ones change nothing. InvalidArgument: unknown task."""

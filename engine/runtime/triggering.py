@@ -153,8 +153,18 @@ class Triggering:
         if not new:
             return ids, Changes()
         epochs = {offer.owner.tenant_id: offer.epoch for offer in offered.values()}
+        taken = {
+            task_id: units
+            for offer in offered.values()
+            for task_id, units in offer.assignment.taken.items()
+        }
         changes = yield from insert_runs(
-            new, datetime.now(UTC), worker_of=worker_of, epochs=epochs, is_last=True
+            new,
+            datetime.now(UTC),
+            worker_of=worker_of,
+            epochs=epochs,
+            taken=taken,
+            is_last=True,
         )
         return [changes.collisions.get(run_id, run_id) for run_id in ids], changes
 

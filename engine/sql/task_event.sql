@@ -27,3 +27,17 @@ SELECT u.id, t.run_id, t.id, t.retry_count, u.kind, to_timestamp(u.at), NULL, u.
   JOIN engine_task t ON t.id = u.task_id AND t.retry_count = u.retry_count
 ON CONFLICT (run_id, id) DO NOTHING
 RETURNING 1;
+
+-- name: task_event.insert_refused
+-- Attempts that wait for units of a rate limit. Another owner of the tenant, which finds them waiting, does
+-- not say so again.
+INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+SELECT u.id, t.run_id, t.id, t.retry_count, 17, to_timestamp(u.at), NULL, u.message
+  FROM unnest(%(ids)s::uuid[], %(task_ids)s::uuid[], %(retry_counts)s::int[], %(ats)s::float8[],
+              %(messages)s::text[]) AS u(id, task_id, retry_count, at, message)
+  JOIN engine_task t ON t.id = u.task_id AND t.retry_count = u.retry_count
+ WHERE NOT EXISTS (SELECT FROM engine_taskevent e
+                    WHERE e.run_id = t.run_id AND e.task_id = t.id
+                      AND e.retry_count = t.retry_count AND e.kind = 17)
+ON CONFLICT (run_id, id) DO NOTHING
+RETURNING 1;

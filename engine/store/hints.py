@@ -65,6 +65,8 @@ class Hint:
     """Workers that sent a heartbeat: for the owner."""
     durable: list[UUID] = field(default_factory=list)
     """Durable tasks with entries that were completed: for the holders of their workers' streams."""
+    limits: list[str] = field(default_factory=list)
+    """Keys of rate limits that were set, paused or deleted: for the owner."""
     chunks: list[Chunk] = field(default_factory=list)
     """Streamed text: for whoever has followers. Unlike all else it is not in any row."""
     is_catalog: bool = False
@@ -103,6 +105,8 @@ class Hint:
         ):
             for start in range(0, len(values), _IDS_PER_MESSAGE):
                 yield orjson.dumps(head | {key: values[start : start + _IDS_PER_MESSAGE]})
+        for limit in self.limits:
+            yield orjson.dumps(head | {"l": limit})
         for chunk in self.chunks:
             for start in range(0, len(chunk.text) or 1, _CHUNK_CHARACTERS):
                 piece = chunk.text[start : start + _CHUNK_CHARACTERS]
@@ -127,6 +131,7 @@ def parse(payload: str) -> Hint:
         finished=[UUID(run) for run in message.get("f", ())],
         workers=[UUID(worker) for worker in message.get("w", ())],
         beats=[UUID(worker) for worker in message.get("h", ())],
+        limits=[str(message["l"])] if "l" in message else [],
         chunks=[_chunk(*message["x"])] if "x" in message else [],
         is_catalog=message.get("c", False),
         is_timetable=message.get("d", False),

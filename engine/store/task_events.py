@@ -76,15 +76,19 @@ def insert_sent(notes: Sequence[SentNote]) -> Query[None]:
 
 
 def insert_waiting(notes: Sequence[WaitingNote]) -> Query[None]:
-    return Query(
-        "task_event.insert_waiting",
-        {
-            "ids": [n.id for n in notes],
-            "task_ids": [n.task_id for n in notes],
-            "retry_counts": [n.retry_count for n in notes],
-            "kinds": [int(n.kind) for n in notes],
-            "ats": [n.at for n in notes],
-            "messages": [n.message for n in notes],
-        },
-        no_row,
-    )
+    kinds = {"kinds": [int(n.kind) for n in notes]}
+    return Query("task_event.insert_waiting", _waiting(notes) | kinds, no_row)
+
+
+def insert_refused(notes: Sequence[WaitingNote]) -> Query[None]:
+    return Query("task_event.insert_refused", _waiting(notes), no_row)
+
+
+def _waiting(notes: Sequence[WaitingNote]) -> dict[str, object]:
+    return {
+        "ids": [n.id for n in notes],
+        "task_ids": [n.task_id for n in notes],
+        "retry_counts": [n.retry_count for n in notes],
+        "ats": [n.at for n in notes],
+        "messages": [n.message for n in notes],
+    }

@@ -14,7 +14,7 @@ from engine.domain.durable import Call, Completion, Node, WaitCondition
 from engine.ids import new_id
 from engine.runtime.durable.replies import Failed, Registered, Reply
 from engine.runtime.durable.stream import Evict
-from engine.states import Status
+from engine.states import RateLimitWindow, Status
 from engine.types import (
     Action,
     EventInput,
@@ -184,6 +184,15 @@ class RecordingEngine:
         self._record("schedule_runs", (tenant_id, request, list(times)))
         made = tuple((new_id(), at) for at in times)
         return ScheduledRuns(self.ids[0], self.ids[1], 3, made)
+
+    async def put_rate_limit(
+        self, tenant_id: UUID, key: str, limit: int, window: RateLimitWindow
+    ) -> None:
+        self._record("put_rate_limit", (tenant_id, key, limit, window))
+
+    async def pause_rate_limit(self, tenant_id: UUID, key: str, until: datetime) -> datetime:
+        self._record("pause_rate_limit", (tenant_id, key, until))
+        return NOW
 
     async def report(self, report: TaskReport) -> None:
         self._record("report", report)

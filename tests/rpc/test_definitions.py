@@ -176,25 +176,6 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"rate_limits": [pb.CreateTaskRateLimit(key="k", units=1)]}, "rate_limits"),
-    ],
-)
-@pytest.mark.parametrize("place", ["tasks", "on_failure_task"])
-async def test_task_options_not_honoured_yet_are_refused_by_name(
-    place: str, options: dict[str, Any], named: str, client: Client, engine: RecordingEngine
-) -> None:
-    special = task("special", **options)
-    request = workflow(tasks=[special]) if place == "tasks" else workflow(on_failure_task=special)
-    assert await refusal(client.call(PUT, request)) == (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        f"task special: not supported yet: {named}",
-    )
-    assert not engine.calls
-
-
-@pytest.mark.parametrize(
     ("request_message", "named"),
     [
         (workflow(name=""), "name is required"),

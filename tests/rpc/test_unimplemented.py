@@ -15,8 +15,6 @@ from tests.rpc.client import METHODS, Client, refusal
     "name",
     [
         "Dispatcher/SendGroupKeyActionEvent",
-        "WorkflowService/PauseRateLimit",
-        "WorkflowService/PutRateLimit",
     ],
 )
 async def test_a_missing_method_says_so(name: str, client: Client) -> None:

@@ -91,7 +91,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     def apply(self, assignments: Sequence[Assignment]) -> None:
         """Write what was decided as the database would, refusing what is no longer queued."""
-        for task, worker_id, _ in assignments:
+        for task, worker_id, *_ in assignments:
             if self.queued.get(task.id) != task:
                 assert self.running.get(task.id, (None,))[0] != task, "assigned twice"
                 self.scheduler.discard(task.id)

@@ -7,7 +7,7 @@ it from one thread and writes what it decides; what the database refuses comes b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -25,11 +25,12 @@ from engine.domain.assignment import (
     score_of,
     shape_of,
 )
-from engine.domain.scheduler.batches import Batches, Flush
+from engine.domain.rate_limits import Taken
+from engine.domain.scheduler.batches import Flush
 from engine.domain.scheduler.groups import ConcurrencyGroups
-from engine.domain.scheduler.heads import QueueHeads
 from engine.domain.scheduler.pools import PooledWorker
 from engine.domain.scheduler.queue import ActionQueue
+from engine.domain.scheduler.waiting import NOTHING, Waiting
 
 __all__ = ["Assignment", "ReadyTask", "Reason", "TenantScheduler"]
 
@@ -38,18 +39,21 @@ Refusals = set[tuple[str, Needs]]
 
 
 class Assignment(NamedTuple):
-    """`batch` is what else the worker gets with the task, if they run together."""
+    """`batch` is what else the worker gets with the task, if they run together. `taken` are the units of
+    rate limits that each task takes which has any.
+    """
 
     task: ReadyTask
     worker_id: UUID
     batch: Flush | None = None
+    taken: Mapping[UUID, tuple[Taken, ...]] = NOTHING
 
     @property
     def tasks(self) -> Sequence[ReadyTask]:
         return (self.task,) if self.batch is None else self.batch.items
 
 
-class TenantScheduler(QueueHeads):
+class TenantScheduler(Waiting):
     """Workers with free slots, the heads of the queues, and who runs what, of one tenant.
 
     Invariant between calls: a task is either waiting or running, in one attempt.
@@ -57,9 +61,7 @@ class TenantScheduler(QueueHeads):
 
     def __init__(self, *, queue_head_limit: int = 1000) -> None:
         super().__init__(queue_head_limit)
-        self._waiting: dict[int, ReadyTask] = {}
         self.groups = ConcurrencyGroups()
-        self.batches = Batches()
         self._cancelled: list[ReadyTask] = []
         self._cancelled_runs: list[RunClaims] = []
 
@@ -113,37 +115,29 @@ class TenantScheduler(QueueHeads):
             known = self._waiting.get(key)
             if known is None and key in self._running:
                 known = self._running[key].running[key]
-            is_batched = task.claims is not None and task.claims.batch is not None
-            if is_batched and known is None:
+            if task.is_batched and known is None:
                 known = self.batches.known(key)
             if known is not None:
                 if known.retry_count >= task.retry_count:
                     continue
                 self._forget(key)
-            if is_batched:
-                self.batches.arrive(task)
-            else:
+            if not task.is_batched:
                 changed[task.action_id] = self._put_in_queue(task)
-        for queue in changed.values():
-            self._sync(queue)
-            self._touch_action(queue)
-
-    def _put_in_queue(self, task: ReadyTask) -> ActionQueue:
-        queue = self._queue(task.action_id)
-        dropped = queue.add(task, needs_of(task), score_of(task))
-        if dropped is not task:
-            self._waiting[task.id.int] = task
-            if dropped is not None:
-                del self._waiting[dropped.id.int]
-        return queue
+            elif task.limits:
+                self._waiting[key] = task
+                self.limits.arrive(task)
+            else:
+                self.batches.arrive(task)
+        self._note_changed(changed.values())
 
     def drain(self, now: float) -> list[Assignment]:
         """Assign as many waiting tasks as may run; actions which share workers take turns."""
         self._settle_groups()
+        self._call_back(now)
         self._call_batches(now)
         assignments: list[Assignment] = []
         refused: Refusals = set()
-        while self._dirty:
+        while self._dirty or self._call_back(now):
             lane = self._dirty.popleft()
             lane.is_dirty = False
             misses = 0
@@ -152,7 +146,9 @@ class TenantScheduler(QueueHeads):
                 lane.rotation.move_to_end(queue)
                 assignment = self._assign_best(queue, lane.slot_type, now, refused)
                 if assignment is None:
-                    misses += 1
+                    misses += (
+                        queue in lane.rotation
+                    )  # it leaves when all its tasks have to wait elsewhere
                 else:
                     misses = 0
                     assignments.append(assignment)
@@ -167,18 +163,6 @@ class TenantScheduler(QueueHeads):
         self._cancelled_runs += settled.cancelled_runs
         if settled.admitted:
             self._line_up(settled.admitted)
-
-    def _call_batches(self, now: float) -> None:
-        """Have the buffers that are due, and only those, call for a worker."""
-        calls = self.batches.call(now)
-        if calls is None:
-            return
-        for caller in calls.leaving:
-            self._leave_queue(self._waiting.pop(caller.id.int))
-        for caller in calls.entering:
-            queue = self._put_in_queue(caller)
-            self._sync(queue)
-            self._touch_action(queue)
 
     def take_cancelled(self) -> list[ReadyTask]:
         """Return, once, the attempts which drains decided to cancel; they hold what they hold until they end."""
@@ -288,7 +272,11 @@ class TenantScheduler(QueueHeads):
         while group:
             task = group.pop()
             if task.claims is not None and (
-                task.claims.batch is not None or not self.groups.has_room(task.claims)
+                task.is_batched or not self.groups.has_room(task.claims)
+            ):
+                continue
+            if task.limits and (
+                self.limits.has_waiters(task.limits) or self.limits.refusal(task.limits, now)
             ):
                 continue
             needs = needs_of(task)
@@ -299,7 +287,7 @@ class TenantScheduler(QueueHeads):
                 self._take_slots(worker, task, needs.shape)
                 if task.claims is not None:
                     self.groups.hold(task)
-                return Assignment(task, worker.id)
+                return Assignment(task, worker.id, taken=self._take_units(task, now))
         return None
 
     def _assign_best(
@@ -310,6 +298,8 @@ class TenantScheduler(QueueHeads):
         for needs in queue.ready_needs(slot_type):
             if needs.wishes is not None and (queue.action_id, needs) in refused:
                 continue
+            if not self._park_limited(queue, needs, now):
+                continue
             worker = self._choose(queue.action_id, needs, now, is_new=False)
             if worker is None and needs.wishes is not None:
                 refused.add((queue.action_id, needs))
@@ -318,9 +308,9 @@ class TenantScheduler(QueueHeads):
                 del self._waiting[task.id.int]
                 self._sync(queue)
                 self._take_slots(worker, task, needs.shape)
-                if task.claims is not None and task.claims.batch is not None:
+                if task.is_batched:
                     return self._assign_batch(task, worker, now)
-                return Assignment(task, worker.id)
+                return Assignment(task, worker.id, taken=self._take_units(task, now))
         queue.widen()
         return None
 
@@ -331,7 +321,7 @@ class TenantScheduler(QueueHeads):
             free = task._replace(slots={})
             self._take_slots(worker, free, shape_of(free.slots))
         self._call_batches(now)
-        return Assignment(caller, worker.id, flush)
+        return Assignment(caller, worker.id, flush, self._taken_by(flush.items))
 
     def _slots_freed(self, worker: PooledWorker, task: ReadyTask) -> Shape:
         """The slots of a batch are free when its last item has ended."""
@@ -342,17 +332,8 @@ class TenantScheduler(QueueHeads):
         return ()
 
     def _forget(self, key: int) -> None:
-        self.batches.drop(key)
-        task = self._waiting.pop(key, None)
-        if task is None:
+        if not self._stop_waiting(key):
             self.release(UUID(int=key))
-        else:
-            self._leave_queue(task)
-
-    def _leave_queue(self, task: ReadyTask) -> None:
-        queue = self._queues[task.action_id]
-        queue.remove(needs_of(task), score_of(task))
-        self._sync(queue)
 
 
 def _closeness(reason: Reason) -> tuple[int, int]:

@@ -55,16 +55,16 @@ class ActionQueue:
     def add(self, task: ReadyTask, needs: Needs, score: int) -> ReadyTask | None:
         """Put a task in its place; return the task dropped for it, which may be the task itself.
 
-        Tasks that hold slots of concurrency groups are never dropped; their number has its own limits.
+        Tasks that are kept are never dropped; their number has its own limits.
         """
         dropped = None
-        if self.count >= self.limit and task.claims is None:
+        if self.count >= self.limit and not task.is_kept:
             worst_line = min(self.lines, key=self._worst_of)
             worst, dropped = self.lines[worst_line][0]
-            goes = score if dropped.claims is not None else min(score, worst)
+            goes = score if dropped.is_kept else min(score, worst)
             self.dropped = max(self.dropped, goes + 1)
             self.floor = max(self.floor, self.dropped)
-            if score < worst or dropped.claims is not None:
+            if score < worst or dropped.is_kept:
                 return task
             self._delete(worst_line, 0)
         insort(self.lines.setdefault(needs, []), (score, task))
@@ -74,6 +74,11 @@ class ActionQueue:
     def remove(self, needs: Needs, score: int) -> None:
         index = bisect_left(self.lines[needs], (score,))
         self._delete(needs, index)
+
+    def best(self, needs: Needs) -> ReadyTask | None:
+        """Return the best task of these needs, if it may go."""
+        line = self.lines.get(needs)
+        return line[-1][1] if line and line[-1][0] >= self.floor else None
 
     def take_best(self, needs: Needs) -> ReadyTask:
         line = self.lines[needs]

@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from engine.domain.rate_limits import IDLE_SECONDS
 from engine.ids import id_at
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
@@ -14,7 +15,15 @@ from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
-from engine.store import filters, housekeeping, idempotency, queues, run_slots, tasks
+from engine.store import (
+    filters,
+    housekeeping,
+    idempotency,
+    queues,
+    rate_limits,
+    run_slots,
+    tasks,
+)
 from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
@@ -39,6 +48,8 @@ class Housekeeping(PeriodicService):
                 log.error("partition %s could not be made: its rows are in the default one", name)
             week_ago = id_at(datetime.now(UTC) - _FAILURES_KEPT)
             await self._database.fetch(filters.forget_failures(week_ago))
+            idle_since = datetime.now(UTC) - timedelta(seconds=IDLE_SECONDS)
+            await self._database.fetch(rate_limits.forget_idle(idle_since))
         self._turns += 1
         await self._database.fetch(housekeeping.compact_tallies())
         await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
@@ -117,6 +128,7 @@ class SlowPoll(PeriodicService):
     async def tick(self) -> bool:
         for owner in list(self._owners.values()):
             await owner.reload_rules()
+            await owner.reload_limits()
             owner.note_backlog()
             await owner.refill()
             await owner.reload_workers()

@@ -73,12 +73,13 @@ class Assigning:
     async def _write(self, wishes: Sequence[_Wish], owners: dict[UUID, TenantOwner]) -> None:
         epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
         wanted = [(task, wish.assignment.worker_id) for wish in wishes for task in wish.tasks]
+        taken = {task_id: u for w in wishes for task_id, u in w.assignment.taken.items()}
         made = [
             MadeBatch(new_id(), batch.group.key, batch.reason, batch.items)
             for wish in wishes
             if (batch := wish.assignment.batch) is not None
         ]
-        operation = assign_tasks(wanted, epochs, datetime.now(UTC), made)
+        operation = assign_tasks(wanted, epochs, datetime.now(UTC), made, taken)
         try:
             actions = await self._database.run(operation)
         except psycopg.Error as error:
@@ -91,7 +92,8 @@ class Assigning:
         for wish in wishes:
             for task in wish.tasks:
                 if (task.id, task.retry_count) not in written:
-                    wish.owner.undo(task, wish.epoch)
+                    units = wish.assignment.taken.get(task.id, ())
+                    wish.owner.undo(task, wish.epoch, units)
         for worker_id, action in actions:
             self.deliver(worker_id, action)
             for item in action.items:

@@ -13,6 +13,8 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, RunClaims, Wishes
+from engine.domain.rate_limits import Taken
+from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Rules,
@@ -23,6 +25,8 @@ from engine.operations.rebuild_scheduler import (
     load_snapshot,
 )
 from engine.operations.versions import workflow_of
+from engine.runtime.scheduler.alarm import Alarm
+from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
 from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
@@ -35,7 +39,6 @@ REPORT_SECONDS = 12.0
 between two tries of a worker to hand in a report is 11 s."""
 _REFILL_PAUSE_SECONDS = 0.005
 """Rows read in vain are those whose assignment is just being written."""
-_SHORTEST_FLUSH_SECONDS = 0.001
 _KNOWN_WORKER_AGE = timedelta(minutes=1)
 
 
@@ -54,6 +57,7 @@ class TenantOwner:
         database: AsyncDatabase,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
         on_cancel: Callable[[TenantOwner, Sequence[ReadyTask], Sequence[RunClaims]], None],
+        on_refused: Callable[[Sequence[Refused]], None],
     ) -> None:
         self.tenant_id, self.epoch = tenant_id, epoch
         self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
@@ -71,12 +75,13 @@ class TenantOwner:
         self._pauses_asked = self._pauses_read = 0
         self._reading_pauses = asyncio.Lock()
         self._database = database
-        self._on_assign, self._on_cancel = on_assign, on_cancel
+        self._on_assign, self._on_cancel, self._on_refused = on_assign, on_cancel, on_refused
+        self._alarm = Alarm(self.drain)
+        self._limit_rows = LimitRows(tenant_id, database)
         self._noted: list[Callable[[], None]] = []
         self._has_backlog = False
         self._reading = asyncio.Lock()
         self._refilling: asyncio.Task[None] | None = None
-        self._flushing: asyncio.TimerHandle | None = None
 
     # What happened
 
@@ -159,24 +164,12 @@ class TenantOwner:
             cancelled, runs = self.machine.take_cancelled(), self.machine.take_cancelled_runs()
             if cancelled or runs:
                 self._on_cancel(self, cancelled, runs)
-            if (flush_at := self.machine.batches.next_flush_at()) is not None:
-                self._drain_at(flush_at, now)
+            if refused := self.machine.limits.take_refused():
+                self._on_refused(refused)
+            self._alarm.set(self.machine.next_at(), now)
             if self._refilling is None and self.machine.is_low():
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
-
-    def _drain_at(self, moment: float, now: float) -> None:
-        """Drain again when time itself makes a batch; the earliest such moment counts."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + max(moment - now, _SHORTEST_FLUSH_SECONDS)
-        if self._flushing is not None:
-            if not self._flushing.cancelled() and loop.time() < self._flushing.when() <= due:
-                return
-            self._flushing.cancel()
-        self._flushing = loop.call_at(due, self._drain_now)
-
-    def _drain_now(self) -> None:
-        self.drain(datetime.now(UTC).timestamp())
 
     def take_batched(self) -> list[ReadyTask]:
         """Return, once, the attempts that began to wait for their batches."""
@@ -197,15 +190,16 @@ class TenantOwner:
             if not placeable[task.action_id, task.wishes] and self.machine.is_waiting(task.id)
         ]
 
-    def undo(self, task: ReadyTask, epoch: int) -> None:
+    def undo(self, task: ReadyTask, epoch: int, units: Sequence[Taken] = ()) -> None:
         """Take back an assignment decided under `epoch` and not written; a rebuild sees for itself."""
         if self.is_ready and epoch == self.epoch:
             self.unacknowledged.pop(task.id, None)
             self.machine.withdraw(task.id, task.retry_count)
+            self.machine.limits.give_back(units)
 
     def undo_offer(self, assignment: Assignment, epoch: int) -> None:
         """Take back the assignment of a task that was not inserted, nor was its run."""
-        self.undo(assignment.task, epoch)
+        self.undo(assignment.task, epoch, assignment.taken.get(assignment.task.id, ()))
         claims = assignment.task.claims
         if claims is not None and claims.run is not None and epoch == self.epoch:
             self.machine.groups.end_run(UUID(int=claims.run.id), claims.run.arrival)
@@ -254,6 +248,14 @@ class TenantOwner:
             return ready
         return [task for task in ready if workflow_of(task.version_id) not in self.paused]
 
+    # Rate limits
+
+    async def reload_limits(self, keys: Sequence[str] | None = None) -> None:
+        """Take the rows of these rate limits; without keys, of all in which clients have a say."""
+        rows = await self._limit_rows.read(keys)
+        self._apply(lambda: take_rows(self.machine.limits, rows, keys))
+        self.drain(datetime.now(UTC).timestamp())
+
     # Rows
 
     def reset(self) -> None:
@@ -271,6 +273,7 @@ class TenantOwner:
 
     def drop(self) -> None:
         """The tenant is no longer ours to schedule."""
+        self._alarm.set(None, 0.0)
         self.is_ready = False
         self.is_dropped = True
 
@@ -307,6 +310,7 @@ class TenantOwner:
 
     def _take(self, snapshot: Snapshot) -> None:
         self._take_rules(snapshot.rules)
+        take_rows(self.machine.limits, snapshot.limits, ())
         for row in snapshot.workers:
             self._upsert(row)
         now = datetime.now(UTC).timestamp()

@@ -12,6 +12,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, RunClaims
+from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
@@ -35,13 +36,14 @@ class Ownership:
         *,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
         on_cancel: Callable[[TenantOwner, Sequence[ReadyTask], Sequence[RunClaims]], None],
+        on_refused: Callable[[Sequence[Refused]], None],
         on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
         on_peers: Callable[[int], None],
     ) -> None:
         self.owners: dict[UUID, TenantOwner] = {}
         self._database = database
         self._engine_id, self._host = engine_id, host
-        self._on_cancel = on_cancel
+        self._on_cancel, self._on_refused = on_cancel, on_refused
         self._on_assign, self._on_rebuilt, self._on_peers = on_assign, on_rebuilt, on_peers
         self._to_rebuild: dict[UUID, None] = {}
         self._wake_rebuild = asyncio.Event()
@@ -111,7 +113,14 @@ class Ownership:
             await self._database.fetch(leases.give_up(self._engine_id, tenant_ids))
 
     def _adopt(self, tenant_id: UUID, epoch: int) -> None:
-        owner = TenantOwner(tenant_id, epoch, self._database, self._on_assign, self._on_cancel)
+        owner = TenantOwner(
+            tenant_id,
+            epoch,
+            self._database,
+            self._on_assign,
+            self._on_cancel,
+            self._on_refused,
+        )
         self.owners[tenant_id] = owner
         self._to_rebuild[tenant_id] = None
         self._wake_rebuild.set()

@@ -1,0 +1,38 @@
+"""Sets, pauses and deletes rate limits, and tells the scheduler so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from engine.errors import NotFound
+from engine.operations.announce import announce_rate_limit
+from engine.states import RateLimitWindow
+from engine.store import rate_limits
+from engine.store.query import Operation, fetch
+
+
+def put_rate_limit(
+    tenant_id: UUID, key: str, limit: int, window: RateLimitWindow, now: datetime
+) -> Operation[None]:
+    """Set a limit, or give it other settings: workers do so whenever they start, and nothing is refilled."""
+    yield from fetch(rate_limits.put(tenant_id, key, limit, window, now))
+    yield from announce_rate_limit(tenant_id, key)
+
+
+def pause_rate_limit(
+    tenant_id: UUID, key: str, until: datetime, now: datetime
+) -> Operation[datetime]:
+    """Give out nothing of a key until then; return when the pause ends, which is never earlier than it was."""
+    ends = yield from fetch(rate_limits.pause(tenant_id, key, until, now))
+    if not ends:
+        raise NotFound(f'there is no rate limit "{key}"')
+    yield from announce_rate_limit(tenant_id, key)
+    return ends[0]
+
+
+def delete_rate_limit(tenant_id: UUID, key: str) -> Operation[None]:
+    """Forget a limit: tasks that brought it along have it made again, others wait until it is set."""
+    if not (yield from fetch(rate_limits.delete(tenant_id, key))):
+        raise NotFound(f'there is no rate limit "{key}"')
+    yield from announce_rate_limit(tenant_id, key)

@@ -1,0 +1,100 @@
+"""Calls that are one operation each: run it in a transaction, act on what it changed, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+
+from engine.errors import NotFound, Unavailable
+from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
+from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
+from engine.operations.change_schedules import schedule_runs
+from engine.operations.changes import Changes
+from engine.operations.push_events import push_events, replay_event
+from engine.operations.read_runs import load_run_details
+from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.runtime.aftermath import Aftermath
+from engine.states import RateLimitWindow
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import Operation
+from engine.types import (
+    EventInput,
+    EventRecord,
+    RunDetails,
+    RunFilter,
+    ScheduledRuns,
+    TriggerRequest,
+)
+
+Result = TypeVar("Result")
+
+
+class Calls:
+    """The part of the engine that needs nothing but the database and what follows a commit."""
+
+    aftermath: Aftermath
+
+    def __init__(self, database: AsyncDatabase) -> None:
+        self.database = database
+
+    async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
+        """Run an operation and act on its changes; a database that is away is `Unavailable`.
+
+        A caller that goes away half way does not keep the changes from those who must know.
+        """
+
+        async def run_and_apply() -> Result:
+            result, changes = await self._run(operation)
+            self.aftermath.apply(changes)
+            return result
+
+        return await asyncio.shield(asyncio.ensure_future(run_and_apply()))
+
+    async def _run(self, operation: Operation[Result]) -> Result:
+        try:
+            return await self.database.run(operation)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            raise Unavailable("the database cannot be reached") from error
+
+    async def schedule_runs(
+        self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
+    ) -> ScheduledRuns:
+        return await self._run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
+
+    async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
+        return await self._do(push_events(tenant_id, inputs, datetime.now(UTC)))
+
+    async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
+        return await self._do(replay_event(tenant_id, event_id, datetime.now(UTC)))
+
+    async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        await self._do(cancel_tasks(tenant_id, ids, datetime.now(UTC)))
+        return list(ids)
+
+    async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
+        return await self._do(cancel_matching(tenant_id, run_filter, datetime.now(UTC)))
+
+    async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        return await self._do(replay_tasks(tenant_id, ids, datetime.now(UTC)))
+
+    async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
+        return await self._do(replay_matching(tenant_id, run_filter, datetime.now(UTC)))
+
+    async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
+        details = await self._run(load_run_details(tenant_id, external_id))
+        if details is None:
+            raise NotFound("workflow run not found")
+        return details
+
+    async def put_rate_limit(
+        self, tenant_id: UUID, key: str, limit: int, window: RateLimitWindow
+    ) -> None:
+        await self._run(put_rate_limit(tenant_id, key, limit, window, datetime.now(UTC)))
+
+    async def pause_rate_limit(self, tenant_id: UUID, key: str, until: datetime) -> datetime:
+        return await self._run(pause_rate_limit(tenant_id, key, until, datetime.now(UTC)))
