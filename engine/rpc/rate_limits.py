@@ -39,7 +39,7 @@ def _parse(found: pb.CreateTaskRateLimit, where: str) -> RateLimit:
         units=units,
         units_expression=_parse_expression(found.units_expr, f"{where}: units_expr"),
         limit_expression=_parse_expression(found.limit_values_expr, f"{where}: limit_values_expr"),
-        window=_parse_window(found.duration, where)
+        window=_parse_window(found.duration, f"{where}: duration")
         if found.HasField("duration")
         else RateLimitWindow.MINUTE,
     )
@@ -60,18 +60,18 @@ def _parse_key(key: str, field: str) -> str:
     return key
 
 
-def _parse_window(number: int, where: str) -> RateLimitWindow:
+def _parse_window(number: int, field: str) -> RateLimitWindow:
     try:
         return RateLimitWindow(number)
     except ValueError:
-        raise InvalidArgument(f"{where}: duration {number} is unknown") from None
+        raise InvalidArgument(f"{field} {number} is unknown") from None
 
 
 def parse_put(request: workflows_pb2.PutRateLimitRequest) -> tuple[str, int, RateLimitWindow]:
     key = _parse_key(request.key, "key")
     if request.limit < 0:
         raise InvalidArgument("limit cannot be negative")
-    return key, request.limit, _parse_window(request.duration, "PutRateLimit")
+    return key, request.limit, _parse_window(request.duration, "duration")
 
 
 def parse_pause(request: workflows_pb2.PauseRateLimitRequest) -> tuple[str, datetime]:

@@ -129,6 +129,13 @@ def test_one_who_wants_more_than_there_ever_is_waits_for_a_new_limit_alone() -> 
     assert drained(made, 5.0) == [1]
 
 
+def test_one_who_wants_more_than_there_ever_is_keeps_nobody_waiting() -> None:
+    made = scheduler(k=state(2, 0))
+    made.enqueue([task(1, one(units=3)), task(2, one()), task(3, one(units=3)), task(4, one())])
+    assert drained(made) == []
+    assert drained(made, 1.0) == [2, 4]
+
+
 def test_units_of_what_was_not_written_are_given_back() -> None:
     made = scheduler(k=state(1))
     made.enqueue([task(1, one()), task(2, one())])

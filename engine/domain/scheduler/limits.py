@@ -27,7 +27,8 @@ from engine.domain.rate_limits import (
 )
 
 LOOK_PAST = 100
-"""How many tasks of a line that want more than is left a room looks past for one that wants less."""
+"""How many tasks of a line that want more than is left a room looks past for one that wants less. Those
+that want more than there ever is do not count: they stay until the limit changes."""
 
 Line = tuple[str, Needs]
 """Tasks which the same workers may take: none of another line waits because of one that finds no worker."""
@@ -252,10 +253,9 @@ class RateLimits:
                     self._called[number] = (task, key)
                     reserved += claim.units
                     called.append(task)
-                else:
+                elif refusal.until is not None:
                     looked_past += 1
-                    if refusal.until is not None:
-                        until = refusal.until if until is None else min(until, refusal.until)
+                    until = refusal.until if until is None else min(until, refusal.until)
                     if refusal.state is None or refusal.state.value <= reserved:
                         break
                 at -= 1
