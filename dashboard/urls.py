@@ -87,6 +87,7 @@ urlpatterns = [
     path("t/<slug:slug>/events/push", events.push, name="event_push"),
     path("t/<slug:slug>/events/<uuid:event_id>", events.detail, name="event"),
     path("t/<slug:slug>/events/<uuid:event_id>/live", events.detail_live, name="event_live"),
+    path("t/<slug:slug>/events/<uuid:event_id>/replay", events.replay, name="event_replay"),
     path(
         "t/<slug:slug>/events/<uuid:event_id>/payload.json",
         events.download_payload,

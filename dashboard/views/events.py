@@ -31,7 +31,7 @@ from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import Event, Run
 from engine.models.task_queries import payload
 from engine.operations.announce import announced
-from engine.operations.push_events import push_events
+from engine.operations.push_events import push_events, replay_event
 from engine.states import PayloadKind, Status
 from engine.store import events as event_store
 from engine.store import sync_db
@@ -195,6 +195,21 @@ def _push_form(
 ) -> HttpResponse:
     context = {"form": filled, "typed": typed, "priorities": PRIORITY_WORDS, "max_key": MAX_KEY}
     return render(request, "dashboard/events/push.html", context, status=status)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def replay(request: PageRequest, event_id: UUID) -> HttpResponse:
+    """Push the event once more, as a new one."""
+    event = _find(request, event_id)
+    try:
+        record = sync_db.run(
+            announced(replay_event(request.tenant.id, event.id, datetime.now(UTC)))
+        )
+    except HatchetError as error:
+        messages.error(request, f"Nothing was pushed: {error}")
+        return redirect("dashboard:event", request.tenant.slug, event.id)
+    messages.success(request, "Event pushed once more, as a new one.")
+    return redirect("dashboard:event", request.tenant.slug, record.event_id)
 
 
 @tenant_page()

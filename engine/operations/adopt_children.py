@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from engine.errors import NotFound
+from engine.errors import InvalidArgument
 from engine.store import runs
 from engine.store.query import Operation, fetch
 from engine.types import TriggerRequest
@@ -19,7 +19,7 @@ def adopt_children(
 ) -> Operation[list[TriggerRequest]]:
     """Return the requests with what children inherit from their parent tasks filled in.
 
-    NotFound if a parent task is unknown. Metadata of the parent lies under the child's own; keys that
+    InvalidArgument if a parent task is unknown. Metadata of the parent lies under the child's own; keys that
     start with `hatchet__` are not inherited.
     """
     parent_ids = sorted({r.parent_task_id for r in requests if r.parent_task_id})
@@ -34,7 +34,7 @@ def adopt_children(
         elif parent := parent_of.get(request.parent_task_id):
             adopted.append(_inherit(request, parent))
         else:
-            raise NotFound(f"parent task {request.parent_task_id} not found")
+            raise InvalidArgument(f"parent task {request.parent_task_id} not found")
     return adopted
 
 

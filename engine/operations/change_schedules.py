@@ -29,7 +29,7 @@ def schedule_runs(
 ) -> Operation[ScheduledRuns]:
     """Let `request` be triggered once at each of these times; what is past is due at once.
 
-    NotFound: the workflow or the parent task is unknown.
+    NotFound: the workflow is unknown. InvalidArgument: the parent task is.
     """
     found = yield from fetch(workflows.latest(tenant_id, request.workflow_name))
     if not found or found[0].version_id is None:

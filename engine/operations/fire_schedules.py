@@ -102,7 +102,7 @@ def _request(row: ScheduleRow) -> Operation[TriggerRequest]:
         return request
     try:
         adopted = yield from adopt_children(row.tenant_id, [request])
-    except NotFound:
+    except InvalidArgument:
         # The parent has been removed with its day; the run is still wanted.
         return TriggerRequest(
             workflow_name=request.workflow_name,

@@ -120,14 +120,14 @@ class Engine(Protocol):
         """Start runs; return run ids in request order once they are committed.
 
         InvalidArgument "workflow names not found: a, b" if any name is unknown (nothing is created);
-        NotFound for an unknown parent task; IdempotencyCollision if keys of some are held by other runs
+        InvalidArgument for an unknown parent task; IdempotencyCollision if keys of some are held by other runs
         (the others are started); ResourceExhausted when the queue in front is full.
         """
 
     async def schedule_runs(
         self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
     ) -> ScheduledRuns:
-        """Start a run at each of these times. NotFound: unknown workflow or parent task."""
+        """Start a run at each of these times. NotFound: unknown workflow. InvalidArgument: unknown parent task."""
 
     async def put_rate_limit(
         self, tenant_id: UUID, key: str, limit: int, window: RateLimitWindow

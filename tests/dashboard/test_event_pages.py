@@ -148,6 +148,22 @@ def test_a_pushed_event_starts_what_listens(member: Client, tenant: Tenant, url:
     assert json.loads(bytes(given.data)) == {"n": 1.5}
 
 
+def test_an_event_is_pushed_again_as_a_new_one(
+    member: Client, viewer: Client, tenant: Tenant, url: str
+) -> None:
+    first = factories.push_event(tenant, payload=b'{"n":1}', additional_metadata=b'{"a":"b"}')
+    version = listening(tenant, "one", "user:created")
+    assert "Push again" in page(member, f"{url}/{first.id}")
+    assert "Push again" not in page(viewer, f"{url}/{first.id}")
+    answer = member.post(f"{url}/{first.id}/replay")
+    again = Event.objects.exclude(id=first.id).get(tenant_id=tenant.id)
+    assert answer["Location"] == f"{url}/{again.id}"
+    run = Run.objects.get(workflow_id=version.workflow_id)
+    assert run.event_id == again.id
+    given = Payload.objects.get(owner_id=run.id, kind=PayloadKind.INPUT)
+    assert json.loads(bytes(given.data)) == {"n": 1}
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.errors import NotFound
+from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.models import Run
 from engine.states import RunTrigger
@@ -111,10 +111,10 @@ def test_dag_steps_and_their_children_do_not_share_keys(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("foreign", [True, False])
-def test_an_unknown_or_foreign_parent_is_not_found(bench: Bench, foreign: bool) -> None:
+def test_an_unknown_or_foreign_parent_is_refused(bench: Bench, foreign: bool) -> None:
     bench.put()
     parent = Bench().start() if foreign else new_id()
-    with pytest.raises(NotFound, match="parent task"):
+    with pytest.raises(InvalidArgument, match="parent task"):
         bench.trigger(child(parent))
     assert not Run.objects.filter(tenant_id=bench.tenant_id).exists()
 

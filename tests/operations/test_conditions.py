@@ -230,6 +230,21 @@ def test_every_kind_of_cancel_condition_ends_the_run_cancelled(ended_by: str) ->
     assert not flow.queue
 
 
+@pytest.mark.parametrize(
+    ("action", "outcome"), [(SKIP, Status.COMPLETED), (CANCEL, Status.CANCELLED)]
+)
+def test_groups_of_one_action_must_all_be_met(action: ConditionAction, outcome: Status) -> None:
+    """Two conditions beside each other mean both; alternatives share a group."""
+    both = event("one", action, group=1), event("two", action, group=2)
+    flow = Flow(step("only", "", sleep(60), *both))
+    run_id = flow.trigger()
+    flow.push("ns_one")
+    assert not flow.finished
+    flow.push("ns_two")
+    assert flow.finished == {run_id: outcome}
+    assert not flow.queue
+
+
 def test_a_step_cancelled_by_its_condition_runs_with_its_input_once_a_replay_decides_otherwise() -> (
     None
 ):

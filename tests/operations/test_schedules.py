@@ -116,7 +116,7 @@ def test_a_parent_that_is_gone_does_not_stop_the_others(tenant: Tenant) -> None:
 def test_an_unknown_workflow_or_parent_is_refused(cast: Cast, tenant: Tenant) -> None:
     with pytest.raises(NotFound, match="greet"):
         add(cast.other_tenant)
-    with pytest.raises(NotFound, match="parent task"):
+    with pytest.raises(InvalidArgument, match="parent task"):
         add(tenant, parent_task_id=new_id(), child_index=0)
     assert not Schedule.objects.exists()
 

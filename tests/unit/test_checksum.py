@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from engine.domain.checksum import canonical_form, checksum, from_canonical_form
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
 from engine.states import StepKind
 
 FULL = WorkflowDefinition(
@@ -45,6 +45,31 @@ def test_what_does_not_matter_does_not_change_the_checksum() -> None:
         steps=(replace(fetch, slots={"default": 1}), pay, mend),
     )
     assert checksum(same) == checksum(FULL)
+
+
+def test_the_order_of_what_has_none_does_not_change_the_checksum() -> None:
+    steps = StepDefinition("a", "w:a"), StepDefinition("b", "w:b")
+    filters = DefaultFilter("true", "x"), DefaultFilter("false", "y")
+    one, other = (
+        WorkflowDefinition(
+            "w",
+            (*steps, StepDefinition("c", "w:c", parents=parents)),
+            cron_triggers=crons,
+            default_filters=declared,
+        )
+        for parents, crons, declared in (
+            (("a", "b"), ("0 1 * * *", "0 2 * * *"), filters),
+            (("b", "a"), ("0 2 * * *", "0 1 * * *"), filters[::-1]),
+        )
+    )
+    assert checksum(one) == checksum(other)
+
+
+def test_default_slots_leave_no_trace() -> None:
+    """SDKs that send them and older ones that do not register the same version."""
+    plain = WorkflowDefinition("w", (StepDefinition("a", "w:a", slots={"default": 1}),))
+    assert b"slots" not in canonical_form(plain)
+    assert b"slots" in canonical_form(FULL)
 
 
 def test_every_option_changes_the_checksum() -> None:
