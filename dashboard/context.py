@@ -33,4 +33,5 @@ _SECTIONS = (
     ("schedule", "schedules"),
     ("event", "events"),
     ("filter", "filters"),
+    ("rate_limit", "rate_limits"),
 )

@@ -38,7 +38,6 @@ _LATER_IN_TENANT = (
     f"{_T}/invites/<str:invite>",
     f"{_T}/members/<str:member>",
     f"{_T}/prometheus-metrics",
-    f"{_T}/rate-limits",
     f"{_T}/slack",
     f"{_T}/slack/start",
     f"{_T}/sns",

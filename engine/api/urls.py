@@ -14,6 +14,7 @@ from engine.api import (
     meta,
     metrics,
     not_offered,
+    rate_limits,
     run_actions,
     run_details,
     runs,
@@ -352,6 +353,14 @@ _SCHEDULES = [
         ),
     ),
 ]
+_RATE_LIMITS = [
+    route(
+        f"{_T}/rate-limits",
+        rate_limits.RateLimitsView,
+        _get("rate-limit:list", "RateLimitList", f"{_PAGE} search orderByField orderByDirection"),
+        Operation("DELETE", "rate-limit:delete", None, "key!"),
+    ),
+]
 _WORKERS = [
     route(
         f"{_T}/worker",
@@ -377,6 +386,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_WORKFLOWS,
     *_CRONS,
     *_SCHEDULES,
+    *_RATE_LIMITS,
     *_WORKERS,
     path("", include("tenants.api.urls")),
     path("", include(not_offered.urlpatterns)),

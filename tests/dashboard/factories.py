@@ -18,6 +18,7 @@ from engine.models import (
     Filter,
     LogLine,
     Payload,
+    RateLimit,
     Run,
     Schedule,
     Step,
@@ -32,7 +33,7 @@ from engine.operations.change_crons import create_cron
 from engine.operations.change_filters import create_filter
 from engine.operations.change_schedules import schedule_runs
 from engine.operations.push_events import push_events
-from engine.states import LogLevel, PayloadKind, RunTrigger, Status, TaskEventKind
+from engine.states import LogLevel, PayloadKind, RateLimitWindow, RunTrigger, Status, TaskEventKind
 from engine.store import sync_db
 from engine.store.filters import NewFilter
 from engine.types import EventInput, TriggerRequest
@@ -243,3 +244,17 @@ def make_filter(
     new = NewFilter(scope, expression, payload)
     operation = create_filter(workflow.tenant_id, workflow.id, new, datetime.now(UTC))
     return Filter.objects.get(id=sync_db.run(operation))
+
+
+def make_rate_limit(tenant: Tenant, key: str, **options: Any) -> RateLimit:
+    at = datetime.now(UTC)
+    settings = {
+        "limit_value": 10,
+        "window": RateLimitWindow.HOUR,
+        "value": 4,
+        "refilled_at": at,
+        "is_dynamic": False,
+        "created_at": at,
+        "updated_at": at,
+    }
+    return RateLimit.objects.create(tenant_id=tenant.id, key=key, **(settings | options))

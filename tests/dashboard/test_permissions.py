@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from dashboard.urls import urlpatterns
-from engine.models import Cron, Event, Filter, Run, Schedule, Task, Worker, Workflow
+from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, Worker, Workflow
 from tenants.models import APIToken, Role, Tenant, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
@@ -32,6 +32,9 @@ ROUTES: dict[str, tuple[str, str]] = {
     "workflow": ("workflows/{workflow}", READ),
     "workflow_live": ("workflows/{workflow}/live", READ),
     "workflow_delete": ("workflows/{workflow}/delete", WRITE),
+    "rate_limits": ("rate-limits", READ),
+    "rate_limits_live": ("rate-limits/live", READ),
+    "rate_limit_delete": ("rate-limits/delete?key=api", WRITE),
     "workers": ("workers", READ),
     "workers_live": ("workers/live", READ),
     "worker": ("workers/{worker}", READ),
@@ -81,6 +84,7 @@ POSTS: dict[str, tuple[str, str]] = {
     "event_replay": ("events/{event}/replay", WRITE),
     "filter_new": ("filters/new", WRITE),
     "filter_change": ("filters/{filter}/change", WRITE),
+    "rate_limit_delete": ("rate-limits/delete", WRITE),
     "filter_delete": ("filters/{filter}/delete", WRITE),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
@@ -116,6 +120,7 @@ class World:
 @pytest.fixture
 def world(tenant: Tenant) -> World:
     version = factories.make_version(tenant)
+    factories.make_rate_limit(tenant, "api")
     token, _ = create_token(tenant, "ci")
     return World(
         tenant,
@@ -182,6 +187,7 @@ def test_viewers_strangers_and_the_anonymous_change_nothing(
     assert Cron.objects.get(id=world.cron.id).is_enabled
     assert Schedule.objects.get(id=world.schedule.id).trigger_at == world.schedule.trigger_at
     assert Filter.objects.filter(tenant=world.tenant).count() == 1
+    assert RateLimit.objects.filter(tenant_id=world.tenant.id).count() == 1
     assert Event.objects.filter(tenant_id=world.tenant.id).count() == 1
     assert Run.objects.filter(tenant_id=world.tenant.id).count() == 1
     workflow = Workflow.objects.get(id=world.run.workflow_id)
