@@ -80,6 +80,14 @@ class Call(NamedTuple):
     invocation: int
     body: CallBody
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether an event that was pushed before may answer it."""
+        return isinstance(self.body, WaitCall) and any(
+            condition.since is not None and condition.scope is not None
+            for condition in self.body.conditions
+        )
+
 
 # Answers
 

@@ -55,6 +55,8 @@ class Durable(PeriodicService):
         self._database, self._aftermath = database, aftermath
         self.routes = aftermath.durable
         self.calls: Batcher[Call, Answer] = Batcher("durable calls", self._record)
+        self.look_backs: Batcher[Call, Answer] = Batcher("durable look-backs", self._record)
+        """Calls that must wait for transactions which push events of their scopes; others need not."""
         self.lookups: Batcher[tuple[Waiting, ...], list[Completion | Stale | None]] = Batcher(
             "durable waits", self._await
         )
@@ -67,7 +69,7 @@ class Durable(PeriodicService):
 
     @property
     def batchers(self) -> list[Batcher[Any, Any]]:
-        return [self.calls, self.lookups, self.openings, self.evictions]
+        return [self.calls, self.look_backs, self.lookups, self.openings, self.evictions]
 
     # Streams
 
@@ -105,6 +107,9 @@ class Durable(PeriodicService):
     def audit_soon(self) -> None:
         """Hints may have been lost: look at everything anew."""
         self._ticks = -1
+
+    async def record(self, call: Call) -> Answer:
+        return await (self.look_backs if call.looks_back else self.calls).submit(call)
 
     # Unary calls
 

@@ -143,7 +143,7 @@ class DurableStream:
 
     async def _carry_out(self, call: Call) -> None:
         invocation = self._meet(call.task_id, call.invocation)
-        answer = await self._service.calls.submit(call)
+        answer = await self._service.record(call)
         body = answer.body
         match body:
             case Stale():
