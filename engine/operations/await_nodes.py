@@ -10,7 +10,7 @@ from uuid import UUID
 from engine.domain.durable import Completion, Node, Stale
 from engine.domain.durable_log import Entry, Log
 from engine.operations.changes import Changes
-from engine.operations.durable_logs import Logs, OpenLog, at, load_entries, lock_logs, writes_of
+from engine.operations.durable_logs import Logs, OpenLog, at, load_entries, lock_logs, write_logs
 from engine.states import DurableKind
 from engine.store import durable_entries, durable_tasks
 from engine.store.query import Operation, fetch_all
@@ -85,8 +85,7 @@ def _note(waiting: Sequence[Waiting], now: datetime) -> Operation[dict[UUID, Ope
         found = logs.get(item.task_id)
         if found and found.serves(item.invocation) and found.log.state.is_active(item.node):
             found.log.await_node(item.node)
-    if queries := writes_of(logs, now):
-        yield from fetch_all(*queries)
+    yield from write_logs(logs, now)
     return dict(logs)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.domain.durable import Node
@@ -14,9 +14,13 @@ from engine.operations.changes import Changes
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, Status
 from engine.store import durable_entries, durable_tasks
-from engine.store.durable_entries import NodeRange
+from engine.store.durable_entries import NodeRange, TaskEntry
 from engine.store.durable_tasks import TaskState
-from engine.store.query import Operation, Query, fetch, fetch_all
+from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last
+
+Item = TypeVar("Item")
+
+WRITTEN_AT_ONCE_BYTES = 16 * 1024 * 1024
 
 LogKey = tuple[UUID, str]
 """(task, what makes a child unique under it)."""
@@ -82,8 +86,15 @@ def at(entries: Iterable[tuple[UUID, Node]]) -> list[NodeRange]:
     ]
 
 
-def writes_of(logs: Logs, now: datetime) -> list[Query[Any]]:
-    """Return what has to be written of these logs."""
+def write_logs(
+    logs: Logs, now: datetime, *along: Query[Any], is_last: bool = False
+) -> Operation[None]:
+    """Write what is new in these logs, and other queries along with it.
+
+    Outcomes are written in parts, so that a large event that many wait for fits into memory.
+
+    `is_last` says that the operation around it asks for nothing more, which saves a round trip.
+    """
     created = [(task_id, entry) for task_id, found in logs.items() for entry in found.log.created]
     changed = [
         (task_id, entry) for task_id, found in logs.items() for entry in found.log.changed.values()
@@ -93,12 +104,33 @@ def writes_of(logs: Logs, now: datetime) -> list[Query[Any]]:
         for task_id, found in logs.items()
         if found.log.state != found.before
     ]
-    queries: list[Query[Any]] = [durable_entries.insert(created, now)] if created else []
-    if changed:
-        queries.append(durable_entries.update(changed, now))
-    if moved:
-        queries.append(durable_tasks.save(moved))
-    return queries
+    queries = [*along, *([durable_tasks.save(moved)] if moved else [])]
+    parts = [durable_entries.insert(part, now) for part in in_parts(created, _size)]
+    parts += [durable_entries.update(part, now) for part in in_parts(changed, _size)]
+    for part in parts[1:]:
+        yield from fetch(part)
+    queries += parts[:1]
+    if queries:
+        yield from fetch_last(*queries) if is_last else fetch_all(*queries)
+
+
+def _size(entry: TaskEntry) -> int:
+    return len(entry[1].result)
+
+
+def in_parts(items: Sequence[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Split what is to be written into parts of a bounded size."""
+    part: list[Item] = []
+    total = 0
+    for item in items:
+        size = size_of(item)
+        if part and total + size > WRITTEN_AT_ONCE_BYTES:
+            yield part
+            part, total = [], 0
+        part.append(item)
+        total += size
+    if part:
+        yield part
 
 
 def restore(

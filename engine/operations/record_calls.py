@@ -39,13 +39,13 @@ from engine.operations.durable_logs import (
     at,
     load_entries,
     lock_logs,
-    writes_of,
+    write_logs,
 )
 from engine.operations.spawn_children import Spawned, spawn_children
 from engine.store import durable_waits
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait, scope_lock
-from engine.store.query import Operation, fetch, fetch_last
+from engine.store.query import Operation, fetch
 
 MAX_CHILDREN = 10_000
 LONGEST_LABEL = 1_000
@@ -88,9 +88,7 @@ def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[A
     ]
     yield from spawn_children(effects.spawned, logs, now, changes)
     queries = yield from begin_waits(effects.waits, logs, now, changes)
-    queries += writes_of(logs, now)
-    if queries:
-        yield from fetch_last(*queries)
+    yield from write_logs(logs, now, *queries, is_last=True)
     changes.touched |= {
         (found.task.tenant_id, found.task.run_id) for found in logs.values() if found.log.created
     }

@@ -12,7 +12,7 @@ from engine.domain.durable_waits import parse_conditions
 from engine.errors import InvalidArgument, NotFound
 from engine.operations.begin_waits import begin_waits
 from engine.operations.changes import Changes
-from engine.operations.durable_logs import load_entries, lock_logs, writes_of
+from engine.operations.durable_logs import load_entries, lock_logs, write_logs
 from engine.store import durable_entries, durable_tasks
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait
@@ -52,7 +52,7 @@ def register_signal(
         for ordinal, condition in enumerate(parsed)
     ]
     queries = yield from begin_waits(waits, logs, now, changes)
-    yield from fetch_all(*queries, *writes_of(logs, now))
+    yield from write_logs(logs, now, *queries)
     if completion := log.completion(node):
         changes.completions.append((tenant_id, completion))
     return None, changes

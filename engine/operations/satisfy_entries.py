@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from engine.domain.durable import Node
@@ -16,18 +15,22 @@ from engine.operations.durable_logs import (
     OpenLog,
     add_entries,
     at,
+    in_parts,
     lock_logs,
     restore,
-    writes_of,
+    write_logs,
 )
 from engine.operations.expire_tasks import BATCH
 from engine.states import Status
 from engine.store import durable_entries, durable_waits, runs
 from engine.store.durable_entries import EndedChild
 from engine.store.durable_waits import MetWait, OpenWait, WaitState
-from engine.store.query import Operation, Query, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_all
 from engine.store.runs import ResultRow
 from engine.types import EventRecord
+
+CHILDREN_AT_ONCE = 100
+"""Their outputs are in memory together."""
 
 TaskNode = tuple[UUID, Node]
 
@@ -77,33 +80,44 @@ def _meet(met: Sequence[MetWait], cause: str, now: datetime, changes: Changes) -
         durable_waits.of_entries(touched), durable_entries.in_ranges(at(touched))
     )
     add_entries(logs, entries)
+    news, waits_of = _judge(met, states)
+    over: set[TaskNode] = set()
+    results: dict[tuple[Met, ...], bytes] = {}
+    """Many wait for the same: what they are told is kept once."""
+    for task_id, node in dict.fromkeys((wait.task_id, wait.node) for wait in news):
+        conditions = tuple(waits_of[task_id, node].values())
+        if is_over(conditions):
+            over.add((task_id, node))
+            if conditions not in results:
+                results[conditions] = result_of(conditions)
+            complete(logs[task_id], node, results[conditions], None, changes=changes)
+    partly = [wait for wait in news if (wait.task_id, wait.node) not in over]
+    for part in in_parts(partly, _size):
+        yield from fetch(durable_waits.meet(part, now))
+    along = [durable_waits.forget(sorted(over))] if over else []
+    yield from write_logs(logs, now, *along)
+    yield from restore([logs[task_id] for task_id, _ in over], cause, now, changes)
+
+
+def _judge(
+    met: Sequence[MetWait], states: Sequence[WaitState]
+) -> tuple[list[MetWait], Mapping[TaskNode, Mapping[int, Met]]]:
+    """Return which conditions are met only now, and how all conditions of their entries stand then."""
     waits_of: dict[TaskNode, dict[int, Met]] = defaultdict(dict)
-    state: WaitState
     for state in states:
         waits_of[state.task_id, state.node][state.ordinal] = state.met
-    news: list[MetWait] = []
+    news = []
     for wait in met:
-        known = waits_of[wait.task_id, wait.node].get(wait.ordinal)
+        of_entry = waits_of[wait.task_id, wait.node]
+        known = of_entry.get(wait.ordinal)
         if known is not None and not known.is_met:
-            waits_of[wait.task_id, wait.node][wait.ordinal] = known._replace(
-                is_met=True, payload=wait.payload
-            )
+            of_entry[wait.ordinal] = known._replace(is_met=True, payload=wait.payload)
             news.append(wait)
-    over: list[TaskNode] = []
-    for address in dict.fromkeys((wait.task_id, wait.node) for wait in news):
-        conditions = waits_of[address].values()
-        if is_over(conditions):
-            over.append(address)
-            complete(logs[address[0]], address[1], result_of(conditions), None, changes=changes)
-    done = set(over)
-    partly = [wait for wait in news if (wait.task_id, wait.node) not in done]
-    queries: list[Query[Any]] = [durable_waits.forget(over)] if over else []
-    if partly:
-        queries.append(durable_waits.meet(partly, now))
-    queries += writes_of(logs, now)
-    if queries:
-        yield from fetch_all(*queries)
-    yield from restore([logs[task_id] for task_id, _ in over], cause, now, changes)
+    return news, waits_of
+
+
+def _size(wait: MetWait) -> int:
+    return len(wait.payload or b"")
 
 
 def complete(
@@ -123,7 +137,7 @@ def complete(
 def complete_children(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
     """Complete the entries of children of these tenants that ended; return how many there were."""
     changes = Changes()
-    ended = yield from fetch(durable_entries.take_ended(tenant_ids, BATCH))
+    ended = yield from fetch(durable_entries.take_ended(tenant_ids, CHILDREN_AT_ONCE))
     if not ended:
         return 0, changes
     logs = yield from lock_logs(child.task_id for child in ended)
@@ -138,8 +152,7 @@ def complete_children(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tu
         complete(logs[task_id], entry.node, outcome.result, outcome.error, changes=changes)
         if logs[task_id].log.state.is_active(entry.node):
             restored.append(logs[task_id])
-    if queries := writes_of(logs, now):
-        yield from fetch_all(*queries)
+    yield from write_logs(logs, now)
     yield from restore(restored, "a child run ended", now, changes)
     return len(ended), changes
 

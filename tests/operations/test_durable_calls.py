@@ -25,6 +25,7 @@ from engine.domain.durable import (
     WaitCall,
 )
 from engine.models import DurableWait, Run
+from engine.operations import durable_logs
 from engine.states import Status
 from engine.types import ReportKind
 from tests.operations.durable import DurableFlow, child, event, sleep
@@ -385,6 +386,24 @@ def test_a_look_back_meets_its_group_and_leaves_the_others_waiting(flow: Durable
         "paid": [{"n": 1}],
         "sleep:5s": [{"sleep_duration": "5s"}],
     }
+
+
+def test_a_large_event_that_many_wait_for_is_written_in_parts(
+    flow: DurableFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable_logs, "WRITTEN_AT_ONCE_BYTES", 500_000)
+    for number in range(5):
+        flow.wait(event("paid"), *([sleep("1h")] if number % 2 else []))
+    flow.push_event("paid", text="x" * 300_000)
+    assert [len(entry.result or b"") > 300_000 for entry in flow.entries()] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    flow.pass_time(3_601)
+    assert all(len(entry.result or b"") > 300_000 for entry in flow.entries())
 
 
 def test_completions_keep_their_order_in_every_delivery(flow: DurableFlow) -> None:

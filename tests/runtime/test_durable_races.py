@@ -20,7 +20,7 @@ from engine.domain.durable import (
     WaitAnswer,
     WaitCall,
 )
-from engine.models import DurableEntry, DurableTask, Run, Task
+from engine.models import DurableTask, Run, Task
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.branch_tasks import branch_task
 from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks
@@ -215,7 +215,7 @@ def test_one_call_made_over_two_streams_starts_its_child_once(
 
 def test_nodes_are_given_out_one_by_one(race: Race, flow: DurableFlow) -> None:
     race.run(record(flow, MemoCall(b"a")), record(flow, MemoCall(b"b")))
-    assert [e.node_id for e in DurableEntry.objects.filter(task_id=flow.task_id)] == [1, 2]
+    assert [entry.node_id for entry in flow.entries()] == [1, 2]
 
 
 @pytest.mark.parametrize("assigns_first", [True, False])

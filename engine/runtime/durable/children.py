@@ -6,8 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
-from engine.operations.expire_tasks import BATCH
-from engine.operations.satisfy_entries import complete_children
+from engine.operations.satisfy_entries import CHILDREN_AT_ONCE, complete_children
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.scheduler.owner import TenantOwner
@@ -40,9 +39,9 @@ class EndedChildren(PeriodicService):
             complete_children(sorted(self._tenants), datetime.now(UTC))
         )
         self._aftermath.apply(changes)
-        if count < BATCH:
+        if count < CHILDREN_AT_ONCE:
             self._tenants.clear()
-        return count == BATCH
+        return count == CHILDREN_AT_ONCE
 
     async def wait(self) -> None:
         try:
