@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -145,10 +146,14 @@ def replay_set(
     return ReplaySet(tuple(queue), tuple(decide))
 
 
-def _in_order(version: RegisteredVersion) -> list[RegisteredStep]:
+@lru_cache(maxsize=10_000)
+def _in_order(version: RegisteredVersion) -> tuple[RegisteredStep, ...]:
     """Return the steps, parents first and the on-failure step last."""
-    return sorted(
-        version.steps, key=lambda step: (step.definition.kind is StepKind.ON_FAILURE, step.ordinal)
+    return tuple(
+        sorted(
+            version.steps,
+            key=lambda step: (step.definition.kind is StepKind.ON_FAILURE, step.ordinal),
+        )
     )
 
 
