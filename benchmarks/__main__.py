@@ -13,6 +13,7 @@ from benchmarks.backlog import measure_backlog
 from benchmarks.idle import measure_idle
 from benchmarks.installation import Installation, installation
 from benchmarks.latency import measure_latency
+from benchmarks.orchestration import measure_flows, measure_keys, measure_limits
 from benchmarks.processes import Neighbours
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
 
@@ -22,13 +23,16 @@ PARTS: dict[str, Part] = {
     "idle": lambda installed, scale: measure_idle(installed, 15 * scale),
     "latency": lambda installed, scale: measure_latency(installed, 8 * scale),
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
+    "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
+    "flows": lambda installed, _scale: measure_flows(installed),
     "sdk": lambda installed, scale: measure_sdk(installed, 6 * scale),
     "enqueue": lambda installed, scale: measure_enqueue(installed, int(40 * scale) * 1000),
     "backlog": lambda installed, scale: measure_backlog(
         installed, int(200 * scale) * 1000, 5 * scale
     ),
+    "keys": lambda installed, scale: measure_keys(installed, int(100 * scale) * 1000, 5 * scale),
 }
-"""In the order they run: an idle installation first, the long queue last."""
+"""In the order they run: an idle installation first, the long queues last."""
 
 QUICK = 0.25
 

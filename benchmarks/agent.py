@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from benchmarks.parent import ParentWorker
 from benchmarks.wire import Count, LeanClient, LeanWorker, Tally, Target
 
 Answer = dict[str, Any]
@@ -24,13 +25,32 @@ class Agent:
         self._client = LeanClient(target)
         self._worker = LeanWorker(target)
 
-    async def put_workflow(self, workflow: str) -> Answer:
-        await self._client.put_workflow(workflow)
+    async def put_workflow(self, workflow: str, shape: str = "plain") -> Answer:
+        await self._client.put_workflow(workflow, shape)
         return {}
 
-    async def work(self, workflows: list[str], slots: int, holds: bool = False) -> Answer:
+    async def put_limit(self) -> Answer:
+        await self._client.put_limit()
+        return {}
+
+    async def work(
+        self,
+        workflows: list[str],
+        slots: int,
+        holds: bool = False,
+        shape: str = "plain",
+        workers: int = 1,
+    ) -> Answer:
+        """Start workers for workflows of one shape; with `holds` they never complete a task."""
         self._worker = LeanWorker(self._target, holds=holds)
-        await self._worker.start(workflows, slots)
+        for _ in range(workers):
+            await self._worker.start(dict.fromkeys(workflows, shape), slots)
+        return {}
+
+    async def work_as_parent(self, workflow: str, child: str, count: int) -> Answer:
+        """Start a worker whose tasks spawn children in one call and wait for all of them."""
+        self._worker = ParentWorker(self._target, child, count)
+        await self._worker.start({workflow: "plain"}, 1)
         return {}
 
     async def forget(self) -> Answer:
@@ -67,14 +87,16 @@ class Agent:
         await asyncio.gather(*(caller() for _ in range(concurrency)))
         return {"count": count, "started": started, "seconds": time.monotonic() - started}
 
-    async def enqueue(self, workflow: str, count: int, size: int, concurrency: int) -> Answer:
-        """Trigger exactly `count` runs in calls of `size`."""
+    async def enqueue(
+        self, workflow: str, count: int, size: int, concurrency: int, keys: int = 1
+    ) -> Answer:
+        """Trigger exactly `count` runs in calls of `size`, with that many keys in turn."""
         started = time.monotonic()
         calls = iter(range(count // size))
 
         async def caller() -> None:
             for _ in calls:
-                await self._client.trigger_bulk(workflow, size)
+                await self._client.trigger_bulk(workflow, size, keys)
 
         await asyncio.gather(*(caller() for _ in range(concurrency)))
         seconds = time.monotonic() - started

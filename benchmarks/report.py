@@ -69,9 +69,21 @@ LINES: Sequence[Line] = (
     Line("Memory, engine", "idle.memory_mb.engine", "MB"),
     Line("Memory, web", "idle.memory_mb.web", "MB"),
     Line("Memory, engine and web", "idle.memory_mb.total", "MB", at_most=300),
+    Line("Two concurrency limits, a rate limit: cost", "limits.cost_to_plain", "x", at_most=1.3),
+    Line("  added to p95 at 100/s", "limits.p95_added_ms", "ms", at_most=10),
+    Line("DAG of 40 steps in a row", "flows.chain_seconds", "s", at_most=1.2),
+    Line("400 light tasks, 10 workers", "flows.light_tasks_seconds", "s", at_most=4),
+    Line("1,000 children spawned and awaited", "flows.fan_out_seconds", "s", at_most=3),
     Line("Backlog", "backlog.queued", "runs"),
     Line("Backlog, engine memory growth", "backlog.memory_growth_mb", "MB", at_most=100),
     Line("Backlog, another workflow's p50", "backlog.p50_to_before", "x", at_most=2),
+    Line("Behind 1/10 as many keys", "keys.queued", "runs"),
+    Line("  enqueued/s", "keys.many.enqueued_per_second"),
+    Line("  to a quarter of it", "keys.enqueue_rate_to_few", "x"),
+    Line("  drained/s", "keys.many.drained_per_second"),
+    Line("  to a quarter of it", "keys.drain_rate_to_few", "x"),
+    Line("  engine memory growth", "keys.many.memory_growth_mb", "MB"),
+    Line("  another workflow's p95", "keys.p95_beside_to_before", "x", at_most=2),
 )
 
 

@@ -22,6 +22,7 @@ from engine.ids import new_id
 CONCURRENCY = 64
 SLOTS = 500
 BULK_SIZE = 100
+KEYS = 100
 WAIT_SECONDS = 90.0
 TURNS = 5
 WORKFLOW = "bench-lean"
@@ -41,8 +42,9 @@ def measure_lean(installed: Installation, seconds: float) -> Figures:
         _connect(pair, WORKFLOW)
         _connect(empty_pair, WORKFLOW)
         for mode in ("singly", "bulk"):
-            mine = Turns(pair, {"engine": installed.engine_pid, "postgres": installed.postgres_pid})
-            floor = Turns(empty_pair, {"engine": empty_pid})
+            pids = {"engine": installed.engine_pid, "postgres": installed.postgres_pid}
+            mine = Turns(pair, pids, WORKFLOW)
+            floor = Turns(empty_pair, {"engine": empty_pid}, WORKFLOW)
             since = new_id()
             for _ in range(TURNS):
                 mine.take(mode, seconds / TURNS)
@@ -125,16 +127,20 @@ def _connect(pair: list[AgentProcess], workflow: str) -> None:
 class Turns:
     """One side's turns at the load: what they did and cost together."""
 
-    def __init__(self, pair: list[AgentProcess], pids: Mapping[str, int]) -> None:
-        self._pair = pair
+    def __init__(self, pair: list[AgentProcess], pids: Mapping[str, int], workflow: str) -> None:
+        self._pair, self._workflow = pair, workflow
         self._pids = {**pids, "client": pair[0].pid, "worker": pair[1].pid}
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew, after a turn that was to warm up."""
         self._cpu = dict.fromkeys(self._pids, 0.0)
         self._sent = self._completed = 0
         self._seconds = 0.0
 
     def take(self, mode: str, seconds: float) -> None:
         before = {name: cpu_seconds(pid) for name, pid in self._pids.items()}
-        sent, done = _load(mode, self._pair, WORKFLOW, seconds)
+        sent, done = _load(mode, self._pair, self._workflow, seconds)
         for name, pid in self._pids.items():
             self._cpu[name] += cpu_seconds(pid) - before[name]
         self._sent += sent["count"]
@@ -163,7 +169,9 @@ def _load(
         sent = client.ask("singly", workflow=workflow, seconds=seconds, concurrency=CONCURRENCY)
     else:
         count = int(seconds * 10) * BULK_SIZE
-        sent = client.ask("enqueue", workflow=workflow, count=count, size=BULK_SIZE, concurrency=2)
+        sent = client.ask(
+            "enqueue", workflow=workflow, count=count, size=BULK_SIZE, concurrency=2, keys=KEYS
+        )
     return sent, worker.ask("wait_completed", count=sent["count"], seconds=WAIT_SECONDS)
 
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import orjson
 
+from benchmarks.shapes import SHAPES, limit, steps_of
 from engine.pb import dispatcher_pb2 as dispatcher
 from engine.pb import dispatcher_pb2_grpc, workflows_pb2, workflows_pb2_grpc
-from engine.pb.v1 import workflows_pb2 as v1_workflows
 from engine.pb.v1 import workflows_pb2_grpc as v1_workflows_grpc
 from engine.pb.v1.shared import trigger_pb2
 
 HEARTBEAT_SECONDS = 4.0
-STEP = "run"
 _OPTIONS = [
     ("grpc.max_receive_message_length", 4 << 20),
     ("grpc.max_send_message_length", 16 << 20),
@@ -53,38 +52,29 @@ class Target:
 
 
 class LeanClient:
-    """Registers workflows of one task and triggers them."""
+    """Registers workflows and triggers them."""
 
     def __init__(self, target: Target) -> None:
         self._metadata = target.metadata
+        self._numbers = itertools.count()
         channel = target.channel()
         self._workflows = stub(workflows_pb2_grpc.WorkflowServiceStub, channel)
         self._admin = stub(v1_workflows_grpc.AdminServiceStub, channel)
         self._dispatcher = stub(dispatcher_pb2_grpc.DispatcherStub, channel)
 
-    async def put_workflow(self, workflow: str) -> None:
-        await self._admin.PutWorkflow(
-            v1_workflows.CreateWorkflowVersionRequest(
-                name=workflow,
-                tasks=[
-                    v1_workflows.CreateTaskOpts(
-                        readable_id=STEP,
-                        action=f"{workflow}:{STEP}",
-                        timeout="30m",
-                        schedule_timeout="2h",
-                        inputs="{}",
-                    )
-                ],
-            ),
-            metadata=self._metadata,
-        )
+    async def put_workflow(self, workflow: str, shape: str) -> None:
+        await self._admin.PutWorkflow(SHAPES[shape](workflow), metadata=self._metadata)
+
+    async def put_limit(self) -> None:
+        await self._workflows.PutRateLimit(limit(), metadata=self._metadata)
 
     async def trigger(self, workflow: str) -> None:
-        await self._workflows.TriggerWorkflow(_request(workflow), metadata=self._metadata)
+        await self._workflows.TriggerWorkflow(make_request(workflow), metadata=self._metadata)
 
-    async def trigger_bulk(self, workflow: str, size: int) -> None:
+    async def trigger_bulk(self, workflow: str, size: int, keys: int) -> None:
+        """Trigger `size` runs, with that many keys in turn."""
         request = workflows_pb2.BulkTriggerWorkflowRequest(
-            workflows=[_request(workflow) for _ in range(size)]
+            workflows=[make_request(workflow, next(self._numbers) % keys) for _ in range(size)]
         )
         await self._workflows.BulkTriggerWorkflow(request, metadata=self._metadata)
 
@@ -93,8 +83,9 @@ class LeanClient:
         await self._dispatcher.GetVersion(dispatcher.GetVersionRequest(), metadata=self._metadata)
 
 
-def _request(workflow: str) -> trigger_pb2.TriggerWorkflowRequest:
-    text = orjson.dumps({"sent": time.monotonic()}).decode()
+def make_request(workflow: str, key: int = 0) -> trigger_pb2.TriggerWorkflowRequest:
+    """One run; its input says when it was sent, and its key as text."""
+    text = orjson.dumps({"sent": time.monotonic(), "key": f"key-{key}"}).decode()
     return trigger_pb2.TriggerWorkflowRequest(name=workflow, input=text)
 
 
@@ -136,50 +127,60 @@ class LeanWorker:
         self._stub = stub(dispatcher_pb2_grpc.DispatcherStub, target.channel())
         self._holds = holds
         self._tasks: set[asyncio.Task[None]] = set()
-        self._worker_id = ""
         self.tally = Tally()
 
-    async def start(self, workflows: Sequence[str], slots: int) -> None:
+    async def start(self, workflows: Mapping[str, str], slots: int) -> None:
+        """Register for the tasks of workflows, given with their shapes; again for one more worker."""
+        actions = [
+            f"{workflow}:{step}"
+            for workflow, shape in workflows.items()
+            for step in steps_of(shape)
+        ]
         response = await self._stub.Register(
             dispatcher.WorkerRegisterRequest(
-                worker_name="lean",
-                actions=[f"{workflow}:{STEP}" for workflow in workflows],
-                slot_config={"default": slots},
+                worker_name="lean", actions=actions, slot_config={"default": slots}
             ),
             metadata=self._metadata,
         )
-        self._worker_id = response.worker_id
-        self._keep(self._listen())
-        self._keep(self._beat())
+        self._keep(self._listen(response.worker_id))
+        self._keep(self._beat(response.worker_id))
 
-    async def _listen(self) -> None:
-        request = dispatcher.WorkerListenRequest(worker_id=self._worker_id)
+    async def _listen(self, worker_id: str) -> None:
+        request = dispatcher.WorkerListenRequest(worker_id=worker_id)
         async for action in self._stub.ListenV2(request, metadata=self._metadata):
             sent = orjson.loads(action.action_payload)["input"]["sent"]
             self.tally.delays.append(time.monotonic() - sent)
             self.tally.started_count.add_one()
-            self._keep(self._run(action))
+            self._keep(self._run(action, worker_id))
 
-    async def _beat(self) -> None:
+    async def _beat(self, worker_id: str) -> None:
         for _ in itertools.count():
-            request = dispatcher.HeartbeatRequest(worker_id=self._worker_id)
+            request = dispatcher.HeartbeatRequest(worker_id=worker_id)
             await self._stub.Heartbeat(request, metadata=self._metadata)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    async def _run(self, action: dispatcher.AssignedAction) -> None:
-        await self._report(action, _STARTED, "")
+    async def _run(self, action: dispatcher.AssignedAction, worker_id: str) -> None:
+        await self._report(action, worker_id, _STARTED, "")
         if self._holds:
             return
-        await self._report(action, _COMPLETED, '{"ok":true}')
+        await self.work(action)
+        await self._report(action, worker_id, _COMPLETED, '{"ok":true}')
         self.tally.last_completed = time.monotonic()
         self.tally.completed_count.add_one()
 
+    async def work(self, action: dispatcher.AssignedAction) -> None:
+        """What a task does: nothing."""
+
     async def _report(
-        self, action: dispatcher.AssignedAction, kind: dispatcher.StepActionEventType, payload: str
+        self,
+        action: dispatcher.AssignedAction,
+        worker_id: str,
+        kind: dispatcher.StepActionEventType,
+        payload: str,
     ) -> None:
         await self._stub.SendStepActionEvent(
             dispatcher.StepActionEvent(
-                worker_id=self._worker_id,
+                worker_id=worker_id,
                 job_id=action.job_id,
                 job_run_id=action.job_run_id,
                 task_id=action.task_id,
