@@ -50,9 +50,8 @@ def push_events(
     ]
     keys = sorted({event.key for event in inputs})
     scopes = {durable_waits.scope_lock(tenant_id, e.scope) for e in inputs if e.scope is not None}
-    if scopes:
-        yield from fetch(durable_waits.share_scopes(sorted(scopes)))
-    _, waits, durable = yield from fetch_all(
+    *_, waits, durable = yield from fetch_all(
+        *([durable_waits.share_scopes(sorted(scopes))] if scopes else []),
         events.insert(tenant_id, records, [e.priority for e in inputs], now),
         step_waits.for_events(tenant_id, keys),
         durable_waits.for_events(tenant_id, keys),

@@ -28,7 +28,8 @@ from engine.operations.push_events import push_events
 from engine.operations.record_calls import record_calls
 from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.states import Status
-from engine.store.query import Operation, statements
+from engine.store import durable_waits
+from engine.store.query import Operation, Query, statements
 from engine.types import EventInput
 from tests.operations.durable import DurableFlow, child, event, sleep
 
@@ -246,3 +247,23 @@ def test_what_ends_while_a_task_is_assigned_reaches_the_new_invocation(
     assign = assign_tasks([(flow.queue["work"], flow.worker_id)], {}, flow.now)
     _, (_, changes) = race.run(assign, expire_durable_sleeps([flow.tenant_id], flow.now))
     assert [told.invocation for _, told in changes.completions] == [2]
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (lambda flow: durable_waits.for_events(flow.tenant_id, ["k7"]), "durable_wait_by_event"),
+        (lambda flow: durable_waits.due([flow.tenant_id], flow.now, 10), "durable_wait_due"),
+    ],
+)
+def test_what_ends_waits_is_found_by_an_index(
+    conninfo: str, flow: DurableFlow, query: Callable[[DurableFlow], Query[Any]], index: str
+) -> None:
+    flow.wait(*(event(f"k{number}") for number in range(500)))
+    flow.wait(*(sleep("1h", f"k{number}") for number in range(500)))
+    wanted = query(flow)
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("ANALYZE engine_durablewait")
+        text = statements()[wanted.name]
+        rows = connection.execute(f"EXPLAIN {text}", wanted.params).fetchall()
+    assert index in "\n".join(row[0] for row in rows)
