@@ -18,11 +18,13 @@ from engine.domain.assignment import (
     Obstacle,
     ReadyTask,
     Reason,
+    Wishes,
     score_of,
 )
 from engine.domain.batches import MAX_BATCH_BYTES, BatchGroup, BatchPlace
+from engine.domain.rate_limits import LimitClaim
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
-from engine.states import ConcurrencyStrategy, FlushReason
+from engine.states import ConcurrencyStrategy, FlushReason, RateLimitWindow
 
 STEP = UUID(int=1)
 WORKERS = (UUID(int=901), UUID(int=902))
@@ -335,3 +337,78 @@ def test_a_full_buffer_without_a_worker_is_explained_as_its_caller_is() -> None:
     reason = made.explain(item(1, group), 0.0)
     assert reason is not None
     assert reason.obstacle is Obstacle.SLOTS_FULL
+
+
+Command = tuple[str, int, int, int]
+commands = st.lists(
+    st.tuples(
+        st.sampled_from(["item", "limited", "limited", "end", "cancel", "time"]),
+        st.integers(0, len(GROUPS) - 1),
+        st.integers(1, 3),
+        st.integers(0, 50),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(commands=commands)
+def test_items_take_units_before_they_wait_and_all_run_in_the_end(commands: list[Command]) -> None:
+    made, now = scheduler(3), 0.0
+    waiting: set[UUID] = set()
+    running: dict[UUID, ReadyTask] = {}
+    taken: list[float] = []
+
+    def drain() -> None:
+        made.record_heartbeat(WORKERS[0], now)
+        for assignment in made.drain(now):
+            for task in assignment.tasks:
+                assert bool(assignment.taken.get(task.id)) == bool(task.limits)
+                taken.extend(found.since for found in assignment.taken.get(task.id, ()))
+                waiting.remove(task.id)
+                running[task.id] = task
+
+    for number, (what, group, priority, index) in enumerate(commands, start=1):
+        if what in ("item", "limited"):
+            task = item(number, GROUPS[group], priority)
+            if what == "limited":
+                task = task._replace(limits=(LimitClaim("k", 1, 2, RateLimitWindow.SECOND),))
+            made.enqueue([task])
+            waiting.add(task.id)
+            drain()
+        elif what == "end" and running:
+            task_id = sorted(running)[index % len(running)]
+            del running[task_id]
+            made.withdraw(task_id, 0)
+            drain()
+        elif what == "cancel" and waiting:
+            task_id = sorted(waiting)[index % len(waiting)]
+            waiting.remove(task_id)
+            made.withdraw(task_id, 0)
+            drain()
+        elif what == "time":
+            now += index / 10
+            drain()
+        assert {task.id for task in made.waiting()} == waiting
+    for _ in range(60):
+        now += 1.5
+        drain()
+        for task_id in list(running):
+            del running[task_id]
+            made.withdraw(task_id, 0)
+    drain()
+    assert not waiting
+    assert not running
+    assert made.free_slots(WORKERS[0]) == {"default": 3}
+    assert all(count <= 2 for count in Counter(taken).values())
+
+
+def test_the_wishes_of_the_first_item_choose_the_worker_for_all() -> None:
+    made = scheduler(10)
+    connect(made, WORKERS[1], 1)
+    group = BatchGroup(STEP, "", 2, 10.0, 100)
+    bound = Wishes(worker_id=WORKERS[1], is_bound=True)
+    made.enqueue([item(1, group)._replace(wishes=bound), item(2, group)])
+    (assignment,) = made.drain(0.0)
+    assert assignment.worker_id == WORKERS[1]
+    assert flushed([assignment]) == [(FlushReason.SIZE, [1, 2])]
