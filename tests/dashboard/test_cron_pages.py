@@ -193,6 +193,9 @@ def test_run_now_starts_one_run_with_the_crons_input(
     assert (run.trigger, run.priority) == (RunTrigger.CRON, 2)
     assert run.additional_metadata is not None
     assert run.additional_metadata["hatchet__cron_name"] == "nightly"
+    text = unescape(member.get(answer["Location"]).content.decode())
+    assert f"/crons?workflow={version.workflow_id}" in text
+    assert "0 3 * * *" in text
     stored = Payload.objects.get(owner_id=run.id, kind=PayloadKind.INPUT)
     assert json.loads(bytes(stored.data)) == {"depth": 2}
 

@@ -128,6 +128,8 @@ def test_a_run_is_scheduled_moved_and_started(
     answer = member.post(f"{url}/{schedule.id}/run")
     run = Run.objects.get(workflow_id=version.workflow_id)
     assert answer["Location"].endswith(f"/runs/{run.id}")
+    started_by = f"{url}?state=fired&workflow={version.workflow_id}"
+    assert started_by in page(member, f"/t/{version.workflow.tenant.slug}/runs/{run.id}")
     text = page(member, f"{url}/{schedule.id}")
     assert f"/runs/{run.id}" in text
     assert "Reschedule" not in text

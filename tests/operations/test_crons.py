@@ -139,6 +139,11 @@ def test_a_disabled_cron_does_not_fire_and_an_enabled_one_does_not_catch_up(tena
     again = START + timedelta(minutes=10, seconds=30)
     sync_db.run(switch_cron(tenant.id, cron_id, is_enabled=True, now=again))
     assert Cron.objects.get().due_at == START + 11 * MINUTE
+    assert fire(START + 11 * MINUTE).looked_at == 1
+    sync_db.run(switch_cron(tenant.id, cron_id, is_enabled=False, now=again))
+    later = again + timedelta(minutes=10)
+    sync_db.run(switch_cron(tenant.id, cron_id, is_enabled=True, now=later))
+    assert Cron.objects.get().due_at == START + 21 * MINUTE
 
 
 def test_declared_crons_follow_the_latest_version(tenant: Tenant) -> None:
