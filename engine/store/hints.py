@@ -106,7 +106,7 @@ class Hint:
             for start in range(0, len(values), _IDS_PER_MESSAGE):
                 yield orjson.dumps(head | {key: values[start : start + _IDS_PER_MESSAGE]})
         for limit in self.limits:
-            yield orjson.dumps(head | {"l": limit})
+            yield orjson.dumps(head | {"m": limit})
         for chunk in self.chunks:
             for start in range(0, len(chunk.text) or 1, _CHUNK_CHARACTERS):
                 piece = chunk.text[start : start + _CHUNK_CHARACTERS]
@@ -131,7 +131,7 @@ def parse(payload: str) -> Hint:
         finished=[UUID(run) for run in message.get("f", ())],
         workers=[UUID(worker) for worker in message.get("w", ())],
         beats=[UUID(worker) for worker in message.get("h", ())],
-        limits=[str(message["l"])] if "l" in message else [],
+        limits=[str(message["m"])] if "m" in message else [],
         chunks=[_chunk(*message["x"])] if "x" in message else [],
         is_catalog=message.get("c", False),
         is_timetable=message.get("d", False),
