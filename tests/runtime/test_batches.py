@@ -10,12 +10,13 @@ import orjson
 import psycopg
 import pytest
 
-from engine.domain.definition import Batch, StepDefinition, WorkflowDefinition
+from engine.domain.definition import Batch, Concurrency, StepDefinition, WorkflowDefinition
 from engine.operations.announce import announced
 from engine.operations.assign_tasks import load_undelivered
+from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.trigger_runs import trigger_runs
 from engine.runtime.engine import HatchetEngine
-from engine.states import Status, TaskEventKind
+from engine.states import ConcurrencyStrategy, Status, TaskEventKind
 from engine.types import Action, ActionKind, ReportKind, TaskReport, TriggerRequest
 from tests.runtime.harness import FakeWorker, engine_on, result_of, until
 
@@ -345,3 +346,33 @@ async def _events_of(conninfo: str, run_id: UUID) -> list[str]:
             "SELECT kind FROM engine_taskevent WHERE run_id = %s ORDER BY at, id", [run_id]
         )
         return [TaskEventKind(kind).name for (kind,) in await cursor.fetchall()]
+
+
+async def test_items_of_a_paused_workflow_leave_their_buffer_and_come_back(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await put(engine, tenant_id, batched(2))
+    worker = await FakeWorker.connect(engine, tenant_id)
+    runs = await trigger(engine, tenant_id, {})
+    await until(lambda: _waits(engine, tenant_id) == 1)
+    _, workflow_id = await engine.put_workflow(tenant_id, batched(2))
+    now = datetime.now(UTC)
+    pause = Pause("QUEUE", "QUEUE", 600.0)
+    await engine.database.run(pause_workflow(tenant_id, workflow_id, pause, now))
+    await until(lambda: _waits(engine, tenant_id) == 0)
+    runs += await trigger(engine, tenant_id, {})
+    await engine.database.run(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
+    assert sorted(members(await next_batch(worker))) == runs
+
+
+async def test_a_concurrency_slot_is_held_while_its_item_waits(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    chain = (Concurrency("'all'", 2, ConcurrencyStrategy.GROUP_ROUND_ROBIN),)
+    await put(engine, tenant_id, batched(3, max_interval_ms=300, concurrency=chain))
+    worker = await FakeWorker.connect(engine, tenant_id)
+    runs = await trigger(engine, tenant_id, {}, {}, {})
+    batch = await next_batch(worker)
+    assert members(batch) == runs[:2]
+    await report(worker, batch, ReportKind.COMPLETED, runs[0], payload=b"{}")
+    assert members(await next_batch(worker)) == [runs[2]]

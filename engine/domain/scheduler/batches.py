@@ -48,7 +48,7 @@ class _Buffer:
         self.items: dict[int, _Item] = {}
         """By task, in the order in which they came."""
         self.line: list[tuple[int, int]] = []
-        """(score, task) in order, best last."""
+        """(negative score, task) in order, best first: those who come go to the end, nearly always."""
         self.size = 0
         self.caller: ReadyTask | None = None
         self.runs = 0
@@ -70,14 +70,32 @@ class _Buffer:
 
     def add(self, task: ReadyTask, since: float) -> None:
         self.items[task.id.int] = _Item(task, since)
-        insort(self.line, (score_of(task), task.id.int))
+        insort(self.line, (-score_of(task), task.id.int))
         self.size += _place(task).size
 
-    def remove(self, key: int) -> ReadyTask:
+    def remove(self, key: int) -> None:
         task = self.items.pop(key).task
-        del self.line[bisect_left(self.line, (score_of(task), key))]
+        del self.line[bisect_left(self.line, (-score_of(task), key))]
         self.size -= _place(task).size
-        return task
+
+    @property
+    def best(self) -> ReadyTask:
+        return self.items[self.line[0][1]].task
+
+    def take_best(self) -> list[ReadyTask]:
+        """Take out as many as one batch may hold."""
+        taken: list[ReadyTask] = []
+        size = 0
+        for _, key in self.line[: self.group.max_size]:
+            task = self.items[key].task
+            if taken and size + _place(task).size > MAX_BATCH_BYTES:
+                break
+            size += _place(task).size
+            taken.append(task)
+            del self.items[key]
+        del self.line[: len(taken)]
+        self.size -= size
+        return taken
 
 
 class _Run:
@@ -177,18 +195,11 @@ class Batches:
         """Make a batch of the best items of the caller's buffer, which found a worker."""
         buffer = self._buffer_of[caller.id.int]
         reason = buffer.reason(now) or FlushReason.INTERVAL
-        items: list[ReadyTask] = []
-        size = 0
+        items = buffer.take_best()
         run = self._start(buffer.group, caller)
-        while buffer.line and len(items) < buffer.group.max_size:
-            key = buffer.line[-1][1]
-            size += _place(buffer.items[key].task).size
-            if items and size > MAX_BATCH_BYTES:
-                break
-            task = buffer.remove(key)
-            del self._buffer_of[key]
+        for task in items:
+            del self._buffer_of[task.id.int]
             self._join(run, task)
-            items.append(task)
         buffer.caller = None
         self._unsettled[buffer] = None
         return Flush(buffer.group, tuple(items), reason)
@@ -206,7 +217,7 @@ class Batches:
         caller: ReadyTask | None = None
         if buffer.reason(now) is not None:
             if buffer.runs < buffer.group.max_runs:
-                caller = buffer.items[buffer.line[-1][1]].task
+                caller = buffer.best
         elif buffer.line and not buffer.is_timed:
             self._set_timer(buffer)
         if caller is not buffer.caller:
