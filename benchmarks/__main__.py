@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.backlog import measure_backlog
+from benchmarks.durable import measure_durable
 from benchmarks.idle import measure_idle
 from benchmarks.installation import Installation, installation
 from benchmarks.latency import measure_latency
@@ -25,6 +26,9 @@ PARTS: dict[str, Part] = {
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
     "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
     "flows": lambda installed, _scale: measure_flows(installed),
+    "durable": lambda installed, scale: measure_durable(
+        installed, int(100 * scale) * 100, 8 * scale
+    ),
     "sdk": lambda installed, scale: measure_sdk(installed, 6 * scale),
     "enqueue": lambda installed, scale: measure_enqueue(installed, int(40 * scale) * 1000),
     "backlog": lambda installed, scale: measure_backlog(

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from benchmarks.durable_worker import DurableWorker
 from benchmarks.parent import ParentWorker
 from benchmarks.wire import Count, LeanClient, LeanWorker, Tally, Target
 
@@ -24,6 +25,7 @@ class Agent:
         self._target = target
         self._client = LeanClient(target)
         self._worker = LeanWorker(target)
+        self._durable = DurableWorker(target, evicts=False)
 
     async def put_workflow(self, workflow: str, shape: str = "plain") -> Answer:
         await self._client.put_workflow(workflow, shape)
@@ -51,6 +53,36 @@ class Agent:
         """Start a worker whose tasks spawn children in one call and wait for all of them."""
         self._worker = ParentWorker(self._target, child, count)
         await self._worker.start({workflow: "plain"}, 1)
+        return {}
+
+    async def work_durably(
+        self, workflow: str, slots: int, evicts: bool, sleep: str = ""
+    ) -> Answer:
+        """Start a worker whose durable tasks wait once."""
+        self._durable = DurableWorker(self._target, evicts=evicts, sleep=sleep)
+        await self._durable.start_durable(workflow, slots)
+        return {}
+
+    async def wait_parked(self, count: int, seconds: float) -> Answer:
+        """Wait until so many durable tasks wait, or time is up."""
+        await _reach(self._durable.parked, count, seconds)
+        return {"parked": self._durable.parked.value}
+
+    async def wait_resumed(self, count: int, seconds: float) -> Answer:
+        """Wait until so many durable tasks went on, or time is up; tell how long after their events."""
+        await _reach(self._durable.resumed, count, seconds)
+        return {"delays_ms": [delay * 1000 for delay in self._durable.resume_delays]}
+
+    async def push(self, keys: int, per_second: float) -> Answer:
+        """Push one event for each key, at an even pace."""
+        started = time.monotonic()
+        calls = []
+        for number in range(keys):
+            delay = started + number / per_second - time.monotonic()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            calls.append(asyncio.ensure_future(self._client.push(f"bench:key-{number}")))
+        await asyncio.gather(*calls)
         return {}
 
     async def forget(self) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.installation import Installation
@@ -21,6 +22,13 @@ def measure_idle(installed: Installation, seconds: float) -> dict[str, Any]:
         "web": installed.start_web(),
         "postgres": installed.postgres_pid,
     }
+    figures = watch(installed, pids, seconds)
+    memory = {name: round(memory_bytes(pids[name]) / 1e6, 1) for name in ("engine", "web")}
+    return {**figures, "memory_mb": {**memory, "total": round(sum(memory.values()), 1)}}
+
+
+def watch(installed: Installation, pids: Mapping[str, int], seconds: float) -> dict[str, Any]:
+    """Count queries and CPU while nobody does anything; Postgres logs every statement meanwhile."""
     installed.database.execute("ALTER SYSTEM SET log_statement = 'all'")
     installed.database.execute("SELECT pg_reload_conf()")
     time.sleep(SETTLE_SECONDS)
@@ -33,10 +41,8 @@ def measure_idle(installed: Installation, seconds: float) -> dict[str, Any]:
         lines = log.read()
     installed.database.execute("ALTER SYSTEM RESET log_statement")
     installed.database.execute("SELECT pg_reload_conf()")
-    memory = {name: round(memory_bytes(pids[name]) / 1e6, 1) for name in ("engine", "web")}
     return {
         "queries_per_second": round(len(_STATEMENT.findall(lines)) / seconds, 2),
         "transactions_per_second": round(len(_TRANSACTION.findall(lines)) / seconds, 2),
         "cpu_percent": {name: round(cpu / seconds * 100, 2) for name, cpu in used.items()},
-        "memory_mb": {**memory, "total": round(sum(memory.values()), 1)},
     }

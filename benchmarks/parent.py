@@ -21,7 +21,7 @@ class ParentWorker(LeanWorker):
         self._workflows = stub(workflows_pb2_grpc.WorkflowServiceStub, channel)
         self._dispatcher = stub(dispatcher_pb2_grpc.DispatcherStub, channel)
 
-    async def work(self, action: dispatcher.AssignedAction) -> None:
+    async def work(self, action: dispatcher.AssignedAction) -> bool:
         request = workflows_pb2.BulkTriggerWorkflowRequest()
         for index in range(self._count):
             child = make_request(self._child)
@@ -40,6 +40,7 @@ class ParentWorker(LeanWorker):
             if not waited:
                 break
         done.set()
+        return True
 
 
 async def _ask_for(

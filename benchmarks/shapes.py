@@ -37,6 +37,15 @@ def keyed(name: str) -> v1.CreateWorkflowVersionRequest:
     return request
 
 
+def durable(name: str) -> v1.CreateWorkflowVersionRequest:
+    """One durable task."""
+    request = plain(name)
+    (task,) = request.tasks
+    task.is_durable = True
+    task.slot_requests["durable"] = 1
+    return request
+
+
 def chain(name: str) -> v1.CreateWorkflowVersionRequest:
     """Many tasks, each the parent of the next."""
     steps = steps_of("chain")
@@ -50,6 +59,7 @@ SHAPES: Mapping[str, Callable[[str], v1.CreateWorkflowVersionRequest]] = {
     "stacked": stacked,
     "keyed": keyed,
     "chain": chain,
+    "durable": durable,
 }
 
 

@@ -18,7 +18,13 @@ import orjson
 
 from benchmarks.shapes import SHAPES, limit, steps_of
 from engine.pb import dispatcher_pb2 as dispatcher
-from engine.pb import dispatcher_pb2_grpc, workflows_pb2, workflows_pb2_grpc
+from engine.pb import (
+    dispatcher_pb2_grpc,
+    events_pb2,
+    events_pb2_grpc,
+    workflows_pb2,
+    workflows_pb2_grpc,
+)
 from engine.pb.v1 import workflows_pb2_grpc as v1_workflows_grpc
 from engine.pb.v1.shared import trigger_pb2
 
@@ -61,6 +67,7 @@ class LeanClient:
         self._workflows = stub(workflows_pb2_grpc.WorkflowServiceStub, channel)
         self._admin = stub(v1_workflows_grpc.AdminServiceStub, channel)
         self._dispatcher = stub(dispatcher_pb2_grpc.DispatcherStub, channel)
+        self._events = stub(events_pb2_grpc.EventsServiceStub, channel)
 
     async def put_workflow(self, workflow: str, shape: str) -> None:
         await self._admin.PutWorkflow(SHAPES[shape](workflow), metadata=self._metadata)
@@ -77,6 +84,13 @@ class LeanClient:
             workflows=[make_request(workflow, next(self._numbers) % keys) for _ in range(size)]
         )
         await self._workflows.BulkTriggerWorkflow(request, metadata=self._metadata)
+
+    async def push(self, key: str) -> None:
+        """Push an event whose payload says when it was sent."""
+        payload = orjson.dumps({"sent": time.monotonic()}).decode()
+        request = events_pb2.PushEventRequest(key=key, payload=payload)
+        request.event_timestamp.GetCurrentTime()
+        await self._events.Push(request, metadata=self._metadata)
 
     async def ping(self) -> None:
         """Make the cheapest unary call there is."""
@@ -129,8 +143,11 @@ class LeanWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self.tally = Tally()
 
-    async def start(self, workflows: Mapping[str, str], slots: int) -> None:
-        """Register for the tasks of workflows, given with their shapes; again for one more worker."""
+    async def start(self, workflows: Mapping[str, str], slots: int, pool: str = "default") -> str:
+        """Register for the tasks of workflows, given with their shapes; again for one more worker.
+
+        Returns the worker's id.
+        """
         actions = [
             f"{workflow}:{step}"
             for workflow, shape in workflows.items()
@@ -138,12 +155,14 @@ class LeanWorker:
         ]
         response = await self._stub.Register(
             dispatcher.WorkerRegisterRequest(
-                worker_name="lean", actions=actions, slot_config={"default": slots}
+                worker_name="lean", actions=actions, slot_config={pool: slots}
             ),
             metadata=self._metadata,
         )
         self._keep(self._listen(response.worker_id))
         self._keep(self._beat(response.worker_id))
+        worker_id: str = response.worker_id
+        return worker_id
 
     async def _listen(self, worker_id: str) -> None:
         request = dispatcher.WorkerListenRequest(worker_id=worker_id)
@@ -163,13 +182,15 @@ class LeanWorker:
         await self._report(action, worker_id, _STARTED, "")
         if self._holds:
             return
-        await self.work(action)
+        if not await self.work(action):
+            return
         await self._report(action, worker_id, _COMPLETED, '{"ok":true}')
         self.tally.last_completed = time.monotonic()
         self.tally.completed_count.add_one()
 
-    async def work(self, action: dispatcher.AssignedAction) -> None:
-        """What a task does: nothing."""
+    async def work(self, action: dispatcher.AssignedAction) -> bool:
+        """What a task does: nothing. False if the task goes on elsewhere and is not to be reported."""
+        return True
 
     async def _report(
         self,
