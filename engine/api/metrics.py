@@ -46,13 +46,17 @@ class TaskMetricsView(EngineView):
                 until=selection.until,
                 workflow_ids=selection.workflow_ids,
             )
-        return Response([_metric(status, max(0, counts.get(status, 0))) for status in _ORDER])
+        running = max(0, counts.get(Status.RUNNING, 0))
+        evicted = min(running, selection.evicted_runs().count()) if running else 0
+        return Response(
+            [_metric(status, max(0, counts.get(status, 0)), evicted) for status in _ORDER]
+        )
 
 
-def _metric(status: Status, count: int) -> AnyDict:
+def _metric(status: Status, count: int, evicted: int) -> AnyDict:
     metric: AnyDict = {"status": status.name, "count": count}
     if status is Status.RUNNING:
-        metric["runningDetailCount"] = {"evicted": 0, "onWorker": count}
+        metric["runningDetailCount"] = {"evicted": evicted, "onWorker": count - evicted}
     return metric
 
 

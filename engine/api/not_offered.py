@@ -24,8 +24,6 @@ LEGACY = "this endpoint is deprecated; use its successor under /api/v1/stable"
 SWITCHED_OFF = "this is switched off on this server"
 
 _LATER_IN_TENANT = (
-    f"{_ST}/durable-tasks/branch",
-    f"{_ST}/durable-tasks/<str:task>",
     f"{_ST}/log-point-metrics",
     f"{_ST}/operators/http",
     f"{_ST}/serverless/endpoints",
@@ -67,7 +65,6 @@ _LEGACY_IN_TENANT = (
 LATER_ALONE = (
     f"{_S}/operators/http/<str:operator>",
     f"{_S}/serverless/endpoints/<str:endpoint>",
-    f"{_S}/tasks/<str:task>/restore",
     f"{_V}/alerting-email-groups/<str:group>",
     f"{_V}/slack/<str:slack>",
     f"{_V}/sns/<str:sns>",

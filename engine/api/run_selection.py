@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -24,6 +24,10 @@ class RunningFilter(Enum):
     ALL = "ALL"
     EVICTED = "EVICTED"
     ON_WORKER = "ON_WORKER"
+
+
+_AWAY = Q(is_evicted=True, status=Status.RUNNING)
+_UNFINISHED = Q(status__in=[Status.QUEUED, Status.RUNNING])
 
 
 class MetadataOperator(Enum):
@@ -77,17 +81,34 @@ class RunSelection:
         """Select runs, newest first."""
         if self.worker_id is not None:
             raise bad_request("worker_id needs only_tasks=true", field="worker_id")
-        return Run.objects.filter(self._bounds(), self._of_run()).order_by("-id")
+        runs = Run.objects.filter(self._bounds(), self._of_run())
+        if self.running_filter is not RunningFilter.ALL:
+            tasks = Task.objects.filter(tenant_id=self.tenant_id, run_id=OuterRef("id"))
+            away = Q(Exists(tasks.filter(_AWAY))) & ~Q(Exists(tasks.filter(_UNFINISHED & ~_AWAY)))
+            runs = runs.filter(self._among_running(away))
+        return runs.order_by("-id")
+
+    def evicted_runs(self) -> QuerySet[Run]:
+        """Select the running ones of the runs all of whose unfinished tasks are evicted."""
+        evicted = replace(self, running_filter=RunningFilter.EVICTED, statuses=[Status.RUNNING])
+        return evicted.runs()
 
     def tasks(self) -> QuerySet[Task]:
         """Select tasks, newest first; what a run carries is looked up there."""
-        tasks = Task.objects.filter(self._bounds())
+        tasks = Task.objects.filter(self._bounds(), self._among_running(_AWAY))
         of_run = self._of_run()
         if of_run:
             tasks = tasks.filter(Exists(Run.objects.filter(of_run, id=OuterRef("run_id"))))
         if self.worker_id is not None:
             tasks = tasks.filter(worker_id=self.worker_id)
         return tasks.order_by("-id")
+
+    def _among_running(self, away: Q) -> Q:
+        """What the running must be besides; `away` holds for those that are evicted."""
+        if self.running_filter is RunningFilter.ALL:
+            return Q()
+        wanted = away if self.running_filter is RunningFilter.EVICTED else ~away
+        return ~Q(status=Status.RUNNING) | wanted
 
     def _bounds(self) -> Q:
         """Conditions on columns that runs and tasks share."""
@@ -96,9 +117,6 @@ class RunSelection:
             bounds &= Q(id__lt=id_at(self.until + timedelta(milliseconds=1)))
         if self.statuses:
             bounds &= Q(status__in=self.statuses)
-        if self.running_filter is RunningFilter.EVICTED:
-            # Nothing is evicted yet, so the evicted ones among the running are none.
-            bounds &= ~Q(status=Status.RUNNING)
         if self.workflow_ids:
             bounds &= Q(workflow_id__in=self.workflow_ids)
         return bounds

@@ -58,7 +58,7 @@ def task_summary(
             "errorMessage": payloads.error_of(task.id, task.retry_count),
             "numSpawnedChildren": spawned,
             "idempotencyKey": run.idempotency_key,
-            "isDurable": False,
+            "isDurable": task.step_id in names.durable_steps,
             "isEvicted": task.is_off_worker,
         }
     )
@@ -86,6 +86,7 @@ def run_summary(run: Run, tasks: Sequence[Task], names: Names, payloads: Payload
             "errorMessage": first_error(tasks, payloads),
             "numSpawnedChildren": 0,
             "idempotencyKey": run.idempotency_key,
+            "isEvicted": bool(tasks) and all(task.is_off_worker for task in tasks),
             "children": [task_summary(task, run, names, payloads) for task in tasks],
         }
     )

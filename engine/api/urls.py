@@ -8,6 +8,7 @@ from engine.api import (
     cel,
     crons,
     dags,
+    durable_tasks,
     events,
     filters,
     logs,
@@ -82,6 +83,25 @@ _TASKS = [
         f"{_TASK}/task-events",
         tasks.TaskEventsView,
         _get("v1-task-event:list", "V1TaskEventList", _PAGE),
+    ),
+    route(
+        f"{_TASK}/restore",
+        durable_tasks.RestoreView,
+        _post("v1-task:restore", "V1RestoreTaskResponse"),
+    ),
+    route(
+        f"{_ST}/durable-tasks/branch",
+        durable_tasks.BranchView,
+        _post(
+            "v1-durable-task:branch",
+            "V1BranchDurableTaskResponse",
+            "taskExternalId:uuid! nodeId:integer! branchId:integer!",
+        ),
+    ),
+    route(
+        f"{_ST}/durable-tasks/<str:task>",
+        durable_tasks.LogView,
+        _get("v1-durable-task:event-log:list", "[V1DurableEventLogEntry]", _PAGE),
     ),
     route(
         "api/v1/stable/dags/tasks",

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import BooleanField, Func
+
 from engine.models.definitions import Step, Workflow
 
 
@@ -15,6 +17,7 @@ class Names:
 
     workflows: dict[UUID, str]
     steps: dict[UUID, str]
+    durable_steps: frozenset[UUID] = frozenset()
 
     def run_display_name(self, run_id: UUID, workflow_id: UUID) -> str:
         return display_name(self.workflows.get(workflow_id, "unknown"), run_id)
@@ -29,5 +32,22 @@ def display_name(name: str, uuid7: UUID) -> str:
 
 def load_names(workflow_ids: Collection[UUID], step_ids: Collection[UUID]) -> Names:
     workflows = Workflow.objects.filter(id__in=set(workflow_ids)).values_list("id", "name")
-    steps = Step.objects.filter(id__in=set(step_ids)).values_list("id", "readable_id")
-    return Names(dict(workflows) if workflow_ids else {}, dict(steps) if step_ids else {})
+    steps = (
+        Step.objects.filter(id__in=set(step_ids))
+        .annotate(is_durable=_IsDurable("version__definition", "ordinal"))
+        .values_list("id", "readable_id", "is_durable")
+    )
+    found = list(steps) if step_ids else []
+    return Names(
+        dict(workflows) if workflow_ids else {},
+        {step_id: name for step_id, name, _ in found},
+        frozenset(step_id for step_id, _, is_durable in found if is_durable),
+    )
+
+
+class _IsDurable(Func):
+    """Whether the step at this place of this definition is a durable task."""
+
+    template = "coalesce((%(expressions)s ->> 'is_durable')::boolean, false)"
+    arg_joiner = " -> 'steps' -> "
+    output_field = BooleanField()

@@ -45,6 +45,7 @@ def runs(worker: WorkerProcess, client: Client) -> dict[str, str]:
             "forgetting",
             "repeating_keys",
             "wavering",
+            "three_naps",
         )
     }
 
@@ -160,6 +161,22 @@ def test_a_call_that_is_another_than_before_fails(
     assert (found["attempt"], found["node"]) == (2, 1)
     assert "on-determinism" in found["error"]
     assert "expected: sleep(1s)" in found["error"] and "received: sleep(2s)" in found["error"]
+
+
+def test_a_task_is_run_again_from_any_node_of_any_branch(
+    client: Client, runs: dict[str, str]
+) -> None:
+    run_id = runs["three_naps"]
+    slept(client, run_id, [True, True, True])
+    assert client.call("reset", run_id=run_id, node_id=2, branch_id=1) == [2, 2]
+    slept(client, run_id, [False, True, True])
+    assert client.call("reset", run_id=run_id, node_id=3, branch_id=2) == [3, 3]
+    slept(client, run_id, [False, False, True])
+
+
+def slept(client: Client, run_id: str, expected: list[bool]) -> None:
+    naps = result(client, run_id)["three_naps"]["naps"]
+    assert [seconds >= 0.9 for seconds in naps] == expected, naps
 
 
 def test_a_sleep_goes_on_through_cancellation_and_replay(tenant: Tenant, client: Client) -> None:

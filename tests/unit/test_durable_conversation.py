@@ -13,6 +13,7 @@ from engine.domain.durable import Completion, Node
 from engine.runtime.durable.conversation import (
     ARRIVAL_SECONDS,
     CROSSING_SECONDS,
+    REPEATED_ARRIVAL_SECONDS,
     STALL_SECONDS,
     Invocation,
 )
@@ -174,13 +175,14 @@ def test_what_may_not_have_arrived_is_unconfirmed() -> None:
     known = invocation()
     for node in (ONE, TWO, THREE):
         known.acknowledge(node, needs_waiter=node == THREE)
-    assert known.unconfirmed(0.0) == [ONE, TWO]
+    assert known.unconfirmed(0.0, is_repeated=False) == [ONE, TWO]
     complete(known, ONE, 1, 1.0)
-    assert known.unconfirmed(1.5) == [ONE, TWO]
-    assert known.unconfirmed(1.0 + ARRIVAL_SECONDS) == [TWO]
+    assert known.unconfirmed(1.5, is_repeated=False) == [ONE, TWO]
+    assert known.unconfirmed(1.0 + ARRIVAL_SECONDS, is_repeated=False) == [TWO]
     complete(known, TWO, 2, 1.0)
+    assert known.unconfirmed(1.0 + REPEATED_ARRIVAL_SECONDS, is_repeated=True) == []
     known.confirm(1)
-    assert known.unconfirmed(1.5) == [TWO]
+    assert known.unconfirmed(1.5, is_repeated=False) == [TWO]
 
 
 @pytest.mark.parametrize("seed", range(100))

@@ -20,6 +20,10 @@ CROSSING_SECONDS = 1.0
 ARRIVAL_SECONDS = 3.0
 """A completion this old has reached a worker that can still be heard."""
 
+REPEATED_ARRIVAL_SECONDS = 0.75
+"""The same for a worker that was given a task back right after an eviction, and gives it up again: what
+it waits for has not come, or twice in a row a completion took as long as this."""
+
 STALL_SECONDS = 60.0
 """How long a completion is held back for one that should come before it."""
 
@@ -157,12 +161,16 @@ class Invocation:
         """Return the nodes whose completions would be of use now."""
         return sorted(self._wanted)
 
-    def unconfirmed(self, now: float) -> list[Node]:
-        """Return the nodes this delivery may still wait for: their completions may not have arrived."""
+    def unconfirmed(self, now: float, *, is_repeated: bool) -> list[Node]:
+        """Return the nodes this delivery may still wait for: their completions may not have arrived.
+
+        `is_repeated`: the delivery before was evicted and restored at once.
+        """
+        patience = REPEATED_ARRIVAL_SECONDS if is_repeated else ARRIVAL_SECONDS
         nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
         for node, (sent_at, order) in self._sent.items():
             has_arrived = order is None or order <= self._received
-            if not has_arrived and now - sent_at < ARRIVAL_SECONDS:
+            if not has_arrived and now - sent_at < patience:
                 nodes.add(node)
         return sorted(nodes)
 

@@ -72,6 +72,8 @@ class DurableStream:
         self._invocations: dict[UUID, Invocation] = {}
         self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(MOST_UNANSWERED)
+        self._restored: set[UUID] = set()
+        """Tasks whose last eviction here ended at once, because something may not have arrived."""
         self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[Reply]:
@@ -192,7 +194,8 @@ class DurableStream:
         known = self._invocations.get(request.task_id)
         unconfirmed = None
         if known is not None and known.count == request.invocation and known.is_open:
-            unconfirmed = tuple(known.unconfirmed(time.monotonic()))
+            is_repeated = request.task_id in self._restored
+            unconfirmed = tuple(known.unconfirmed(time.monotonic(), is_repeated=is_repeated))
         outcome = await self._service.evictions.submit(
             Eviction(
                 self.tenant_id, request.task_id, request.invocation, request.reason, unconfirmed
@@ -201,6 +204,10 @@ class DurableStream:
         if outcome is Evicted.UNKNOWN:
             self.refuse(str(request.task_id), request.invocation, "there is no such durable task")
             return
+        if outcome is Evicted.RESTORED:
+            self._restored.add(request.task_id)
+        else:
+            self._restored.discard(request.task_id)
         self._reply(EvictionTaken(request.task_id, request.invocation))
         if known is not None and self._invocations.get(request.task_id) is known:
             self.drop(request.task_id)
@@ -292,6 +299,7 @@ class DurableStream:
 
     async def audit(self) -> None:
         """Find deliveries that are over and completions nobody told us of."""
+        self._restored &= self._invocations.keys()
         known = [each for each in self._invocations.values() if each.is_open]
         pending = [
             self._service.openings.put((self.tenant_id, invocation.task_id)) for invocation in known

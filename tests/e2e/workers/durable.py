@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from hatchet_sdk import (
     UserEventCondition,
     or_,
 )
+from hatchet_sdk.clients.rest.api.task_api import TaskApi
 from hatchet_sdk.exceptions import NonDeterminismError
 from pydantic import BaseModel
 
@@ -232,6 +234,24 @@ async def evicted_parent(given: Given, ctx: DurableContext) -> Any:
     return {"invocation": ctx.invocation_count, "many": [each["number"] for each in many]}
 
 
+@hatchet.durable_task(
+    name="crowded",
+    input_validator=Given,
+    eviction_policy=EvictionPolicy(ttl=None),
+)
+async def crowded(given: Given, ctx: DurableContext) -> Any:
+    mark("crowded", given.key)
+    await ctx.aio_sleep_for(timedelta(seconds=given.seconds))
+    return {"invocation": ctx.invocation_count}
+
+
+@hatchet.durable_task(name="leaving", input_validator=Given)
+async def leaving(given: Given, ctx: DurableContext) -> Any:
+    mark("leaving")
+    found = await ctx.aio_wait_for_event(given.key)
+    return {"invocation": ctx.invocation_count, "found": found}
+
+
 # Durable steps
 
 
@@ -279,13 +299,15 @@ TASKS: dict[str, Any] = {
         mixed,
     )
 }
+ON_THEIR_OWN: dict[str, Any] = {task.name: task for task in (crowded, leaving)}
+"""Tasks whose workers run nothing else."""
 
 
 # Calls
 
 
 async def start(task: str, given: dict[str, Any]) -> str:
-    ref = await TASKS[task].aio_run(Given(**given), wait_for_result=False)
+    ref = await (TASKS | ON_THEIR_OWN)[task].aio_run(Given(**given), wait_for_result=False)
     run_id: str = ref.workflow_run_id
     return run_id
 
@@ -317,15 +339,23 @@ async def cancel(run_id: str) -> None:
     await hatchet.runs.aio_cancel(run_id)
 
 
+async def restore(task_id: str) -> bool:
+    with hatchet.runs.client() as client:
+        answer = await asyncio.to_thread(TaskApi(client).v1_task_restore, task_id)
+    return bool(answer.requeued)
+
+
 async def reset(run_id: str, node_id: int, branch_id: int) -> Any:
     found = await hatchet.runs.aio_reset_durable_task(run_id, node_id, branch_id)
     return [found.node_id, found.branch_id]
 
 
 def main() -> None:
-    hatchet.worker(
-        worker_name(), slots=50, durable_slots=50, workflows=list(TASKS.values())
-    ).start()
+    """A worker for most tasks, or for the one that E2E_TASK names, with E2E_SLOTS durable slots."""
+    name = os.environ.get("E2E_TASK")
+    tasks = [ON_THEIR_OWN[name]] if name else list(TASKS.values())
+    durable_slots = int(os.environ.get("E2E_SLOTS", "50"))
+    hatchet.worker(worker_name(), slots=50, durable_slots=durable_slots, workflows=tasks).start()
 
 
 if __name__ == "__main__":

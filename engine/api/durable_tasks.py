@@ -1,0 +1,85 @@
+"""Durable tasks: their logs, restores of evicted ones, and resets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from engine.api.run_shapes import without_nones
+from engine.api.views import EngineView, TaskView
+from engine.domain.durable import SIGNAL_BRANCH
+from engine.models import DurableEntry, Task
+from engine.models.names import load_names
+from engine.operations.announce import announced
+from engine.operations.branch_tasks import branch_task
+from engine.operations.evict_tasks import restore_tasks
+from engine.states import DurableKind
+from engine.store import sync_db
+from tenants.api.errors import AnyDict, ApiError, bad_request
+from tenants.api.paging import Page
+from tenants.api.params import parse_uuid
+from tenants.api.render import timestamp
+
+_LARGEST = 2**63 - 1
+
+
+class RestoreView(TaskView):
+    def post(self, request: Request, **_: Any) -> Response:
+        """A task that is not evicted stays as it is, and that is no error."""
+        now = datetime.now(UTC)
+        sync_db.run(announced(restore_tasks(self.tenant.id, [self.task.id], now)))
+        return Response({"requeued": True})
+
+
+class BranchView(EngineView):
+    def post(self, request: Request, **_: Any) -> Response:
+        body = self.body
+        task_id = parse_uuid(body.text("taskExternalId"), "taskExternalId")
+        node_id = body.optional_integer("nodeId", minimum=1, maximum=_LARGEST)
+        branch_id = body.optional_integer("branchId", minimum=1, maximum=_LARGEST)
+        if node_id is None or branch_id is None:
+            raise bad_request("nodeId and branchId are required")
+        operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
+        branch = sync_db.run(announced(operation))
+        return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
+
+
+class LogView(EngineView):
+    path_ids = ("tenant", "task")
+
+    def get(self, request: Request, **_: Any) -> Response:
+        task = Task.objects.filter(id=self.ids["task"], tenant_id=self.tenant.id).first()
+        if task is None:
+            raise ApiError(404, "there is no such task")
+        entries: QuerySet[DurableEntry] = (
+            DurableEntry.objects.filter(task_id=task.id)
+            .exclude(branch_id=SIGNAL_BRANCH)
+            .defer("result", "error", "identity")
+            .order_by("branch_id", "node_id")
+        )
+        names = load_names([], [task.step_id])
+        name = names.task_display_name(task.id, task.step_id)
+        page = Page.of(self.query, default_limit=1000)
+        return Response([_entry(entry, name) for entry in page.slice(entries)])
+
+
+def _entry(entry: DurableEntry, name: str) -> AnyDict:
+    return without_nones(
+        {
+            "nodeId": entry.node_id,
+            "branchId": entry.branch_id,
+            "kind": DurableKind(entry.kind).name,
+            "waitData": None if entry.detail is None else orjson.loads(entry.detail),
+            "isSatisfied": entry.satisfied_at is not None,
+            "satisfiedAt": timestamp(entry.satisfied_at),
+            "insertedAt": timestamp(entry.created_at),
+            "userMessage": entry.label,
+            "taskExternalId": str(entry.task_id),
+            "taskDisplayName": name,
+        }
+    )
