@@ -68,12 +68,14 @@ def make_version(
     *,
     schema: dict[str, Any] | None = None,
     event_triggers: tuple[str, ...] = (),
+    cron_triggers: tuple[str, ...] = (),
 ) -> WorkflowVersion:
     definition = WorkflowDefinition(
         name,
         tuple(steps) or (step("say"),),
         description=f"About {name}",
         event_triggers=event_triggers,
+        cron_triggers=cron_triggers,
         input_json_schema=json.dumps(schema) if schema else None,
     )
     now = datetime.now(UTC)

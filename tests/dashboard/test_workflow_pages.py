@@ -22,7 +22,9 @@ MAX_QUERIES = 6
 def test_the_list_shows_each_with_its_runs(
     viewer: Client, tenant: Tenant, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    greet = factories.make_version(tenant, event_triggers=("user:created",))
+    greet = factories.make_version(
+        tenant, event_triggers=("user:created",), cron_triggers=("0 3 * * *",)
+    )
     for number in range(6):
         factories.make_version(tenant, f"other-{number}")
     factories.make_run(greet)
@@ -32,6 +34,11 @@ def test_the_list_shows_each_with_its_runs(
         text = viewer.get(f"/t/{tenant.slug}/workflows").content.decode()
     assert "About greet" in text
     assert "user:created" in text
+    assert "0 3 * * *" in text
+    assert (
+        "at 0 3 * * *"
+        in viewer.get(f"/t/{tenant.slug}/workflows/{greet.workflow_id}").content.decode()
+    )
     assert "1 completed" in text
     assert "1 failed" in text
     assert "foreign" not in text
