@@ -96,6 +96,25 @@ def test_a_first_step_waits_from_the_start(steps: int) -> None:
     assert (Task.objects.get(run_id=run_id, action_id="flow:first").id == run_id) == (steps == 1)
 
 
+def test_events_of_another_tenant_do_not_count() -> None:
+    flow = Flow(step("only", "", event("go")))
+    run_id = flow.trigger()
+    Flow(step("only")).push("ns_go")
+    assert StepWait.objects.get(run_id=run_id).satisfied_at is None
+    assert not flow.queue
+    flow.push("ns_go")
+    assert set(flow.queue) == {"only"}
+
+
+def test_the_first_event_that_fits_counts() -> None:
+    flow = Flow(step("only", "", event("go"), sleep(20, group=1)))
+    flow.trigger()
+    flow.push("ns_go", n=1)
+    flow.push("ns_go", n=2)
+    flow.sleep(21)
+    assert flow.run("only")["triggers"]["go"] == {"n": 1}
+
+
 def test_an_event_does_not_satisfy_a_run_it_started_itself() -> None:
     flow = Flow(step("first", "", event("go")))
     flow.version = flow.put(replace(flow.version.definition, event_triggers=("ns_go",)))
