@@ -119,9 +119,9 @@ class Task(models.Model):
                 name="task_queue",
             ),
             models.Index(
-                fields=["tenant_id", "id"],
+                fields=["tenant_id", "queued_at", "id"],
                 condition=Q(status=0, is_delayed=False, concurrency_keys__isnull=False),
-                name="task_in_groups",
+                name="task_in_groups_by_time",
             ),
             models.Index(
                 fields=["tenant_id"],

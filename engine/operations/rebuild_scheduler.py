@@ -22,7 +22,7 @@ from engine.store import (
     workers,
 )
 from engine.store.query import Operation, fetch, fetch_all
-from engine.store.queues import QueuedRow
+from engine.store.queues import QueuedRow, QueuePlace
 from engine.store.rate_limits import RateLimitRow
 from engine.store.workers import WorkerRow
 
@@ -49,7 +49,6 @@ class Snapshot(NamedTuple):
     running: list[RunningTask]
     queued_actions: list[str]
     rules: Rules
-    in_groups: list[ReadyTask]
     evicted: list[ReadyTask]
     runs_in_groups: list[RunClaims]
     limits: list[RateLimitRow]
@@ -91,10 +90,9 @@ def load_snapshot(
         queues.queued_actions(tenant_id), rate_limits.of_tenant(tenant_id)
     )
     rules = yield from load_rules(tenant_id)
-    in_groups = yield from load_in_groups(tenant_id)
     evicted = yield from _waiting((yield from fetch(queues.evicted_in_groups(tenant_id))))
     runs = yield from _runs(tenant_id)
-    return Snapshot(known, running, queued, rules, in_groups, evicted, runs, limits)
+    return Snapshot(known, running, queued, rules, evicted, runs, limits)
 
 
 def load_rules(tenant_id: UUID) -> Operation[Rules]:
@@ -125,9 +123,13 @@ def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[li
     return (yield from _waiting((yield from fetch(queues.queue_head(tenant_id, action_id, limit)))))
 
 
-def load_in_groups(tenant_id: UUID) -> Operation[list[ReadyTask]]:
-    """Return all waiting attempts that need slots of concurrency groups."""
-    return (yield from _waiting((yield from fetch(queues.queued_in_groups(tenant_id)))))
+def load_in_groups(
+    tenant_id: UUID, after: QueuePlace, limit: int
+) -> Operation[tuple[list[ReadyTask], QueuePlace | None]]:
+    """Return waiting attempts that need slots of concurrency groups, and after whom to go on, if at all."""
+    found = yield from fetch(queues.queued_in_groups(tenant_id, after, limit))
+    waiting = yield from _waiting([row for row, _ in found])
+    return waiting, found[-1][1] if len(found) == limit else None
 
 
 def load_queued(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[ReadyTask]]:

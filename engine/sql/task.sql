@@ -269,13 +269,14 @@ SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_
    AND status = 0 AND NOT is_delayed;
 
 -- name: task.queued_in_groups
--- All waiting attempts that need slots of concurrency groups, for an owner rebuilding its memory.
+-- Waiting attempts that need slots of concurrency groups, by when they were queued, from a place on.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, queued_at
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
    AND concurrency_keys IS NOT NULL
- ORDER BY id;
+   AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
+ ORDER BY queued_at, id LIMIT %(limit)s::int;
 
 -- name: task.evicted_in_groups
 -- Attempts on no worker that hold slots of concurrency groups, for an owner rebuilding its memory.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from engine.store.query import Query, the_value
@@ -38,8 +39,34 @@ def queued_by_ids(tenant_id: UUID, ids: Sequence[UUID]) -> Query[QueuedRow]:
     return Query("task.by_ids_queued", {"tenant_id": tenant_id, "ids": list(ids)}, QueuedRow)
 
 
-def queued_in_groups(tenant_id: UUID) -> Query[QueuedRow]:
-    return Query("task.queued_in_groups", {"tenant_id": tenant_id}, QueuedRow)
+class QueuePlace(NamedTuple):
+    """Where a task stands among those of a tenant, by when they were queued."""
+
+    queued_at: datetime
+    task_id: UUID
+
+
+FIRST_PLACE = QueuePlace(datetime.fromtimestamp(0, UTC), UUID(int=0))
+
+
+def queued_in_groups(
+    tenant_id: UUID, after: QueuePlace, limit: int
+) -> Query[tuple[QueuedRow, QueuePlace]]:
+    return Query(
+        "task.queued_in_groups",
+        {
+            "tenant_id": tenant_id,
+            "after": after.queued_at,
+            "after_id": after.task_id,
+            "limit": limit,
+        },
+        _placed,
+    )
+
+
+def _placed(*columns: Any) -> tuple[QueuedRow, QueuePlace]:
+    row = QueuedRow(*columns[:-1])
+    return row, QueuePlace(columns[-1], row.id)
 
 
 def evicted_in_groups(tenant_id: UUID) -> Query[QueuedRow]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.assignment import Claims, RunClaims, SharedStrategy
+from engine.domain.assignment import Claims, ReadyTask, RunClaims, SharedStrategy
 from engine.domain.definition import Concurrency
 from engine.models import RunSlot, Task
 from engine.operations.assign_tasks import assign_tasks
@@ -23,6 +23,7 @@ from engine.operations.rebuild_scheduler import (
 from engine.states import ConcurrencyStrategy, Status, TaskEventKind
 from engine.store import queues, sync_db
 from engine.store.query import Operation, fetch
+from engine.store.queues import FIRST_PLACE, QueuePlace
 from engine.types import TriggerRequest
 from tests.operations.bench import Bench, on_failure, step
 
@@ -239,17 +240,42 @@ def test_a_new_owner_reads_who_waits_and_who_runs_with_their_groups(bench: Bench
     plain = bench.start(name="plain")
     bench.assign(running)
     snapshot = sync_db.run(load_snapshot(bench.tenant_id, bench.now, bench.now))
-    assert [task.id for task in snapshot.in_groups] == [waiting]
+    in_groups = queued(bench)
+    assert [task.id for task in in_groups] == [waiting]
     (first,), (second,) = (
         [each.task.claims for each in snapshot.running],
-        [task.claims for task in snapshot.in_groups],
+        [task.claims for task in in_groups],
     )
     assert first is not None
     assert second is not None
     assert first.chain == second.chain
     assert sync_db.run(load_queue_head(bench.tenant_id, "flow:work", 10)) == []
-    assert sync_db.run(load_in_groups(bench.tenant_id)) == snapshot.in_groups
     assert Task.objects.get(id=plain).concurrency_keys is None
+
+
+def queued(bench: Bench) -> list[ReadyTask]:
+    """Who waits in groups, read two at a time."""
+    found: list[ReadyTask] = []
+    place: QueuePlace | None = FIRST_PLACE
+    while place is not None:
+        part, place = sync_db.run(load_in_groups(bench.tenant_id, place, 2))
+        found += part
+    return found
+
+
+def test_who_waits_in_groups_is_read_by_the_time_of_queueing(bench: Bench) -> None:
+    bench.put(step("work", retries=1, concurrency=(limited(),)))
+    first, *others = bench.trigger(*[request()] * 5)
+    bench.pass_time(60)
+    bench.assign(first)
+    bench.report(bench.failed(first))
+    assert [(task.id, task.retry_count) for task in queued(bench)] == [
+        *((each, 0) for each in others),
+        (first, 1),
+    ]
+    since = QueuePlace(bench.now, UUID(int=0))
+    (late,), rest = sync_db.run(load_in_groups(bench.tenant_id, since, 2))
+    assert (late.id, rest) == (first, None)
 
 
 def test_the_auditor_finds_who_is_neither_waiting_nor_running(bench: Bench) -> None:
@@ -303,8 +329,7 @@ def test_a_run_holds_its_slots_from_its_first_assignment_until_it_ends(bench: Be
     bench.put(step("a"), step("b", "a"), on_failure(), concurrency=(limited(),))
     run_id, waiting = bench.trigger(request(), request())
     assert held(bench) == []
-    scheduled = sync_db.run(load_in_groups(bench.tenant_id))
-    first = next(each for each in scheduled if each.id == bench.steps(run_id)["a"])
+    first = next(each for each in queued(bench) if each.id == bench.steps(run_id)["a"])
     sync_db.run(assign_tasks([(first, bench.worker())], {}, bench.now))
     assert held(bench) == [run_id]
     bench.report(bench.completed(first.id))

@@ -248,6 +248,27 @@ def test_a_long_line_is_as_fast_to_join_and_to_leave_as_a_short_one() -> None:
     assert end(groups, 1) == ([1951], [])
 
 
+def test_frozen_groups_decide_nothing_until_all_who_wait_are_known() -> None:
+    groups = ConcurrencyGroups()
+    groups.freeze()
+    assert not groups.has_room(_claims(task(9)))
+    assert arrive(groups, task(5), task(3)) == ([], [])
+    assert arrive(groups, task(1)) == ([], [])
+    groups.thaw()
+    assert settle(groups) == ([1], [])
+
+
+def test_what_ended_while_rows_were_read_does_not_come_back_with_them() -> None:
+    groups = ConcurrencyGroups()
+    groups.endings.watch()
+    groups.end(UUID(int=1), 1)
+    assert arrive(groups, task(1, retry_count=1)) == ([], [])
+    assert arrive(groups, task(1, retry_count=2)) == ([1], [])
+    groups.endings.forget()
+    assert end(groups, 1, 2) == ([], [])
+    assert arrive(groups, task(2, retry_count=0)) == ([2], [])
+
+
 # The scheduler with groups
 
 

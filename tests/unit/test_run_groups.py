@@ -177,6 +177,16 @@ def test_a_run_that_has_begun_keeps_its_slots_over_a_take_over() -> None:
     assert groups.holders(claim().group) == [UUID(int=100)]
 
 
+def test_a_run_that_ended_while_rows_were_read_does_not_come_back_with_them() -> None:
+    groups = ConcurrencyGroups()
+    first = run(100)
+    groups.endings.watch()
+    groups.end_run(UUID(int=100), first.arrival)
+    assert arrive(groups, task(1, first)) == ([], [])
+    assert groups.runs() == []
+    assert arrive(groups, task(1, first._replace(arrival=900), retry_count=1)) == ([1], [])
+
+
 def test_an_offer_takes_the_slot_of_the_run_once() -> None:
     scheduler = _scheduler(9)
     first, second = run(100), run(200)

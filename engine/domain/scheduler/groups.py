@@ -20,7 +20,7 @@ from engine.domain.assignment import (
     RunClaims,
     SharedStrategy,
 )
-from engine.domain.scheduler.groups_line import Group, Member, RunMember, TaskMember
+from engine.domain.scheduler.groups_line import Endings, Group, Member, RunMember, TaskMember
 from engine.states import ConcurrencyStrategy
 
 
@@ -59,11 +59,22 @@ class ConcurrencyGroups:
         """Holders of all their slots that are to be queued."""
         self._fresh: set[int] = set()
         """Tasks that arrived since groups were settled."""
+        self.endings = Endings()
+        self._is_frozen = False
+
+    def freeze(self) -> None:
+        """Give no slot to anybody until all who wait are known."""
+        self._is_frozen = True
+
+    def thaw(self) -> None:
+        self._is_frozen = False
 
     # What happened
 
     def has_room(self, claims: Claims) -> bool:
         """Whether a new task would get all its slots at once."""
+        if self._is_frozen:
+            return False
         run = claims.run
         if run is not None:
             known = self._runs.get(run.id)
@@ -103,6 +114,8 @@ class ConcurrencyGroups:
 
     def arrive(self, task: ReadyTask) -> None:
         """Take note of an attempt that wants to be queued; one known, or older than that, is ignored."""
+        if self.endings.cover(task):
+            return
         key = task.id.int
         member = self._tasks.get(key)
         if member is not None:
@@ -128,12 +141,14 @@ class ConcurrencyGroups:
 
     def end(self, task_id: UUID, retry_count: int) -> None:
         """Take note that this attempt, and any before it, ended."""
+        self.endings.note(task_id, retry_count)
         member = self._tasks.get(task_id.int)
         if member is not None and member.task.retry_count <= retry_count:
             self._ended[task_id.int] = retry_count
 
     def end_run(self, run_id: UUID, arrival: int) -> None:
         """Free what a run holds or waits for; one that was replayed since has a later arrival."""
+        self.endings.note(run_id, arrival)
         run = self._runs.get(run_id.int)
         if run is not None and run.claims.arrival <= arrival:
             self._drop_run(run)
@@ -168,6 +183,8 @@ class ConcurrencyGroups:
     def settle(self) -> Settled:
         """Fill free slots, and cancel who has to go. Deciding twice decides nothing new."""
         settled = Settled([], [], [], [], [])
+        if self._is_frozen:
+            return settled
         for key in list(self._ended):
             self.forget(UUID(int=key))
         while self._unsettled:

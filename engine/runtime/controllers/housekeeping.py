@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from engine.store.async_db import AsyncDatabase
 log = logging.getLogger("hatchet.controllers")
 
 _AWAITED_AT_ONCE = 1000
+_AUDITED_AT_ONCE = 1000
 _FAILURES_KEPT = timedelta(days=7)
 
 
@@ -79,7 +81,7 @@ class Auditor(PeriodicService):
             running = set(await self._database.fetch(tasks.still_running(held))) if held else set()
             lost = [attempt for attempt in held if attempt[0] not in running]
             if in_groups := owner.machine.groups.attempts():
-                live = set(await self._database.fetch(queues.still_live(in_groups)))
+                live = await self._live(in_groups)
                 lost += [attempt for attempt in in_groups if attempt[0] not in live]
             for task_id, retry_count in dict.fromkeys(lost):
                 found.add((task_id, retry_count))
@@ -89,6 +91,13 @@ class Auditor(PeriodicService):
         self._suspects = found
         await self._audit_runs()
         return False
+
+    async def _live(self, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:
+        live: set[UUID] = set()
+        for start in range(0, len(attempts), _AUDITED_AT_ONCE):
+            part = attempts[start : start + _AUDITED_AT_ONCE]
+            live.update(await self._database.fetch(queues.still_live(part)))
+        return live
 
     async def _audit_runs(self) -> None:
         """The same for runs in concurrency groups."""

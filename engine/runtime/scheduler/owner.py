@@ -19,13 +19,13 @@ from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
-    load_in_groups,
     load_queue_head,
     load_rules,
     load_snapshot,
 )
 from engine.operations.versions import workflow_of
 from engine.runtime.scheduler.alarm import Alarm
+from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
 from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
@@ -60,7 +60,8 @@ class TenantOwner:
         on_refused: Callable[[Sequence[Refused]], None],
     ) -> None:
         self.tenant_id, self.epoch = tenant_id, epoch
-        self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
+        self._database = database
+        self._renew_memory()
         self.unacknowledged: dict[UUID, tuple[int, float]] = {}
         """Attempts handed out and not confirmed yet: retry count and since when."""
         self.heartbeats: dict[UUID, float] = {}
@@ -74,7 +75,6 @@ class TenantOwner:
         """Workflows none of whose tasks may be handed out."""
         self._pauses_asked = self._pauses_read = 0
         self._reading_pauses = asyncio.Lock()
-        self._database = database
         self._on_assign, self._on_cancel, self._on_refused = on_assign, on_cancel, on_refused
         self._alarm = Alarm(self.drain)
         self._limit_rows = LimitRows(tenant_id, database)
@@ -232,6 +232,7 @@ class TenantOwner:
                     self.machine.discard(task.id)
         if before - self.paused:
             self.note_backlog()
+            await self._group_rows.poll(all_again=True)
             await self.refill()
         self.drain(datetime.now(UTC).timestamp())
 
@@ -262,9 +263,16 @@ class TenantOwner:
         """Distrust memory, because a write's fate is unknown: assign nothing until rebuilt."""
         self.is_ready = False
         self.is_distrusted = True
-        self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
+        self._group_rows.is_dropped = True
+        self._renew_memory()
         self.unacknowledged.clear()
         self._row_times.clear()
+
+    def _renew_memory(self) -> None:
+        self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
+        self._group_rows = GroupRows(
+            self._database, self.tenant_id, self.machine, self._without_paused
+        )
 
     def renew(self, epoch: int) -> None:
         """Go on under a new epoch: nothing decided under the old one can be written any more."""
@@ -275,7 +283,7 @@ class TenantOwner:
         """The tenant is no longer ours to schedule."""
         self._alarm.set(None, 0.0)
         self.is_ready = False
-        self.is_dropped = True
+        self.is_dropped = self._group_rows.is_dropped = True
 
     async def rebuild(self) -> bool:
         """Read the tenant's workers, running tasks and queue heads, then apply what was noted.
@@ -296,8 +304,8 @@ class TenantOwner:
         self.is_ready = True
         for change in noted:
             change()
+        self._group_rows.load(lambda: self.drain(datetime.now(UTC).timestamp()))
         await self.refill()
-        self.machine.batches.unnote(task.id for task in snapshot.in_groups)
         log.info(
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
             self.tenant_id,
@@ -329,7 +337,6 @@ class TenantOwner:
             self.machine.keep_groups(task)
         for action_id in snapshot.queued_actions:
             self.machine.mark_has_more(action_id)
-        self.machine.enqueue(self._without_paused(snapshot.in_groups))
 
     async def _refill_while_low(self) -> None:
         try:
@@ -370,8 +377,7 @@ class TenantOwner:
             self._has_backlog = False
             for action_id in await self._database.fetch(queues.queued_actions(self.tenant_id)):
                 self.machine.mark_has_more(action_id)
-            in_groups = await self._database.run(load_in_groups(self.tenant_id))
-            self.enqueue(in_groups)
+            await self._group_rows.poll()
         machine = self.machine
         wanted = machine.wants_refill()
         for action_id in wanted:
