@@ -21,6 +21,7 @@ from engine.runtime.attempts import Attempts
 from engine.runtime.batcher import Batcher
 from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
+from engine.runtime.clock_restarts import ClockRestarts
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.deliveries import Deliveries
 from engine.runtime.controllers.housekeeping import Auditor, Housekeeping, SlowPoll
@@ -72,12 +73,14 @@ class HatchetEngine(Calls):
             on_lease_lost=self._drop,
             on_outage=self._distrust,
         )
+        self.clock_restarts = ClockRestarts(self.database)
         self.ownership = Ownership(
             self.database,
             self.id,
             socket.gethostname(),
             on_assign=self.assigning.assign,
             on_cancel=lambda *losers: self.outdone.cancel(*losers),  # noqa: PLW0108  # made below
+            on_moved=self.clock_restarts.restart,
             on_refused=self.notes.add_refused,
             on_rebuilt=self._on_rebuilt,
             on_peers=self._on_peers,
@@ -223,6 +226,7 @@ class HatchetEngine(Calls):
             self.reporting.batcher,
             self.assigning.batcher,
             self.outdone.batcher,
+            self.clock_restarts.batcher,
             self.workers.beats,
             self.logs.batcher,
             *self.durable.batchers,

@@ -287,6 +287,23 @@ SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_
    AND concurrency_keys IS NOT NULL
  ORDER BY id;
 
+-- name: task.restart_clocks
+-- Waiting attempts that begin to wait for something else: their schedule timeout starts anew. Rows that
+-- somebody moves at this moment do not wait any more.
+WITH waiting AS (
+    SELECT t.id, u.timeout_seconds
+      FROM engine_task t
+      JOIN unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(timeouts)s::float8[])
+           AS u(id, retry_count, timeout_seconds)
+        ON t.id = u.id AND t.retry_count = u.retry_count
+     WHERE t.status = 0 AND NOT t.is_delayed
+     ORDER BY t.id FOR UPDATE OF t SKIP LOCKED
+)
+UPDATE engine_task t
+   SET due_at = %(now)s::timestamptz + make_interval(secs => w.timeout_seconds)
+  FROM waiting w WHERE t.id = w.id
+RETURNING t.id;
+
 -- name: task.set_keys
 -- Concurrency keys of locked tasks, evaluated anew.
 UPDATE engine_task t SET concurrency_keys = u.concurrency_keys

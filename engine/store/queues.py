@@ -82,6 +82,20 @@ def set_keys(keys: Sequence[tuple[UUID, str | None]]) -> Query[UUID]:
     )
 
 
+def restart_clocks(clocks: Sequence[tuple[UUID, int, float]], now: datetime) -> Query[UUID]:
+    """`clocks` are (task id, retry count, schedule timeout in seconds)."""
+    return Query(
+        "task.restart_clocks",
+        {
+            "ids": [c[0] for c in clocks],
+            "retry_counts": [c[1] for c in clocks],
+            "timeouts": [c[2] for c in clocks],
+            "now": now,
+        },
+        the_value,
+    )
+
+
 def still_live(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:
     return Query(
         "task.still_live",

@@ -20,6 +20,7 @@ from engine.operations.rebuild_scheduler import (
     load_rules,
     load_snapshot,
 )
+from engine.operations.restart_clocks import restart_clocks
 from engine.states import ConcurrencyStrategy, Status, TaskEventKind
 from engine.store import queues, sync_db
 from engine.store.query import Operation, fetch
@@ -232,6 +233,23 @@ def test_waiting_for_a_place_ends_with_the_schedule_timeout(bench: Bench) -> Non
     bench.expire(6)
     assert bench.status(run_id) is Status.CANCELLED
     assert "SCHEDULING_TIMED_OUT" in bench.kinds(run_id)
+
+
+def test_who_moves_on_in_its_groups_has_its_whole_schedule_timeout_again(bench: Bench) -> None:
+    bench.put(step("work", schedule_timeout="5s", concurrency=(limited(),)))
+    waiting, running, cancelled = bench.trigger(*[request()] * 3)
+    tasks = {task.id: task for task in queued(bench)}
+    bench.assign(running)
+    bench.cancel(cancelled)
+    bench.pass_time(4)
+    stale = tasks[waiting]._replace(retry_count=7)
+    moved = [tasks[running], stale, tasks[cancelled], tasks[waiting]]
+    assert sync_db.run(restart_clocks(moved, bench.now)) == [waiting]
+    bench.expire(4)
+    assert bench.task_status(waiting) is Status.QUEUED
+    bench.expire(2)
+    assert bench.status(waiting) is Status.CANCELLED
+    assert "SCHEDULING_TIMED_OUT" in bench.kinds(waiting)
 
 
 def test_a_new_owner_reads_who_waits_and_who_runs_with_their_groups(bench: Bench) -> None:

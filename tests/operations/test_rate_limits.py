@@ -24,6 +24,7 @@ from engine.operations.trigger_runs import insert_runs, plan_new_run, resolve_na
 from engine.states import ConcurrencyStrategy, RateLimitWindow, Status, TaskEventKind
 from engine.store import rate_limits, sync_db
 from engine.store.query import Operation, fetch
+from engine.store.queues import FIRST_PLACE
 from engine.types import TriggerRequest
 from tests.operations.bench import START, Bench, on_failure, step
 
@@ -124,7 +125,7 @@ def test_tasks_with_limits_are_all_in_the_schedulers_memory(bench: Bench) -> Non
     bench.put(step("work", rate_limits=(API,)))
     ids = bench.trigger(request(), request())
     assert sync_db.run(load_queue_head(bench.tenant_id, "flow:work", 10)) == []
-    found = sync_db.run(load_in_groups(bench.tenant_id))
+    found, _ = sync_db.run(load_in_groups(bench.tenant_id, FIRST_PLACE, 10))
     assert [(task.id, task.limits) for task in found] == [
         (task_id, (LimitClaim("api", 1),)) for task_id in ids
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from engine.operations.announce import announced
 from engine.operations.trigger_runs import trigger_runs
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, Status
+from engine.store import tasks
 from engine.types import ActionKind, ReportKind, TriggerRequest
 from tests.runtime.harness import FakeWorker, engine_on, result_of, until
 
@@ -198,6 +200,27 @@ async def test_the_owner_learns_what_another_engine_registered(
         registrar = other if owner is engine else engine
         await registrar.put_workflow(tenant_id, shared("work", 2))
         assert (await worker.next_start()).task_id == second
+
+
+async def test_the_schedule_timeout_starts_anew_when_a_task_leaves_its_group_for_the_queue(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await engine.put_workflow(tenant_id, limited())
+    worker = await FakeWorker.connect(engine, tenant_id, slots=1)
+    (busy,) = await trigger(engine, tenant_id, "other")
+    assert (await worker.next_start()).task_id == busy
+    first, waiting = await trigger(engine, tenant_id, count=2)
+    before = await _due_at(engine, tenant_id, waiting)
+    await engine.cancel(tenant_id, [first])
+    async with asyncio.timeout(20):
+        while await _due_at(engine, tenant_id, waiting) == before:  # noqa: ASYNC110  # only a row says it
+            await asyncio.sleep(0.02)
+    assert engine.ownership.owners[tenant_id].machine.is_waiting(waiting)
+
+
+async def _due_at(engine: HatchetEngine, tenant_id: UUID, task_id: UUID) -> datetime | None:
+    (row,) = await engine.database.fetch(tasks.by_ids(tenant_id, [task_id]))
+    return row.due_at
 
 
 def _knows(engine: HatchetEngine, tenant_id: UUID, count: int) -> bool:

@@ -269,6 +269,23 @@ def test_what_ended_while_rows_were_read_does_not_come_back_with_them() -> None:
     assert arrive(groups, task(2, retry_count=0)) == ([2], [])
 
 
+def moved(groups: ConcurrencyGroups) -> list[int]:
+    return [t.id.int for t in groups.settle().moved]
+
+
+def test_who_waited_and_waits_no_more_where_it_did_has_moved() -> None:
+    groups = ConcurrencyGroups()
+    outer, inner = claim("o", 2), claim("i", 1, number=1)
+    for number in (1, 2, 3):
+        groups.arrive(task(number, outer, inner))
+    assert moved(groups) == []
+    groups.end(UUID(int=1), 0)
+    assert sorted(moved(groups)) == [2, 3]
+    assert moved(groups) == []
+    groups.end(UUID(int=2), 0)
+    assert moved(groups) == [3]
+
+
 # The scheduler with groups
 
 
@@ -335,6 +352,18 @@ def test_tasks_of_groups_are_never_dropped_from_memory() -> None:
     assert all(scheduler.is_waiting(UUID(int=n)) for n in range(1, 11))
     assert scheduler.wants_refill() == []
     assert not scheduler.is_waiting(UUID(int=29))
+
+
+def test_who_moved_on_in_its_groups_and_runs_at_once_is_not_told_of() -> None:
+    scheduler = scheduler_with_worker(1)
+    scheduler.enqueue([task(1, claim(max_runs=2)), task(2, claim(max_runs=2))])
+    scheduler.enqueue([task(n, claim(max_runs=2)) for n in (3, 4)])
+    assert drained(scheduler) == [1]
+    assert scheduler.take_moved() == []
+    scheduler.withdraw(UUID(int=1), 0)
+    assert drained(scheduler) == [2]
+    assert [t.id.int for t in scheduler.take_moved()] == [3]
+    assert scheduler.take_moved() == []
 
 
 # Properties

@@ -64,6 +64,7 @@ class TenantScheduler(Waiting):
         self.groups = ConcurrencyGroups()
         self._cancelled: list[ReadyTask] = []
         self._cancelled_runs: list[RunClaims] = []
+        self._moved: list[ReadyTask] = []
 
     # Decisions
 
@@ -161,6 +162,7 @@ class TenantScheduler(Waiting):
                 self._forget(task.id.int)
         self._cancelled += settled.cancelled
         self._cancelled_runs += settled.cancelled_runs
+        self._moved += settled.moved
         if settled.admitted:
             self._line_up(settled.admitted)
 
@@ -173,6 +175,11 @@ class TenantScheduler(Waiting):
         """Return, once, the runs which drains decided to cancel; they hold their slots until they end."""
         cancelled, self._cancelled_runs = self._cancelled_runs, []
         return cancelled
+
+    def take_moved(self) -> list[ReadyTask]:
+        """Return, once, the attempts which drains let on in their groups and which still do not run."""
+        moved, self._moved = self._moved, []
+        return [task for task in moved if task.id.int not in self._running]
 
     def adopt_running(
         self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool, batch_id: UUID | None = None

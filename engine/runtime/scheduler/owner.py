@@ -57,6 +57,7 @@ class TenantOwner:
         database: AsyncDatabase,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
         on_cancel: Callable[[TenantOwner, Sequence[ReadyTask], Sequence[RunClaims]], None],
+        on_moved: Callable[[Sequence[ReadyTask]], None],
         on_refused: Callable[[Sequence[Refused]], None],
     ) -> None:
         self.tenant_id, self.epoch = tenant_id, epoch
@@ -75,7 +76,8 @@ class TenantOwner:
         """Workflows none of whose tasks may be handed out."""
         self._pauses_asked = self._pauses_read = 0
         self._reading_pauses = asyncio.Lock()
-        self._on_assign, self._on_cancel, self._on_refused = on_assign, on_cancel, on_refused
+        self._on_assign, self._on_cancel = on_assign, on_cancel
+        self._on_moved, self._on_refused = on_moved, on_refused
         self._alarm = Alarm(self.drain)
         self._limit_rows = LimitRows(tenant_id, database)
         self._noted: list[Callable[[], None]] = []
@@ -164,6 +166,8 @@ class TenantOwner:
             cancelled, runs = self.machine.take_cancelled(), self.machine.take_cancelled_runs()
             if cancelled or runs:
                 self._on_cancel(self, cancelled, runs)
+            if moved := self.machine.take_moved():
+                self._on_moved(moved)
             if refused := self.machine.limits.take_refused():
                 self._on_refused(refused)
             self._alarm.set(self.machine.next_at(), now)

@@ -36,6 +36,7 @@ class Ownership:
         *,
         on_assign: Callable[[TenantOwner, Sequence[Assignment]], None],
         on_cancel: Callable[[TenantOwner, Sequence[ReadyTask], Sequence[RunClaims]], None],
+        on_moved: Callable[[Sequence[ReadyTask]], None],
         on_refused: Callable[[Sequence[Refused]], None],
         on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
         on_peers: Callable[[int], None],
@@ -43,7 +44,7 @@ class Ownership:
         self.owners: dict[UUID, TenantOwner] = {}
         self._database = database
         self._engine_id, self._host = engine_id, host
-        self._on_cancel, self._on_refused = on_cancel, on_refused
+        self._on_cancel, self._on_moved, self._on_refused = on_cancel, on_moved, on_refused
         self._on_assign, self._on_rebuilt, self._on_peers = on_assign, on_rebuilt, on_peers
         self._to_rebuild: dict[UUID, None] = {}
         self._wake_rebuild = asyncio.Event()
@@ -119,6 +120,7 @@ class Ownership:
             self._database,
             self._on_assign,
             self._on_cancel,
+            self._on_moved,
             self._on_refused,
         )
         self.owners[tenant_id] = owner
