@@ -223,10 +223,12 @@ class Tenant:
         return [f"{TaskEventKind(kind).name} {retry_count}" for kind, retry_count in found]
 
     def _ready_worker(self, name: str) -> list[UUID]:
+        """The SDK puts its namespace, if it has one, in front of the name."""
         found = self.rows(
-            "SELECT id FROM engine_worker WHERE tenant_id = %s AND name = %s AND is_active"
-            " AND last_heartbeat_at IS NOT NULL",
+            "SELECT id FROM engine_worker WHERE tenant_id = %s AND right(name, %s) = %s"
+            " AND is_active AND last_heartbeat_at IS NOT NULL",
             self.id,
+            len(name),
             name,
         )
         return [worker_id for (worker_id,) in found]
