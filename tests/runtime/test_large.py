@@ -94,10 +94,11 @@ async def test_ten_thousand_children_answer_their_parent(
     for name, listed in steps.items():
         await engine.put_workflow(tenant_id, WorkflowDefinition(name, listed))
     parent_worker = await FakeWorker.connect(engine, tenant_id, "parent:run")
-    workers = [await FakeWorker.connect(engine, tenant_id, "child:run", slots=500)]
+    child_worker = await FakeWorker.connect(engine, tenant_id, "child:run", slots=500)
+    beats = asyncio.create_task(_beat(parent_worker, child_worker))
     await engine.trigger_runs(tenant_id, [TriggerRequest("parent")])
     parent = await parent_worker.next_start()
-    work = asyncio.create_task(Steady(workers[0]).work(CHILDREN))
+    work = asyncio.create_task(Steady(child_worker).work(CHILDREN))
     subscription = engine.subscribe_runs(tenant_id)
     spawned: list[UUID] = []
     for start in range(0, CHILDREN, CHUNK):
@@ -115,7 +116,6 @@ async def test_ten_thousand_children_answer_their_parent(
         spawned += chunk
         for run_id in chunk:
             subscription.add(run_id)
-    await parent_worker.beat()
     answered = set()
     async for finished in subscription:
         (result,) = finished.results
@@ -128,3 +128,11 @@ async def test_ten_thousand_children_answer_their_parent(
     await work
     await parent_worker.complete(parent)
     assert (await result_of(engine, tenant_id, parent.run_id)).results[0].output == b"{}"
+    beats.cancel()
+
+
+async def _beat(*workers: FakeWorker) -> None:
+    while True:
+        for worker in workers:
+            await worker.beat()
+        await asyncio.sleep(1.0)
