@@ -42,9 +42,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def tenant(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+def sdk() -> Path | None:
+    """Where workers and clients find the SDK first; nowhere but in the requirements unless overridden."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def tenant(
+    stack: Stack, sdk: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tenant]:
     """A fresh tenant of the shared installation; its workers and clients end with the file."""
-    tenant = Tenant.create(stack, tmp_path_factory.mktemp("tenant"))
+    tenant = Tenant.create(stack, tmp_path_factory.mktemp("tenant"), sdk)
     yield tenant
     tenant.close()
 

@@ -79,10 +79,11 @@ class Tenant:
     slug: str
     token: str
     directory: Path
+    sdk: Path | None = None
     services: list[Service] = field(default_factory=list)
 
     @classmethod
-    def create(cls, stack: Stack, directory: Path) -> Self:
+    def create(cls, stack: Stack, directory: Path, sdk: Path | None = None) -> Self:
         """Add a tenant of the admin, with a token from `manage.py createtoken`."""
         tenant_id, slug, now = uuid.uuid4(), f"e2e-{uuid.uuid4().hex[:8]}", datetime.now(UTC)
         with psycopg.connect(stack.database_url, autocommit=True) as connection:
@@ -98,7 +99,7 @@ class Tenant:
                 [tenant_id, now, now],
             )
         directory.mkdir(parents=True, exist_ok=True)
-        tenant = cls(stack=stack, id=tenant_id, slug=slug, token="", directory=directory)
+        tenant = cls(stack=stack, id=tenant_id, slug=slug, token="", directory=directory, sdk=sdk)
         tenant.token = tenant.new_token()
         return tenant
 
@@ -120,6 +121,8 @@ class Tenant:
     def environment(self) -> dict[str, str]:
         """What a program with the official SDK needs, and where it exchanges signals with a test."""
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        if self.sdk is not None:
+            inherited["PYTHONPATH"] = str(self.sdk)
         return {
             **inherited,
             **TLS_NONE,

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from engine.states import Status
+from tests.e2e.oldest_sdk import each_sdk
 from tests.e2e.tenant import Client, Tenant, WorkerProcess, wait_for
+
+sdk = each_sdk
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from engine.states import Status
+from tests.e2e.oldest_sdk import each_sdk
 from tests.e2e.tenant import Client, Tenant, WorkerProcess, wait_for
 from tests.e2e.test_durable import result, start, wait_until_it_waits
+
+sdk = each_sdk
 
 
 @pytest.fixture(scope="module", autouse=True)
