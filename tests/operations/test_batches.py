@@ -157,3 +157,33 @@ def test_outputs_of_parents_count_as_bytes_of_an_item(bench: Bench) -> None:
     assert task.claims is not None
     assert task.claims.batch is not None
     assert 5000 < task.claims.batch.size < 5600
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (b'"%s"' % (b"x" * 10_001), b"the batch key is longer than 10000 characters"),
+        (b'{"a":1}', b"expected string output for batch key, got map"),
+        (b"null", b"expected string output for batch key, got null"),
+        (b"7", b"expected string output for batch key, got "),
+    ],
+)
+def test_a_key_nobody_can_use_fails_its_task_with_a_reason(
+    key: bytes, problem: bytes, bench: Bench
+) -> None:
+    bench.put(step("work", batch=Batch(2, group_key="input.key")))
+    bad, blank, good = bench.trigger(
+        TriggerRequest("flow", b'{"key":%s}' % key),
+        TriggerRequest("flow", b'{"key":"  "}'),
+        TriggerRequest("flow", b'{"key":"%s"}' % (b"x" * 10_000)),
+    )
+    error = bench.error(bad) or b""
+    assert error.startswith(b"failed to parse batch group key expression (input.key): " + problem)
+    assert bench.status(bad) is Status.FAILED
+    waiting = {task.id: task.claims for _, task in bench.changes.ready}
+    keys = {
+        task_id: claims.batch.group.key
+        for task_id, claims in waiting.items()
+        if claims and claims.batch
+    }
+    assert keys == {blank: "", good: "x" * 10_000}
