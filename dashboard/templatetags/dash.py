@@ -116,6 +116,12 @@ def meta_query(key: str, value: str) -> str:
     return urlencode({"meta": f"{key}:{value}"})
 
 
+@register.simple_tag
+def search_query(text: str) -> str:
+    """A query string that searches a list for this."""
+    return urlencode({"search": text})
+
+
 @register.filter
 def trigger_word(trigger: int) -> str:
     return {

@@ -19,9 +19,9 @@ from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
-from engine.models.wait_queries import open_waits
-from engine.models.worker_queries import with_offers
+from engine.operations.explain_tasks import explain_tasks
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
+from engine.store import sync_db
 
 TABS = {
     "timeline": "Timeline",
@@ -31,6 +31,7 @@ TABS = {
 }
 EVENTS_SHOWN = 400
 LOG_LINES_SHOWN = 500
+EXPLAINED = 20
 CHILDREN_SHOWN = 200
 ERROR_HEAD_BYTES = 8 * 1024
 _KINDS = {
@@ -64,6 +65,7 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
         "input": show_json(getattr(run, "input_head", None), getattr(run, "input_length", None)),
         "can_view_payloads": request.access.can_view_payloads,
         "tasks": steps,
+        "waits": _waits(request, steps),
         "graph": drawing(definition, {step["name"]: step for step in steps})
         if definition
         else None,
@@ -76,7 +78,7 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
 
 def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
     runs = with_workflow_names(runs_of(request.tenant.id))
-    tasks = with_offers(task_queries.tasks_of_run(run_id), request.tenant.id, datetime.now(UTC))
+    tasks = task_queries.tasks_of_run(run_id)
     if request.access.can_view_payloads:
         runs = task_queries.with_input_head(runs, HEAD_BYTES)
         tasks = task_queries.with_outcome_heads(tasks, HEAD_BYTES)
@@ -93,16 +95,10 @@ def _steps(definition: WorkflowDefinition | None, tasks: list[Task]) -> list[dic
     made = {getattr(task, "readable_id", "") or str(task.id): task for task in tasks}
     names = [step.readable_id for step in definition.steps] if definition else list(made)
     on_failure = on_failure_steps(definition)
-    steps = [
+    return [
         {"name": name, "is_on_failure": name in on_failure, **_task_context(made.get(name))}
         for name in names
     ]
-    parked = [step["task"].id for step in steps if step.get("waits_for") == "parents"]
-    waits = open_waits(parked) if parked else {}
-    for step in steps:
-        if step["task"] and (listed := waits.get(step["task"].id)):
-            step |= {"waits_for": "conditions", "waits": listed}
-    return steps
 
 
 def _task_context(task: Task | None) -> dict[str, Any]:
@@ -116,23 +112,24 @@ def _task_context(task: Task | None) -> dict[str, Any]:
         "dom_id": str(task.id),
         "state": "skipped" if task.is_skipped else status.name.lower(),
         "attempt": task.retry_count + 1,
-        "waits_for": _wait(task) if status is Status.QUEUED else "",
         "output": show_json(head, length) if status is Status.COMPLETED else None,
         "error": show_text(error_head, error_length) if status is Status.FAILED else None,
         "last_error": show_text(error_head, error_length) if not status.is_final else None,
     }
 
 
-def _wait(task: Task) -> str:
-    """What a queued task waits for: its workflow to be resumed, time, its parents' outcomes, a worker, or a free slot.
-
-    Conditions of its own count as its parents here; they have rows that tell.
-    """
-    if task.is_held:
-        return "pause"
-    if task.is_delayed:
-        return "retry" if task.due_at else "parents"
-    return "slot" if getattr(task, "is_offered", False) else "worker"
+def _waits(request: PageRequest, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Why the queued tasks do not run, a few of many."""
+    queued = [step for step in steps if step["task"] and step["task"].status == Status.QUEUED]
+    ids = [step["task"].id for step in queued[:EXPLAINED]]
+    if not ids:
+        return []
+    found = sync_db.run(explain_tasks(request.tenant.id, ids, datetime.now(UTC)))
+    return [
+        {"name": step["name"], "why": found[step["task"].id]}
+        for step in queued
+        if step["task"].id in found
+    ]
 
 
 def _tab_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
@@ -13,7 +14,9 @@ from engine.api.run_shapes import task_summary, times, without_nones
 from engine.api.views import TaskView
 from engine.models import Run, Task
 from engine.models.names import load_names
+from engine.operations.explain_tasks import explain_tasks
 from engine.states import Status, TaskEventKind
+from engine.store import sync_db
 from tenants.api.errors import AnyDict, ApiError
 from tenants.api.paging import Page, count_up_to
 
@@ -84,3 +87,19 @@ class TaskEventsView(TaskView):
         name = names.task_display_name(self.task.id, self.task.step_id)
         rows = [event_shape(event, payloads, lambda _: name) for event in page.slice(log)]
         return Response(page.answer(rows, count_up_to(log)))
+
+
+class TaskExplanationView(TaskView):
+    """Why a task does not run now: an addition to the contract."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        operation = explain_tasks(self.task.tenant_id, [self.task.id], datetime.now(UTC))
+        explanation = sync_db.run(operation)[self.task.id]
+        return Response(
+            {
+                "taskId": str(self.task.id),
+                "reason": explanation.cause.value,
+                "message": explanation.message,
+                "details": explanation.details,
+            }
+        )

@@ -80,6 +80,11 @@ _TASKS = [
         _get("v1-log-line:list", "V1LogLineList", _LOG_FILTERS),
     ),
     route(
+        f"{_TASK}/explain",
+        tasks.TaskExplanationView,
+        _get("v1-task:explain", "V1TaskExplanation"),
+    ),
+    route(
         f"{_TASK}/task-events",
         tasks.TaskEventsView,
         _get("v1-task-event:list", "V1TaskEventList", _PAGE),

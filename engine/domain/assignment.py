@@ -14,7 +14,7 @@ from uuid import UUID
 
 from engine.domain.affinity import affinity_of
 from engine.domain.batches import BatchPlace
-from engine.domain.rate_limits import LimitClaims
+from engine.domain.rate_limits import LimitClaims, Refusal
 from engine.states import ConcurrencyStrategy
 from engine.types import LabelWishes
 
@@ -159,13 +159,15 @@ class Obstacle(IntEnum):
     BEHIND_OTHERS = 8
     BATCH_FILLING = 9
     BATCHES_RUNNING = 10
+    RATE_LIMITED = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why one task waits. The worker and slot fields name the worker which is closest to taking it.
 
-    `ahead` counts the known tasks before it; `is_more_ahead` says that the database may hold others.
+    `ahead` counts the known tasks before it; `is_more_ahead` says that the database may hold others. A
+    group is that in which it waits for a slot, and `holders` are the tasks and runs that have them.
     """
 
     obstacle: Obstacle
@@ -175,6 +177,9 @@ class Reason:
     total: int = 0
     ahead: int = 0
     is_more_ahead: bool = False
+    group: GroupId | None = None
+    holders: tuple[UUID, ...] = ()
+    refusal: Refusal | None = None
 
 
 class WorkerState:

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 
 from engine.models.cluster import Worker
-from engine.models.runs import Task
 
 HEARTBEAT_IS_STALE_AFTER = timedelta(seconds=5)
 FORGOTTEN_AFTER = timedelta(hours=24)
@@ -40,15 +39,3 @@ def seen_workers(tenant_id: UUID, now: datetime) -> QuerySet[Worker]:
         .filter(last_heartbeat_at__gt=now - FORGOTTEN_AFTER)
         .order_by("-last_heartbeat_at", "id")
     )
-
-
-def with_offers(tasks: QuerySet[Task], tenant_id: UUID, now: datetime) -> QuerySet[Task]:
-    """Annotate `is_offered`: whether an active worker offers the task's action."""
-    offering = Worker.objects.filter(
-        tenant_id=tenant_id,
-        is_active=True,
-        is_paused=False,
-        last_heartbeat_at__gte=now - HEARTBEAT_IS_STALE_AFTER,
-        actions__contains=[OuterRef("action_id")],
-    )
-    return tasks.annotate(is_offered=Exists(offering))

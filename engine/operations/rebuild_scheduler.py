@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import orjson
+
 from engine.domain.assignment import ReadyTask, RunClaims, SharedStrategy
 from engine.domain.concurrency import run_claims_of
 from engine.domain.definition import RegisteredVersion
-from engine.operations.versions import load_versions, ready_as_it_stands, ready_task, step_of
+from engine.domain.scheduler.machine import TenantScheduler
+from engine.operations.versions import (
+    load_versions,
+    ready_as_it_stands,
+    ready_task,
+    step_of,
+)
 from engine.states import ConcurrencyStrategy
 from engine.store import (
     pauses,
@@ -63,9 +71,13 @@ def load_snapshot(
     """
     known = yield from fetch(workers.of_tenant(tenant_id, heard_since))
     worker_ids = [worker.id for worker in known]
-    _, rows = yield from fetch_all(
-        tasks.grant_time(tenant_id, worker_ids, reports_until), tasks.running(tenant_id, worker_ids)
-    )
+    yield from fetch(tasks.grant_time(tenant_id, worker_ids, reports_until))
+    return (yield from read_snapshot(tenant_id, known))
+
+
+def read_snapshot(tenant_id: UUID, known: list[WorkerRow]) -> Operation[Snapshot]:
+    """Return what there is of a tenant besides these, its workers; change nothing."""
+    rows = yield from fetch(tasks.running(tenant_id, [worker.id for worker in known]))
     versions = yield from load_versions(row.version_id for row in rows)
     running = [
         RunningTask(
@@ -93,6 +105,43 @@ def load_snapshot(
     evicted = yield from _waiting((yield from fetch(queues.evicted_in_groups(tenant_id))))
     runs = yield from _runs(tenant_id)
     return Snapshot(known, running, queued, rules, evicted, runs, limits)
+
+
+def restore(
+    machine: TenantScheduler, snapshot: Snapshot, upsert: Callable[[WorkerRow], None]
+) -> None:
+    """Fill a scheduler's memory, but for those who wait; `upsert` takes the workers' rows."""
+    machine.groups.share(snapshot.rules.shared)
+    for limit in snapshot.limits:
+        machine.limits.set(limit.key, limit.state())
+    for row in snapshot.workers:
+        upsert(row)
+    for run in snapshot.runs_in_groups:
+        machine.groups.hold_run(run)
+    for running in snapshot.running:
+        machine.adopt_running(
+            running.task,
+            running.worker_id,
+            holds_slot=running.holds_slot,
+            batch_id=running.batch_id,
+        )
+    for task in snapshot.evicted:
+        machine.keep_groups(task)
+    for action_id in snapshot.queued_actions:
+        machine.mark_has_more(action_id)
+
+
+def upsert_worker(machine: TenantScheduler, row: WorkerRow, last_heartbeat: float | None) -> None:
+    """Take a worker's row as it stands."""
+    machine.upsert_worker(
+        row.id,
+        actions=frozenset(row.actions),
+        slots=orjson.loads(row.slots),
+        is_active=row.is_active,
+        is_paused=row.is_paused,
+        last_heartbeat=last_heartbeat,
+    )
+    machine.set_worker_labels(row.id, orjson.loads(row.labels))
 
 
 def load_rules(tenant_id: UUID) -> Operation[Rules]:

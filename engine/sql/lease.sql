@@ -49,3 +49,9 @@ RETURNING tenant_id;
 -- Removes a stopped engine, and engines nobody has heard of for an hour.
 DELETE FROM engine_engineprocess
  WHERE id = %(engine_id)s::uuid OR heartbeat_at < now() - interval '1 hour' RETURNING id;
+
+-- name: lease.is_held
+-- Whether an engine schedules a tenant now.
+SELECT EXISTS (SELECT FROM engine_lease
+                WHERE tenant_id = %(tenant_id)s::uuid AND engine_id IS NOT NULL
+                  AND expires_at > now());

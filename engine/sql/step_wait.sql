@@ -52,3 +52,9 @@ SELECT w.task_id, w.ordinal, p.data FROM engine_stepwait w
   LEFT JOIN engine_payload p ON p.owner_id = w.event_id AND p.kind = 4
  WHERE w.task_id = ANY(%(task_ids)s::uuid[]) AND w.satisfied_at IS NOT NULL
  ORDER BY w.task_id, w.satisfied_at, w.ordinal;
+
+-- name: step_wait.open
+-- What these tasks still wait for.
+SELECT task_id, event_key, due_at FROM engine_stepwait
+ WHERE task_id = ANY(%(task_ids)s::uuid[]) AND satisfied_at IS NULL
+ ORDER BY task_id, ordinal;

@@ -66,3 +66,7 @@ def give_up(engine_id: UUID, tenant_ids: Sequence[UUID] | None) -> Query[UUID]:
 
 def end_engine(engine_id: UUID) -> Query[UUID]:
     return Query("lease.end_engine", {"engine_id": engine_id}, the_value)
+
+
+def is_held(tenant_id: UUID) -> Query[bool]:
+    return Query("lease.is_held", {"tenant_id": tenant_id}, the_value)

@@ -105,5 +105,15 @@ def forget(task_ids: Sequence[UUID]) -> Query[None]:
     return Query("step_wait.forget", {"task_ids": list(task_ids)}, no_row)
 
 
+class OpenWait(NamedTuple):
+    task_id: UUID
+    event_key: str | None
+    due_at: datetime | None
+
+
+def open_of(task_ids: Sequence[UUID]) -> Query[OpenWait]:
+    return Query("step_wait.open", {"task_ids": list(task_ids)}, OpenWait)
+
+
 def data(task_ids: Sequence[UUID]) -> Query[WaitData]:
     return Query("step_wait.data", {"task_ids": list(task_ids)}, WaitData)

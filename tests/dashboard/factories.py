@@ -14,8 +14,10 @@ from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import id_at, new_id
 from engine.models import (
     Cron,
+    EngineProcess,
     Event,
     Filter,
+    Lease,
     LogLine,
     Payload,
     RateLimit,
@@ -260,3 +262,10 @@ def make_rate_limit(tenant: Tenant, key: str, **options: Any) -> RateLimit:
         "updated_at": at,
     }
     return RateLimit.objects.create(tenant_id=tenant.id, key=key, **(settings | options))
+
+
+def make_lease(tenant: Tenant) -> Lease:
+    """Let an engine schedule the tenant."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    engine = EngineProcess.objects.create(host="here", started_at=later, heartbeat_at=later)
+    return Lease.objects.create(tenant=tenant, engine_id=engine.id, epoch=1, expires_at=later)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.assignment import Obstacle, ReadyTask
 from engine.domain.rate_limits import LimitClaim, LimitState
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.states import RateLimitWindow
@@ -392,3 +392,37 @@ class LimitsAgainstModel(RuleBasedStateMachine):
 
 TestLimitsAgainstModel = LimitsAgainstModel.TestCase
 TestLimitsAgainstModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+scenes = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(1, 3), wanted_limits), min_size=1, max_size=12
+)
+
+
+@given(wanted=scenes, slots=st.integers(0, 6), limit=st.integers(0, 5), later=st.floats(0, 3))
+def test_the_explanation_predicts_the_next_decision(
+    wanted: list[tuple[str, int, list[LimitClaim]]], slots: int, limit: int, later: float
+) -> None:
+    """Who waits after a decision for a reason is not assigned by the next one; what goes is explained
+    by nothing.
+    """
+    made = scheduler(slots, k=state(limit), m=state(2, 1))
+    tasks = [
+        task(number, *limits, action_id=action_id, priority=priority)
+        for number, (action_id, priority, limits) in enumerate(wanted, 1)
+    ]
+    made.enqueue(tasks)
+    gone = {assignment.task.id for assignment in made.drain(0.0)}
+    waiting = [found for found in tasks if found.id not in gone]
+    for found in waiting:
+        assert made.explain(found, 0.0) is not None
+    assert made.drain(0.0) == []
+    made.record_heartbeat(WORKER, later)
+    reasons = {found.id: made.explain(found, later) for found in waiting}
+    next_ids = {assignment.task.id for assignment in made.drain(later)}
+    for found in waiting:
+        reason = reasons[found.id]
+        if reason is None:
+            assert found.id in next_ids or len(found.limits) > 0
+        elif reason.obstacle is Obstacle.RATE_LIMITED and not reason.ahead:
+            assert found.id not in next_ids

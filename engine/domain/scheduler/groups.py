@@ -365,6 +365,15 @@ class ConcurrencyGroups:
             return None
         return member.chain[member.held]
 
+    def count_ahead(self, task_id: UUID, claim: Claim) -> int:
+        """Return how many wait in a group before a task that waits there, or its run."""
+        task, group = self._tasks.get(task_id.int), self._groups.get(claim.group)
+        member: Member | None = task.run if task is not None and task.is_pending else task
+        if member is None or group is None:
+            return 0
+        rank = group.rank(member)
+        return sum(1 for other in group.waiting() if group.rank(other) > rank)
+
     def holders(self, group_id: GroupId) -> list[UUID]:
         """Return the tasks and runs that hold a group's slots."""
         group = self._groups.get(group_id)

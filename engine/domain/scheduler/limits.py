@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from engine.domain.assignment import Needs, ReadyTask, needs_of, score_of
+from engine.domain.assignment import Needs, Obstacle, ReadyTask, Reason, needs_of, score_of
 from engine.domain.rate_limits import (
     IDLE_SECONDS,
     LimitClaim,
@@ -143,8 +143,11 @@ class RateLimits:
         self._leave(task.id.int, is_served=True)
         takings = []
         for claim in task.due_limits:
-            state = seen_by(claim, self._states.get(claim.key), now)
+            known = self._states.get(claim.key)
+            state = seen_by(claim, known, now)
             assert state is not None
+            if (known is None or known.since != state.since) and claim.key in self._rooms:
+                self._unsettled[claim.key] = None  # a window began before its alarm went off
             self._states[claim.key] = state._replace(value=state.value - claim.units)
             takings.append(
                 Taken(
@@ -222,6 +225,24 @@ class RateLimits:
         return None
 
     # Questions
+
+    def explain(self, task: ReadyTask, now: float) -> Reason | None:
+        """Return why a task that waits here would not be called back now."""
+        found = self._parked.get(task.id.int)
+        if found is None:
+            return None
+        key = found[1]
+        line = self._rooms[key].lines[_line_of(task)]
+        place = bisect_left(line.waiting, (score_of(task), task.id.int))
+        claim = claims_key(task.limits, key)
+        before = [self._parked[number][0] for _, number in line.waiting[place + 1 :]]
+        units = sum(line.called.values())
+        units += sum(claims_key(other.limits, key).units for other in before)
+        wanted = claim._replace(units=claim.units + units)
+        refusal = self.refusal(task.limits, now) or self._refusal_of(claim, wanted, now)
+        if refusal is None:
+            return None
+        return Reason(Obstacle.RATE_LIMITED, ahead=len(before), refusal=refusal)
 
     def state(self, key: str) -> LimitState | None:
         return self._states.get(key)

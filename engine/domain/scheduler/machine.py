@@ -239,9 +239,18 @@ class TenantScheduler(Waiting):
     def explain(self, task: ReadyTask, now: float) -> Reason | None:
         """Return why the task waits; None if nothing but its turn in the next drain is missing."""
         if claim := self.groups.blocking(task.id):
-            used = len(self.groups.holders(claim.group))
-            return Reason(Obstacle.GROUP_FULL, used=used, total=self.groups.limit(claim))
+            holders = tuple(self.groups.holders(claim.group))
+            return Reason(
+                Obstacle.GROUP_FULL,
+                used=len(holders),
+                total=self.groups.limit(claim),
+                ahead=self.groups.count_ahead(task.id, claim),
+                group=claim.group,
+                holders=holders,
+            )
         if reason := self.batches.explain(task.id):
+            return reason
+        if reason := self.limits.explain(task, now):
             return reason
         needs, score = needs_of(task), score_of(task)
         queue = self._queues.get(task.action_id)
@@ -258,6 +267,9 @@ class TenantScheduler(Waiting):
                 break
             if nearest is not None and _closeness(reason) > _closeness(nearest):
                 nearest = reason
+        limits = () if task.is_batched else task.due_limits
+        if nearest is None and limits and (refusal := self.limits.refusal(limits, now)):
+            return Reason(Obstacle.RATE_LIMITED, refusal=refusal)
         if nearest is None and not ahead and not is_more_ahead:
             return None
         nearest = nearest or Reason(Obstacle.BEHIND_OTHERS)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 
@@ -22,6 +21,8 @@ from engine.operations.rebuild_scheduler import (
     load_queue_head,
     load_rules,
     load_snapshot,
+    restore,
+    upsert_worker,
 )
 from engine.operations.versions import workflow_of
 from engine.runtime.scheduler.alarm import Alarm
@@ -139,15 +140,7 @@ class TenantOwner:
         if row.updated_at < self._row_times.get(row.id, row.updated_at):
             return  # read before the one we have, and late
         self._row_times[row.id] = row.updated_at
-        self.machine.upsert_worker(
-            row.id,
-            actions=frozenset(row.actions),
-            slots=orjson.loads(row.slots),
-            is_active=row.is_active,
-            is_paused=row.is_paused,
-            last_heartbeat=beat or None,
-        )
-        self.machine.set_worker_labels(row.id, orjson.loads(row.labels))
+        upsert_worker(self.machine, row, beat or None)
 
     # What follows
 
@@ -321,26 +314,12 @@ class TenantOwner:
         return True
 
     def _take(self, snapshot: Snapshot) -> None:
-        self._take_rules(snapshot.rules)
-        take_rows(self.machine.limits, snapshot.limits, ())
-        for row in snapshot.workers:
-            self._upsert(row)
+        self.paused = snapshot.rules.paused
+        restore(self.machine, snapshot, self._upsert)
         now = datetime.now(UTC).timestamp()
-        for run in snapshot.runs_in_groups:
-            self.machine.groups.hold_run(run)
         for running in snapshot.running:
-            self.machine.adopt_running(
-                running.task,
-                running.worker_id,
-                holds_slot=running.holds_slot,
-                batch_id=running.batch_id,
-            )
             if not running.was_started:
                 self.unacknowledged[running.task.id] = (running.task.retry_count, now)
-        for task in snapshot.evicted:
-            self.machine.keep_groups(task)
-        for action_id in snapshot.queued_actions:
-            self.machine.mark_has_more(action_id)
 
     async def _refill_while_low(self) -> None:
         try:
