@@ -38,6 +38,10 @@ class OpenLog:
     def is_on_worker(self) -> bool:
         return self.task.status == Status.RUNNING and not self.task.is_evicted
 
+    @property
+    def is_evicted(self) -> bool:
+        return self.task.status == Status.RUNNING and self.task.is_evicted
+
     def serves(self, invocation: int) -> bool:
         """Say whether this invocation is the present one and runs on a worker."""
         return self.is_on_worker and self.log.state.invocation == invocation
@@ -137,7 +141,7 @@ def restore(
     logs: Iterable[OpenLog], cause: str, now: datetime, changes: Changes
 ) -> Operation[list[UUID]]:
     """Queue those of these tasks that are evicted, in the attempt they are in; return their ids."""
-    tasks = {found.task.id: found.task for found in logs if _is_evicted(found.task)}
+    tasks = {found.task.id: found.task for found in logs if found.is_evicted}
     if not tasks:
         return []
     versions = yield from load_versions(task.version_id for task in tasks.values())
@@ -165,7 +169,3 @@ def restore(
         changes.touched.add((task.tenant_id, task.run_id))
     changes.wakes_clock = changes.wakes_clock or bool(restored)
     return restored
-
-
-def _is_evicted(task: TaskState) -> bool:
-    return task.status == Status.RUNNING and task.is_evicted

@@ -23,6 +23,7 @@ from engine.operations.trigger_runs import (
 )
 from engine.states import RunTrigger
 from engine.store import durable_waits, events, filters, step_waits
+from engine.store.events import TriggerMatch
 from engine.store.filters import Failure
 from engine.store.query import Operation, fetch, fetch_all
 from engine.types import EventInput, EventRecord, TriggerRequest
@@ -36,6 +37,7 @@ def push_events(
     """Store events in order; start runs per matching pattern of each live workflow, end waits.
 
     The run's input is the event's payload. Its metadata is the event's with the event's id and key.
+    In an engine no query may follow: where durable tasks wait, the last ones commit.
     """
     records = [
         EventRecord(
@@ -50,20 +52,21 @@ def push_events(
     ]
     keys = sorted({event.key for event in inputs})
     scopes = {durable_waits.scope_lock(tenant_id, e.scope) for e in inputs if e.scope is not None}
-    *_, waits, durable = yield from fetch_all(
+    *_, matches, waits, durable = yield from fetch_all(
         *([durable_waits.share_scopes(sorted(scopes))] if scopes else []),
         events.insert(tenant_id, records, [e.priority for e in inputs], now),
+        events.triggers(tenant_id, keys),
         step_waits.for_events(tenant_id, keys),
         durable_waits.for_events(tenant_id, keys),
     )
-    planned, failures = yield from _plan(tenant_id, records, inputs)
+    planned, failures = yield from _plan(tenant_id, records, inputs, matches)
     if failures:
         yield from fetch(filters.insert_failures(tenant_id, failures, now))
     changes = (yield from insert_runs(planned, now)) if planned else Changes()
     if waits:
         yield from offer_events(waits, records, now, changes)
     if durable:
-        yield from satisfy_entries.offer_events(durable, records, now, changes)
+        yield from satisfy_entries.offer_events(durable, records, now, changes, is_last=True)
     return records, changes
 
 
@@ -89,9 +92,11 @@ def _without_marks(metadata: bytes | None) -> bytes | None:
 
 
 def _plan(
-    tenant_id: UUID, records: Sequence[EventRecord], inputs: Sequence[EventInput]
+    tenant_id: UUID,
+    records: Sequence[EventRecord],
+    inputs: Sequence[EventInput],
+    matches: Sequence[TriggerMatch],
 ) -> Operation[tuple[list[PlannedRun], list[Failure]]]:
-    matches = yield from fetch(events.triggers(tenant_id, sorted({r.key for r in records})))
     if not matches:
         return [], []
     passed, failures = yield from pass_filters(records, matches)
