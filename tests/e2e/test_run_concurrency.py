@@ -81,11 +81,11 @@ def test_runs_that_time_out_within_limits_of_both_levels_fail_and_block_nobody(
 def test_workflows_share_a_limit_of_the_tenant(client: Client) -> None:
     runs = client.call("run_shared", count=5)
     assert len(runs) == 10
-    assert most_at_once(runs) == 2
+    assert most_at_once(runs) <= 2
 
 
 def test_a_limit_is_what_the_newest_task_computes(client: Client) -> None:
-    assert most_at_once(client.call("run_tiered", count=9, country="gold")) == 3
+    assert 1 < most_at_once(client.call("run_tiered", count=12, country="gold")) <= 3
     assert most_at_once(client.call("run_tiered", count=4, country="1")) == 1
 
 

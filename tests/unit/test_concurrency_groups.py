@@ -388,12 +388,21 @@ class World:
         self.scheduler = scheduler_with_worker(6)
         self.rows: dict[int, ReadyTask] = {}
         self.running: set[int] = set()
+        self.released: set[int] = set()
+        self.ended: list[ReadyTask] = []
         self.done: Counter[str] = Counter()
         self.last = 0
 
     def step(self) -> None:
-        act = self.random.choice([self.trigger, self.trigger, self.finish, self.finish, self.retry])
-        act()
+        self.random.choice(
+            [
+                *[self.trigger, self.finish] * 3,
+                self.retry,
+                self.replay,
+                self.time_out,
+                self.release_slot,
+            ]
+        )()
         self.drain()
         self.check_caps()
 
@@ -428,8 +437,33 @@ class World:
             self.drain()
         self.scheduler.enqueue([again])
 
+    def replay(self) -> None:
+        """A task that ended arrives anew, before those who wait and as the newest."""
+        if not self.ended:
+            return
+        row = self.ended.pop(self.random.randrange(len(self.ended)))
+        assert row.claims is not None
+        self.last += 1
+        claims = row.claims._replace(arrival=self.last)
+        again = row._replace(retry_count=row.retry_count + 1, priority=4, claims=claims)
+        self.rows[row.id.int] = again
+        self.scheduler.enqueue([again])
+
+    def time_out(self) -> None:
+        """The schedule timeout of a task that waits is over, wherever it waits."""
+        if waiting := sorted(self.rows.keys() - self.running):
+            self.end(self.random.choice(waiting))
+
+    def release_slot(self) -> None:
+        """A running task gives its worker's slot back, and keeps those of its groups."""
+        if self.running:
+            row = self.rows[self.random.choice(sorted(self.running))]
+            self.scheduler.release(row.id, row.retry_count)
+            self.released.add(row.id.int)
+
     def end(self, key: int) -> None:
         row = self.rows.pop(key)
+        self.ended.append(row)
         self.running.discard(key)
         assert row.claims is not None
         self.done[row.claims.chain[0].group.key] += 1
@@ -442,6 +476,7 @@ class World:
                 assert self.rows[assignment.task.id.int] == assignment.task
                 assert assignment.task.id.int not in self.running
                 self.running.add(assignment.task.id.int)
+                self.released.discard(assignment.task.id.int)
             cancelled = self.scheduler.take_cancelled()
             for each in cancelled:
                 if self.rows.get(each.id.int) == each:
@@ -465,7 +500,8 @@ class World:
         """Build a new scheduler from the rows, as another engine would."""
         self.scheduler = scheduler_with_worker(6)
         for key in sorted(self.running):
-            self.scheduler.adopt_running(self.rows[key], WORKER, holds_slot=True)
+            holds_slot = key not in self.released
+            self.scheduler.adopt_running(self.rows[key], WORKER, holds_slot=holds_slot)
         self.scheduler.enqueue([row for key, row in self.rows.items() if key not in self.running])
 
 
