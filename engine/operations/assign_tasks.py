@@ -21,6 +21,7 @@ from engine.operations.start_batches import (
     gather_made,
     gather_undelivered,
     memberships,
+    split_large,
 )
 from engine.operations.versions import durable_steps, load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
@@ -86,7 +87,12 @@ def assign_tasks(
     if begun := [(row.id, versions[row.version_id].tenant_id) for row in _durable(rows, versions)]:
         invocations = dict((yield from fetch(durable_tasks.begin(begun))))
     actions = yield from actions_of(rows, versions, invocations)
-    return gather_made(actions, made, now) if made else actions
+    if not made:
+        return actions
+    fitting, split = split_large(made, actions)
+    if split:
+        yield from fetch(batches.mark(memberships(split), now))
+    return gather_made(actions, fitting, now)
 
 
 def _durable(

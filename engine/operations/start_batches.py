@@ -10,8 +10,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.batches import MAX_BATCH_BYTES
 from engine.domain.concurrency import claims_of
 from engine.domain.definition import RegisteredVersion
+from engine.ids import new_id
 from engine.operations.versions import step_of
 from engine.states import FlushReason
 from engine.store import batches
@@ -21,6 +23,9 @@ from engine.types import Action, ActionKind, BatchItem, BatchStart, TaskReport
 
 Delivery = tuple[UUID, Action]
 """(worker, action)"""
+
+_FRAME_BYTES = 110
+"""What the ids of an item add to its payload."""
 
 
 class MadeBatch(NamedTuple):
@@ -43,6 +48,31 @@ def memberships(made: Sequence[MadeBatch]) -> list[Membership]:
 
 def _message(batch: MadeBatch) -> str:
     return f"One of {len(batch.tasks)} tasks in batch {batch.id}, made for {batch.reason}."
+
+
+def split_large(
+    made: Sequence[MadeBatch], actions: Sequence[Delivery]
+) -> tuple[list[MadeBatch], list[MadeBatch]]:
+    """Return batches that fit into one message each, and those of them that are new.
+
+    What a scheduler knows of an item's size is from when its task was created; other tasks of its run
+    may have brought outputs since. The parts go to the same worker, over one task's slots.
+    """
+    size_of = {action.task_id: len(action.payload) + _FRAME_BYTES for _, action in actions}
+    fitting: list[MadeBatch] = []
+    split: list[MadeBatch] = []
+    for batch in made:
+        parts: list[list[ReadyTask]] = [[]]
+        size = 0
+        for task in batch.tasks:
+            size += size_of.get(task.id, 0)
+            if size > MAX_BATCH_BYTES and parts[-1]:
+                parts.append([])
+                size = size_of.get(task.id, 0)
+            parts[-1].append(task)
+        fitting.append(batch._replace(tasks=parts[0]))
+        split += [batch._replace(id=new_id(), tasks=part) for part in parts[1:]]
+    return [*fitting, *split], split
 
 
 def gather_made(

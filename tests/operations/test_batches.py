@@ -187,3 +187,32 @@ def test_a_key_nobody_can_use_fails_its_task_with_a_reason(
         if claims and claims.batch
     }
     assert keys == {blank: "", good: "x" * 10_000}
+
+
+def test_a_batch_that_outgrew_one_message_goes_in_parts(bench: Bench) -> None:
+    """Outputs of other tasks of the runs count, and may come after the items began to wait."""
+    bench.put(step("grow"), step("together", batch=Batch(3)))
+    runs = bench.trigger(*[TriggerRequest("flow")] * 3)
+    waiting = [task for _, task in bench.changes.ready if task.claims and task.claims.batch]
+    output = b'{"data":"%s"}' % (b"x" * 1_900_000)
+    for run_id in runs:
+        bench.run_to_end(bench.steps(run_id)["grow"], output=output)
+    first_id, (first, second) = assign(bench, waiting)
+    assert [len(action.items) for action in (first, second)] == [2, 1]
+    assert max(len(action.payload) for action in (first, second)) < 4_000_000
+    assert first.task_id == first_id != second.task_id
+    for action in (first, second):
+        for item in action.items:
+            assert bench.task(item.task_id).batch_id == action.task_id
+            bench.report(bench.completed(item.task_id, batch_id=action.task_id))
+            assert bench.status(item.run_id) is Status.COMPLETED
+
+
+def test_small_items_of_a_full_batch_stay_together(bench: Bench) -> None:
+    """What the scheduler lets pass as one message is one, however little each item brings."""
+    count = 2_000
+    tasks = items(bench, count)
+    _, (action,) = assign(bench, tasks)
+    places = [task.claims.batch for task in tasks if task.claims]
+    known = sum(place.size for place in places if place)
+    assert len(action.payload) < known
