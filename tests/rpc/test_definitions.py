@@ -265,3 +265,16 @@ async def test_a_wrong_definition_is_refused_and_nothing_is_stored(
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert message.startswith(named)
     assert not engine.calls
+
+
+async def test_a_graph_of_500_tasks_is_taken_in_order(
+    client: Client, engine: RecordingEngine
+) -> None:
+    """Sent backwards, each with the twenty tasks before it as parents."""
+    tasks = [
+        task(f"t{n:03}", parents=[f"t{before:03}" for before in range(max(0, n - 20), n)])
+        for n in reversed(range(500))
+    ]
+    await client.call(PUT, workflow(tasks=tasks))
+    ((_, definition),) = engine.calls["put_workflow"]
+    assert [step.readable_id for step in definition.steps] == [f"t{n:03}" for n in range(500)]
