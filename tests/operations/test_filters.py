@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from engine.domain.definition import DefaultFilter
+from engine.errors import NotFound
 from engine.models import CelFailure, Filter, Payload, Run
 from engine.operations.change_filters import create_filter, delete_filter, update_filter
 from engine.operations.put_workflow import delete_workflow
@@ -160,3 +161,18 @@ def test_a_deleted_workflow_takes_its_filters_along(tenant: Tenant) -> None:
     workflow_id = watch(tenant, BIG)
     sync_db.run(delete_workflow(tenant.id, workflow_id, now()))
     assert not Filter.objects.filter(tenant=tenant).exists()
+
+
+def test_nobody_touches_the_filters_of_others(cast: Cast) -> None:
+    workflow_id, other = watch(cast.tenant), cast.other_tenant.id
+    filter_id = add(cast.tenant, workflow_id, "true")
+    new = NewFilter("orders", "false", b"{}")
+    for operation in (
+        create_filter(other, workflow_id, new, now()),
+        update_filter(other, filter_id, scope="x", expression=None, payload=None, now=now()),
+        delete_filter(other, filter_id),
+    ):
+        with pytest.raises(NotFound):
+            sync_db.run(operation)
+    found = Filter.objects.get(workflow_id=workflow_id)
+    assert (found.id, found.scope, found.expression) == (filter_id, "orders", "true")
