@@ -264,9 +264,9 @@ class Log:
     def await_node(self, node: Node) -> None:
         """Somebody waits for this node: a child gets its order when it is both complete and awaited."""
         entry = self.entries.get(node)
-        if entry is None or entry.kind is not DurableKind.RUN:
+        if entry is None:
             return
-        if not entry.is_awaited:
+        if entry.kind is DurableKind.RUN and not entry.is_awaited:
             entry.is_awaited = True
             self._note(entry)
         self._give_order(entry)

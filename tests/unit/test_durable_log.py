@@ -337,7 +337,7 @@ def test_nothing_of_an_abandoned_branch_is_told_or_numbered(task: Task) -> None:
     assert task.log.satisfy(node, b"{}") is None
     assert task.order_of(node) is None
     task.fork(1, 2)
-    assert task.wait(sleep()) == node
+    task.log.await_node(node)
     told = task.log.completion(node)
     assert told is not None
     assert told.order == 1
