@@ -5,6 +5,7 @@ Every run that takes time is started at once, before the first test; each test l
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -192,6 +193,23 @@ def test_a_sleep_goes_on_through_cancellation_and_replay(tenant: Tenant, client:
     found = result(client, run_id)["sleeping"]
     assert time.monotonic() - began < 4.5
     assert found["found"] == 3.0
+
+
+def test_a_wait_of_older_clients(tenant: Tenant, client: Client, runs: dict[str, str]) -> None:
+    pusher = tenant.start_client("durable")
+    task_id = runs["sleeping"]
+    pushing = threading.Thread(target=push_once_registered, args=(tenant, pusher, task_id))
+    pushing.start()
+    found = client.call("wait_the_older_way", task_id=task_id, signal_key="first")
+    assert found == {"CREATE": {"sleep:1s": [{"sleep_duration": "1s"}], "older:go": [{"a": 1}]}}
+    pushing.join()
+    assert client.call("wait_the_older_way", task_id=task_id, signal_key="first") == found
+
+
+def push_once_registered(tenant: Tenant, pusher: Client, task_id: str) -> None:
+    sql = "SELECT 1 FROM engine_durableentry WHERE task_id = %s AND branch_id = 0"
+    wait_for("the wait", lambda: tenant.rows(sql, task_id))
+    pusher.call("push", key="older:go", payload={"a": 1})
 
 
 def test_durable_steps_of_a_dag(tenant: Tenant, client: Client) -> None:

@@ -32,8 +32,10 @@ from engine.runtime.batcher import Batcher
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
+from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import Operation
+from engine.store.query import Operation, fetch
+from engine.store.tasks import TaskRow
 
 log = logging.getLogger("hatchet.durable")
 
@@ -114,9 +116,11 @@ class Durable(PeriodicService):
     # Unary calls
 
     async def restore(self, tenant_id: UUID, task_id: UUID) -> bool:
-        """Put an evicted task back into the queue; whether the task is known."""
+        """Put an evicted task back into the queue; whether there is such a task, evicted or not."""
         now = datetime.now(UTC)
-        return bool(await self._do(restore_tasks(tenant_id, [task_id], now)))
+        if await self._do(restore_tasks(tenant_id, [task_id], now)):
+            return True
+        return bool(await self._run(_find(tenant_id, task_id)))
 
     async def branch(self, tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int) -> int:
         """Run a task again from a node of a branch on; return the new branch."""
@@ -181,3 +185,7 @@ class Durable(PeriodicService):
         outcomes, changes = await self._database.run(evict_tasks(evictions, datetime.now(UTC)))
         self._aftermath.apply(changes)
         return outcomes
+
+
+def _find(tenant_id: UUID, task_id: UUID) -> Operation[list[TaskRow]]:
+    return (yield from fetch(tasks.by_ids(tenant_id, [task_id])))

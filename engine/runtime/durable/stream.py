@@ -301,14 +301,14 @@ class DurableStream:
         """Find deliveries that are over and completions nobody told us of."""
         self._restored &= self._invocations.keys()
         known = [each for each in self._invocations.values() if each.is_open]
-        pending = [
-            self._service.openings.put((self.tenant_id, invocation.task_id)) for invocation in known
-        ]
-        for invocation, opening in zip(known, await asyncio.gather(*pending), strict=True):
-            if self._invocations.get(invocation.task_id) is not invocation:
-                continue
-            if not _is_current(invocation, opening):
-                self._supersede(invocation.task_id, invocation.count)
+        for start in range(0, len(known), LOOKED_UP_AT_ONCE):
+            part = known[start : start + LOOKED_UP_AT_ONCE]
+            pending = [self._service.openings.put((self.tenant_id, each.task_id)) for each in part]
+            for invocation, opening in zip(part, await asyncio.gather(*pending), strict=True):
+                if self._invocations.get(invocation.task_id) is not invocation:
+                    continue
+                if not _is_current(invocation, opening):
+                    self._supersede(invocation.task_id, invocation.count)
         await self._look_up(
             [(each, node) for each in self._invocations.values() for node in each.wanted()]
         )

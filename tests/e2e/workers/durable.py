@@ -17,6 +17,10 @@ from hatchet_sdk import (
     UserEventCondition,
     or_,
 )
+from hatchet_sdk.clients.listeners.legacy.pre_eviction_durable_event_listener import (
+    PreEvictionDurableEventListener,
+    RegisterDurableEventRequest,
+)
 from hatchet_sdk.clients.rest.api.task_api import TaskApi
 from hatchet_sdk.exceptions import NonDeterminismError
 from pydantic import BaseModel
@@ -337,6 +341,18 @@ async def replay(run_id: str) -> None:
 
 async def cancel(run_id: str) -> None:
     await hatchet.runs.aio_cancel(run_id)
+
+
+async def wait_the_older_way(task_id: str, signal_key: str) -> Any:
+    """As SDKs did before durable tasks had streams of their own."""
+    config = hatchet.config
+    listener = PreEvictionDurableEventListener(config)
+    wanted = [SleepCondition(timedelta(seconds=1)), UserEventCondition("older:go")]
+    request = RegisterDurableEventRequest(
+        task_id=task_id, signal_key=signal_key, conditions=wanted, config=config
+    )
+    listener.register_durable_event(request)
+    return await listener.result(task_id, signal_key)
 
 
 async def restore(task_id: str) -> bool:

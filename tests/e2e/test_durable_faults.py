@@ -1,0 +1,88 @@
+"""Durable tasks outlive engines and workers: what was called before is not called again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import Stack
+from tests.e2e.tenant import Client, Tenant, wait_for
+from tests.e2e.test_durable import result, start, wait_until_it_waits
+
+pytestmark = pytest.mark.chaos
+
+
+def attempts(tenant: Tenant, run_ids: list[str]) -> set[tuple[int, int]]:
+    """(retry count, invocation) of each of these standalone tasks."""
+    return {
+        row
+        for run_id in run_ids
+        for row in tenant.rows(
+            "SELECT t.retry_count, d.invocation_count FROM engine_task t"
+            " JOIN engine_durabletask d ON d.task_id = t.id WHERE t.id = %s",
+            run_id,
+        )
+    }
+
+
+def begin(tenant: Tenant, client: Client, round_name: str) -> dict[str, str]:
+    """Start tasks of every kind and wait until each of them waits."""
+    runs = {
+        "sleeping": start(client, "sleeping", seconds=6),
+        "listening": start(client, "listening", key=round_name),
+        "racing": start(client, "racing", key=round_name),
+        "remembering": start(client, "remembering", key=round_name, name=f"{round_name}:go"),
+    }
+    for name, node in (("sleeping", 1), ("listening", 1), ("racing", 2), ("remembering", 5)):
+        wait_until_it_waits(tenant, runs[name], node)
+    return runs
+
+
+def finish(tenant: Tenant, client: Client, runs: dict[str, str], round_name: str) -> None:
+    client.call("push", key=round_name, payload={"number": 3})
+    client.call("push", key=f"{round_name}:go", payload={})
+    tenant.open_gate(f"{round_name}-a")
+    tenant.open_gate(f"{round_name}-b")
+    found: dict[str, Any] = {name: result(client, run_id)[name] for name, run_id in runs.items()}
+    assert found["sleeping"]["found"] == 6.0
+    assert found["listening"] == {"found": {"number": 3}}
+    assert found["racing"] == {"found": [[1, ord("a")], [1, ord("b")]]}
+    assert tenant.marks("tossed").count(round_name) == 1
+    assert len(tenant.marks(f"echoed-{round_name} a")) == 1
+
+
+def wait_until_heard(tenant: Tenant) -> None:
+    """The worker is back. What tasks report before that, its SDK may lose."""
+    (now,) = tenant.rows("SELECT now()")
+    sql = (
+        "SELECT 1 FROM engine_worker WHERE tenant_id = %s AND is_active AND last_heartbeat_at > %s"
+    )
+    wait_for("the worker", lambda: tenant.rows(sql, tenant.id, *now))
+
+
+def test_waiting_tasks_outlive_engines(own_stack: Stack, own_tenant: Tenant) -> None:
+    engine = own_stack.start_engine()
+    own_tenant.start_worker("durable")
+    client = own_tenant.start_client("durable")
+    for round_name in ("killed", "stopped"):
+        runs = begin(own_tenant, client, round_name)
+        if round_name == "killed":
+            engine.kill()
+        else:
+            assert engine.stop() == 0, engine.output
+        engine = own_stack.start_engine()
+        wait_until_heard(own_tenant)
+        finish(own_tenant, client, runs, round_name)
+        assert attempts(own_tenant, list(runs.values())) == {(0, 1)}
+
+
+def test_waiting_tasks_outlive_their_worker(own_stack: Stack, own_tenant: Tenant) -> None:
+    own_stack.start_engine()
+    worker = own_tenant.start_worker("durable")
+    client = own_tenant.start_client("durable")
+    runs = begin(own_tenant, client, "lost")
+    worker.service.kill()
+    own_tenant.start_worker("durable")
+    finish(own_tenant, client, runs, "lost")
+    assert attempts(own_tenant, list(runs.values())) == {(1, 2)}
