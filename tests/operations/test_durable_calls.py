@@ -8,6 +8,12 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from engine.domain.definition import (
+    Concurrency,
+    Idempotency,
+    StepDefinition,
+    WorkflowDefinition,
+)
 from engine.domain.durable import (
     Completion,
     MemoAnswer,
@@ -258,6 +264,32 @@ def test_a_child_of_no_known_workflow_fails_in_the_log(flow: DurableFlow) -> Non
     assert isinstance(told[0], Completion)
     assert told[0].error == "workflow names not found: nobody"
     assert "step" in flow.queue
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_child_that_fails_before_it_is_queued_is_told(flow: DurableFlow, steps: int) -> None:
+    names = ("a", "b")[:steps]
+    broken = Concurrency("input.nothing", 1)
+    listed = tuple(StepDefinition(name, f"broken:{name}", concurrency=(broken,)) for name in names)
+    flow.put(WorkflowDefinition("broken", listed))
+    ((node, _),) = flow.spawn(child("broken", child_index=0))
+    assert any(run.wakes_parent for run in flow.changes.finished)
+    flow.settle_children()
+    (told,) = flow.await_(node)
+    assert isinstance(told, Completion)
+    assert told.error
+
+
+def test_a_child_whose_idempotency_key_is_taken_fails_in_the_log(flow: DurableFlow) -> None:
+    once = Idempotency("'key'", 60_000)
+    step = StepDefinition("only", "once:only")
+    flow.put(WorkflowDefinition("once", (step,), idempotency=once))
+    (first, _), (second, _) = flow.spawn(child("once", child_index=0), child("once", child_index=1))
+    told = flow.await_(first, second)
+    assert told[0] is None
+    assert isinstance(told[1], Completion)
+    assert "idempotency key" in (told[1].error or "")
+    assert Run.objects.filter(parent_task_id=flow.task_id).count() == 1
 
 
 def test_cancelling_a_task_leaves_its_children_and_their_results_alone(flow: DurableFlow) -> None:
