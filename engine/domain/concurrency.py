@@ -16,7 +16,7 @@ import orjson
 
 from engine.domain.assignment import WHOLE_RUN, Claim, Claims, GroupId, RunClaims
 from engine.domain.batches import ITEM_OVERHEAD_BYTES, BatchGroup, BatchPlace
-from engine.domain.cel import Environment, Variables, compile_expression
+from engine.domain.cel import Environment, Variables, compile_expression, kind_of
 from engine.domain.definition import (
     Batch,
     Concurrency,
@@ -29,17 +29,6 @@ from engine.states import StepKind
 MAX_KEY_LENGTH = 10_000
 MOST_RUNS = 2**31 - 1
 _TENANT_WIDE = UUID(int=0)
-
-_KIND_NAMES = {
-    bool: "bool",
-    int: "int",
-    float: "double",
-    str: "string",
-    bytes: "bytes",
-    list: "list",
-    dict: "map",
-    type(None): "null",
-}
 
 
 class Keys(NamedTuple):
@@ -175,7 +164,7 @@ def _evaluate_key(expression: str, variables: Variables, noun: str) -> tuple[str
     if evaluated.error is not None:
         return "", evaluated.error
     if not isinstance(evaluated.value, str):
-        return "", f"expected string output for {noun} key, got {_kind(evaluated.value)}"
+        return "", f"expected string output for {noun} key, got {kind_of(evaluated.value)}"
     if len(evaluated.value) > MAX_KEY_LENGTH:
         return "", f"the {noun} key is longer than {MAX_KEY_LENGTH} characters"
     if "\0" in evaluated.value:
@@ -191,14 +180,10 @@ def _evaluate_limit(expression: str, variables: Variables) -> tuple[int | None, 
         return None, evaluated.error
     value = evaluated.value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return None, f"expected int output for max runs, got {_kind(value)}"
+        return None, f"expected int output for max runs, got {kind_of(value)}"
     if not value >= 1:
         return None, f"max runs must be at least 1, got {value:g}"
     return int(min(value, MOST_RUNS)), None
-
-
-def _kind(value: object) -> str:
-    return _KIND_NAMES.get(type(value), type(value).__name__)
 
 
 def claims_of(
