@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
 from engine.domain.durable import (
     Call,
     MemoAnswer,
@@ -35,7 +36,7 @@ from engine.runtime.durable.replies import (
 )
 from engine.runtime.durable.stream import DurableStream, Evict
 from engine.runtime.engine import HatchetEngine
-from engine.states import ConditionKind, DurableKind, TaskEventKind
+from engine.states import ConcurrencyStrategy, ConditionKind, DurableKind, TaskEventKind
 from engine.types import (
     Action,
     ActionKind,
@@ -277,6 +278,17 @@ async def test_calls_of_one_task_are_answered_in_their_order(
     assert [each.body.node.node_id for each in told] == list(range(1, 21))
 
 
+async def test_a_stream_that_is_drained_answers_first(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    for _ in range(20):
+        await worker.call(action, MemoCall(b"k"))
+    await engine.durable.drain()
+    told = [reply async for reply in worker.stream]
+    assert [type(reply) for reply in told] == [Acknowledged] * 20
+
+
 # Evictions
 
 
@@ -441,3 +453,32 @@ async def test_a_wait_with_a_key_is_heard_of_once(engine: HatchetEngine, tenant_
     late.add(action.task_id, "first")
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await anext(aiter(late))).signal == "first"
+
+
+# Concurrency groups
+
+
+@pytest.mark.parametrize("is_distrusted", [False, True])
+async def test_an_evicted_task_keeps_its_place_in_its_concurrency_group(
+    is_distrusted: bool, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    limit = Concurrency("'one'", 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN)
+    (step,) = LONG.steps
+    await engine.put_workflow(
+        tenant_id, WorkflowDefinition("work", (replace(step, concurrency=(limit,)),))
+    )
+    worker = await Worker.connect(engine, tenant_id)
+    first, second = await trigger(engine, tenant_id, 2)
+    action = await worker.start()
+    assert action.task_id == first
+    await worker.wait(action, event("go"))
+    await worker.evict(action)
+    if is_distrusted:
+        engine.ownership.distrust()
+        await until(lambda: not engine.ownership.owners[tenant_id].is_ready)
+        await until(lambda: engine.ownership.owners[tenant_id].is_ready)
+    await push(engine, tenant_id, "go")
+    again = await worker.start()
+    assert (again.task_id, again.durable_invocation) == (first, 2)
+    await worker.worker.complete(again)
+    assert (await worker.start()).task_id == second

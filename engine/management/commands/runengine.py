@@ -70,6 +70,7 @@ async def serve(config: Config) -> None:
     await stopped.wait()
     log.info("engine %s stops", engine.id)
     engine.stop_scheduling()
+    await engine.durable.drain()
     await server.stop(_GRACE_SECONDS)
     await engine.stop(_GRACE_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
@@ -42,6 +43,7 @@ log = logging.getLogger("hatchet.durable")
 Result = TypeVar("Result")
 
 _AUDIT_TICKS = 12
+_DRAIN_SECONDS = 1.0
 
 
 class Durable(PeriodicService):
@@ -87,6 +89,10 @@ class Durable(PeriodicService):
 
     def closed(self, stream: DurableStream | SignalListener) -> None:
         self._streams.discard(stream)
+
+    async def drain(self) -> None:
+        """End every stream once what its worker has asked is answered: the first step of stopping."""
+        await asyncio.gather(*(stream.drain(_DRAIN_SECONDS) for stream in self._streams))
 
     def end_all(self) -> None:
         """End every stream, so that workers connect to another engine."""

@@ -35,6 +35,10 @@ class SignalListener:
         """Let the iteration end."""
         self._satisfied.put_nowait(None)
 
+    async def drain(self, seconds: float) -> None:
+        """Nothing here waits for an answer."""
+        self.end()
+
     def close(self) -> None:
         for task_id in self._keys:
             self._routes.remove(task_id, self)

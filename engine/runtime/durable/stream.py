@@ -72,6 +72,8 @@ class DurableStream:
         self._invocations: dict[UUID, Invocation] = {}
         self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(MOST_UNANSWERED)
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._restored: set[UUID] = set()
         """Tasks whose last eviction here ended at once, because something may not have arrived."""
         self._is_closed = False
@@ -83,6 +85,15 @@ class DurableStream:
     def end(self) -> None:
         """Let the iteration end."""
         self._replies.put_nowait(None)
+
+    async def drain(self, seconds: float) -> None:
+        """Answer what was asked, within some time, and end: what is not answered fails the attempt."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("a durable stream was ended before everything on it was answered")
+        self.end()
 
     def close(self) -> None:
         """The stream is over: forget what it knew. The worker says it all again on its next one."""
@@ -106,6 +117,7 @@ class DurableStream:
         if lane is not None:
             lane.append(request)
             return
+        self._idle.clear()
         self._lanes[request.task_id] = deque([request])
         self._service.spawn(self._run_lane(request.task_id), "answering a durable task")
 
@@ -134,6 +146,8 @@ class DurableStream:
             del self._lanes[task_id]
             for _ in lane:
                 self._room.release()
+            if not self._lanes:
+                self._idle.set()
 
     async def _answer(self, request: Call | Evict) -> None:
         if isinstance(request, Evict):
@@ -283,6 +297,9 @@ class DurableStream:
             return
         if completion.invocation > invocation.count:
             self._supersede(invocation.task_id, invocation.count)
+        elif completion.invocation < invocation.count:
+            # The task was delivered anew, perhaps on another branch, while this was written.
+            self.look_again([invocation.task_id])
         elif completion.order is not None or completion.kind is DurableKind.MEMO:
             invocation.complete(completion)
             self._send(invocation)
