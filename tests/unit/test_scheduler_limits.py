@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.domain.assignment import Obstacle, ReadyTask
+from engine.domain.assignment import Claims, Obstacle, ReadyTask
+from engine.domain.batches import BatchGroup, BatchPlace
 from engine.domain.rate_limits import LimitClaim, LimitState
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.states import RateLimitWindow
@@ -244,6 +245,37 @@ def test_limits_that_tasks_brought_along_are_forgotten_when_nobody_uses_them() -
     made.limits.forget_idle(100_000.0)
     assert made.limits.state("mine") is None
     assert made.limits.state("k")
+
+
+def item(number: int, *limits: LimitClaim) -> ReadyTask:
+    """A task that runs in batches of two."""
+    place = BatchPlace(BatchGroup(STEP, "", 2, 5.0, 9), 10)
+    return task(number, *limits)._replace(claims=Claims((), 1, 0, batch=place))
+
+
+def test_items_of_a_batch_take_their_units_before_they_enter_its_buffer() -> None:
+    made = scheduler(k=state(3))
+    made.enqueue([item(n, one()) for n in range(1, 6)])
+    (first,) = made.drain(0.0)
+    assert [found.id.int for found in first.tasks] == [1, 2]
+    assert {key.int for key in first.taken} == {1, 2}
+    left = made.limits.state("k")
+    assert left is not None
+    assert left.value == 0
+    assert made.limits.parked_count() == 2
+    assert made.limits.next_at() == 1.0
+    made.record_heartbeat(WORKER, 1.0)
+    (second,) = made.drain(1.0)
+    assert [found.id.int for found in second.tasks] == [3, 4]
+
+
+def test_an_item_that_leaves_its_buffer_gives_its_units_back() -> None:
+    made = scheduler(k=state(1))
+    made.enqueue([item(1, one()), item(2, one())])
+    assert drained(made) == []
+    made.withdraw(UUID(int=1), 0)
+    drained(made)
+    assert made.limits.parked_count() == 0
 
 
 # Whatever happens
