@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from engine.domain.assignment import Claim, GroupId, RunClaims
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
+from engine.runtime.controllers.housekeeping import Auditor
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, Status
 from engine.types import ActionKind, TriggerRequest
@@ -104,3 +106,24 @@ async def test_what_another_engine_is_told_frees_the_slot_here(
         await until(lambda: owner.is_ready and len(owner.machine.groups.runs()) == 2)
         await bystander.cancel(tenant_id, [first])
         await until(lambda: [run for run, _ in owner.machine.groups.runs()] == [second])
+
+
+async def test_the_auditor_frees_what_a_run_holds_that_ended_unnoticed(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await engine.put_workflow(tenant_id, two_steps())
+    worker = await FakeWorker.connect(engine, tenant_id)
+    (run_id,) = await trigger(engine, tenant_id)
+    assert (await worker.next_start()).run_id == run_id
+    owners = {tenant_id: engine.ownership.owners[tenant_id]}
+    groups = owners[tenant_id].machine.groups
+    groups.hold_run(RunClaims(1, (_claim(),), 1, 1))
+    auditor = Auditor(engine.database, owners)
+    await auditor.tick()
+    assert len(groups.runs()) == 2
+    await auditor.tick()
+    assert [found for found, _ in groups.runs()] == [run_id]
+
+
+def _claim() -> Claim:
+    return Claim(GroupId(UUID(int=1), -1, 0, "k"), 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN)
