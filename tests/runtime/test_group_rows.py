@@ -72,9 +72,9 @@ async def test_plain_tasks_go_on_while_those_in_groups_are_read(
     gate = asyncio.Event()
     read = group_rows.GroupRows._read
 
-    async def held_up(self: group_rows.GroupRows) -> list[UUID]:
+    async def held_up(self: group_rows.GroupRows, since: datetime | None) -> list[UUID]:
         await gate.wait()
-        return await read(self)
+        return await read(self, since)
 
     monkeypatch.setattr(group_rows.GroupRows, "_read", held_up)
     owner = engine.ownership.owners[tenant_id]

@@ -60,7 +60,7 @@ class GroupRows:
         while waiting is None and not self.is_dropped:
             try:
                 async with self._reading:
-                    waiting = await self._read()
+                    waiting = await self._read(None)
             except (psycopg.Error, PoolTimeout, OSError) as error:
                 log.warning("tenant %s: groups were not read yet: %s", self._tenant_id, error)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -73,22 +73,23 @@ class GroupRows:
             self._machine.batches.unnote(waiting or ())
 
     async def poll(self, *, all_again: bool = False) -> None:
-        """Read those who were queued since the last reading, or all, unless somebody is at it."""
-        if not self._reading.locked():
-            async with self._reading:
-                if all_again:
-                    self._known_until = None
-                await self._read()
+        """Read those who were queued since the last reading, or all, unless somebody is at it.
 
-    async def _read(self) -> list[UUID]:
+        Before all were read once that is left to `load`, for which nothing else waits.
+        """
+        if self._known_until is not None and not self._reading.locked():
+            async with self._reading:
+                await self._read(None if all_again else self._known_until)
+
+    async def _read(self, since: datetime | None) -> list[UUID]:
         endings = self._machine.groups.endings
         found: list[UUID] = []
         endings.watch()
         try:
             began = datetime.now(UTC)
             place: QueuePlace | None = FIRST_PLACE
-            if self._known_until is not None:
-                place = QueuePlace(self._known_until - _LONGEST_COMMIT, UUID(int=0))
+            if since is not None:
+                place = QueuePlace(since - _LONGEST_COMMIT, UUID(int=0))
             while place is not None:
                 tasks, place = await self._database.run(
                     load_in_groups(self._tenant_id, place, ROWS_AT_ONCE)
