@@ -50,6 +50,7 @@ def runs(worker: WorkerProcess, client: Client) -> dict[str, str]:
             "repeating_keys",
             "wavering",
             "three_naps",
+            "stumbling",
         )
     }
 
@@ -165,6 +166,17 @@ def test_a_call_that_is_another_than_before_fails(
     assert (found["attempt"], found["node"]) == (2, 1)
     assert "on-determinism" in found["error"]
     assert "expected: sleep(1s)" in found["error"] and "received: sleep(2s)" in found["error"]
+
+
+def test_a_retry_goes_on_where_the_attempt_before_failed(
+    tenant: Tenant, client: Client, runs: dict[str, str]
+) -> None:
+    found = result(client, runs["stumbling"])["stumbling"]
+    assert found == {"numbers": [7, 8], "attempt": 2}
+    assert tenant.marks("echoed").count("stumbled 7") == 1
+    query = "SELECT additional_metadata ->> 'hatchet__parent_step_run_id' FROM engine_run"
+    parents = tenant.rows(f"{query} WHERE parent_task_id = %s", runs["stumbling"])
+    assert parents == [(runs["stumbling"],)] * 2
 
 
 def test_a_task_is_run_again_from_any_node_of_any_branch(

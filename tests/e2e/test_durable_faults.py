@@ -86,3 +86,32 @@ def test_waiting_tasks_outlive_their_worker(own_stack: Stack, own_tenant: Tenant
     own_tenant.start_worker("durable")
     finish(own_tenant, client, runs, "lost")
     assert attempts(own_tenant, list(runs.values())) == {(1, 2)}
+
+
+def test_engines_share_the_streams_of_workers(own_stack: Stack, own_tenant: Tenant) -> None:
+    """Calls, events, ends of children and evictions meet at whichever engine took them."""
+    own_stack.start_engine("--processes", "2")
+    for _ in range(2):
+        own_tenant.start_worker("durable")
+    client = own_tenant.start_client("durable")
+    runs = begin(own_tenant, client, "shared")
+    spawning = [start(client, "spawning", number=number) for number in range(5)]
+    sleeping = [start(client, "evicted_sleep", key="shared", seconds=4) for _ in range(5)]
+    waiting = [start(client, "evicted_waiter", key=f"wake:{number}") for number in range(5)]
+    for task_id in waiting:
+        wait_until_evicted(own_tenant, task_id)
+    for number in range(5):
+        client.call("push", key=f"wake:{number}", payload={"number": number})
+    finish(own_tenant, client, runs, "shared")
+    for number, run_id in enumerate(spawning):
+        assert result(client, run_id)["spawning"]["one"] == {"number": number}
+    for run_id in sleeping:
+        assert result(client, run_id)["evicted_sleep"]["attempt"] == 1
+    for number, run_id in enumerate(waiting):
+        found = result(client, run_id)["evicted_waiter"]
+        assert found == {"invocation": 2, "found": {"number": number}}
+
+
+def wait_until_evicted(tenant: Tenant, task_id: str) -> None:
+    sql = "SELECT 1 FROM engine_task WHERE id = %s AND is_evicted"
+    wait_for("the eviction", lambda: tenant.rows(sql, task_id))

@@ -211,6 +211,17 @@ async def three_naps(given: Given, ctx: DurableContext) -> Any:
     return {"naps": naps}
 
 
+@hatchet.durable_task(name="stumbling", input_validator=Given, eviction_policy=NEVER, retries=1)
+async def stumbling(given: Given, ctx: DurableContext) -> Any:
+    """Fails once, in the middle."""
+    child = await echo.aio_run(Given(number=given.number, name="stumbled"))
+    await ctx.aio_sleep_for(timedelta(seconds=1))
+    if ctx.attempt_number == 1:
+        raise RuntimeError("stumbled")
+    later = await echo.aio_run(Given(number=given.number + 1, name="stumbled"))
+    return {"numbers": [child["number"], later["number"]], "attempt": ctx.attempt_number}
+
+
 # Eviction
 
 
@@ -297,6 +308,7 @@ TASKS: dict[str, Any] = {
         racing,
         wavering,
         three_naps,
+        stumbling,
         evicted_sleep,
         evicted_waiter,
         evicted_parent,
