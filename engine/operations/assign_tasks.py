@@ -234,13 +234,20 @@ def load_cancels(
                 row_of[task_id],
                 versions[row_of[task_id].version_id],
                 retry_count,
-                invocation=invocations.get(task_id),
+                invocation=_stopped(row_of[task_id], retry_count, invocations.get(task_id)),
                 batch_id=batch_of.get(task_id),
             ),
         )
         for worker_id, task_id, retry_count in stops
         if task_id in row_of and (task_id not in batched or task_id in batch_of)
     ]
+
+
+def _stopped(row: TaskRow, retry_count: int, invocation: int | None) -> int | None:
+    """Return the delivery to stop; the next attempt may have been handed out meanwhile."""
+    if invocation is None or row.retry_count == retry_count or row.worker_id is None:
+        return invocation
+    return invocation - 1
 
 
 def _cancel(

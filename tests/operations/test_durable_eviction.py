@@ -205,6 +205,19 @@ def test_the_invocation_is_in_what_workers_are_told(flow: DurableFlow) -> None:
     assert cancel.durable_invocation == 2
 
 
+def test_what_is_stopped_is_the_delivery_before_if_the_next_attempt_runs_already(
+    flow: DurableFlow,
+) -> None:
+    flow.cancel(flow.task_id)
+    stop = (flow.worker_id, flow.task_id, 0)
+    flow.replay(flow.task_id)
+    for assigned in (False, True):
+        if assigned:
+            assert flow.assign().durable_invocation == 2
+        ((_, cancel),) = sync_db.run(load_cancels(flow.tenant_id, [stop]))
+        assert (cancel.retry_count, cancel.durable_invocation) == (0, 1)
+
+
 def test_a_plain_task_has_no_invocation_and_no_log(flow: DurableFlow) -> None:
     flow.spawn(child(child_index=0))
     flow.start("step")
