@@ -1,6 +1,6 @@
 # `make run` starts everything; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run worker demo token test check fast bench proto clean
+.PHONY: help run worker demo token test check fast simulate bench proto clean
 
 PY := .venv/bin/python
 INSTALL := @scripts/install.sh
@@ -45,6 +45,10 @@ check:          ## what must be right before a push
 	$(PY) -m mypy .
 	.venv/bin/lint-imports
 	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
+
+simulate:       ## durable tasks under random mishaps: SEEDS=1000 of them, or the story of SEED=17
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 bench:          ## measure throughput and latency; writes benchmarks/results/
 	$(INSTALL) requirements-dev.txt

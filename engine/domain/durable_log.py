@@ -43,7 +43,8 @@ class Fork(NamedTuple):
 class LogState:
     """The counters of a log. `forks` are of the branches 2, 3, ….
 
-    `node_id` is the last node the present invocation reached.
+    `node_id` is the last node the present invocation reached. `is_tried_again`: what was called after
+    that may have been recorded, and nobody was told.
     """
 
     invocation: int = 1
@@ -51,6 +52,7 @@ class LogState:
     node_id: int = 0
     satisfied_order: int = 0
     forks: tuple[Fork, ...] = ()
+    is_tried_again: bool = field(default=False, compare=False)
 
     def branch_of(self, node_id: int, branch_id: int | None = None) -> int:
         """Return the branch that has this node, as seen from a branch, the latest one if none is given."""
@@ -61,8 +63,8 @@ class LogState:
 
     @property
     def has_nodes_ahead(self) -> bool:
-        """Whether an earlier invocation may have reached further than this one."""
-        return self.invocation > 1
+        """Whether an earlier invocation may have reached further than this one, or an earlier try."""
+        return self.invocation > 1 or self.is_tried_again
 
     def ahead(self, nearest: int, farthest: int) -> list[tuple[int, int, int]]:
         """Return where the nodes some steps ahead are: (branch, first node, last node) of each piece."""
@@ -80,6 +82,10 @@ class LogState:
     def begin_invocation(self) -> None:
         self.invocation += 1
         self.node_id = 0
+
+    def try_again(self, node_id: int) -> None:
+        """Go back to where the log stood when the calls to come were tried before."""
+        self.node_id, self.is_tried_again = node_id, True
 
     def fork(self, branch_id: int, first_node: int) -> int:
         """Begin a branch that shares the nodes before `first_node` with `branch_id`; return its id."""
@@ -156,12 +162,17 @@ class Log:
         self._reach(node)
         return MemoAnswer(node, True, found.result if found.is_satisfied else None)
 
-    def keep_memo(self, node: Node, payload: bytes) -> AnswerBody:
-        """Keep a memo's value, whichever invocation computed it; the first one stays."""
+    def keep_memo(self, node: Node, payload: bytes, invocation: int) -> AnswerBody:
+        """Keep a memo's value; the first one stays.
+
+        It may be that of an earlier invocation, unless the present one has asked since: that was told to
+        compute the value itself, and goes on with its own.
+        """
         entry = self.entries.get(node)
         if entry is None or entry.kind is not DurableKind.MEMO:
             return Unknown()
-        self.satisfy(node, payload)
+        if invocation == self.state.invocation or node.node_id > self.state.node_id:
+            self.satisfy(node, payload)
         return Stored()
 
     def wait(self, conditions: Sequence[WaitCondition], label: str | None = None) -> AnswerBody:

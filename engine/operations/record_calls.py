@@ -52,6 +52,9 @@ LONGEST_LABEL = 1_000
 
 Conditions = list[Condition]
 
+Tried = dict[UUID, tuple[int, int]]
+"""By task the invocation and the node at which its log stood when calls were tried before."""
+
 
 @dataclass(slots=True)
 class _Effects:
@@ -61,11 +64,16 @@ class _Effects:
     waits: list[NewWait] = field(default_factory=list)
 
 
-def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[Answer], Changes]]:
+def record_calls(
+    calls: Sequence[Call], now: datetime, tried: Tried | None = None
+) -> Operation[tuple[list[Answer], Changes]]:
     """Answer each call; calls of one task are taken in the order given.
 
     New entries are written with all that follows from them: children are started, sleeps begin, and
     events are waited for, before anybody is answered.
+
+    `tried` is filled in. Whoever does not learn whether the calls were recorded gives it again with the
+    same calls: those that were are found, and not recorded once more.
     """
     changes = Changes()
     parsed = [_parse(call) for call in calls]
@@ -79,6 +87,8 @@ def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[A
     if scopes:
         yield from fetch(durable_waits.lock_scopes(sorted(scopes)))
     logs = yield from lock_logs(call.task_id for call in calls)
+    if tried is not None:
+        _go_back(logs, tried)
     yield from load_entries(logs, _ranges(calls, logs), _keys(calls, logs))
     yield from load_entries(logs, _ranges_further_ahead(calls, logs))
     effects = _Effects()
@@ -96,6 +106,16 @@ def record_calls(calls: Sequence[Call], now: datetime) -> Operation[tuple[list[A
         Answer(body, _completions(logs.get(call.task_id), call, body))
         for call, body in zip(calls, bodies, strict=True)
     ], changes
+
+
+def _go_back(logs: Logs, tried: Tried) -> None:
+    for task_id, found in logs.items():
+        state = found.log.state
+        invocation, node_id = tried.get(task_id, (0, 0))
+        if invocation == state.invocation:
+            state.try_again(node_id)
+        else:
+            tried[task_id] = state.invocation, state.node_id
 
 
 # What the calls may touch
@@ -196,7 +216,7 @@ def _take(call: Call, conditions: Conditions, logs: Logs, effects: _Effects) -> 
         return Unknown()
     log, body = found.log, call.body
     if isinstance(body, MemoResult):
-        return log.keep_memo(body.node, body.payload)
+        return log.keep_memo(body.node, body.payload, call.invocation)
     if not found.serves(call.invocation):
         return Stale()
     if isinstance(body, MemoCall):

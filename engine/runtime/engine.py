@@ -126,7 +126,7 @@ class HatchetEngine(Calls):
         self.streaming = Streaming(self.database, self.streams, self.notifier, self.aftermath)
         self.logs = LogLines(self.database)
         self.attempts = Attempts(self.database, self.aftermath)
-        self.durable = Durable(self.database, self.aftermath)
+        self.durable = Durable(self.database, self.aftermath, self._distrust)
         self.hint_reader = HintReader(
             self.database,
             self.id,

@@ -15,6 +15,7 @@ from engine.domain.definition import (
     WorkflowDefinition,
 )
 from engine.domain.durable import (
+    Call,
     Completion,
     MemoAnswer,
     MemoCall,
@@ -32,6 +33,7 @@ from engine.domain.durable import (
 )
 from engine.models import DurableWait, Run
 from engine.operations import durable_logs
+from engine.operations.record_calls import Tried, record_calls
 from engine.states import Status
 from engine.types import ReportKind
 from tests.operations.durable import DurableFlow, child, event, sleep
@@ -59,6 +61,30 @@ def test_calls_of_one_task_are_taken_in_order(flow: DurableFlow) -> None:
         Stored(),
         WaitAnswer(Node(1, 2)),
     ]
+
+
+def test_calls_whose_recording_was_not_confirmed_are_not_recorded_once_more(
+    flow: DurableFlow,
+) -> None:
+    flow.memo()
+    bodies = WaitCall((sleep(),)), SpawnCall((child(),)), MemoCall(b"a")
+    calls = [Call(flow.tenant_id, flow.task_id, flow.invocation, body) for body in bodies]
+    tried: Tried = {}
+    first = flow.do(record_calls(calls, flow.now, tried))
+    again = flow.do(record_calls(calls, flow.now, tried))
+    assert [a.body for a in again[:2]] == [a.body for a in first[:2]]
+    assert again[2].body == MemoAnswer(Node(1, 4), existed=True)
+    assert [entry.node_id for entry in flow.entries()] == [1, 2, 3, 4]
+    assert Run.objects.filter(parent_task_id=flow.task_id).count() == 1
+    assert flow.wait(sleep("7s")) == Node(1, 5)
+
+
+def test_what_another_invocation_tried_does_not_count(flow: DurableFlow) -> None:
+    tried: Tried = {flow.task_id: (flow.invocation + 1, 0)}
+    assert flow.wait(sleep("10s")) == Node(1, 1)
+    call = Call(flow.tenant_id, flow.task_id, flow.invocation, WaitCall((sleep("20s"),)))
+    (answer,) = flow.do(record_calls([call], flow.now, tried))
+    assert answer.body == WaitAnswer(Node(1, 2))
 
 
 def test_a_sleep_ends_when_it_is_due_and_never_before(flow: DurableFlow) -> None:

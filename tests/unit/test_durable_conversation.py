@@ -160,6 +160,17 @@ def test_a_repeated_call_gets_the_completion_again_at_once() -> None:
     assert complete(known, ONE, 1) == [ONE]
 
 
+def test_who_waits_again_for_what_arrived_gets_it_at_once() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=True)
+    known.wait(ONE, 0.0)
+    assert complete(known, ONE, 1) == [ONE]
+    known.confirm(1)
+    assert known.wait(ONE, 0.01)
+    assert known.unconfirmed(0.01, is_repeated=False) == [ONE]
+    assert complete(known, ONE, 1) == [ONE]
+
+
 def test_an_order_that_never_comes_is_given_up() -> None:
     known = invocation([(1, ONE), (2, TWO), (3, THREE)])
     known.acknowledge(TWO, needs_waiter=False)

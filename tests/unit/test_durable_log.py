@@ -123,8 +123,8 @@ def test_calls_take_nodes_from_one_and_children_one_each(task: Task) -> None:
 
 def test_two_memos_with_one_key_are_told_apart_by_their_places(task: Task) -> None:
     first, second = task.memo(), task.memo()
-    task.log.keep_memo(first, b'{"at":1}')
-    task.log.keep_memo(second, b'{"at":2}')
+    task.log.keep_memo(first, b'{"at":1}', 1)
+    task.log.keep_memo(second, b'{"at":2}', 1)
     task.again()
     assert task.log.memo(b"k") == MemoAnswer(first, True, b'{"at":1}')
     assert task.log.memo(b"k") == MemoAnswer(second, True, b'{"at":2}')
@@ -270,18 +270,37 @@ def test_a_child_is_numbered_when_it_has_ended_and_is_awaited(task: Task) -> Non
 
 def test_memos_have_no_number_and_are_told_only_as_objects(task: Task) -> None:
     first, second = task.memo(), task.memo()
-    assert task.log.keep_memo(first, b'"text"') == Stored()
-    assert task.log.keep_memo(second, b'{"a":1}') == Stored()
+    assert task.log.keep_memo(first, b'"text"', 1) == Stored()
+    assert task.log.keep_memo(second, b'{"a":1}', 1) == Stored()
     told = [task.log.completion(node) for node in (first, second)]
     assert [(t.order, t.payload) for t in told if t] == [(None, b""), (None, b'{"a":1}')]
     task.again()
     assert task.log.memo(b"k") == MemoAnswer(first, True, b'"text"')
 
 
+def test_a_value_that_comes_late_does_not_replace_what_the_present_invocation_computes(
+    task: Task,
+) -> None:
+    node = task.memo()
+    task.again()
+    assert task.log.memo(b"k") == MemoAnswer(node, True)
+    assert task.log.keep_memo(node, b'{"at":1}', 1) == Stored()
+    assert task.log.keep_memo(node, b'{"at":2}', 2) == Stored()
+    task.again()
+    assert task.log.memo(b"k") == MemoAnswer(node, True, b'{"at":2}')
+
+
+def test_a_value_that_comes_late_serves_an_invocation_that_has_not_asked_yet(task: Task) -> None:
+    node = task.memo()
+    task.again()
+    task.log.keep_memo(node, b'{"at":1}', 1)
+    assert task.log.memo(b"k") == MemoAnswer(node, True, b'{"at":1}')
+
+
 def test_only_memos_take_values(task: Task) -> None:
     node = task.wait(sleep())
-    assert task.log.keep_memo(node, b"{}") == Unknown()
-    assert task.log.keep_memo(Node(1, 99), b"{}") == Unknown()
+    assert task.log.keep_memo(node, b"{}", 1) == Unknown()
+    assert task.log.keep_memo(Node(1, 99), b"{}", 1) == Unknown()
 
 
 def test_a_completion_names_the_present_invocation(task: Task) -> None:

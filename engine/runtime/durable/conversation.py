@@ -98,12 +98,17 @@ class Invocation:
             self._want(node)
 
     def wait(self, node: Node, now: float) -> bool:
-        """The worker waits for this node; return whether its completion is to be looked up."""
+        """The worker waits for this node; return whether its completion is to be looked up.
+
+        It may do so again although it has received the completion: two calls can lead to one child.
+        """
         if node in self._wanted or self._is_held(node):
             return False
-        sent_at, _ = self._sent.get(node, (None, None))
-        if sent_at is not None and now - sent_at < CROSSING_SECONDS:
-            return False
+        if node in self._sent:
+            sent_at, order = self._sent[node]
+            was_received = order is not None and order <= self._received
+            if not was_received and now - sent_at < CROSSING_SECONDS:
+                return False
         self._sent.pop(node, None)
         self._unasked.discard(node)
         self._expect_passed(node)

@@ -28,18 +28,18 @@ class Routes:
     """Followers by task. A task may have several: an old stream that is half dead, and a new one."""
 
     def __init__(self) -> None:
-        self._by_task: dict[UUID, set[Follower]] = {}
+        self._by_task: dict[UUID, dict[Follower, None]] = {}
         self._woken: set[UUID] = set()
         self.parents_woken = asyncio.Event()
         """Children of durable tasks ended."""
 
     def add(self, task_id: UUID, follower: Follower) -> None:
-        self._by_task.setdefault(task_id, set()).add(follower)
+        self._by_task.setdefault(task_id, {})[follower] = None
 
     def remove(self, task_id: UUID, follower: Follower) -> None:
         followers = self._by_task.get(task_id)
         if followers is not None:
-            followers.discard(follower)
+            followers.pop(follower, None)
             if not followers:
                 del self._by_task[task_id]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from engine.operations.branch_tasks import branch_task
 from engine.operations.changes import Changes
 from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
 from engine.operations.read_durable import Opening, load_openings
-from engine.operations.record_calls import record_calls
+from engine.operations.record_calls import Tried, record_calls
 from engine.operations.register_signals import load_signals, register_signal
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
@@ -55,11 +56,17 @@ class Durable(PeriodicService):
     name = "durable streams"
     interval_seconds = 5.0
 
-    def __init__(self, database: AsyncDatabase, aftermath: Aftermath) -> None:
+    def __init__(
+        self, database: AsyncDatabase, aftermath: Aftermath, on_outage: Callable[[], None]
+    ) -> None:
         self._database, self._aftermath = database, aftermath
         self.routes = aftermath.durable
-        self.calls: Batcher[Call, Answer] = Batcher("durable calls", self._record)
-        self.look_backs: Batcher[Call, Answer] = Batcher("durable look-backs", self._record)
+        self.calls: Batcher[Call, Answer] = Batcher(
+            "durable calls", partial(self._record, {}), on_outage=on_outage
+        )
+        self.look_backs: Batcher[Call, Answer] = Batcher(
+            "durable look-backs", partial(self._record, {}), on_outage=on_outage
+        )
         """Calls that must wait for transactions which push events of their scopes; others need not."""
         self.lookups: Batcher[tuple[Waiting, ...], list[Completion | Stale | None]] = Batcher(
             "durable waits", self._await
@@ -67,8 +74,10 @@ class Durable(PeriodicService):
         self.openings: Batcher[tuple[UUID, UUID], Opening | None] = Batcher(
             "durable logs", self._open
         )
-        self.evictions: Batcher[Eviction, Evicted] = Batcher("evictions", self._evict)
-        self._streams: set[DurableStream | SignalListener] = set()
+        self.evictions: Batcher[Eviction, Evicted] = Batcher(
+            "evictions", self._evict, on_outage=on_outage
+        )
+        self._streams: dict[DurableStream | SignalListener, None] = {}
         self._ticks = 0
 
     @property
@@ -79,16 +88,16 @@ class Durable(PeriodicService):
 
     def open_stream(self, tenant_id: UUID) -> DurableStream:
         stream = DurableStream(tenant_id, self)
-        self._streams.add(stream)
+        self._streams[stream] = None
         return stream
 
     def open_listener(self, tenant_id: UUID) -> SignalListener:
         listener = SignalListener(tenant_id, self)
-        self._streams.add(listener)
+        self._streams[listener] = None
         return listener
 
     def closed(self, stream: DurableStream | SignalListener) -> None:
-        self._streams.discard(stream)
+        self._streams.pop(stream, None)
 
     async def drain(self) -> None:
         """End every stream once what its worker has asked is answered: the first step of stopping."""
@@ -163,8 +172,11 @@ class Durable(PeriodicService):
 
     # Batches
 
-    async def _record(self, calls: Sequence[Call]) -> list[Answer]:
-        answers, changes = await self._database.run(record_calls(calls, datetime.now(UTC)))
+    async def _record(self, tried: Tried, calls: Sequence[Call]) -> list[Answer]:
+        """Record calls. When a connection breaks they come again, and nobody knows if they were recorded."""
+        recording = record_calls(calls, datetime.now(UTC), tried)
+        answers, changes = await self._database.run(recording)
+        tried.clear()
         self._aftermath.apply(changes)
         return answers
 
