@@ -101,6 +101,9 @@ async def _play_again(world: World, people: People) -> None:
     """Replay everything: the log answers, nothing is done twice, and it comes to the same."""
     if world.dice.random() < 0.5:
         return
+    await people.trouble_is_over.wait()
+    if not await _wait_for_all(world, people):
+        return
     await asyncio.sleep(QUIET_SECONDS)
     before = people.outputs()
     memos = [e for e in world.store.rows("entry") if e["kind"] == DurableKind.MEMO]
@@ -122,8 +125,8 @@ class People:
     def __init__(self, world: World) -> None:
         self.world, self.dice = world, world.fork()
         self.runs: list[UUID] = []
-        self.was_reset: set[UUID] = set()
         self.cancelled: set[UUID] = set()
+        self.trouble_is_over = asyncio.Event()
         self._pushed: set[tuple[Any, ...]] = set()
         self._steps: dict[str, Step] = {}
 
@@ -206,6 +209,7 @@ async def _trouble(world: World, people: People) -> None:
         (kind,) = dice.choices(kinds, weights)
         await kind(world, people, dice)
     world.note("no more trouble")
+    people.trouble_is_over.set()
 
 
 async def _kill_worker(world: World, _: People, dice: Any) -> None:

@@ -11,9 +11,7 @@ import pytest
 
 from engine.domain.durable import Completion, Node
 from engine.runtime.durable.conversation import (
-    ARRIVAL_SECONDS,
     CROSSING_SECONDS,
-    REPEATED_ARRIVAL_SECONDS,
     STALL_SECONDS,
     Invocation,
 )
@@ -167,7 +165,7 @@ def test_who_waits_again_for_what_arrived_gets_it_at_once() -> None:
     assert complete(known, ONE, 1) == [ONE]
     known.confirm(1)
     assert known.wait(ONE, 0.01)
-    assert known.unconfirmed(0.01, is_repeated=False) == [ONE]
+    assert known.unconfirmed(0.01, repeats=0) == [ONE]
     assert complete(known, ONE, 1) == [ONE]
 
 
@@ -186,14 +184,34 @@ def test_what_may_not_have_arrived_is_unconfirmed() -> None:
     known = invocation()
     for node in (ONE, TWO, THREE):
         known.acknowledge(node, needs_waiter=node == THREE)
-    assert known.unconfirmed(0.0, is_repeated=False) == [ONE, TWO]
+    assert known.unconfirmed(0.0, repeats=0) == [ONE, TWO]
     complete(known, ONE, 1, 1.0)
-    assert known.unconfirmed(1.5, is_repeated=False) == [ONE, TWO]
-    assert known.unconfirmed(1.0 + ARRIVAL_SECONDS, is_repeated=False) == [TWO]
+    assert known.unconfirmed(1_000.0, repeats=0) == [ONE, TWO]
     complete(known, TWO, 2, 1.0)
-    assert known.unconfirmed(1.0 + REPEATED_ARRIVAL_SECONDS, is_repeated=True) == []
     known.confirm(1)
-    assert known.unconfirmed(1.5, is_repeated=False) == [TWO]
+    assert known.unconfirmed(1.5, repeats=0) == [TWO]
+
+
+def test_a_worker_that_gives_a_task_up_again_and_again_is_believed_to_have_read() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    complete(known, ONE, 1, 1.0)
+    assert known.unconfirmed(3.5, repeats=1) == [ONE]
+    assert known.unconfirmed(4.0, repeats=1) == []
+    assert known.unconfirmed(1.5, repeats=2) == [ONE]
+    assert known.unconfirmed(2.0, repeats=2) == known.unconfirmed(2.0, repeats=9) == []
+
+
+def test_what_a_worker_names_no_more_has_arrived() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    complete(known, ONE, 1, 1.0)
+    known.note_list([TWO], 1.5)
+    assert known.unconfirmed(1.5, repeats=0) == [ONE]
+    known.note_list([ONE, TWO], 2.5)
+    assert known.unconfirmed(2.5, repeats=0) == [ONE]
+    known.note_list([TWO], 3.5)
+    assert known.unconfirmed(3.5, repeats=0) == []
 
 
 @pytest.mark.parametrize("seed", range(100))

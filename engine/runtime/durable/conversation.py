@@ -8,8 +8,9 @@ go out in their recorded order, in every delivery the same. And sending again is
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from uuid import UUID
 
 from engine.domain.durable import Completion, Node
@@ -17,12 +18,10 @@ from engine.domain.durable import Completion, Node
 CROSSING_SECONDS = 1.0
 """A completion this young may have crossed with the worker's word that it still waits for it."""
 
-ARRIVAL_SECONDS = 3.0
-"""A completion this old has reached a worker that can still be heard."""
-
-REPEATED_ARRIVAL_SECONDS = 0.75
-"""The same for a worker that was given a task back right after an eviction, and gives it up again: what
-it waits for has not come, or twice in a row a completion took as long as this."""
+ARRIVAL_SECONDS = (math.inf, 3.0, 0.75)
+"""How old a completion must be to be believed to have arrived, unless the worker says so: never, for a
+worker may be slow to read and quick to give a task up. One that was given it back right after an eviction,
+because a completion might not have arrived, and gives it up again, has read it meanwhile, but for bad luck."""
 
 STALL_SECONDS = 60.0
 """How long a completion is held back for one that should come before it."""
@@ -51,6 +50,8 @@ class Invocation:
         self._expected: list[int] = []
         self._highest = 0
         self._received = 0
+        self._unlisted: set[Node] = set()
+        """Nodes that were sent, and that the worker did not name when it named all it waits for."""
         self._passed: dict[Node, int] = {}
         """Orders of nodes acknowledged on an earlier stream, whose completions may have arrived there."""
 
@@ -118,6 +119,12 @@ class Invocation:
         """The worker says the highest order it has received."""
         self._received = max(self._received, received)
 
+    def note_list(self, nodes: Container[Node], now: float) -> None:
+        """The worker named all the nodes it waits for: what it was sent before has arrived."""
+        for node, (sent_at, _) in self._sent.items():
+            if node not in nodes and now - sent_at >= CROSSING_SECONDS:
+                self._unlisted.add(node)
+
     def complete(self, completion: Completion) -> None:
         """Take the outcome of a node, known to the worker or not."""
         if self._before is not None:
@@ -147,6 +154,7 @@ class Invocation:
             sending.append(self._held.pop(order))
         for completion in sending:
             self._sent[completion.node] = (now, completion.order)
+            self._unlisted.discard(completion.node)
         if not self._held:
             self._held_since = None
         elif sending or self._held_since is None:
@@ -166,15 +174,15 @@ class Invocation:
         """Return the nodes whose completions would be of use now."""
         return sorted(self._wanted)
 
-    def unconfirmed(self, now: float, *, is_repeated: bool) -> list[Node]:
+    def unconfirmed(self, now: float, *, repeats: int) -> list[Node]:
         """Return the nodes this delivery may still wait for: their completions may not have arrived.
 
-        `is_repeated`: the delivery before was evicted and restored at once.
+        `repeats` says how many deliveries before this one, in a row, were evicted and restored at once.
         """
-        patience = REPEATED_ARRIVAL_SECONDS if is_repeated else ARRIVAL_SECONDS
+        patience = ARRIVAL_SECONDS[min(repeats, len(ARRIVAL_SECONDS) - 1)]
         nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
         for node, (sent_at, order) in self._sent.items():
-            has_arrived = order is None or order <= self._received
+            has_arrived = order is None or order <= self._received or node in self._unlisted
             if not has_arrived and now - sent_at < patience:
                 nodes.add(node)
         return sorted(nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -74,8 +74,10 @@ class DurableStream:
         self._room = asyncio.Semaphore(MOST_UNANSWERED)
         self._idle = asyncio.Event()
         self._idle.set()
-        self._restored: set[UUID] = set()
-        """Tasks whose last eviction here ended at once, because something may not have arrived."""
+        self._restored: Counter[UUID] = Counter()
+        """How often in a row an eviction ended at once, because something may not have arrived."""
+        self._names_orders = False
+        """The worker says what it received; its lists of what it waits for may be partial, then."""
         self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[Reply]:
@@ -208,8 +210,8 @@ class DurableStream:
         known = self._invocations.get(request.task_id)
         unconfirmed = None
         if known is not None and known.count == request.invocation and known.is_open:
-            is_repeated = request.task_id in self._restored
-            unconfirmed = tuple(known.unconfirmed(time.monotonic(), is_repeated=is_repeated))
+            repeats = self._restored[request.task_id]
+            unconfirmed = tuple(known.unconfirmed(time.monotonic(), repeats=repeats))
         outcome = await self._service.evictions.submit(
             Eviction(
                 self.tenant_id, request.task_id, request.invocation, request.reason, unconfirmed
@@ -219,9 +221,9 @@ class DurableStream:
             self.refuse(str(request.task_id), request.invocation, "there is no such durable task")
             return
         if outcome is Evicted.RESTORED:
-            self._restored.add(request.task_id)
+            self._restored[request.task_id] += 1
         else:
-            self._restored.discard(request.task_id)
+            del self._restored[request.task_id]
         self._reply(EvictionTaken(request.task_id, request.invocation))
         if known is not None and self._invocations.get(request.task_id) is known:
             self.drop(request.task_id)
@@ -240,10 +242,13 @@ class DurableStream:
                 else:
                     nodes_of.setdefault(invocation, []).append(node)
             await self._open_listed(list(nodes_of), received)
+            self._names_orders = self._names_orders or bool(received)
             now, asked = time.monotonic(), []
             for invocation, nodes in nodes_of.items():
                 if self._invocations.get(invocation.task_id) is invocation:
                     invocation.confirm(received.get((invocation.task_id, invocation.count), 0))
+                    if not self._names_orders:
+                        invocation.note_list(nodes, now)
                     asked += [(invocation, node) for node in nodes if invocation.wait(node, now)]
                     self._send(invocation)
             await self._look_up(asked)
@@ -316,7 +321,8 @@ class DurableStream:
 
     async def audit(self) -> None:
         """Find deliveries that are over and completions nobody told us of."""
-        self._restored &= self._invocations.keys()
+        for task_id in self._restored.keys() - self._invocations.keys():
+            del self._restored[task_id]
         known = [each for each in self._invocations.values() if each.is_open]
         for start in range(0, len(known), LOOKED_UP_AT_ONCE):
             part = known[start : start + LOOKED_UP_AT_ONCE]
