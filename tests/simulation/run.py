@@ -146,13 +146,18 @@ class People:
             await world.committed()
             for wait in list(world.store.tables["wait"].values()):
                 place = wait["task_id"], wait["branch_id"], wait["node_id"], wait["ordinal"]
-                if wait["is_event"] and place not in self._pushed:
+                if wait["is_event"] and not wait["is_dropped"] and place not in self._pushed:
                     self._pushed.add(place)
-                    world.spawn(self._push(wait), "an event")
+                    world.spawn(self._push(place, wait), "an event")
 
-    async def _push(self, wait: Row) -> None:
+    async def _push(self, place: tuple[Any, ...], wait: Row) -> None:
         step = self._step_of(wait)
         await asyncio.sleep(self.dice.choice((0.0, 0.01, 0.5, 3.0, 20.0)))
+        now = self.world.store.tables["wait"].get(place)
+        if now is not None and now["is_dropped"]:
+            # Its branch was left. Should that come back, another event will be needed.
+            self._pushed.discard(place)
+            return
         events = [(key_of(step), wait["scope"], payload_of(step))]
         wrong = {"point": "wrong", "is_right": False}
         if "filter" in step.options:
