@@ -132,24 +132,20 @@ class DurableStream:
 
     async def _run_lane(self, task_id: UUID) -> None:
         lane = self._lanes[task_id]
-        try:
-            while lane:
-                request = lane.popleft()
-                try:
-                    await self._answer(request)
-                except HatchetError as error:
-                    self.refuse(str(task_id), request.invocation, str(error))
-                except Exception:
-                    self.refuse(str(task_id), request.invocation, "internal error")
-                    raise
-                finally:
-                    self._room.release()
-        finally:
-            del self._lanes[task_id]
-            for _ in lane:
+        while lane:
+            request = lane.popleft()
+            try:
+                await self._answer(request)
+            except HatchetError as error:
+                self.refuse(str(task_id), request.invocation, str(error))
+            except Exception:
+                log.exception("task %s: a durable call failed", task_id)
+                self.refuse(str(task_id), request.invocation, "internal error")
+            finally:
                 self._room.release()
-            if not self._lanes:
-                self._idle.set()
+        del self._lanes[task_id]
+        if not self._lanes:
+            self._idle.set()
 
     async def _answer(self, request: Call | Evict) -> None:
         if isinstance(request, Evict):
