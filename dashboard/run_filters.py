@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
+from engine.models.durable_queries import runs_off_worker
 from engine.models.run_queries import created_between, runs_of, with_metadata_value
 from engine.models.runs import Run, Task
 from engine.states import Status
@@ -30,10 +31,14 @@ _HEX_PREFIX = re.compile(r"[0-9a-f]{4,32}")
 
 @dataclass(frozen=True, slots=True)
 class RunFilters:
-    """`problems` are sentences about parts of the query string that could not be used."""
+    """`problems` are sentences about parts of the query string that could not be used.
+
+    With `is_evicted` only running runs that wait without a worker are shown.
+    """
 
     window: str = DEFAULT_WINDOW
     statuses: tuple[Status, ...] = ()
+    is_evicted: bool = False
     workflow_id: UUID | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     text: str = ""
@@ -44,7 +49,9 @@ class RunFilters:
     @property
     def is_narrowed(self) -> bool:
         """Whether anything but the time window leaves runs out."""
-        return bool(self.statuses or self.workflow_id or self.metadata or self.text)
+        return bool(
+            self.statuses or self.is_evicted or self.workflow_id or self.metadata or self.text
+        )
 
     @property
     def is_first_page(self) -> bool:
@@ -64,6 +71,8 @@ class RunFilters:
         if self.window != DEFAULT_WINDOW:
             pairs.append(("window", self.window))
         pairs += [("status", status.name.lower()) for status in self.statuses]
+        if self.is_evicted:
+            pairs.append(("running", "evicted"))
         if self.workflow_id:
             pairs.append(("workflow", str(self.workflow_id)))
         pairs += [("meta", f"{key}:{value}") for key, value in self.metadata]
@@ -82,6 +91,8 @@ class RunFilters:
         runs = created_between(runs_of(tenant_id), since, None)
         if self.statuses:
             runs = runs.filter(status__in=self.statuses)
+        if self.is_evicted:
+            runs = runs.filter(runs_off_worker())
         if self.workflow_id:
             runs = runs.filter(workflow_id=self.workflow_id)
         for key, value in self.metadata:
@@ -101,6 +112,7 @@ def parse_run_filters(query: QueryDict) -> RunFilters:
     return RunFilters(
         window=window if window in WINDOWS else DEFAULT_WINDOW,
         statuses=_statuses(query.getlist("status")),
+        is_evicted=query.get("running") == "evicted",
         workflow_id=_uuid(query.get("workflow", "")),
         metadata=_metadata(query.getlist("meta"), problems),
         text=text,

@@ -8,6 +8,7 @@ from dashboard.live import LiveSocket
 from dashboard.views import (
     account,
     crons,
+    durable,
     events,
     filters,
     rate_limits,
@@ -42,6 +43,16 @@ urlpatterns = [
         "t/<slug:slug>/runs/<uuid:run_id>/<slug:kind>/<uuid:owner_id>",
         run.download_payload,
         name="run_payload",
+    ),
+    path(
+        "t/<slug:slug>/runs/<uuid:run_id>/tasks/<uuid:task_id>/restore",
+        durable.restore,
+        name="run_task_restore",
+    ),
+    path(
+        "t/<slug:slug>/runs/<uuid:run_id>/tasks/<uuid:task_id>/reset",
+        durable.reset,
+        name="run_task_reset",
     ),
     path("t/<slug:slug>/trigger", trigger.form, name="trigger"),
     path("t/<slug:slug>/workflows", workflows.index, name="workflows"),

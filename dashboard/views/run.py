@@ -11,6 +11,7 @@ from django.shortcuts import render
 
 from dashboard.attempts import attempts_of
 from dashboard.definitions import definition_of, drawing, on_failure_steps
+from dashboard.durable_run import DurableTasks, durable_context, durable_tasks_of
 from dashboard.event_words import words_of
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.payloads import HEAD_BYTES, attachment, show_json, show_text
@@ -29,6 +30,7 @@ TABS = {
     "logs": "Logs",
     "children": "Child runs",
 }
+DURABLE_TAB = {"durable": "Durable log"}
 EVENTS_SHOWN = 400
 LOG_LINES_SHOWN = 500
 EXPLAINED = 20
@@ -53,10 +55,14 @@ def live(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
     run, tasks = _load(request, run_id)
-    definition = definition_of(getattr(run, "definition", None)) if run.is_dag else None
+    whole = definition_of(getattr(run, "definition", None))
+    definition = whole if run.is_dag else None
     steps = _steps(definition, tasks)
+    durable = durable_tasks_of(request.tenant.id, whole, tasks)
+    tabs = (DURABLE_TAB | TABS) if durable.tasks else TABS
     tab = request.GET.get("tab", "")
-    tab = tab if tab in TABS else "timeline"
+    if tab not in tabs:
+        tab = "durable" if durable.tasks and not run.is_dag else "timeline"
     readable_ids = {task.id: getattr(task, "readable_id", "") for task in tasks}
     return {
         "run": run,
@@ -69,11 +75,12 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
         "graph": drawing(definition, {step["name"]: step for step in steps})
         if definition
         else None,
-        "tabs": list(TABS.items()),
+        "tabs": list(tabs.items()),
         "tab": tab,
         "readable_ids": readable_ids,
         "queued_at": run.created_at,
-    } | _tab_context(request, tab, run, readable_ids)
+        "durable": durable,
+    } | _tab_context(request, tab, run, readable_ids, durable)
 
 
 def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
@@ -133,8 +140,14 @@ def _waits(request: PageRequest, steps: list[dict[str, Any]]) -> list[dict[str, 
 
 
 def _tab_context(
-    request: PageRequest, tab: str, run: Run, readable_ids: dict[UUID, str]
+    request: PageRequest,
+    tab: str,
+    run: Run,
+    readable_ids: dict[UUID, str],
+    durable: DurableTasks,
 ) -> dict[str, Any]:
+    if tab == "durable":
+        return durable_context(durable, request.GET)
     if tab == "logs":
         return _logs(request, run, readable_ids)
     if tab == "children":

@@ -16,6 +16,7 @@ from dashboard.rendering import render_fragment
 from dashboard.run_filters import WINDOWS, RunFilters, parse_run_filters
 from engine.ids import time_of
 from engine.models.cluster import Worker
+from engine.models.durable_queries import which_are_off_worker
 from engine.models.pages import newest_page
 from engine.models.run_queries import runs_of, status_counts, with_workflow_names
 from engine.models.workflow_queries import workflows_of
@@ -56,6 +57,8 @@ def _list_context(request: PageRequest, filters: RunFilters) -> dict[str, Any]:
     context: dict[str, Any] = {
         "filters": filters,
         "runs": runs,
+        "evicted": which_are_off_worker(runs),
+        "evicted_query": _evicted_query(filters),
         "query_string": filters.query_string(with_page=True),
         "chips": _chips(filters, {}),
     }
@@ -88,10 +91,18 @@ def _chips(filters: RunFilters, counts: dict[Status, int]) -> list[dict[str, Any
                 "status": status,
                 "count": counts.get(status),
                 "is_on": is_on,
-                "query": replace(filters.first_page(), statuses=wanted).query_string(),
+                "query": replace(
+                    filters.first_page(), statuses=wanted, is_evicted=False
+                ).query_string(),
             }
         )
     return chips
+
+
+def _evicted_query(filters: RunFilters) -> str:
+    """The list of runs that wait without a worker, or the list without this filter."""
+    wanted = replace(filters.first_page(), statuses=(), is_evicted=not filters.is_evicted)
+    return wanted.query_string()
 
 
 def _why_empty(tenant: Tenant, filters: RunFilters) -> dict[str, Any]:
@@ -122,6 +133,8 @@ def _drops(filters: RunFilters) -> list[tuple[str, str]]:
     drops = []
     if filters.statuses:
         drops.append(("any status", replace(filters, statuses=()).query_string()))
+    if filters.is_evicted:
+        drops.append(("evicted or not", replace(filters, is_evicted=False).query_string()))
     if filters.workflow_id:
         drops.append(("any workflow", replace(filters, workflow_id=None).query_string()))
     for pair in filters.metadata:

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from engine.ids import id_at
 from engine.models import Run, Task
+from engine.models.durable_queries import IS_OFF_WORKER, runs_off_worker
 from engine.models.metadata_filters import all_metadata_reads, any_metadata_reads
 from engine.states import Status
 from tenants.api.errors import bad_request
@@ -24,10 +25,6 @@ class RunningFilter(Enum):
     ALL = "ALL"
     EVICTED = "EVICTED"
     ON_WORKER = "ON_WORKER"
-
-
-_AWAY = Q(is_evicted=True, status=Status.RUNNING)
-_UNFINISHED = Q(status__in=[Status.QUEUED, Status.RUNNING])
 
 
 class MetadataOperator(Enum):
@@ -83,9 +80,7 @@ class RunSelection:
             raise bad_request("worker_id needs only_tasks=true", field="worker_id")
         runs = Run.objects.filter(self._bounds(), self._of_run())
         if self.running_filter is not RunningFilter.ALL:
-            tasks = Task.objects.filter(tenant_id=self.tenant_id, run_id=OuterRef("id"))
-            away = Q(Exists(tasks.filter(_AWAY))) & ~Q(Exists(tasks.filter(_UNFINISHED & ~_AWAY)))
-            runs = runs.filter(self._among_running(away))
+            runs = runs.filter(self._among_running(runs_off_worker()))
         return runs.order_by("-id")
 
     def evicted_runs(self) -> QuerySet[Run]:
@@ -95,7 +90,7 @@ class RunSelection:
 
     def tasks(self) -> QuerySet[Task]:
         """Select tasks, newest first; what a run carries is looked up there."""
-        tasks = Task.objects.filter(self._bounds(), self._among_running(_AWAY))
+        tasks = Task.objects.filter(self._bounds(), self._among_running(IS_OFF_WORKER))
         of_run = self._of_run()
         if of_run:
             tasks = tasks.filter(Exists(Run.objects.filter(of_run, id=OuterRef("run_id"))))

@@ -100,7 +100,9 @@ def record_calls(
     queries = yield from begin_waits(effects.waits, logs, now, changes)
     yield from write_logs(logs, now, *queries, is_last=True)
     changes.touched |= {
-        (found.task.tenant_id, found.task.run_id) for found in logs.values() if found.log.created
+        (found.task.tenant_id, found.task.run_id)
+        for found in logs.values()
+        if found.log.created or found.log.changed
     }
     return [
         Answer(body, _completions(logs.get(call.task_id), call, body))

@@ -104,6 +104,8 @@ def _meet(
     partly = [wait for wait in news if (wait.task_id, wait.node) not in over]
     for part in in_parts(partly, _size):
         yield from fetch(durable_waits.meet(part, now))
+    tasks = (logs[wait.task_id].task for wait in partly)
+    changes.touched |= {(task.tenant_id, task.run_id) for task in tasks}
     along = [durable_waits.forget(sorted(over))] if over else []
     asleep = [found for task_id, _ in over if (found := logs[task_id]).is_evicted]
     yield from write_logs(logs, now, *along, is_last=is_last and not asleep)

@@ -14,6 +14,8 @@ from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import id_at, new_id
 from engine.models import (
     Cron,
+    DurableEntry,
+    DurableTask,
     EngineProcess,
     Event,
     Filter,
@@ -35,7 +37,15 @@ from engine.operations.change_crons import create_cron
 from engine.operations.change_filters import create_filter
 from engine.operations.change_schedules import schedule_runs
 from engine.operations.push_events import push_events
-from engine.states import LogLevel, PayloadKind, RateLimitWindow, RunTrigger, Status, TaskEventKind
+from engine.states import (
+    DurableKind,
+    LogLevel,
+    PayloadKind,
+    RateLimitWindow,
+    RunTrigger,
+    Status,
+    TaskEventKind,
+)
 from engine.store import sync_db
 from engine.store.filters import NewFilter
 from engine.types import EventInput, TriggerRequest
@@ -183,6 +193,31 @@ def add_event(
 
 def add_outcome(task: Task, kind: PayloadKind, data: bytes, attempt: int = 0) -> None:
     Payload.objects.create(owner_id=task.id, kind=kind, data=data, attempt=attempt)
+
+
+def add_durable_step(task: Task, node_id: int = 1, **options: Any) -> DurableEntry:
+    """Add an entry to the task's durable log, which is made with the first one."""
+    counters = {
+        "tenant_id": task.tenant_id,
+        "invocation_count": 1,
+        "branch_id": 1,
+        "satisfied_order": 0,
+    }
+    DurableTask.objects.update_or_create(
+        task_id=task.id,
+        defaults={"node_id": node_id},
+        create_defaults=counters | {"node_id": node_id},
+    )
+    entry = {
+        "kind": DurableKind.MEMO,
+        "identity": b"",
+        "description": "memo",
+        "is_awaited": False,
+        "created_at": task.created_at,
+    }
+    return DurableEntry.objects.create(
+        task_id=task.id, **({"branch_id": 1, "node_id": node_id} | entry | options)
+    )
 
 
 def add_log(task: Task, message: str, level: LogLevel = LogLevel.INFO) -> LogLine:

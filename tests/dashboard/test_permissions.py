@@ -26,6 +26,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "run_live": ("runs/{run}/live", READ),
     "run_log": ("runs/{run}/log.txt", READ),
     "run_payload": ("runs/{run}/input/{run}", READ),
+    "run_task_reset": ("runs/{run}/tasks/{run}/reset?step=1.1", WRITE),
     "trigger": ("trigger", WRITE),
     "workflows": ("workflows", READ),
     "workflows_live": ("workflows/live", READ),
@@ -66,6 +67,8 @@ ROUTES: dict[str, tuple[str, str]] = {
 POSTS: dict[str, tuple[str, str]] = {
     "run_cancel": ("runs/{run}/cancel", WRITE),
     "run_replay": ("runs/{run}/replay", WRITE),
+    "run_task_restore": ("runs/{run}/tasks/{run}/restore", WRITE),
+    "run_task_reset": ("runs/{run}/tasks/{run}/reset?step=1.1", WRITE),
     "worker_pause": ("workers/{worker}/pause", WRITE),
     "trigger": ("trigger", WRITE),
     "workflow_delete": ("workflows/{workflow}/delete", WRITE),
@@ -122,9 +125,11 @@ def world(tenant: Tenant) -> World:
     version = factories.make_version(tenant)
     factories.make_rate_limit(tenant, "api")
     token, _ = create_token(tenant, "ci")
+    run = factories.make_run(version)
+    factories.add_durable_step(Task.objects.get(id=run.id))
     return World(
         tenant,
-        factories.make_run(version),
+        run,
         factories.make_worker(tenant),
         token,
         factories.make_cron(version),
@@ -189,7 +194,7 @@ def test_viewers_strangers_and_the_anonymous_change_nothing(
     assert Filter.objects.filter(tenant=world.tenant).count() == 1
     assert RateLimit.objects.filter(tenant_id=world.tenant.id).count() == 1
     assert Event.objects.filter(tenant_id=world.tenant.id).count() == 1
-    assert Run.objects.filter(tenant_id=world.tenant.id).count() == 1
+    assert Run.objects.get(tenant_id=world.tenant.id).status == world.run.status
     workflow = Workflow.objects.get(id=world.run.workflow_id)
     assert (workflow.deleted_at, workflow.is_paused) == (None, False)
 
@@ -213,6 +218,7 @@ def test_writes_need_a_csrf_token(name: str, world: World, tenant: Tenant) -> No
         "runs/{run}/live",
         "runs/{run}/log.txt",
         "runs/{run}/input/{run}",
+        "runs/{run}/tasks/{run}/reset?step=1.1",
         "workflows/{workflow}",
         "workflows/{workflow}/live",
         "workflows/{workflow}/delete",
@@ -248,6 +254,8 @@ def test_ids_of_another_tenant_are_as_good_as_unknown(
     [
         "runs/{run}/cancel",
         "runs/{run}/replay",
+        "runs/{run}/tasks/{run}/restore",
+        "runs/{run}/tasks/{run}/reset?step=1.1",
         "workers/{worker}/pause",
         "workflows/{workflow}/resume",
         "crons/{cron}/switch",

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from engine.domain.durable import MemoAnswer
 from engine.models import Task
 from engine.models.durable_queries import (
     Branch,
@@ -87,6 +88,24 @@ def test_an_evicted_task_runs_for_people_and_so_does_one_that_is_to_go_on(
     flow.assign()
     (shown,) = flow.details(flow.task_id).tasks
     assert (shown.status, shown.is_evicted) == (Status.RUNNING, False)
+
+
+def test_pages_are_told_of_everything_the_log_shows(flow: DurableFlow) -> None:
+    run = (flow.tenant_id, flow.task.run_id)
+    memo = flow.memo()
+    assert isinstance(memo, MemoAnswer)
+    assert run in flow.changes.touched
+    flow.keep(memo.node, b"{}")
+    assert run in flow.changes.touched
+    flow.keep(memo.node, b"{}")
+    assert run not in flow.changes.touched
+    flow.wait(sleep("1s"), event("paid"))
+    flow.pass_time(2)
+    assert run in flow.changes.touched
+    flow.push_event("other")
+    assert run not in flow.changes.touched
+    flow.push_event("paid")
+    assert run in flow.changes.touched
 
 
 def test_an_opening_tells_a_stream_where_the_log_stands(flow: DurableFlow) -> None:
