@@ -30,6 +30,7 @@ from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.durable.children import EndedChildren
 from engine.runtime.durable.service import Durable
+from engine.runtime.ending import end_tasks
 from engine.runtime.event_notes import EventNotes
 from engine.runtime.hints_in import HintReader
 from engine.runtime.log_lines import LogLines
@@ -203,9 +204,7 @@ class HatchetEngine(Calls):
             batcher.close()
         if self._batchers:
             await asyncio.wait(self._batchers, timeout=deadline_seconds)
-        for task in (*self._loops, *self._batchers):
-            task.cancel()
-        await asyncio.gather(*self._loops, *self._batchers, return_exceptions=True)
+        await end_tasks((*self._loops, *self._batchers))
         try:
             await self.notes.tick()
             await self.ownership.give_up()
