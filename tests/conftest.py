@@ -7,8 +7,13 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
+from hypothesis import settings
 from psycopg.conninfo import make_conninfo
 from pytest_django.plugin import DjangoDbBlocker
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 
 @pytest.fixture(scope="session")

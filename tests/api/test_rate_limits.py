@@ -79,16 +79,17 @@ def test_the_list_is_searched_sorted_and_paged(api: ApiClient, cast: Cast, path:
 
 def test_other_tenants_limits_are_not_there(api: ApiClient, cast: Cast, path: str) -> None:
     make(cast, "api")
-    RateLimit.objects.update(tenant_id=new_id())
+    other_id = new_id()
+    RateLimit.objects.filter(tenant_id=cast.tenant.id).update(tenant_id=other_id)
     assert api.get(path).json["rows"] == []
     assert api.delete(f"{path}?key=api").status == 404
-    assert RateLimit.objects.count() == 1
+    assert RateLimit.objects.filter(tenant_id=other_id).count() == 1
 
 
 def test_a_limit_is_deleted_once(api: ApiClient, cast: Cast, path: str) -> None:
     make(cast, "a/b c")
     assert api.delete(f"{path}?key=a/b%20c").status == 204
-    assert not RateLimit.objects.exists()
+    assert not RateLimit.objects.filter(tenant_id=cast.tenant.id).exists()
     assert api.delete(f"{path}?key=a/b%20c").status == 404
 
 
