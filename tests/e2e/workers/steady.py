@@ -27,9 +27,13 @@ AUTH = (("authorization", f"bearer {os.environ['HATCHET_CLIENT_TOKEN']}"),)
 
 
 class SteadyWorker:
-    def __init__(self, stub: Any, worker_id: str) -> None:
-        self.stub, self.id = stub, worker_id
+    def __init__(self, channel: grpc.aio.Channel, worker_id: str) -> None:
+        self.stub: Any = DispatcherStub(channel)  # type: ignore[no-untyped-call]  # generated code
+        self.id = worker_id
         self.running: set[asyncio.Task[None]] = set()
+
+    async def work(self) -> None:
+        await asyncio.gather(self.listen(), self.beat())
 
     async def beat(self) -> None:
         while True:
@@ -79,19 +83,18 @@ class SteadyWorker:
                 return
 
 
-async def main() -> None:
+async def serve(kind: type[SteadyWorker], actions: list[str], slot_config: dict[str, int]) -> None:
     options = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
     async with grpc.aio.insecure_channel(os.environ["E2E_GRPC_ADDRESS"], options) as channel:
         stub: Any = DispatcherStub(channel)  # type: ignore[no-untyped-call]  # generated code
         registered = await stub.Register(
             pb.WorkerRegisterRequest(
-                worker_name=worker_name(), actions=ACTIONS, slot_config={"default": 20}
+                worker_name=worker_name(), actions=actions, slot_config=slot_config
             ),
             metadata=AUTH,
         )
-        worker = SteadyWorker(stub, registered.worker_id)
-        await asyncio.gather(worker.listen(), worker.beat())
+        await kind(channel, registered.worker_id).work()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve(SteadyWorker, ACTIONS, {"default": 20}))
