@@ -169,7 +169,7 @@ class JourneyWorker(SteadyWorker):
 
     async def journey(self, delivery: Delivery, number: int) -> Any:
         task_id, count = delivery
-        named = {"durable_task_external_id": task_id, "invocation_count": count}
+        named: dict[str, Any] = {"durable_task_external_id": task_id, "invocation_count": count}
         memo = v1.DurableTaskMemoRequest(key=b"toss", **named)
         found = await self.ask("call", delivery, v1.DurableTaskRequest(memo=memo))
         if found.memo_already_existed and found.memo_result_payload:
