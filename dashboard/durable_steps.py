@@ -222,4 +222,5 @@ def _open_condition(wait: DurableWait) -> Condition:
 
 
 def _sleep(seconds: float) -> Condition:
-    return Condition("clock", "Sleep", duration_text(seconds))
+    is_short = seconds < 60 and seconds == int(seconds)
+    return Condition("clock", "Sleep", f"{seconds:.0f} s" if is_short else duration_text(seconds))

@@ -2,12 +2,15 @@
 
 import asyncio
 import sys
+from uuid import uuid4
 
 from worker import (
     POEM,
+    Booking,
     Guest,
     Order,
     Text,
+    book,
     call_flaky_service,
     count_words,
     greet,
@@ -37,6 +40,16 @@ async def follow_stream() -> None:
     show("recite", f"{result.lines} lines")
 
 
+async def follow_booking() -> None:
+    """Start a durable task, and push the event it waits for."""
+    number = str(uuid4())
+    ref = await book.aio_run(Booking(number=number, guest="Barbara"), wait_for_result=False)
+    show("book", "sleeps, then waits until it is paid")
+    await hatchet.event.aio_push("booking:paid", {"cents": 4200}, scope=number)
+    confirmed = await ref.aio_result()
+    show("book", confirmed.text)
+
+
 async def demo() -> None:
     greeting = await greet.aio_run(Guest(name="Ada"))
     show("greet", greeting.text)
@@ -57,6 +70,8 @@ async def demo() -> None:
     show("call-flaky-service", f"worked on attempt {flaky.attempts}")
 
     await follow_stream()
+
+    await follow_booking()
 
     uptime = await report_uptime.aio_run()
     show("report-uptime", f"worker has been up for {uptime.seconds:.0f} s")

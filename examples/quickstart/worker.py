@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from hatchet_sdk import Context, EmptyModel, Hatchet
+from hatchet_sdk import Context, DurableContext, EmptyModel, Hatchet
 from pydantic import BaseModel, Field
 
 hatchet = Hatchet()
@@ -103,6 +103,29 @@ async def recite(input: EmptyModel, ctx: Context) -> Poem:
     return Poem(lines=len(POEM))
 
 
+class Booking(BaseModel):
+    number: str = Field(min_length=1)
+    guest: str = Field(min_length=1)
+
+
+class Confirmed(BaseModel):
+    text: str
+
+
+@hatchet.durable_task(name="book", input_validator=Booking)
+async def book(input: Booking, ctx: DurableContext) -> Confirmed:
+    """Sleeps, waits for an event, and starts another task; it may do so for days and survives restarts."""
+    await ctx.aio_sleep_for(timedelta(seconds=1), label="let the guest think it over")
+    paid = await ctx.aio_wait_for_event(
+        "booking:paid",
+        "input.cents > 0",
+        scope=input.number,
+        lookback_window=timedelta(hours=1),  # the event may have come before this line is reached
+    )
+    greeting = await greet.aio_run(Guest(name=input.guest))
+    return Confirmed(text=f"{greeting.text} Paid: {paid['cents'] / 100:.2f}")
+
+
 class Shared(BaseModel):
     """What every task of this worker may use: a connection pool, a loaded model."""
 
@@ -132,7 +155,7 @@ def main() -> None:
     worker = hatchet.worker(
         "quickstart-worker",
         slots=20,
-        workflows=[greet, count_words, order, call_flaky_service, recite, report_uptime],
+        workflows=[greet, count_words, order, call_flaky_service, recite, book, report_uptime],
         lifespan=lifespan,
     )
     worker.start()

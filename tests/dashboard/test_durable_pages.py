@@ -216,7 +216,7 @@ def test_an_evicted_task_says_so_and_is_restored(flow: DurableFlow, somebody: Cl
     text = page(somebody, flow)
     assert '<span class="chip s-evicted">' in text
     ends = flow.now + timedelta(hours=1)
-    assert f"its first sleep ends, {ends:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert f"Its next sleep ends at {ends:%Y-%m-%d %H:%M:%S} UTC" in text
     path = url(flow, f"/tasks/{flow.task_id}/restore")
     assert path.rstrip("?") in text
     text = somebody.post(path, follow=True).content.decode()

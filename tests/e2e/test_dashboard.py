@@ -157,6 +157,54 @@ def test_retries_are_listed_and_a_run_is_replayed(page: Page, worker_stack: Stac
     assert page.evaluate("window.isSamePage") is True
 
 
+def test_a_durable_run_is_followed_reset_and_finished(page: Page, worker_stack: Stack) -> None:
+    """Its log grows without a reload; a reset makes a branch that waits for the event anew."""
+    trigger(page, worker_stack, "book")
+    page.get_by_label("number").fill("B 1")
+    page.get_by_label("guest").fill("Barbara")
+    page.get_by_role("button", name="Start run").click()
+    expect(page.get_by_text("Run of book started.")).to_be_visible()
+    run_url = page.url
+    page.evaluate("window.isSamePage = true")
+    log = page.locator("#details")
+    # What the SDK remembers to look back by comes between the sleep and the event.
+    expect(log.locator("#entry-1-1")).to_contain_text("let the guest think it over")
+    expect(log.locator("#entry-1-1")).to_contain_text("Done after")
+    waiting = log.locator("#entry-1-3")
+    expect(waiting).to_contain_text("Event booking:paid of scope B 1 if input.cents > 0")
+    expect(waiting).to_contain_text("Waiting since")
+    assert page.evaluate("window.isSamePage") is True
+
+    waiting.get_by_role("link", name="Reset from here…").click()
+    page.get_by_role("button", name="Reset to step 3").click()
+    expect(page.get_by_text("The task runs again from step 3 on, on branch 2.")).to_be_visible()
+    expect(waiting).to_contain_text("left behind")
+    expect(log.locator("#entry-2-3")).to_contain_text("Waiting since")
+
+    page.evaluate("window.isSamePage = true")
+    push_event(page.context.new_page(), worker_stack, "booking:paid", "B 1", '{"cents": 4200}')
+    expect(page.locator("#run .page-head .chip")).to_have_text("Completed")
+    assert page.evaluate("window.isSamePage") is True
+    expect(page.locator("#run")).to_contain_text("Paid: 42.00")
+    child = log.locator("#entry-2-4")
+    expect(child).to_contain_text("Done after")
+    child.get_by_role("link", name="greet").click()
+    expect(page.locator("#run")).to_contain_text("Welcome, Barbara!")
+    expect(page.locator("#run .crumbs a").last).to_have_attribute(
+        "href", re.compile(re.sub(r".*/runs/([0-9a-f-]{36}).*", r"\1", run_url))
+    )
+
+
+def push_event(page: Page, stack: Stack, key: str, scope: str, payload: str) -> None:
+    page.goto(f"{stack.server_url}/t/default/events/push")
+    page.get_by_label("Key").fill(key)
+    page.get_by_label("Scope").fill(scope)
+    page.get_by_label("Payload, a JSON object").fill(payload)
+    page.get_by_role("button", name="Push event").click()
+    expect(page.locator("#main").get_by_role("heading", level=1)).to_contain_text(key)
+    page.close()
+
+
 def fill_in_greet(page: Page, heading: str) -> None:
     chooser = page.get_by_label("Workflow")
     expect(chooser.locator("option", has_text="greet")).to_have_count(1)

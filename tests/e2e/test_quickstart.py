@@ -30,6 +30,7 @@ def test_the_demo_shows_every_task_and_succeeds(stack: Stack, tenant: Tenant) ->
         "worked on attempt 3",
         "it runs again in time,",
         "4 lines",
+        "Welcome, Barbara! Paid: 42.00",
         "worker has been up for",
         "Everything worked.",
     ):
