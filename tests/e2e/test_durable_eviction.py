@@ -138,6 +138,7 @@ def test_a_restored_task_sleeps_on_and_is_evicted_again(
 ) -> None:
     found = result(client, runs["restored"])["evicted_sleep"]
     assert found == {"invocation": 3, "attempt": 1}
+    assert tenant.history(runs["restored"]).count("FINISHED") == 1
 
 
 def test_a_worker_that_is_told_to_stop_gives_its_waiting_tasks_up(
