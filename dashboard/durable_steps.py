@@ -55,14 +55,12 @@ class Step:
     is_left: bool = False
     is_open: bool = False
     child: Run | None = None
-    has_child: bool = False
     error: str = ""
 
     @property
     def shows_conditions(self) -> bool:
-        """Whether there is more to say of what it waits for than the title does."""
-        is_single = [len(group) for group in self.groups] == [1]
-        return bool(self.groups) and (self.is_open or not is_single)
+        """Whether the title does not say all that it waits for."""
+        return bool(self.groups) and [len(group) for group in self.groups] != [1]
 
 
 @dataclass(slots=True)
@@ -151,7 +149,6 @@ def _step(
         is_left,
         is_open=entry.satisfied_at is None and not is_left and not Status(task.status).is_final,
         child=child,
-        has_child=kind is DurableKind.RUN,
         error=getattr(entry, "error_head", None) or "",
     )
 
@@ -162,7 +159,7 @@ def _state(entry: DurableEntry, kind: DurableKind, task: Task, *, is_left: bool)
         has_failed = getattr(entry, "error_head", None) is not None
         return ("failed", "Failed") if has_failed else ("completed", "Done")
     if is_left:
-        return "skipped", "Left"
+        return "skipped", "Not done"
     if Status(task.status).is_final:
         return "pending", "Open"
     return ("running", "Computing") if kind is DurableKind.MEMO else ("waiting", "Waiting")

@@ -91,7 +91,8 @@ def test_each_step_says_what_it_waits_for_since_when_and_until_when(
     assert f"/runs/{DurableEntry.objects.get(node_id=2).child_run_id}" in text
     until = f"{flow.now + timedelta(seconds=90):%Y-%m-%d %H:%M:%S} UTC"
     assert f"until {until}" in words_of(text, 1, 3)
-    assert "3 Sleep 1 m 30 s cool down" in words_of(text, 1, 3)
+    assert words_of(text, 1, 3).split()[1:6] == ["3", "Sleep", "1", "m", "30"]
+    assert ") cool down Waiting since" in words_of(text, 1, 3)
     assert f"Waiting since {flow.now:%Y-%m-%d %H:%M:%S} UTC" in words_of(text, 1, 3)
     both = words_of(text, 1, 4)
     assert "4 Wait for all of" in both
@@ -129,7 +130,7 @@ def test_whatever_workers_write_is_shown_as_text(flow: DurableFlow, somebody: Cl
     flow.call(WaitCall((event("k" * 2_000),), "l" * 100_000))
     text = page(somebody, flow)
     assert EVIL not in text
-    assert words_of(text, 1, 1).count(EVIL) == 5
+    assert words_of(text, 1, 1).count(EVIL) == 4
     assert len(text) < 40_000
 
 
@@ -180,7 +181,7 @@ def test_a_reset_makes_a_branch_and_leaves_the_other_behind(
     assert (task.status, task.retry_count) == (Status.QUEUED, 1)
     assert "left behind" not in words_of(text, 1, 1)
     assert "left behind" in words_of(text, 1, 2)
-    assert "Left" in words_of(text, 1, 3)
+    assert "Not done" in words_of(text, 1, 3)
     assert "until" not in words_of(text, 1, 2)
     shown = " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
     assert "Branch 2 current reset to step 2 of branch 1, the steps before it are shared" in shown
