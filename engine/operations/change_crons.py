@@ -10,7 +10,7 @@ from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
 from engine.operations.announce import announce_timetable
 from engine.operations.fire_crons import first_due
-from engine.operations.trigger_runs import resolve_names
+from engine.operations.plan_runs import resolve_names
 from engine.store import crons
 from engine.store.crons import NewCron
 from engine.store.query import Operation, fetch

@@ -13,10 +13,11 @@ from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.operations.report_tasks import lock_dag_runs
 from engine.operations.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import Status, TaskEventKind
-from engine.store import task_events, tasks
+from engine.store import lost_tasks, task_events, tasks
+from engine.store.lost_tasks import LostAttempt
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
-from engine.store.tasks import Located, LostAttempt, TaskRow
+from engine.store.tasks import Located, TaskRow
 
 BATCH = 500
 
@@ -110,7 +111,7 @@ def requeue_lost(
     worker_ids: Sequence[UUID], silent_since: datetime, now: datetime
 ) -> Operation[Changes]:
     """Give attempts on workers whose last heartbeat is older than `silent_since` a new attempt."""
-    found = yield from fetch(tasks.on_lost_workers(worker_ids, silent_since, BATCH))
+    found = yield from fetch(lost_tasks.on_lost_workers(worker_ids, silent_since, BATCH))
     error = (
         f"Worker did not send a heartbeat for {(now - silent_since).total_seconds():.0f} seconds"
     )
@@ -135,7 +136,7 @@ def requeue_undelivered(
 
     So are those whose worker came back, or was heard, after `quiet_since`: it may still report.
     """
-    found = yield from fetch(tasks.undelivered(attempts, quiet_since))
+    found = yield from fetch(lost_tasks.undelivered(attempts, quiet_since))
     error = "Could not send task to worker: its stream ended before it acknowledged the task."
     failures = [
         Failure(

@@ -11,14 +11,8 @@ from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children
 from engine.operations.fire_crons import BATCH, Fired
-from engine.operations.trigger_runs import (
-    PlannedRun,
-    Trigger,
-    collision_of,
-    insert_runs,
-    plan_new_run,
-    refuse_problems,
-)
+from engine.operations.plan_runs import PlannedRun, Trigger, plan_new_run
+from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.operations.versions import load_versions
 from engine.states import RunTrigger
 from engine.store import schedules

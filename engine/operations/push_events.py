@@ -13,14 +13,9 @@ from engine.ids import new_id
 from engine.operations import satisfy_entries
 from engine.operations.changes import Changes
 from engine.operations.pass_filters import pass_filters
+from engine.operations.plan_runs import PlannedRun, Trigger, plan_new_run, resolve_names
 from engine.operations.satisfy_waits import offer_events
-from engine.operations.trigger_runs import (
-    PlannedRun,
-    Trigger,
-    insert_runs,
-    plan_new_run,
-    resolve_names,
-)
+from engine.operations.trigger_runs import insert_runs
 from engine.states import RunTrigger
 from engine.store import durable_waits, events, filters, step_waits
 from engine.store.events import TriggerMatch

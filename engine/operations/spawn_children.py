@@ -15,7 +15,8 @@ from engine.errors import HatchetError
 from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
 from engine.operations.durable_logs import Logs, OpenLog
-from engine.operations.trigger_runs import PlannedRun, Trigger, insert_runs, plan_new_run
+from engine.operations.plan_runs import PlannedRun, Trigger, plan_new_run
+from engine.operations.trigger_runs import insert_runs
 from engine.operations.versions import load_versions
 from engine.states import RunTrigger
 from engine.store import workflows

@@ -16,13 +16,8 @@ from engine.errors import IdempotencyCollision, Unavailable
 from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children
-from engine.operations.trigger_runs import (
-    PlannedRun,
-    collision_of,
-    insert_runs,
-    plan_new_run,
-    refuse_problems,
-)
+from engine.operations.plan_runs import PlannedRun, plan_new_run
+from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.operations.versions import ready_task, step_of
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher

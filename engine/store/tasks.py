@@ -114,12 +114,6 @@ class Located(NamedTuple):
     run_id: UUID
 
 
-class LostAttempt(NamedTuple):
-    id: UUID
-    run_id: UUID
-    retry_count: int
-
-
 class LocatedOf(NamedTuple):
     id: UUID
     tenant_id: UUID
@@ -377,27 +371,5 @@ def release_slot(tenant_id: UUID, task_id: UUID, now: datetime) -> Query[int]:
     return Query(
         "task.release_slot",
         {"tenant_id": tenant_id, "id": task_id, "event_id": new_id(), "now": now},
-        the_value,
-    )
-
-
-def on_lost_workers(
-    worker_ids: Sequence[UUID], silent_since: datetime, limit: int
-) -> Query[LostAttempt]:
-    return Query(
-        "task.on_lost_workers",
-        {"worker_ids": list(worker_ids), "silent_since": silent_since, "limit": limit},
-        LostAttempt,
-    )
-
-
-def undelivered(ids: Sequence[UUID], quiet_since: datetime) -> Query[LostAttempt]:
-    return Query("task.undelivered", {"ids": list(ids), "quiet_since": quiet_since}, LostAttempt)
-
-
-def still_running(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:
-    return Query(
-        "task.still_running",
-        {"ids": [a[0] for a in attempts], "retry_counts": [a[1] for a in attempts]},
         the_value,
     )

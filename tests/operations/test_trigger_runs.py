@@ -9,8 +9,9 @@ from django.db import transaction
 
 from engine.errors import InvalidArgument
 from engine.models import Payload, Run, Task
+from engine.operations.plan_runs import plan_new_run, resolve_names
 from engine.operations.put_workflow import delete_workflow
-from engine.operations.trigger_runs import insert_runs, plan_new_run, resolve_names
+from engine.operations.trigger_runs import insert_runs
 from engine.states import PayloadKind, Status
 from engine.store import sync_db
 from engine.types import TriggerRequest

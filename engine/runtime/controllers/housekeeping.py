@@ -20,10 +20,10 @@ from engine.store import (
     filters,
     housekeeping,
     idempotency,
+    lost_tasks,
     queues,
     rate_limits,
     run_slots,
-    tasks,
 )
 from engine.store.async_db import AsyncDatabase
 
@@ -78,7 +78,9 @@ class Auditor(PeriodicService):
                 for worker_id in owner.machine.workers_with_tasks()
                 for attempt in owner.machine.running_on(worker_id)
             ]
-            running = set(await self._database.fetch(tasks.still_running(held))) if held else set()
+            running = (
+                set(await self._database.fetch(lost_tasks.still_running(held))) if held else set()
+            )
             lost = [attempt for attempt in held if attempt[0] not in running]
             if in_groups := owner.machine.groups.attempts():
                 live = await self._live(in_groups)
