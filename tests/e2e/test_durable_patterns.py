@@ -17,14 +17,15 @@ from tests.e2e.test_durable import result, start, wait_until_it_waits
 sdk = each_sdk
 
 
-@pytest.fixture(scope="module", autouse=True)
-def worker(tenant: Tenant) -> WorkerProcess:
-    return tenant.start_worker("durable_patterns")
-
-
 @pytest.fixture(scope="module")
 def client(tenant: Tenant) -> Client:
     return tenant.start_client("durable_patterns")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(tenant: Tenant, client: Client) -> WorkerProcess:
+    """The client before it starts at the same time."""
+    return tenant.start_worker("durable_patterns")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,6 +5,8 @@ Its annotations are real objects: the SDK finds dependencies in no others.
 
 import asyncio
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -215,13 +217,16 @@ def children_of(task_id: str) -> list[list[str]]:
 
 
 def run_in_every_sync_way() -> list[Any]:
+    """All at once: each of them asks only once a second whether its run has ended."""
     items = [at_once.create_bulk_run_item(Given(number=3))]
-    return [
-        at_once.run(Given(number=1)),
-        at_once.run(Given(number=2), wait_for_result=False).result(),
-        *at_once.run_many(items),
-        *(ref.result() for ref in at_once.run_many(items, wait_for_result=False)),
+    ways: list[Callable[[], Any]] = [
+        lambda: at_once.run(Given(number=1)),
+        at_once.run(Given(number=2), wait_for_result=False).result,
+        lambda: at_once.run_many(items)[0],
+        at_once.run_many(items, wait_for_result=False)[0].result,
     ]
+    with ThreadPoolExecutor() as pool:
+        return [running.result() for running in [pool.submit(way) for way in ways]]
 
 
 async def run_in_every_async_way() -> list[Any]:
