@@ -121,6 +121,8 @@ class Entry:
     order: int | None = None
     result: bytes = b""
     error: str | None = None
+    recorded_after: int | None = None
+    """The last order given out before the call was recorded. It is written, and not read back."""
     is_new: bool = False
     has_new_outcome: bool = False
 
@@ -330,7 +332,7 @@ class Log:
         self.state.node_id = max(self.state.node_id, node.node_id)
 
     def _add(self, entry: Entry) -> None:
-        entry.is_new = True
+        entry.is_new, entry.recorded_after = True, self.state.satisfied_order
         self.entries[entry.node] = entry
         self.created.append(entry)
         if entry.dedupe_key:

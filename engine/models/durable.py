@@ -32,6 +32,8 @@ class DurableEntry(models.Model):
     `identity` is a hash of what must be the same in every invocation. `description` says the same to
     people. `detail` is what a wait waits for, or a child's workflow, as the API shows it. `error` is set
     for a child that failed. Branch 0 holds waits of the older API, under their `dedupe_key`.
+    `recorded_after` is the last order given out before the call was recorded: what has a higher one is
+    told again only after this call was made again.
     """
 
     pk = models.CompositePrimaryKey("task_id", "branch_id", "node_id")
@@ -49,6 +51,7 @@ class DurableEntry(models.Model):
     created_at = models.DateTimeField()
     satisfied_at = models.DateTimeField(null=True, blank=True)
     satisfied_order = models.BigIntegerField(null=True, blank=True)
+    recorded_after = models.BigIntegerField(null=True, blank=True)
     result = models.BinaryField(null=True, blank=True)
     error = models.TextField(null=True, blank=True)
 

@@ -18,20 +18,25 @@ class Opening(NamedTuple):
     """What a stream must know of a durable task it meets for the first time.
 
     `reached` is the highest node of the present invocation. `recorded` are the completions of the active
-    branch that have an order, in this order.
+    branch that have an order, in this order. `reaches` are (order, node): the highest node that was
+    recorded before any higher order was given out, both ascending.
     """
 
     invocation: int
     is_live: bool
     reached: int
     recorded: tuple[tuple[int, Node], ...]
+    reaches: tuple[tuple[int, int], ...] = ()
 
 
 def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[UUID, Opening]]:
     """Return where these tasks' logs stand; a task the tenant does not have is left out."""
     ids = sorted(set(task_ids))
-    rows, states, orders = yield from fetch_all(
-        durable_tasks.read(ids), durable_tasks.states(ids), durable_entries.orders(ids)
+    rows, states, orders, reaches = yield from fetch_all(
+        durable_tasks.read(ids),
+        durable_tasks.states(ids),
+        durable_entries.orders(ids),
+        durable_entries.reaches(ids),
     )
     log_of: dict[UUID, LogState] = {row.task_id: row.state for row in rows}
     recorded: dict[UUID, list[tuple[int, Node]]] = defaultdict(list)
@@ -39,12 +44,18 @@ def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[U
         node = Node(row.branch_id, row.node_id)
         if row.task_id in log_of and log_of[row.task_id].is_active(node):
             recorded[row.task_id].append((row.order, node))
+    reached: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
+    for reach in reaches:
+        node = Node(reach.branch_id, reach.node_id)
+        if reach.task_id in log_of and log_of[reach.task_id].is_active(node):
+            reached[reach.task_id].append((reach.order, reach.node_id))
     return {
         task.id: Opening(
             log_of[task.id].invocation,
             task.status == Status.RUNNING and not task.is_evicted,
             log_of[task.id].node_id,
             tuple(recorded[task.id]),
+            tuple(sorted(reached[task.id])),
         )
         for task in states
         if task.tenant_id == tenant_id and task.id in log_of

@@ -38,21 +38,29 @@ SELECT task_id, branch_id, node_id, satisfied_order FROM engine_durableentry
  WHERE task_id = ANY(%(task_ids)s::uuid[]) AND satisfied_order IS NOT NULL
  ORDER BY task_id, satisfied_order;
 
+-- name: durable_entry.reaches
+-- The last node on each branch that was recorded after the same order.
+SELECT task_id, branch_id, recorded_after, max(node_id) FROM engine_durableentry
+ WHERE task_id = ANY(%(task_ids)s::uuid[]) AND recorded_after IS NOT NULL
+ GROUP BY task_id, branch_id, recorded_after ORDER BY task_id, branch_id, recorded_after;
+
 -- name: durable_entry.insert
 -- New entries of locked logs; some are complete from the start.
 INSERT INTO engine_durableentry (
     task_id, branch_id, node_id, kind, identity, description, detail, label, dedupe_key,
-    child_run_id, is_awaited, created_at, satisfied_at, satisfied_order, result, error)
+    child_run_id, is_awaited, created_at, satisfied_at, satisfied_order, recorded_after, result, error)
 SELECT task_id, branch_id, node_id, kind, identity, description, detail, label, dedupe_key,
        child_run_id, is_awaited, %(now)s::timestamptz,
-       CASE WHEN is_satisfied THEN %(now)s::timestamptz END, satisfied_order, result, error
+       CASE WHEN is_satisfied THEN %(now)s::timestamptz END, satisfied_order, recorded_after,
+       result, error
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(node_ids)s::bigint[],
               %(kinds)s::smallint[], %(identities)s::bytea[], %(descriptions)s::text[],
               %(details)s::text[], %(labels)s::text[], %(dedupe_keys)s::text[],
               %(child_run_ids)s::uuid[], %(awaited)s::boolean[], %(satisfied)s::boolean[],
-              %(satisfied_orders)s::bigint[], %(results)s::bytea[], %(errors)s::text[])
+              %(satisfied_orders)s::bigint[], %(recorded_after)s::bigint[], %(results)s::bytea[],
+              %(errors)s::text[])
        AS u(task_id, branch_id, node_id, kind, identity, description, detail, label, dedupe_key,
-            child_run_id, is_awaited, is_satisfied, satisfied_order, result, error)
+            child_run_id, is_awaited, is_satisfied, satisfied_order, recorded_after, result, error)
 RETURNING 1;
 
 -- name: durable_entry.update

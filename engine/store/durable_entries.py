@@ -32,6 +32,15 @@ class Order(NamedTuple):
     order: int
 
 
+class Reach(NamedTuple):
+    """The last node of a branch that was recorded when `order` was the last one given out."""
+
+    task_id: UUID
+    branch_id: int
+    order: int
+    node_id: int
+
+
 class EndedChild(NamedTuple):
     run_id: UUID
     tenant_id: UUID
@@ -109,6 +118,10 @@ def orders(task_ids: Sequence[UUID]) -> Query[Order]:
     return Query("durable_entry.orders", {"task_ids": list(task_ids)}, Order)
 
 
+def reaches(task_ids: Sequence[UUID]) -> Query[Reach]:
+    return Query("durable_entry.reaches", {"task_ids": list(task_ids)}, Reach)
+
+
 def insert(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
     return Query(
         "durable_entry.insert",
@@ -127,6 +140,7 @@ def insert(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
             "awaited": [e.is_awaited for _, e in entries],
             "satisfied": [e.is_satisfied for _, e in entries],
             "satisfied_orders": [e.order for _, e in entries],
+            "recorded_after": [e.recorded_after for _, e in entries],
             "results": [e.result if e.is_satisfied else None for _, e in entries],
             "errors": [e.error for _, e in entries],
         },

@@ -113,10 +113,22 @@ def test_an_opening_tells_a_stream_where_the_log_stands(flow: DurableFlow) -> No
     early = flow.wait(sleep("3s"))
     flow.pass_time(4)
     opening = sync_db.run(load_openings(flow.tenant_id, [flow.task_id, uuid4()]))
-    assert opening == {flow.task_id: (1, True, 2, ((1, early),))}
+    assert opening == {flow.task_id: (1, True, 2, ((1, early),), ((0, 2),))}
     assert sync_db.run(load_openings(uuid4(), [flow.task_id])) == {}
     flow.evict()
     assert not sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id].is_live
+
+
+def test_an_opening_tells_which_calls_came_before_which_completions(flow: DurableFlow) -> None:
+    for text in ("1s", "3s"):
+        flow.wait(sleep(text))
+    flow.pass_time(2)
+    flow.memo()
+    flow.wait(sleep("9s"))
+    flow.pass_time(2)
+    flow.memo()
+    opening = sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id]
+    assert opening.reaches == ((0, 2), (1, 4), (2, 5))
 
 
 def test_the_order_that_is_told_is_that_of_the_active_branch(flow: DurableFlow) -> None:

@@ -167,6 +167,16 @@ def _(tx: Transaction, p: Params) -> Rows:
     return sorted(found, key=lambda row: (row[0], row[3]))
 
 
+@statement("durable_entry.reaches")
+def _(tx: Transaction, p: Params) -> Rows:
+    last: dict[tuple[UUID, int, int], int] = {}
+    for e in tx.scan("entry"):
+        if e["task_id"] in p["task_ids"] and e["recorded_after"] is not None:
+            group = e["task_id"], e["branch_id"], e["recorded_after"]
+            last[group] = max(last.get(group, 0), e["node_id"])
+    return sorted((*group, node) for group, node in last.items())
+
+
 @statement("durable_entry.insert")
 def _(tx: Transaction, p: Params) -> Rows:
     names = {
@@ -183,6 +193,7 @@ def _(tx: Transaction, p: Params) -> Rows:
         "is_awaited": "awaited",
         "is_satisfied": "satisfied",
         "order": "satisfied_orders",
+        "recorded_after": "recorded_after",
         "result": "results",
         "error": "errors",
     }

@@ -87,24 +87,28 @@ class Composer:
         if depth:
             kinds["together"] = 0
         if is_branch:
-            # Each completion may lead to one call only, or a replay may interleave calls anew.
-            for several in ("compute", "memo", "forget", "keyed"):
-                kinds[several] = 0
+            # Which branch comes first must not depend on how long code takes.
+            kinds["compute"] = 0
         (kind,) = self.dice.choices(list(kinds), list(kinds.values()))
         self.points += 1
         point = f"{name}.{self.points}"
         seconds = self.dice.choice((0, 1, 1, 2, 5, 15))
-        flags = ("scope", "filter") if is_branch else ("scope", "filter", "back")
+        flags = ("scope", "filter", "back")
         options = frozenset(o for o in flags if self.dice.random() < 0.4)
         children: tuple[Child, ...] = ()
         branches: tuple[Program, ...] = ()
         if kind in ("spawn", "forget", "keyed"):
-            children = self._children(point, kind, depth)[: 1 if is_branch else None]
+            # The client wakes who gathers children later than others who were told at the same moment.
+            children = self._children(point, kind, depth)[
+                : 1 if is_branch and kind == "spawn" else None
+            ]
         if kind == "together":
             branches = tuple(
                 self.program(f"{point}{letter}", depth + 1, is_branch=True)
                 for letter in "abc"[: self.dice.randint(2, 3)]
             )
+        if kind == "memo" and is_branch:
+            seconds = 0
         return Step(kind, point, seconds, children, branches, options)
 
     def _children(self, point: str, kind: str, depth: int) -> tuple[Child, ...]:
@@ -147,6 +151,7 @@ async def _execute(step: Step, calls: Calls) -> Any:
             return list(await asyncio.gather(*(calls.result(each) for each in spawned)))
         case "keyed":
             first = await calls.spawn(step.children[:1])
+            await calls.memo(f"between {step.point}", 0)
             again = await calls.spawn(step.children[1:])
             return [await calls.result(first[0]), await calls.result(again[0])]
         case "compute":

@@ -91,6 +91,37 @@ def test_recorded_orders_may_have_gaps() -> None:
     assert complete(known, ONE, 2) == [ONE, TWO]
 
 
+def test_calls_that_were_made_before_a_completion_are_made_again_before_it() -> None:
+    known = Invocation(TASK, 2)
+    known.open([(1, ONE), (2, TWO)], reached=0, reaches=[(0, 2), (1, 3)])
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == []
+    known.acknowledge(TWO, needs_waiter=False)
+    assert take(known) == [ONE]
+    assert complete(known, TWO, 2) == []
+    known.acknowledge(THREE, needs_waiter=True)
+    assert take(known) == [TWO]
+
+
+def test_what_completes_during_a_replay_waits_for_all_calls_that_were_made_before() -> None:
+    known = Invocation(TASK, 2)
+    known.open([], reached=0, reaches=[(0, 3)])
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == []
+    for node in (TWO, THREE):
+        known.acknowledge(node, needs_waiter=True)
+    assert take(known) == [ONE]
+
+
+def test_calls_that_are_not_made_again_do_not_hold_completions_back_for_ever() -> None:
+    known = Invocation(TASK, 2)
+    known.open([(1, ONE)], reached=0, reaches=[(0, 2)])
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == []
+    assert known.give_up_order(STALL_SECONDS)
+    assert take(known, STALL_SECONDS) == [ONE]
+
+
 def test_new_orders_have_no_gaps_whatever_is_heard_of_first() -> None:
     known = invocation([(1, ONE)], reached=1, received=1)
     known.acknowledge(TWO, needs_waiter=False)

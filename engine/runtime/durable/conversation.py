@@ -49,6 +49,8 @@ class Invocation:
         self._sent: dict[Node, tuple[float, int | None]] = {}
         self._expected: list[int] = []
         self._highest = 0
+        self._reached = 0
+        self._reaches: list[tuple[int, int]] = []
         self._received = 0
         self._unlisted: set[Node] = set()
         """Nodes that were sent, and that the worker did not name when it named all it waits for."""
@@ -58,16 +60,26 @@ class Invocation:
     # What happened
 
     def open(
-        self, recorded: Iterable[tuple[int, Node]], reached: int, received: int | None = None
+        self,
+        recorded: Iterable[tuple[int, Node]],
+        reached: int,
+        received: int | None = None,
+        reaches: Iterable[tuple[int, int]] = (),
     ) -> None:
         """Take the orders recorded so far.
 
         `reached` is the highest node this delivery acknowledged on earlier streams, `received` the
         highest order the worker says to have got there. What comes after both is still to be sent.
+        `reaches` are (order, node): the highest node recorded before any higher order was given out.
         """
         if self._before is None:
             return
         before, self._before = self._before, None
+        self._reached = max(self._reached, reached)
+        for order, node_id in reaches:
+            self._reaches.append(
+                (order, max(node_id, self._reaches[-1][1] if self._reaches else 0))
+            )
         for order, node in recorded:
             self._highest = max(self._highest, order)
             if received is not None and order <= received:
@@ -89,6 +101,7 @@ class Invocation:
 
         A call that was told of a completed node before gets its completion again.
         """
+        self._reached = max(self._reached, node.node_id)
         if node in self._wanted or self._is_held(node):
             return
         self._sent.pop(node, None)
@@ -147,7 +160,7 @@ class Invocation:
         """Return, once, what is to be sent, in this order."""
         sending, self._unordered = self._unordered, []
         for order in sorted(self._held):
-            if self._expected and self._expected[0] < order:
+            if (self._expected and self._expected[0] < order) or self._is_ahead(order):
                 break
             if self._expected and self._expected[0] == order:
                 del self._expected[0]
@@ -166,6 +179,7 @@ class Invocation:
         if self._held_since is None or now - self._held_since < STALL_SECONDS:
             return False
         del self._expected[: bisect_left(self._expected, min(self._held))]
+        self._reaches = [reach for reach in self._reaches if reach[0] >= min(self._held)]
         return True
 
     # Questions
@@ -207,6 +221,14 @@ class Invocation:
             self._unordered.append(completion)
         else:
             self._held[completion.order] = completion
+
+    def _is_ahead(self, order: int) -> bool:
+        """Say whether calls were recorded before this order, and are still to be made again.
+
+        Whoever is told earlier than that makes his next call in their place.
+        """
+        at = bisect_left(self._reaches, (order, 0))
+        return at > 0 and self._reaches[at - 1][1] > self._reached
 
     def _expect_passed(self, node: Node) -> None:
         """What this delivery was told of before is still to come: the worker asks for it again."""

@@ -192,7 +192,7 @@ class DurableStream:
             return
         opening = await self._service.openings.submit((self.tenant_id, invocation.task_id))
         if opening is not None:
-            invocation.open(opening.recorded, opening.reached)
+            invocation.open(opening.recorded, opening.reached, reaches=opening.reaches)
 
     def _complete(self, invocation: Invocation | None, answer: Answer) -> None:
         if invocation is not None:
@@ -266,7 +266,7 @@ class DurableStream:
             if _is_current(invocation, opening):
                 assert opening is not None
                 known = received.get((invocation.task_id, invocation.count))
-                invocation.open(opening.recorded, opening.reached, known)
+                invocation.open(opening.recorded, opening.reached, known, opening.reaches)
             else:
                 self._supersede(invocation.task_id, invocation.count)
 
