@@ -166,7 +166,7 @@ async def _execute(step: Step, calls: Calls) -> Any:
 # What is right
 
 
-def mistakes(program: Program, result: Any, resets: bool = False) -> list[str]:
+def mistakes(program: Program, result: Any) -> list[str]:
     """Return what is wrong with a result, whatever happened on the way to it."""
     if not isinstance(result, list) or len(result) != len(program):
         return [f"{result!r} is not what {len(program)} steps come to"]
