@@ -152,6 +152,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(api: ApiClient, base:
             assert api.get(f"{base}/scheduled").status == 200
         return len(captured)
 
+    queries()
     assert queries() == queries()
 
 

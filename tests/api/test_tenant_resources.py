@@ -142,6 +142,7 @@ class TestWorkers:
                 api.get(f"{tenant}/worker")
             return len(captured)
 
+        queries()
         assert queries() == queries()
 
 

@@ -324,7 +324,7 @@ def test_a_paused_workflow_holds_its_run_until_it_is_resumed(
     page.get_by_label("name", exact=False).first.fill("Ada")
     page.get_by_role("button", name="Start run").click()
     chip = page.locator("#run .page-head .chip")
-    expect(page.locator("#run")).to_contain_text("its workflow is paused")
+    expect(page.locator("#run")).to_contain_text("Its workflow is paused")
     expect(chip).to_have_text("Queued")
     other = page.context.new_page()
     other.goto(workflow_url)

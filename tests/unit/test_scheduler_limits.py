@@ -452,9 +452,15 @@ def test_the_explanation_predicts_the_next_decision(
     made.record_heartbeat(WORKER, later)
     reasons = {found.id: made.explain(found, later) for found in waiting}
     next_ids = {assignment.task.id for assignment in made.drain(later)}
+    set_meanwhile = {claim.key for t in waiting for claim in t.limits if claim.limit is not None}
     for found in waiting:
+        unset = {claim.key for claim in found.limits if claim.limit is None}
         reason = reasons[found.id]
         if reason is None:
             assert found.id in next_ids or len(found.limits) > 0
-        elif reason.obstacle is Obstacle.RATE_LIMITED and not reason.ahead:
+        elif (
+            reason.obstacle is Obstacle.RATE_LIMITED
+            and not reason.ahead
+            and not unset & set_meanwhile
+        ):
             assert found.id not in next_ids
