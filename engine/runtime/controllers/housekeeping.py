@@ -30,6 +30,8 @@ from engine.store.async_db import AsyncDatabase
 log = logging.getLogger("hatchet.controllers")
 
 _AWAITED_AT_ONCE = 1000
+_RULES_EVERY = 3
+"""Slow polls from one look at pauses, limits and strategies to the next; they rarely change."""
 _AUDITED_AT_ONCE = 1000
 _FAILURES_KEPT = timedelta(days=7)
 
@@ -135,11 +137,13 @@ class SlowPoll(PeriodicService):
     ) -> None:
         self._aftermath, self._assigning, self._streaming = aftermath, assigning, streaming
         self._sessions, self._notifier, self._owners = sessions, notifier, owners
+        self._turns = 0
 
     async def tick(self) -> bool:
         for owner in list(self._owners.values()):
-            await owner.reload_rules()
-            await owner.reload_limits()
+            if self._turns % _RULES_EVERY == 0:
+                await owner.reload_rules()
+                await owner.reload_limits()
             owner.note_backlog()
             await owner.refill()
             await owner.reload_workers()
@@ -150,4 +154,5 @@ class SlowPoll(PeriodicService):
                 part = run_ids[start : start + _AWAITED_AT_ONCE]
                 await self._aftermath.deliver_finished(tenant_id, part)
         await self._streaming.settle_all()
+        self._turns += 1
         return False
