@@ -25,7 +25,6 @@ class DurableWorker(LeanWorker):
     def __init__(self, target: Target, *, evicts: bool, sleep: str = "") -> None:
         super().__init__(target)
         self._evicts, self._sleep = evicts, sleep
-        self._metadata = target.metadata
         self._durable = stub(v1_grpc.V1DispatcherStub, target.channel())
         self._requests: asyncio.Queue[v1.DurableTaskRequest] = asyncio.Queue()
         self._answers: dict[tuple[str, Invocation], asyncio.Future[Any]] = {}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from benchmarks.wire import LeanWorker, Target, make_request, stub
 from engine.pb import dispatcher_pb2 as dispatcher
-from engine.pb import dispatcher_pb2_grpc, workflows_pb2, workflows_pb2_grpc
+from engine.pb import workflows_pb2, workflows_pb2_grpc
 
 
 class ParentWorker(LeanWorker):
@@ -16,10 +16,7 @@ class ParentWorker(LeanWorker):
     def __init__(self, target: Target, child: str, count: int) -> None:
         super().__init__(target)
         self._child, self._count = child, count
-        self._metadata = target.metadata
-        channel = target.channel()
-        self._workflows = stub(workflows_pb2_grpc.WorkflowServiceStub, channel)
-        self._dispatcher = stub(dispatcher_pb2_grpc.DispatcherStub, channel)
+        self._workflows = stub(workflows_pb2_grpc.WorkflowServiceStub, target.channel())
 
     async def work(self, action: dispatcher.AssignedAction) -> bool:
         request = workflows_pb2.BulkTriggerWorkflowRequest()
@@ -32,7 +29,7 @@ class ParentWorker(LeanWorker):
         spawned = await self._workflows.BulkTriggerWorkflow(request, metadata=self._metadata)
         waited = set(spawned.workflow_run_ids)
         done = asyncio.Event()
-        finished = self._dispatcher.SubscribeToWorkflowRuns(
+        finished = self._stub.SubscribeToWorkflowRuns(
             _ask_for(spawned.workflow_run_ids, done), metadata=self._metadata
         )
         async for event in finished:
