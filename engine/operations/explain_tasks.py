@@ -32,6 +32,7 @@ QUEUE_HEAD = 1000
 MOST_KEPT = 20_000
 """How many tasks with groups or rate limits are read: those who wait longest, which go before others."""
 _KNOWN_WORKER_AGE = timedelta(minutes=1)
+_PAUSED = "Its workflow is paused."
 
 
 def explain_tasks(
@@ -66,8 +67,7 @@ def _by_itself(row: TaskRow) -> Explanation | None:
     if row.is_held and row.due_at:
         return Explanation(
             Cause.WORKFLOW_PAUSED,
-            "Its workflow is paused."
-            f" It is cancelled at {clock(row.due_at)} if the workflow is not resumed before.",
+            f"{_PAUSED} It is cancelled at {clock(row.due_at)} if the workflow is not resumed before.",
             {"workflowId": str(row.workflow_id), "until": row.due_at},
         )
     if row.is_delayed and row.due_at:
@@ -128,6 +128,10 @@ def _explain_queued(
     versions = yield from load_versions(row.version_id for row in rows)
     found = {}
     for row in rows:
+        if row.workflow_id in snapshot.rules.paused:
+            workflow = {"workflowId": str(row.workflow_id)}
+            found[row.id] = Explanation(Cause.WORKFLOW_PAUSED, _PAUSED, workflow)
+            continue
         ready = ready_as_it_stands(row, versions[row.version_id])
         reason = None if row.id in next_ids else machine.explain(ready, at)
         found[row.id] = explanation_of(reason, row.action_id)

@@ -160,6 +160,9 @@ def test_what_the_row_alone_tells(bench: Bench) -> None:
         Cause.WORKFLOW_PAUSED,
         START + timedelta(seconds=90),
     )
+    scheduled(bench)
+    came_later = bench.trigger()[0]
+    assert why(bench, came_later).cause is Cause.WORKFLOW_PAUSED
     bench.cancel(other)
     assert why(bench, other).details == {"status": "CANCELLED"}
 
