@@ -73,12 +73,16 @@ CallBody = MemoCall | MemoResult | SpawnCall | WaitCall
 
 
 class Call(NamedTuple):
-    """One call of one delivery of a durable task; `invocation` numbers the deliveries from 1."""
+    """One call of one delivery of a durable task; `invocation` numbers the deliveries from 1.
+
+    `is_of_branch`: the delivery made calls while it waited, so its program runs branches side by side.
+    """
 
     tenant_id: UUID
     task_id: UUID
     invocation: int
     body: CallBody
+    is_of_branch: bool = False
 
     @property
     def looks_back(self) -> bool:

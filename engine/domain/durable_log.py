@@ -6,14 +6,12 @@ notes down what has to be written. Whoever uses it holds the lock on the task's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain import durable_identity as identities
 from engine.domain.durable import (
-    ROOT_BRANCH,
     SIGNAL_BRANCH,
     AnswerBody,
     Completion,
@@ -27,104 +25,11 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.domain.durable_results import as_object
-from engine.errors import InvalidArgument
+from engine.domain.durable_state import Entry, LogState
 from engine.states import DurableKind
 from engine.types import TriggerRequest
 
-
-class Fork(NamedTuple):
-    """Where a branch leaves its parent: its own nodes begin with `first_node`."""
-
-    parent_id: int
-    first_node: int
-
-
-@dataclass(slots=True)
-class LogState:
-    """The counters of a log. `forks` are of the branches 2, 3, ….
-
-    `node_id` is the last node the present invocation reached. `is_tried_again`: what was called after
-    that may have been recorded, and nobody was told.
-    """
-
-    invocation: int = 1
-    branch_id: int = ROOT_BRANCH
-    node_id: int = 0
-    satisfied_order: int = 0
-    forks: tuple[Fork, ...] = ()
-    is_tried_again: bool = field(default=False, compare=False)
-
-    def branch_of(self, node_id: int, branch_id: int | None = None) -> int:
-        """Return the branch that has this node, as seen from a branch, the latest one if none is given."""
-        branch = self.branch_id if branch_id is None else branch_id
-        while branch > ROOT_BRANCH and self.forks[branch - 2].first_node > node_id:
-            branch = self.forks[branch - 2].parent_id
-        return branch
-
-    @property
-    def has_nodes_ahead(self) -> bool:
-        """Whether an earlier invocation may have reached further than this one, or an earlier try."""
-        return self.invocation > 1 or self.is_tried_again
-
-    def ahead(self, nearest: int, farthest: int) -> list[tuple[int, int, int]]:
-        """Return where the nodes some steps ahead are: (branch, first node, last node) of each piece."""
-        first, last = self.node_id + nearest, self.node_id + farthest
-        if first > last:
-            return []
-        edges = sorted({first, *(f.first_node for f in self.forks if first < f.first_node <= last)})
-        ends = [*(edge - 1 for edge in edges[1:]), last]
-        return [(self.branch_of(start), start, end) for start, end in zip(edges, ends, strict=True)]
-
-    def is_active(self, node: Node) -> bool:
-        """Say whether a node is on the latest branch or on what that shares with its ancestors."""
-        return self.branch_of(node.node_id) == node.branch_id
-
-    def begin_invocation(self) -> None:
-        self.invocation += 1
-        self.node_id = 0
-
-    def try_again(self, node_id: int) -> None:
-        """Go back to where the log stood when the calls to come were tried before."""
-        self.node_id, self.is_tried_again = node_id, True
-
-    def fork(self, branch_id: int, first_node: int) -> int:
-        """Begin a branch that shares the nodes before `first_node` with `branch_id`; return its id."""
-        if not ROOT_BRANCH <= branch_id <= len(self.forks) + ROOT_BRANCH:
-            raise InvalidArgument(f"there is no branch {branch_id}")
-        if first_node < 1:
-            raise InvalidArgument("nodes are numbered from 1")
-        self.forks = (*self.forks, Fork(branch_id, first_node))
-        self.branch_id = len(self.forks) + ROOT_BRANCH
-        self.node_id = 0
-        return self.branch_id
-
-    def renumber(self, orders: Iterable[tuple[Node, int]]) -> None:
-        """Go on after the highest order of those recorded that a fork kept."""
-        kept = (order for node, order in orders if self.is_active(node))
-        self.satisfied_order = max(kept, default=0)
-
-
-@dataclass(slots=True)
-class Entry:
-    """One recorded call. It is satisfied once it has its outcome; `error` is that of a failed child."""
-
-    node: Node
-    kind: DurableKind
-    identity: bytes
-    description: str
-    detail: str | None = None
-    label: str | None = None
-    dedupe_key: str | None = None
-    child_run_id: UUID | None = None
-    is_awaited: bool = False
-    is_satisfied: bool = False
-    order: int | None = None
-    result: bytes = b""
-    error: str | None = None
-    recorded_after: int | None = None
-    """The last order given out before the call was recorded. It is written, and not read back."""
-    is_new: bool = False
-    has_new_outcome: bool = False
+_NOWHERE = Node(0, 0)
 
 
 @dataclass(slots=True)
@@ -137,6 +42,9 @@ class Log:
     created: list[Entry] = field(default_factory=list)
     changed: dict[Node, Entry] = field(default_factory=dict)
     """Entries that were there before and look different now."""
+    is_complete: bool = False
+    """All entries ahead are known."""
+    _may_change_places: bool = False
     _by_key: dict[str, Entry] = field(default_factory=dict)
 
     def add_known(self, entry: Entry) -> None:
@@ -146,23 +54,23 @@ class Log:
             if entry.dedupe_key and self.state.is_active(entry.node):
                 self._by_key[entry.dedupe_key] = entry
 
-    def nodes_of_keys(self, keys: Iterable[str]) -> list[int]:
-        """Return the nodes of those children that are known by these keys."""
-        return [self._by_key[key].node.node_id for key in keys if key in self._by_key]
+    def add_rest(self, entries: Iterable[Entry], *, may_change_places: bool) -> None:
+        """Take all entries ahead. `may_change_places`: several branches of the program run side by side."""
+        for entry in entries:
+            self.add_known(entry)
+        self.is_complete = True
+        self._may_change_places = may_change_places
 
     # Calls
 
     def memo(self, key: bytes) -> AnswerBody:
-        node = self._next_node()
-        wanted = Entry(node, DurableKind.MEMO, identities.memo_identity(key), "memo")
-        found = self.entries.get(node)
+        wanted = Entry(_NOWHERE, DurableKind.MEMO, identities.memo_identity(key), "memo")
+        found = self._find(wanted)
+        if isinstance(found, Mismatch):
+            return found
         if found is None:
-            self._add(wanted)
-            return MemoAnswer(node, existed=False)
-        if found.identity != wanted.identity:
-            return self._mismatch(found, wanted)
-        self._reach(node)
-        return MemoAnswer(node, True, found.result if found.is_satisfied else None)
+            return MemoAnswer(self._add(wanted).node, existed=False)
+        return MemoAnswer(found.node, True, found.result if found.is_satisfied else None)
 
     def keep_memo(self, node: Node, payload: bytes, invocation: int) -> AnswerBody:
         """Keep a memo's value; the first one stays.
@@ -173,29 +81,25 @@ class Log:
         entry = self.entries.get(node)
         if entry is None or entry.kind is not DurableKind.MEMO:
             return Unknown()
-        if invocation == self.state.invocation or node.node_id > self.state.node_id:
+        if invocation == self.state.invocation or not self.state.has_made(node.node_id):
             self.satisfy(node, payload)
         return Stored()
 
     def wait(self, conditions: Sequence[WaitCondition], label: str | None = None) -> AnswerBody:
-        node = self._next_node()
         wanted = Entry(
-            node,
+            _NOWHERE,
             DurableKind.WAIT_FOR,
             identities.wait_identity(conditions),
             identities.describe_wait(conditions),
             identities.wait_detail(conditions),
             label,
         )
-        found = self.entries.get(node)
-        if found is None:
-            self._add(wanted)
-        elif found.identity != wanted.identity:
-            return self._mismatch(found, wanted)
-        else:
+        found = self._find(wanted)
+        if isinstance(found, Mismatch):
+            return found
+        if found is not None:
             self._give_order(found)
-        self._reach(node)
-        return WaitAnswer(node)
+        return WaitAnswer((found or self._add(wanted)).node)
 
     def spawn(
         self, children: Sequence[TriggerRequest], new_run_id: Callable[[], UUID]
@@ -204,39 +108,34 @@ class Log:
 
         One child that is not the recorded one refuses them all.
         """
-        latest = self.state.node_id
+        before = self.state.node_id, self.state.passed
         answers: list[Entry] = []
-        fresh: dict[Node, Entry] = {}
+        fresh: list[Entry] = []
         keys: dict[str, Entry] = {}
         for child in children:
             key = identities.dedupe_key(child.child_key, child.child_index)
-            node = self._place(latest + 1)
             wanted = Entry(
-                node,
+                _NOWHERE,
                 DurableKind.RUN,
                 identities.run_identity(child.workflow_name, child.input),
                 identities.describe_run(child.workflow_name),
                 identities.run_detail(child.workflow_name),
                 dedupe_key=key,
             )
-            found = (keys.get(key) or self._by_key.get(key)) if key else None
+            found = (keys.get(key) if key else None) or self._find_child(wanted)
+            if isinstance(found, Mismatch):
+                self.state.node_id, self.state.passed = before
+                return found
             if found is None:
-                found = self.entries.get(node)
-                is_checked = True
-            else:
-                is_checked = key not in keys and identities.is_index(key or "")
-            if found is None:
-                wanted.child_run_id = new_run_id()
-                found = fresh[node] = wanted
-            elif is_checked and found.identity != wanted.identity:
-                return self._mismatch(found, wanted)
+                found = wanted
+                found.node, found.child_run_id = self._new_place(), new_run_id()
+                self.state.reach(found.node.node_id, passes=self._is_free)
+                fresh.append(found)
             if key:
                 keys.setdefault(key, found)
-            latest = max(latest, found.node.node_id)
             answers.append(found)
-        for entry in fresh.values():
-            self._add(entry)
-        self.state.node_id = latest
+        for entry in fresh:
+            self._add_at(entry)
         return SpawnAnswer(tuple((e.node, _run_of(e)) for e in answers))
 
     def register(self, signal_key: str, conditions: Sequence[WaitCondition]) -> Node | None:
@@ -322,22 +221,89 @@ class Log:
 
     # Places
 
-    def _place(self, node_id: int) -> Node:
-        return Node(self.state.branch_of(node_id), node_id)
+    @property
+    def _is_free(self) -> bool:
+        """Whether branches of the program made, or may make, their calls in another order than before."""
+        return self.state.passed is not None or self._may_change_places
 
-    def _next_node(self) -> Node:
-        return self._place(self.state.node_id + 1)
+    def _find(self, wanted: Entry) -> Entry | Mismatch | None:
+        """Return the entry that a call made before, None if it is new, or that it is not as recorded.
 
-    def _reach(self, node: Node) -> None:
-        self.state.node_id = max(self.state.node_id, node.node_id)
+        As long as the program has one branch it is the next one. Otherwise it is the first of those not
+        made yet that has the call's identity; it takes the whole log to say that there is none.
+        """
+        expected = None
+        for entry in self._not_made():
+            if self._is_same(entry, wanted):
+                self.state.reach(entry.node.node_id, passes=self._is_free)
+                return entry
+            expected = expected or entry
+        is_next_known = self.state.place(self.state.node_id + 1) in self.entries
+        if expected is None or (self._is_free and (self.is_complete or not is_next_known)):
+            return None
+        return self._mismatch(expected, wanted)
 
-    def _add(self, entry: Entry) -> None:
+    def _not_made(self) -> Iterator[Entry]:
+        """Yield the entries this invocation may come to next: those passed, and as many as are known ahead."""
+        for node_id in self.state.passed or ():
+            yield self.entries[self.state.place(node_id)]
+        ahead = self.state.node_id + 1
+        while (entry := self.entries.get(self.state.place(ahead))) is not None:
+            yield entry
+            if not (self._is_free and self.is_complete):
+                break
+            ahead += 1
+
+    def _is_same(self, entry: Entry, wanted: Entry) -> bool:
+        """A child's key is not part of its identity, but tells it from those of other branches."""
+        if entry.identity != wanted.identity:
+            return False
+        key = entry.dedupe_key
+        if key is None or identities.is_index(key) or key == wanted.dedupe_key:
+            return True
+        return self.is_complete and not self._is_free
+
+    def _find_child(self, wanted: Entry) -> Entry | Mismatch | None:
+        """As `_find`. A child is also found by its key, or else by its index.
+
+        Clients count the index up: it names another child if branches make their calls in another order.
+        """
+        key = wanted.dedupe_key
+        known = self._by_key.get(key) if key else None
+        if known is None or key is None:
+            return self._find(wanted)
+        if identities.is_index(key):
+            is_same = known.identity == wanted.identity
+            is_taken = self.state.passed is not None and self.state.has_made(known.node.node_id)
+            if self._is_free and (not is_same or is_taken):
+                wanted.dedupe_key = None
+                return self._find(wanted)
+            if not is_same:
+                return self._mismatch(known, wanted)
+        if known.node.node_id > self.state.node_id + 1 and not self.is_complete:
+            return self._mismatch(known, wanted)
+        self.state.reach(known.node.node_id, passes=self._is_free)
+        return known
+
+    def _new_place(self) -> Node:
+        """Return the place after all that is recorded."""
+        node_id = self.state.node_id + 1
+        while (node := self.state.place(node_id)) in self.entries:
+            node_id += 1
+        return node
+
+    def _add(self, entry: Entry) -> Entry:
+        entry.node = self._new_place()
+        self.state.reach(entry.node.node_id, passes=self._is_free)
+        return self._add_at(entry)
+
+    def _add_at(self, entry: Entry) -> Entry:
         entry.is_new, entry.recorded_after = True, self.state.satisfied_order
         self.entries[entry.node] = entry
         self.created.append(entry)
         if entry.dedupe_key:
             self._by_key.setdefault(entry.dedupe_key, entry)
-        self._reach(entry.node)
+        return entry
 
     def _note(self, entry: Entry) -> None:
         if not entry.is_new:

@@ -14,7 +14,9 @@ class DurableTask(models.Model):
 
     Its row is the lock on the task's log. `node_id` is the last node the present invocation reached,
     `satisfied_order` the last order given out. `forks` is a JSON list: where each branch after the first
-    left which branch, as [parent branch, first node]; NULL while there is only branch 1.
+    left which branch, as [parent branch, first node]; NULL while there is only branch 1. `passed_nodes`
+    is a JSON list: the nodes before `node_id` whose calls the present invocation has still to make again;
+    NULL as long as it kept the recorded order.
     """
 
     task_id = models.UUIDField(primary_key=True)
@@ -24,6 +26,7 @@ class DurableTask(models.Model):
     node_id = models.BigIntegerField()
     satisfied_order = models.BigIntegerField()
     forks = models.TextField(null=True, blank=True)
+    passed_nodes = models.TextField(null=True, blank=True)
 
 
 class DurableEntry(models.Model):

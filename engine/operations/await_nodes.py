@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.durable import Completion, Node, Stale
-from engine.domain.durable_log import Entry, Log
+from engine.domain.durable_log import Log
+from engine.domain.durable_state import Entry
 from engine.operations.changes import Changes
 from engine.operations.durable_logs import Logs, OpenLog, at, load_entries, lock_logs, write_logs
 from engine.states import DurableKind

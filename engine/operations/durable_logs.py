@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.domain.durable import Node
-from engine.domain.durable_log import Entry, Log, LogState
+from engine.domain.durable_log import Log
+from engine.domain.durable_order import run_side_by_side
+from engine.domain.durable_state import END, Entry, LogState
 from engine.operations.changes import Changes
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, Status
@@ -75,6 +77,19 @@ def load_entries(
         return
     for rows in (yield from fetch_all(*queries)):
         add_entries(logs, rows)
+
+
+def load_rest(log: Log, *, may_change_places: bool) -> Operation[None]:
+    """Load all entries ahead; if it is not known that their calls may change places, find out."""
+    state = log.state
+    ahead = [NodeRange(log.task_id, *piece) for piece in state.ahead(1, END)]
+    found, marks = yield from fetch_all(
+        durable_entries.in_ranges(ahead), durable_entries.marks(log.task_id)
+    )
+    log.add_rest(
+        (entry for _, entry in found),
+        may_change_places=may_change_places or run_side_by_side(marks, state),
+    )
 
 
 def add_entries(logs: Logs, rows: Iterable[tuple[UUID, Entry]]) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.durable import Node
-from engine.domain.durable_log import LogState
+from engine.domain.durable_state import LogState
 from engine.states import Status
 from engine.store import durable_entries, durable_tasks
 from engine.store.query import Operation, fetch_all
@@ -19,7 +19,8 @@ class Opening(NamedTuple):
 
     `reached` is the highest node of the present invocation. `recorded` are the completions of the active
     branch that have an order, in this order. `reaches` are (order, node): the highest node that was
-    recorded before any higher order was given out, both ascending.
+    recorded before any higher order was given out, both ascending. `passed` are nodes before `reached`
+    whose calls this invocation has still to make again.
     """
 
     invocation: int
@@ -27,6 +28,7 @@ class Opening(NamedTuple):
     reached: int
     recorded: tuple[tuple[int, Node], ...]
     reaches: tuple[tuple[int, int], ...] = ()
+    passed: tuple[int, ...] = ()
 
 
 def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[UUID, Opening]]:
@@ -56,6 +58,7 @@ def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[U
             log_of[task.id].node_id,
             tuple(recorded[task.id]),
             tuple(sorted(reached[task.id])),
+            log_of[task.id].passed or (),
         )
         for task in states
         if task.tenant_id == tenant_id and task.id in log_of

@@ -16,6 +16,7 @@ from engine.domain.durable import (
     MemoAnswer,
     MemoCall,
     MemoResult,
+    Mismatch,
     Node,
     Refused,
     SpawnAnswer,
@@ -38,6 +39,7 @@ from engine.operations.durable_logs import (
     OpenLog,
     at,
     load_entries,
+    load_rest,
     lock_logs,
     write_logs,
 )
@@ -52,8 +54,8 @@ LONGEST_LABEL = 1_000
 
 Conditions = list[Condition]
 
-Tried = dict[UUID, tuple[int, int]]
-"""By task the invocation and the node at which its log stood when calls were tried before."""
+Tried = dict[UUID, tuple[int, int, tuple[int, ...] | None]]
+"""By task the invocation, and the nodes at which its log stood when calls were tried before."""
 
 
 @dataclass(slots=True)
@@ -90,12 +92,18 @@ def record_calls(
     if tried is not None:
         _go_back(logs, tried)
     yield from load_entries(logs, _ranges(calls, logs), _keys(calls, logs))
-    yield from load_entries(logs, _ranges_further_ahead(calls, logs))
     effects = _Effects()
-    bodies = [
-        found if isinstance(found, Refused) else _take(call, found, logs, effects)
-        for call, found in zip(calls, parsed, strict=True)
-    ]
+    bodies: list[AnswerBody] = []
+    for call, found in zip(calls, parsed, strict=True):
+        if isinstance(found, Refused):
+            bodies.append(found)
+            continue
+        body = _take(call, found, logs, effects)
+        if isinstance(body, Mismatch) and not (log := logs[call.task_id].log).is_complete:
+            # Perhaps its turn was another one in the invocations before.
+            yield from load_rest(log, may_change_places=call.is_of_branch)
+            body = _take(call, found, logs, effects)
+        bodies.append(body)
     yield from spawn_children(effects.spawned, logs, now, changes)
     queries = yield from begin_waits(effects.waits, logs, now, changes)
     yield from write_logs(logs, now, *queries, is_last=True)
@@ -113,11 +121,11 @@ def record_calls(
 def _go_back(logs: Logs, tried: Tried) -> None:
     for task_id, found in logs.items():
         state = found.log.state
-        invocation, node_id = tried.get(task_id, (0, 0))
+        invocation, node_id, passed = tried.get(task_id, (0, 0, None))
         if invocation == state.invocation:
-            state.try_again(node_id)
+            state.try_again(node_id, passed)
         else:
-            tried[task_id] = state.invocation, state.node_id
+            tried[task_id] = state.invocation, state.node_id, state.passed
 
 
 # What the calls may touch
@@ -153,38 +161,20 @@ def _ranges(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
 
     The first invocation of a task has nothing ahead of it.
     """
+    counts = _counts(calls, logs)
     named = [
         (call.task_id, call.body.node)
         for call in calls
         if isinstance(call.body, MemoResult) and call.task_id in logs
     ]
+    for task_id in counts:
+        state = logs[task_id].log.state
+        named += [(task_id, state.place(node_id)) for node_id in state.passed or ()]
     return at(named) + [
         NodeRange(task_id, *piece)
-        for task_id, count in _counts(calls, logs).items()
+        for task_id, count in counts.items()
         for piece in logs[task_id].log.state.ahead(1, count)
     ]
-
-
-def _ranges_further_ahead(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
-    """Return the places to come to after children that are known by their keys, and lie ahead.
-
-    That is so only if the calls are not those made before; but it must not break anything.
-    """
-    keys_of: dict[UUID, set[str]] = defaultdict(set)
-    for task_id, key in _keys(calls, logs):
-        keys_of[task_id].add(key)
-    counts = _counts(calls, logs)
-    found = []
-    for task_id, keys in keys_of.items():
-        log = logs[task_id].log
-        known = log.nodes_of_keys(keys)
-        jump = max(known, default=0) - log.state.node_id
-        last = max(jump, 0) + counts.get(task_id, 0) - len(known)
-        found += [
-            NodeRange(task_id, *piece)
-            for piece in log.state.ahead(counts.get(task_id, 0) + 1, last)
-        ]
-    return found
 
 
 def _counts(calls: Sequence[Call], logs: Logs) -> dict[UUID, int]:

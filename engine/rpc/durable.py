@@ -18,7 +18,7 @@ from engine.rpc.durable_calls import (
     to_response,
 )
 from engine.rpc.parse import parse_text, parse_uuid
-from engine.runtime.durable.stream import Evict
+from engine.runtime.durable.lanes import Evict
 from engine.runtime.service import DurableSession, Engine, SignalSubscription
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.durable import Call, Completion, Node, WaitCondition
+from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Reply
-from engine.runtime.durable.stream import Evict
 from engine.states import RateLimitWindow
 from engine.types import (
     Action,

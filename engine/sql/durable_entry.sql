@@ -44,6 +44,11 @@ SELECT task_id, branch_id, recorded_after, max(node_id) FROM engine_durableentry
  WHERE task_id = ANY(%(task_ids)s::uuid[]) AND recorded_after IS NOT NULL
  GROUP BY task_id, branch_id, recorded_after ORDER BY task_id, branch_id, recorded_after;
 
+-- name: durable_entry.marks
+-- When the calls of a task were recorded and complete, all branches.
+SELECT branch_id, node_id, kind, is_awaited, recorded_after, satisfied_order, created_at, satisfied_at
+  FROM engine_durableentry WHERE task_id = %(task_id)s::uuid;
+
 -- name: durable_entry.insert
 -- New entries of locked logs; some are complete from the start.
 INSERT INTO engine_durableentry (

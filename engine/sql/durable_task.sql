@@ -6,7 +6,7 @@ SELECT task_id, tenant_id, 1, 1, 0, 0
   FROM unnest(%(task_ids)s::uuid[], %(tenant_ids)s::uuid[]) AS u(task_id, tenant_id)
  ORDER BY task_id
 ON CONFLICT (task_id) DO UPDATE
-   SET invocation_count = engine_durabletask.invocation_count + 1, node_id = 0
+   SET invocation_count = engine_durabletask.invocation_count + 1, node_id = 0, passed_nodes = NULL
 RETURNING task_id, invocation_count;
 
 -- name: durable_task.ensure
@@ -19,12 +19,14 @@ RETURNING 1;
 
 -- name: durable_task.lock
 -- The lock on the logs of these tasks, in id order, and their counters.
-SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks
+SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks,
+       passed_nodes
   FROM engine_durabletask WHERE task_id = ANY(%(task_ids)s::uuid[]) ORDER BY task_id FOR UPDATE;
 
 -- name: durable_task.read
 -- The counters of these tasks' logs.
-SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks
+SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks,
+       passed_nodes
   FROM engine_durabletask WHERE task_id = ANY(%(task_ids)s::uuid[]);
 
 -- name: durable_task.states
@@ -38,10 +40,10 @@ SELECT id, tenant_id, run_id, version_id, step_id, status, is_evicted, retry_cou
 -- Counters of locked logs.
 UPDATE engine_durabletask d
    SET branch_id = u.branch_id, node_id = u.node_id, satisfied_order = u.satisfied_order,
-       forks = u.forks
+       forks = u.forks, passed_nodes = u.passed_nodes
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(node_ids)s::bigint[],
-              %(satisfied_orders)s::bigint[], %(forks)s::text[])
-       AS u(task_id, branch_id, node_id, satisfied_order, forks)
+              %(satisfied_orders)s::bigint[], %(forks)s::text[], %(passed)s::text[])
+       AS u(task_id, branch_id, node_id, satisfied_order, forks, passed_nodes)
  WHERE d.task_id = u.task_id
 RETURNING 1;
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.durable import Node
-from engine.domain.durable_log import Entry
+from engine.domain.durable_order import Mark
+from engine.domain.durable_state import Entry
 from engine.states import DurableKind
 from engine.store.query import Query, no_row, the_value
 
@@ -81,6 +82,27 @@ def _entry(  # one argument a column
     )
 
 
+def _mark(
+    branch_id: int,
+    node_id: int,
+    kind: int,
+    is_awaited: bool,
+    recorded_after: int | None,
+    order: int | None,
+    created_at: datetime,
+    satisfied_at: datetime | None,
+) -> Mark:
+    return Mark(
+        Node(branch_id, node_id),
+        DurableKind(kind),
+        is_awaited,
+        recorded_after,
+        order,
+        created_at,
+        satisfied_at,
+    )
+
+
 def in_ranges(ranges: Sequence[NodeRange]) -> Query[TaskEntry]:
     return Query(
         "durable_entry.in_ranges",
@@ -120,6 +142,10 @@ def orders(task_ids: Sequence[UUID]) -> Query[Order]:
 
 def reaches(task_ids: Sequence[UUID]) -> Query[Reach]:
     return Query("durable_entry.reaches", {"task_ids": list(task_ids)}, Reach)
+
+
+def marks(task_id: UUID) -> Query[Mark]:
+    return Query("durable_entry.marks", {"task_id": task_id}, _mark)
 
 
 def insert(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:

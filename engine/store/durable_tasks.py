@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from engine.domain.durable_log import Fork, LogState
+from engine.domain.durable_state import Fork, LogState
 from engine.ids import new_id
 from engine.store.query import Query, no_row, the_value
 
@@ -22,6 +22,7 @@ class LogRow(NamedTuple):
     node_id: int
     satisfied_order: int
     forks: str | None
+    passed_nodes: str | None
 
     @property
     def state(self) -> LogState:
@@ -32,6 +33,7 @@ class LogRow(NamedTuple):
             self.node_id,
             self.satisfied_order,
             tuple(Fork(parent, first) for parent, first in forks),
+            None if self.passed_nodes is None else tuple(orjson.loads(self.passed_nodes)),
         )
 
 
@@ -101,6 +103,10 @@ def save(logs: Sequence[tuple[UUID, LogState]]) -> Query[None]:
             "satisfied_orders": [state.satisfied_order for _, state in logs],
             "forks": [
                 orjson.dumps(state.forks, default=tuple).decode() if state.forks else None
+                for _, state in logs
+            ],
+            "passed": [
+                None if state.passed is None else orjson.dumps(state.passed).decode()
                 for _, state in logs
             ],
         },

@@ -80,7 +80,7 @@ def test_calls_whose_recording_was_not_confirmed_are_not_recorded_once_more(
 
 
 def test_what_another_invocation_tried_does_not_count(flow: DurableFlow) -> None:
-    tried: Tried = {flow.task_id: (flow.invocation + 1, 0)}
+    tried: Tried = {flow.task_id: (flow.invocation + 1, 0, None)}
     assert flow.wait(sleep("10s")) == Node(1, 1)
     call = Call(flow.tenant_id, flow.task_id, flow.invocation, WaitCall((sleep("20s"),)))
     (answer,) = flow.do(record_calls([call], flow.now, tried))

@@ -12,8 +12,8 @@ from uuid import UUID
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.durable import Call, Completion, Node, WaitCondition
 from engine.ids import new_id
+from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Failed, Registered, Reply
-from engine.runtime.durable.stream import Evict
 from engine.states import RateLimitWindow, Status
 from engine.types import (
     Action,

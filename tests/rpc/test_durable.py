@@ -30,6 +30,7 @@ from engine.pb.v1 import dispatcher_pb2 as pb
 from engine.pb.v1 import workflows_pb2
 from engine.pb.v1.shared import condition_pb2, trigger_pb2
 from engine.rpc.convert import MAX_MESSAGE_BYTES
+from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,
     Completed,
@@ -38,7 +39,6 @@ from engine.runtime.durable.replies import (
     Reply,
     Superseded,
 )
-from engine.runtime.durable.stream import Evict
 from engine.states import ConditionKind, DurableKind
 from engine.types import TriggerRequest
 from tests.rpc.client import TENANT_ID, Client, refusal, stamp

@@ -25,6 +25,7 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.ids import new_id
+from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,
     Completed,
@@ -34,7 +35,7 @@ from engine.runtime.durable.replies import (
     Reply,
     Superseded,
 )
-from engine.runtime.durable.stream import DurableStream, Evict
+from engine.runtime.durable.stream import DurableStream
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, ConditionKind, DurableKind, TaskEventKind
 from engine.types import (
@@ -287,7 +288,7 @@ async def test_a_call_that_breaks_is_answered_and_so_are_those_behind_it(
         monkeypatch.undo()
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(worker.stream, "_answer", break_once)
+    monkeypatch.setattr(worker.stream, "_carry_out", break_once)
     for _ in range(2):
         await worker.call(action, MemoCall(b"k"))
     assert (await worker.told(Failed)).message == "internal error"

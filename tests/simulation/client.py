@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from engine.domain.durable import Call, CallBody, MemoAnswer, Node, SpawnAnswer, WaitAnswer
+from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,
     Completed,
@@ -23,7 +24,6 @@ from engine.runtime.durable.replies import (
     Reply,
     Superseded,
 )
-from engine.runtime.durable.stream import Evict
 
 if TYPE_CHECKING:
     from tests.simulation.wire import Wire

@@ -32,7 +32,8 @@ def _(tx: Transaction, p: Params) -> Rows:
             "order": 0,
             "forks": None,
         }
-        log = tx.put("log", task_id, **{**log, "invocation": log["invocation"] + 1, "node_id": 0})
+        begins = {"invocation": log["invocation"] + 1, "node_id": 0, "passed": None}
+        log = tx.put("log", task_id, **{**log, **begins})
         begun.append((task_id, log["invocation"]))
     return begun
 
@@ -49,7 +50,7 @@ def _(tx: Transaction, p: Params) -> Rows:
 
 def _logs(tx: Transaction, p: Params) -> Rows:
     found = [log for task_id in sorted(p["task_ids"]) if (log := tx.get("log", task_id))]
-    columns = ("invocation", "branch_id", "node_id", "order", "forks")
+    columns = ("invocation", "branch_id", "node_id", "order", "forks", "passed")
     return [(log["task_id"], None, *(log[name] for name in columns)) for log in found]
 
 
@@ -67,9 +68,15 @@ def _(tx: Transaction, p: Params) -> Rows:
 
 @statement("durable_task.save")
 def _(tx: Transaction, p: Params) -> Rows:
-    names = ("task_ids", "branch_ids", "node_ids", "satisfied_orders", "forks")
-    for task_id, branch, node, order, forks in zip(*(p[name] for name in names), strict=True):
-        tx.put("log", task_id, branch_id=branch, node_id=node, order=order, forks=forks)
+    names = {
+        "branch_id": "branch_ids",
+        "node_id": "node_ids",
+        "order": "satisfied_orders",
+        "forks": "forks",
+        "passed": "passed",
+    }
+    for at, task_id in enumerate(p["task_ids"]):
+        tx.put("log", task_id, **{column: p[name][at] for column, name in names.items()})
     return []
 
 
@@ -117,12 +124,13 @@ def _columns(entry: Row) -> tuple[Any, ...]:
 @statement("durable_entry.in_ranges")
 def _(tx: Transaction, p: Params) -> Rows:
     names = ("task_ids", "branch_ids", "first_nodes", "last_nodes")
-    places = [
-        (task_id, branch, node)
-        for task_id, branch, first, last in zip(*(p[name] for name in names), strict=True)
-        for node in range(first, last + 1)
-    ]
-    return [_columns(entry) for place in places if (entry := tx.get("entry", *place))]
+    found = []
+    for task_id, branch, first, last in zip(*(p[name] for name in names), strict=True):
+        node = first
+        while node <= last and (entry := tx.get("entry", task_id, branch, node)) is not None:
+            found.append(_columns(entry))
+            node += 1
+    return found
 
 
 @statement("durable_entry.with_keys")
@@ -177,6 +185,16 @@ def _(tx: Transaction, p: Params) -> Rows:
     return sorted((*group, node) for group, node in last.items())
 
 
+@statement("durable_entry.marks")
+def _(tx: Transaction, p: Params) -> Rows:
+    names = ("branch_id", "node_id", "kind", "is_awaited", "recorded_after", "order")
+    return [
+        (*(e[name] for name in names), e["created_at"], e["satisfied_at"])
+        for e in tx.scan("entry")
+        if e["task_id"] == p["task_id"]
+    ]
+
+
 @statement("durable_entry.insert")
 def _(tx: Transaction, p: Params) -> Rows:
     names = {
@@ -201,7 +219,8 @@ def _(tx: Transaction, p: Params) -> Rows:
         entry = {column: p[name][at] for column, name in names.items()}
         place = entry["task_id"], entry["branch_id"], entry["node_id"]
         assert tx.get("entry", *place) is None, f"{place} is taken"
-        tx.put("entry", *place, **entry, satisfied_at=p["now"] if entry["is_satisfied"] else None)
+        at_once = p["now"] if entry["is_satisfied"] else None
+        tx.put("entry", *place, **entry, created_at=p["now"], satisfied_at=at_once)
     return []
 
 

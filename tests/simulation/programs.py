@@ -57,7 +57,6 @@ class Composer:
     """Makes up programs. Their size, and what they are made of, depends on the dice alone."""
 
     dice: random.Random
-    with_branches: bool = True
     points: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
 
@@ -68,45 +67,39 @@ class Composer:
             "any": 3,
             "both": 2,
             "memo": 4,
+            "stamp": 2,
             "spawn": 4,
             "forget": 3,
             "keyed": 2,
             "compute": 1,
-            "together": 3 if self.with_branches else 0,
+            "together": 3,
         }
         for kind, weight in weights.items():
             self.kinds[kind] = weight * self.dice.choice((0, 1, 1, 2))
         self.kinds["sleep"] += 1
 
-    def program(self, name: str, depth: int = 0, *, is_branch: bool = False) -> Program:
+    def program(self, name: str, depth: int = 0) -> Program:
         count = self.dice.randint(1, 3 if depth else 6)
-        return tuple(self._step(name, depth, is_branch) for _ in range(count))
+        return tuple(self._step(name, depth) for _ in range(count))
 
-    def _step(self, name: str, depth: int, is_branch: bool) -> Step:
+    def _step(self, name: str, depth: int) -> Step:
         kinds = dict(self.kinds)
         if depth:
-            kinds["together"] = 0
-        if is_branch:
-            # A completion leads to one call only: two may reach the client in another order than they
-            # were recorded in with a call between them, and then a replay goes another way.
-            for several in ("compute", "memo", "forget", "keyed"):
-                kinds[several] = 0
+            # Code of branches that takes its time outside of memos is not repeated in its order.
+            kinds["together"] = kinds["compute"] = 0
         (kind,) = self.dice.choices(list(kinds), list(kinds.values()))
         self.points += 1
         point = f"{name}.{self.points}"
         seconds = self.dice.choice((0, 1, 1, 2, 5, 15))
-        flags = ("scope", "filter") if is_branch else ("scope", "filter", "back")
+        flags = ("scope", "filter", "back")
         options = frozenset(o for o in flags if self.dice.random() < 0.4)
         children: tuple[Child, ...] = ()
         branches: tuple[Program, ...] = ()
         if kind in ("spawn", "forget", "keyed"):
-            # The client wakes who gathers children later than others who were told at the same moment.
-            children = self._children(point, kind, depth)[
-                : 1 if is_branch and kind == "spawn" else None
-            ]
+            children = self._children(point, kind, depth)
         if kind == "together":
             branches = tuple(
-                self.program(f"{point}{letter}", depth + 1, is_branch=True)
+                self.program(f"{point}{letter}", depth + 1)
                 for letter in "abc"[: self.dice.randint(2, 3)]
             )
         return Step(kind, point, seconds, children, branches, options)
@@ -136,10 +129,12 @@ async def _execute(step: Step, calls: Calls) -> Any:
             return await calls.sleep(step.seconds)
         case "memo":
             return await calls.memo(step.point, step.seconds / 4)
+        case "stamp":
+            return await calls.memo("stamp", step.seconds / 50)
         case "event" | "any" | "both":
             since = None
             if {"back", "scope"} <= step.options:
-                since = (await calls.memo(f"now {step.point}", 0))["at"]
+                since = (await calls.memo("now", 0))["at"]
             return await calls.wait(step, since)
         case "forget":
             await calls.spawn(step.children)
@@ -191,6 +186,8 @@ def _fits(step: Step, value: Any) -> bool:
             return bool(value == {"CREATE": {**slept, **happened}})
         case "memo":
             return bool(value["point"] == step.point)
+        case "stamp":
+            return bool(value["point"] == "stamp")
         case "keyed":
             # Who asks for a key again gets the first child, whatever else he asks for.
             return bool(

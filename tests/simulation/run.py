@@ -21,11 +21,11 @@ from engine.states import DurableKind, Status
 from engine.types import EventInput
 from tests.simulation.programs import Step, all_steps, key_of, mistakes, payload_of
 from tests.simulation.store import Row
-from tests.simulation.virtual import virtual_world
+from tests.simulation.virtual import VirtualLoop, Wedged, virtual_world
 from tests.simulation.world import TENANT, World
 
 TROUBLE_SECONDS = 60.0
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 1_500.0
 QUIET_SECONDS = 20.0
 
 
@@ -58,16 +58,22 @@ def simulate(seed: int) -> World:
         engine_log.propagate = False
         try:
             loop.run_until_complete(_play(world))
+            _cancel_all(loop)
+        except Wedged as error:
+            world.broken(f"wedged: {error}")
         finally:
             engine_log.removeHandler(listening)
             engine_log.propagate = was
-            pending = asyncio.all_tasks(loop)
-            for task in pending:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
     if world.problem is not None:
         raise Failure(f"seed {seed}: {world.problem}\n{tell(world)}")
     return world
+
+
+def _cancel_all(loop: VirtualLoop) -> None:
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
 
 
 async def _play(world: World) -> None:

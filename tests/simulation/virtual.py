@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from unittest import mock
 
+MOST_SECONDS = 20_000.0
+MOST_TURNS = 100_000
+"""Turns of the loop in which no time passes."""
+
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Wedged(Exception):
+    """Nothing can happen any more, or the same happens for ever."""
 
 
 class _Idle(selectors.SelectSelector):
@@ -20,11 +28,17 @@ class _Idle(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("nothing can happen any more")
+            raise Wedged("nothing can happen any more")
+        self._turns = 0 if timeout > 0 else self._turns + 1
+        if self._turns > MOST_TURNS:
+            raise Wedged(f"no time passes after {self.now} s")
         self.now += max(timeout, 0.0)
+        if self.now > MOST_SECONDS:
+            raise Wedged("it goes on for ever")
         return []
 
 

@@ -7,7 +7,8 @@ import random
 from typing import TYPE_CHECKING
 
 from engine.domain.durable import Call
-from engine.runtime.durable.stream import DurableStream, Evict
+from engine.runtime.durable.lanes import Evict
+from engine.runtime.durable.stream import DurableStream
 from tests.simulation.client import Listener, Request, Status
 
 if TYPE_CHECKING:

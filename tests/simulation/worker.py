@@ -201,7 +201,8 @@ class Worker:
         else:
             if self.running.get(key) is invocation:
                 inbox = self.listener.inboxes.get(invocation.delivery, Inbox())
-                self.world.check_left_over(invocation.delivery, inbox)
+                if not self.listener.is_old:  # which keeps what nobody waits for apart
+                    self.world.check_left_over(invocation.delivery, inbox)
                 self._report(action, ReportKind.COMPLETED, orjson.dumps({"result": value}))
         if self.running.pop(key, None) is not None:
             del self._of[invocation]
@@ -236,9 +237,7 @@ class Worker:
         self.world.note("evicts", invocation.delivery)
         try:
             await self.listener.evict(invocation.delivery)
-        except (Disconnected, TimeoutError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not self.is_alive:
-                raise
+        except (Disconnected, TimeoutError):
             return
         self.world.note("evicted", invocation.delivery)
         self.cancel(key)

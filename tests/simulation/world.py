@@ -252,7 +252,7 @@ class World:
         return self.program(self.input_of(action.task_id)["name"])
 
     def program(self, name: str) -> Program:
-        return _program(self.seed, name, not self.has_old_clients)
+        return _program(self.seed, name)
 
     def effect(self, point: str) -> dict[str, Any]:
         """Compute a memo. No two computations come to the same."""
@@ -324,9 +324,9 @@ class World:
 
 
 @lru_cache(maxsize=100)
-def _program(seed: int, name: str, with_branches: bool) -> Program:
+def _program(seed: int, name: str) -> Program:
     depth = 1 if "-" in name else 0
-    return Composer(random.Random(f"{seed} {name}"), with_branches).program(name, depth)
+    return Composer(random.Random(f"{seed} {name}")).program(name, depth)
 
 
 def _where(error: BaseException) -> str:

@@ -275,3 +275,54 @@ def test_every_awaited_completion_arrives_once_and_in_order(seed: int) -> None:
     sent += take(known, 100.0)
     assert sent == sorted(places, key=orders.__getitem__)
     assert not known.is_holding
+
+
+# Branches side by side
+
+
+def test_a_completion_waits_for_calls_that_were_passed() -> None:
+    known = Invocation(TASK, 2)
+    known.open([(1, ONE), (2, TWO)], 0, reaches=[(0, 3)])
+    known.acknowledge(ONE, needs_waiter=False)
+    known.acknowledge(THREE, needs_waiter=False)
+    assert complete(known, ONE, 1) == []
+    known.acknowledge(TWO, needs_waiter=False)
+    assert take(known) == [ONE]
+
+
+def test_a_new_stream_knows_which_calls_were_passed() -> None:
+    known = Invocation(TASK, 2)
+    known.open([(1, THREE)], 3, reaches=[(0, 3)], passed=[2])
+    known.wait(THREE, 0.0)
+    assert complete(known, THREE, 1) == []
+    known.acknowledge(TWO, needs_waiter=False)
+    assert take(known) == [THREE]
+
+
+def test_a_replay_is_told_of_a_wait_when_the_worker_says_that_it_waits() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False, unheard_until=1.0)
+    assert complete(known, ONE, 1, 0.5) == []
+    assert not known.wait(ONE, 0.5)
+    assert take(known, 0.5) == [ONE]
+
+
+def test_a_worker_that_says_nothing_is_told_all_the_same() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False, unheard_until=1.0)
+    assert complete(known, ONE, 1, 0.9) == []
+    assert take(known, 1.0) == [ONE]
+
+
+def test_a_call_made_while_the_worker_waits_is_one_of_a_branch() -> None:
+    known = invocation()
+    assert not known.note_call()
+    known.acknowledge(ONE, needs_waiter=False)
+    complete(known, ONE, 1)
+    assert not known.note_call()
+    known.acknowledge(TWO, needs_waiter=True)
+    assert not known.note_call()
+    known.acknowledge(THREE, needs_waiter=False)
+    assert known.note_call()
+    complete(known, THREE, 2)
+    assert known.note_call()

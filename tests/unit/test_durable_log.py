@@ -18,8 +18,9 @@ from engine.domain.durable import (
     WaitAnswer,
     WaitCondition,
 )
-from engine.domain.durable_log import Entry, Fork, Log, LogState
+from engine.domain.durable_log import Log
 from engine.domain.durable_results import ChildTask, as_object, outcome_of_child
+from engine.domain.durable_state import Entry, Fork, LogState
 from engine.domain.durable_waits import Met, is_over, parse_conditions, result_of, scope_fits
 from engine.errors import InvalidArgument
 from engine.states import ConditionKind, DurableKind, Status

@@ -23,6 +23,9 @@ ARRIVAL_SECONDS = (math.inf, 3.0, 0.75)
 worker may be slow to read and quick to give a task up. One that was given it back right after an eviction,
 because a completion might not have arrived, and gives it up again, has read it meanwhile, but for bad luck."""
 
+HEARD_SECONDS = 0.05
+"""A worker says at once that it waits; a replay is told of a completion then, or after this time."""
+
 STALL_SECONDS = 60.0
 """How long a completion is held back for one that should come before it."""
 
@@ -41,6 +44,8 @@ class Invocation:
         self._unasked: set[Node] = set()
         """Children that were acknowledged and that nobody has waited for yet."""
         self._wanted: set[Node] = set()
+        self._unheard: dict[Node, float] = {}
+        """Waits the worker was told of and has not named yet, and until when that keeps them back."""
         self._early: dict[Node, Completion] = {}
         """Completions of nodes that the worker was not told of, or does not wait for."""
         self._held: dict[int, Completion] = {}
@@ -50,10 +55,13 @@ class Invocation:
         self._expected: list[int] = []
         self._highest = 0
         self._reached = 0
+        """The highest node that was acknowledged, and those below it that were not."""
+        self._skipped: set[int] = set()
         self._reaches: list[tuple[int, int]] = []
         self._received = 0
         self._unlisted: set[Node] = set()
         """Nodes that were sent, and that the worker did not name when it named all it waits for."""
+        self._has_branches = False
         self._passed: dict[Node, int] = {}
         """Orders of nodes acknowledged on an earlier stream, whose completions may have arrived there."""
 
@@ -65,17 +73,20 @@ class Invocation:
         reached: int,
         received: int | None = None,
         reaches: Iterable[tuple[int, int]] = (),
+        passed: Iterable[int] = (),
     ) -> None:
         """Take the orders recorded so far.
 
         `reached` is the highest node this delivery acknowledged on earlier streams, `received` the
         highest order the worker says to have got there. What comes after both is still to be sent.
         `reaches` are (order, node): the highest node recorded before any higher order was given out.
+        `passed` are nodes before `reached` that were not acknowledged.
         """
         if self._before is None:
             return
         before, self._before = self._before, None
         self._reached = max(self._reached, reached)
+        self._skipped.update(passed)
         for order, node_id in reaches:
             self._reaches.append(
                 (order, max(node_id, self._reaches[-1][1] if self._reaches else 0))
@@ -84,7 +95,7 @@ class Invocation:
             self._highest = max(self._highest, order)
             if received is not None and order <= received:
                 continue
-            if received is None and node.node_id <= reached:
+            if received is None and node.node_id <= reached and node.node_id not in self._skipped:
                 self._passed[node] = order
             else:
                 self._expect(order)
@@ -96,11 +107,16 @@ class Invocation:
     def is_open(self) -> bool:
         return self._before is None
 
-    def acknowledge(self, node: Node, *, needs_waiter: bool) -> None:
+    def acknowledge(
+        self, node: Node, *, needs_waiter: bool, unheard_until: float | None = None
+    ) -> None:
         """The worker is told of this node. A child is completed only when somebody waits for it.
 
-        A call that was told of a completed node before gets its completion again.
+        So is a wait `unheard_until` a moment: a call that comes before that is one of another branch. A
+        call that was told of a completed node before gets its completion again.
         """
+        self._skipped.discard(node.node_id)
+        self._skipped.update(range(self._reached + 1, node.node_id))
         self._reached = max(self._reached, node.node_id)
         if node in self._wanted or self._is_held(node):
             return
@@ -110,12 +126,15 @@ class Invocation:
             self._unasked.add(node)
         else:
             self._want(node)
+            if unheard_until is not None:
+                self._unheard[node] = unheard_until
 
     def wait(self, node: Node, now: float) -> bool:
         """The worker waits for this node; return whether its completion is to be looked up.
 
         It may do so again although it has received the completion: two calls can lead to one child.
         """
+        self._unheard.pop(node, None)
         if node in self._wanted or self._is_held(node):
             return False
         if node in self._sent:
@@ -162,6 +181,8 @@ class Invocation:
         for order in sorted(self._held):
             if (self._expected and self._expected[0] < order) or self._is_ahead(order):
                 break
+            if now < self._unheard.get(self._held[order].node, now):
+                break
             if self._expected and self._expected[0] == order:
                 del self._expected[0]
             sending.append(self._held.pop(order))
@@ -201,6 +222,11 @@ class Invocation:
                 nodes.add(node)
         return sorted(nodes)
 
+    def note_call(self) -> bool:
+        """The worker makes a call; say whether it ever made one while it waited: one of another branch."""
+        self._has_branches = self._has_branches or bool(self._wanted or self._held)
+        return self._has_branches
+
     @property
     def is_holding(self) -> bool:
         return bool(self._held)
@@ -228,7 +254,10 @@ class Invocation:
         Whoever is told earlier than that makes his next call in their place.
         """
         at = bisect_left(self._reaches, (order, 0))
-        return at > 0 and self._reaches[at - 1][1] > self._reached
+        if at == 0:
+            return False
+        last = self._reaches[at - 1][1]
+        return last > self._reached or any(node_id <= last for node_id in self._skipped)
 
     def _expect_passed(self, node: Node) -> None:
         """What this delivery was told of before is still to come: the worker asks for it again."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.domain.durable import (
     Answer,
+    AnswerBody,
     Call,
     Completion,
     MemoAnswer,
@@ -28,7 +29,8 @@ from engine.errors import HatchetError
 from engine.operations.await_nodes import Waiting
 from engine.operations.evict_tasks import Evicted, Eviction
 from engine.operations.read_durable import Opening
-from engine.runtime.durable.conversation import Invocation
+from engine.runtime.durable.conversation import HEARD_SECONDS, Invocation
+from engine.runtime.durable.lanes import Evict, Lanes, Request
 from engine.runtime.durable.replies import (
     Acknowledged,
     Completed,
@@ -45,21 +47,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hatchet.durable")
 
-MOST_UNANSWERED = 1_000
-"""Requests of one stream that are being worked on; more are not read until some are answered."""
 MOST_UNSENT = 50_000
 """Replies that a worker does not take off its stream; with more the stream ends."""
 LOOKED_UP_AT_ONCE = 1_000
 
 _SUPERSEDED = "This delivery of the task is over."
-
-
-class Evict(NamedTuple):
-    """A worker gives up a delivery that only waits."""
-
-    task_id: UUID
-    invocation: int
-    reason: str = ""
 
 
 class DurableStream:
@@ -68,12 +60,9 @@ class DurableStream:
     def __init__(self, tenant_id: UUID, service: Durable) -> None:
         self.tenant_id = tenant_id
         self._service = service
-        self._lanes: dict[UUID, deque[Call | Evict]] = {}
+        self._lanes = Lanes(self._answer)
         self._invocations: dict[UUID, Invocation] = {}
         self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
-        self._room = asyncio.Semaphore(MOST_UNANSWERED)
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._restored: Counter[UUID] = Counter()
         """How often in a row an eviction ended at once, because something may not have arrived."""
         self._names_orders = False
@@ -92,7 +81,7 @@ class DurableStream:
         """Answer what was asked, within some time, and end: what is not answered fails the attempt."""
         try:
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                await self._lanes.wait_until_idle()
         except TimeoutError:
             log.warning("a durable stream was ended before everything on it was answered")
         self.end()
@@ -112,51 +101,37 @@ class DurableStream:
     def refuse(self, task_id: str, invocation: int, message: str, node: Node | None = None) -> None:
         self._reply(Failed(task_id, invocation, message, node))
 
-    async def take(self, request: Call | Evict) -> None:
+    async def take(self, request: Request) -> None:
         """Take a request about one task; those before it about the same task are answered first."""
-        await self._room.acquire()
-        lane = self._lanes.get(request.task_id)
-        if lane is not None:
-            lane.append(request)
-            return
-        self._idle.clear()
-        self._lanes[request.task_id] = deque([request])
-        self._service.spawn(self._run_lane(request.task_id), "answering a durable task")
+        await self._lanes.enter()
+        if self._lanes.put(request):
+            self._service.spawn(self._lanes.run(request.task_id), "answering a durable task")
 
     async def take_status(
         self, entries: Sequence[tuple[UUID, int, Node]], received: Mapping[tuple[UUID, int], int]
     ) -> None:
         """Take the worker's word which (task, invocation, node) it waits for, and what it received."""
-        await self._room.acquire()
+        await self._lanes.enter()
         self._service.spawn(self._follow_status(entries, received), "answering a worker's status")
 
-    async def _run_lane(self, task_id: UUID) -> None:
-        lane = self._lanes[task_id]
-        while lane:
-            request = lane.popleft()
-            try:
-                await self._answer(request)
-            except HatchetError as error:
-                self.refuse(str(task_id), request.invocation, str(error))
-            except Exception:
-                log.exception("task %s: a durable call failed", task_id)
-                self.refuse(str(task_id), request.invocation, "internal error")
-            finally:
-                self._room.release()
-        del self._lanes[task_id]
-        if not self._lanes:
-            self._idle.set()
-
-    async def _answer(self, request: Call | Evict) -> None:
-        if isinstance(request, Evict):
-            await self._evict(request)
-        else:
-            await self._carry_out(request)
+    async def _answer(self, request: Request) -> None:
+        try:
+            if isinstance(request, Evict):
+                await self._evict(request)
+            else:
+                await self._carry_out(request)
+        except HatchetError as error:
+            self.refuse(str(request.task_id), request.invocation, str(error))
+        except Exception:
+            log.exception("task %s: a durable call failed", request.task_id)
+            self.refuse(str(request.task_id), request.invocation, "internal error")
 
     # Calls
 
     async def _carry_out(self, call: Call) -> None:
         invocation = self._meet(call.task_id, call.invocation)
+        if invocation is not None and invocation.note_call():
+            call = call._replace(is_of_branch=True)
         answer = await self._service.record(call)
         body = answer.body
         match body:
@@ -178,10 +153,21 @@ class DurableStream:
                 nodes = _nodes_of(body)
                 if invocation is not None:
                     await self._open(invocation, nodes)
-                    for node in nodes:
-                        invocation.acknowledge(node, needs_waiter=isinstance(body, SpawnAnswer))
+                    self._acknowledge(invocation, body, nodes)
                 self._reply(Acknowledged(call.task_id, call.invocation, body))
                 self._complete(invocation, answer)
+
+    def _acknowledge(self, invocation: Invocation, body: AnswerBody, nodes: Sequence[Node]) -> None:
+        unheard_until = None
+        if isinstance(body, WaitAnswer) and invocation.count > 1:
+            unheard_until = time.monotonic() + HEARD_SECONDS
+            asyncio.get_running_loop().call_later(HEARD_SECONDS, self._send, invocation)
+        for node in nodes:
+            invocation.acknowledge(
+                node,
+                needs_waiter=isinstance(body, SpawnAnswer),
+                unheard_until=unheard_until,
+            )
 
     async def _open(self, invocation: Invocation, first: Sequence[Node]) -> None:
         """Learn what a delivery that is new to this stream was told before. The first call of all is clear."""
@@ -192,12 +178,13 @@ class DurableStream:
             return
         opening = await self._service.openings.submit((self.tenant_id, invocation.task_id))
         if opening is not None:
-            invocation.open(opening.recorded, opening.reached, reaches=opening.reaches)
+            _open(invocation, opening)
 
     def _complete(self, invocation: Invocation | None, answer: Answer) -> None:
         if invocation is not None:
             for completion in answer.completions:
-                invocation.complete(completion)
+                if completion.invocation == invocation.count:  # else a memo of an earlier delivery
+                    invocation.complete(completion)
             self._send(invocation)
 
     # Evictions
@@ -251,7 +238,7 @@ class DurableStream:
         except HatchetError as error:
             log.warning("a worker's status was not answered, it will say it again: %s", error)
         finally:
-            self._room.release()
+            self._lanes.leave()
 
     async def _open_listed(
         self, invocations: Sequence[Invocation], received: Mapping[tuple[UUID, int], int]
@@ -266,7 +253,7 @@ class DurableStream:
             if _is_current(invocation, opening):
                 assert opening is not None
                 known = received.get((invocation.task_id, invocation.count))
-                invocation.open(opening.recorded, opening.reached, known, opening.reaches)
+                _open(invocation, opening, known)
             else:
                 self._supersede(invocation.task_id, invocation.count)
 
@@ -385,6 +372,10 @@ def _nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:
     if isinstance(body, SpawnAnswer):
         return [node for node, _ in body.children]
     return [body.node]
+
+
+def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:
+    invocation.open(opening.recorded, opening.reached, received, opening.reaches, opening.passed)
 
 
 def _is_current(invocation: Invocation, opening: Opening | None) -> bool:

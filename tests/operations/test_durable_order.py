@@ -1,0 +1,107 @@
+"""Branches of a program that run side by side make their calls in another order, and find them all the same."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from engine.domain.durable import Call, MemoAnswer, MemoCall, Mismatch, Node, WaitAnswer, WaitCall
+from engine.models import DurableTask
+from engine.operations.read_durable import load_openings
+from engine.operations.record_calls import Tried, record_calls
+from engine.store import sync_db
+from tests.operations.durable import DurableFlow, child, event, sleep
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def flow() -> DurableFlow:
+    return DurableFlow()
+
+
+def again(flow: DurableFlow) -> None:
+    """Deliver the task anew."""
+    flow.evict()
+    flow.restore()
+    flow.assign()
+
+
+def passed(flow: DurableFlow) -> str | None:
+    return DurableTask.objects.get(task_id=flow.task_id).passed_nodes
+
+
+def test_branches_may_change_places(flow: DurableFlow) -> None:
+    flow.wait(event("first"))
+    nodes = [flow.wait(event("a")), flow.wait(event("b"))]
+    children = flow.spawn(child(child_index=0))
+    again(flow)
+    flow.wait(event("first"))
+    assert flow.spawn(child(child_index=0)) == children
+    assert passed(flow) == "[2,3]"
+    opening = sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id]
+    assert (opening.reached, opening.passed) == (4, (2, 3))
+    assert [flow.wait(event("b")), flow.wait(event("a"))] == nodes[::-1]
+    assert passed(flow) == "[]"
+    assert flow.wait(sleep("1s")) == Node(1, 5)
+    again(flow)
+    assert passed(flow) is None
+
+
+def test_what_a_branch_never_came_to_is_recorded_while_another_is_behind(flow: DurableFlow) -> None:
+    first, second = flow.wait(event("a")), flow.wait(event("b"))
+    flow.push_event("a")
+    again(flow)
+    assert flow.wait(event("a")) == first
+    new = flow.memo(b"after a")
+    assert new == MemoAnswer(Node(1, 3), existed=False)
+    assert flow.wait(event("b")) == second
+    assert len(flow.entries()) == 3
+
+
+def test_a_program_of_one_branch_keeps_its_order(flow: DurableFlow) -> None:
+    flow.wait(sleep("1s"))
+    flow.pass_time(2)
+    flow.wait(sleep("3s"))
+    again(flow)
+    assert isinstance(flow.call(WaitCall((sleep("3s"),))), Mismatch)
+    assert isinstance(flow.call(WaitCall((sleep("1s"),))), WaitAnswer)
+
+
+def test_a_delivery_that_was_seen_to_run_branches_may_change_their_order(flow: DurableFlow) -> None:
+    flow.wait(sleep("1s"))
+    flow.pass_time(2)
+    second = flow.wait(sleep("3s"))
+    again(flow)
+    body = WaitCall((sleep("3s"),))
+    call = Call(flow.tenant_id, flow.task_id, flow.invocation, body, is_of_branch=True)
+    (answer,) = flow.do(record_calls([call], flow.now))
+    assert answer.body == WaitAnswer(second)
+
+
+def test_calls_out_of_turn_that_are_tried_again_are_found(flow: DurableFlow) -> None:
+    flow.wait(event("a"))
+    flow.wait(event("b"))
+    again(flow)
+    flow.wait(event("a"))
+    call = Call(flow.tenant_id, flow.task_id, flow.invocation, MemoCall(b"new"))
+    tried: Tried = {}
+    answers = [flow.do(record_calls([call], flow.now, tried))[0].body for _ in range(2)]
+    assert answers == [MemoAnswer(Node(1, 3), existed=existed) for existed in (False, True)]
+    assert passed(flow) == "[2]"
+
+
+def test_several_children_of_one_call_are_found_far_ahead(flow: DurableFlow) -> None:
+    flow.wait(event("a"))
+    flow.memo(b"m")
+    flow.wait(event("b"))
+    inputs = [b'{"n":1}', b'{"n":2}']
+    known = flow.spawn(*(child(input=each, child_index=at + 1) for at, each in enumerate(inputs)))
+    again(flow)
+    flow.wait(event("a"))
+    runs: set[UUID] = {run for _, run in known}
+    found = flow.spawn(*(child(input=each, child_index=at) for at, each in enumerate(inputs)))
+    assert found == known
+    assert {run for _, run in found} == runs
+    assert len(flow.entries()) == 5
