@@ -83,13 +83,26 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process, its ended children and its living descendants."""
-    process = psutil.Process(pid)
+    while True:
+        with contextlib.suppress(_Vanished):
+            return _cpu_seconds(psutil.Process(pid))
+
+
+class _Vanished(Exception):
+    """A child ended while it was read: its parent counts it from now on, but was read before."""
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
     total = 0.0
     for one in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        try:
             times = one.cpu_times()
-            total += times.user + times.system
-            total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        except psutil.NoSuchProcess:
+            if one == process:
+                raise
+            raise _Vanished from None
+        total += times.user + times.system
+        total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
     return total
 
 

@@ -56,6 +56,29 @@ async def test_what_comes_during_a_flush_goes_together() -> None:
     assert sink.batches == [[1], [2, 3, 4]]
 
 
+async def test_what_comes_a_few_turns_later_goes_along() -> None:
+    sink = Sink()
+    async with running(sink) as batcher:
+        answers = []
+        for item in (1, 2, 3):
+            answers.append(batcher.put(item))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*answers) == [10, 20, 30]
+    assert sink.batches == [[1, 2, 3]]
+
+
+async def test_what_never_stops_coming_holds_nothing_back() -> None:
+    sink = Sink()
+    async with running(sink) as batcher:
+        answers = [batcher.put(0)]
+        while not sink.begun.is_set():
+            assert len(answers) < 100
+            answers.append(batcher.put(len(answers)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*answers)
+
+
 async def test_batches_are_bounded_in_rows_and_bytes() -> None:
     sink = Sink()
     async with running(sink, max_rows=3, max_bytes=100) as batcher:
