@@ -181,6 +181,16 @@ def load_in_groups(
     return waiting, found[-1][1] if len(found) == limit else None
 
 
+def load_unknown_in_groups(
+    knows: Callable[[UUID, int], bool], tenant_id: UUID, after: QueuePlace, limit: int
+) -> Operation[tuple[list[ReadyTask], QueuePlace | None]]:
+    """The same, without the attempts that somebody `knows` by task and retry count."""
+    found = yield from fetch(queues.places_in_groups(tenant_id, after, limit))
+    unknown = [row.id for row in found if not knows(row.id, row.retry_count)]
+    waiting = (yield from load_queued(tenant_id, unknown)) if unknown else []
+    return waiting, QueuePlace(found[-1].queued_at, found[-1].id) if len(found) == limit else None
+
+
 def load_queued(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[ReadyTask]]:
     """Return those of these tasks that wait in the queue."""
     return (yield from _waiting((yield from fetch(queues.queued_by_ids(tenant_id, ids)))))

@@ -278,6 +278,15 @@ SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_
    AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
  ORDER BY queued_at, id LIMIT %(limit)s::int;
 
+-- name: task.places_in_groups
+-- The same rows, no more of each than tells whether it is known.
+SELECT id, retry_count, queued_at
+  FROM engine_task
+ WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+   AND concurrency_keys IS NOT NULL
+   AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
+ ORDER BY queued_at, id LIMIT %(limit)s::int;
+
 -- name: task.evicted_in_groups
 -- Attempts on no worker that hold slots of concurrency groups, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,

@@ -64,6 +64,17 @@ def queued_in_groups(
     )
 
 
+class PlacedRow(NamedTuple):
+    id: UUID
+    retry_count: int
+    queued_at: datetime
+
+
+def places_in_groups(tenant_id: UUID, after: QueuePlace, limit: int) -> Query[PlacedRow]:
+    params = {"tenant_id": tenant_id, "after": after.queued_at, "after_id": after.task_id}
+    return Query("task.places_in_groups", params | {"limit": limit}, PlacedRow)
+
+
 def _placed(*columns: Any) -> tuple[QueuedRow, QueuePlace]:
     row = QueuedRow(*columns[:-1])
     return row, QueuePlace(columns[-1], row.id)

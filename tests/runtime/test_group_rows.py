@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -78,13 +79,13 @@ async def test_plain_tasks_go_on_while_those_in_groups_are_read(
     await engine.put_workflow(tenant_id, workflow("plain"))
     worker = await FakeWorker.connect(engine, tenant_id, "work:run", "plain:run")
     gate = asyncio.Event()
-    read = group_rows.GroupRows._read
+    read = group_rows.GroupRows._read_all
 
-    async def held_up(self: group_rows.GroupRows, since: datetime | None) -> list[UUID]:
+    async def held_up(self: group_rows.GroupRows) -> list[UUID]:
         await gate.wait()
-        return await read(self, since)
+        return await read(self)
 
-    monkeypatch.setattr(group_rows.GroupRows, "_read", held_up)
+    monkeypatch.setattr(group_rows.GroupRows, "_read_all", held_up)
     owner = engine.ownership.owners[tenant_id]
     engine.ownership.distrust()
     await until(lambda: owner.is_ready)
@@ -95,20 +96,72 @@ async def test_plain_tasks_go_on_while_those_in_groups_are_read(
     assert (await worker.next_start()).task_id == waiting
 
 
-async def test_a_poll_reads_only_who_was_queued_of_late(
-    engine: HatchetEngine, tenant_id: UUID, reading: Reading
+async def test_a_poll_reads_only_who_was_queued_of_late_and_is_unknown(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.put_workflow(tenant_id, limited())
-    worker = await FakeWorker.connect(engine, tenant_id)
-    requests = [TriggerRequest("work", input=b'{"key":"k"}')]
-    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
     owner = engine.ownership.owners[tenant_id]
     await until(lambda: owner.is_ready and owner.machine.groups.has_room(Claims((), 1, 1)))
-    reading.places.clear()
-    async with asyncio.timeout(20):
-        while not reading.places:
-            owner.note_backlog()
-            await owner.refill()
-            await asyncio.sleep(0.01)
-    assert reading.places[0] > FIRST_PLACE
+    (known,) = await trigger(engine, tenant_id)
+    requests = [TriggerRequest("work", input=b'{"key":"k"}')]
+    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
+    places: list[QueuePlace] = []
+    asked: set[UUID] = set()
+    loaded: set[UUID] = set()
+
+    def load(
+        knows: Callable[[UUID, int], bool], tenant: UUID, after: QueuePlace, limit: int
+    ) -> Operation[Loaded]:
+        def ask(task_id: UUID, retry_count: int) -> bool:
+            asked.add(task_id)
+            return knows(task_id, retry_count)
+
+        is_ours = tenant == tenant_id
+        tasks, place = yield from rebuild_scheduler.load_unknown_in_groups(
+            ask if is_ours else knows, tenant, after, limit
+        )
+        if is_ours:
+            places.append(after)
+            loaded.update(task.id for task in tasks)
+        return tasks, place
+
+    monkeypatch.setattr(group_rows, "load_unknown_in_groups", load)
+    owner.note_backlog()
+    await owner.refill()
+    await until(lambda: len(owner.machine.groups.attempts()) == 2)
+    assert min(places) > FIRST_PLACE
+    assert asked == {known, unknown}
+    assert loaded == {unknown}
+    worker = await FakeWorker.connect(engine, tenant_id)
+    for run_id in (known, unknown):
+        action = await worker.next_start()
+        assert action.task_id == run_id
+        await worker.complete(action)
+
+
+async def test_what_is_asked_for_during_a_poll_is_read_after_it(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.put_workflow(tenant_id, limited())
+    owner = engine.ownership.owners[tenant_id]
+    await until(lambda: owner.is_ready and owner.machine.groups.has_room(Claims((), 1, 1)))
+    begun, gate = asyncio.Event(), asyncio.Event()
+    read = group_rows.GroupRows._read_new
+
+    async def held_up(self: group_rows.GroupRows) -> list[UUID]:
+        found = await read(self)
+        begun.set()
+        await gate.wait()
+        return found
+
+    monkeypatch.setattr(group_rows.GroupRows, "_read_new", held_up)
+    owner.note_backlog()
+    await owner.refill()
+    await begun.wait()
+    requests = [TriggerRequest("work", input=b'{"key":"k"}')]
+    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
+    owner.note_backlog()
+    await owner.refill()
+    gate.set()
+    worker = await FakeWorker.connect(engine, tenant_id)
     assert (await worker.next_start()).task_id == unknown

@@ -335,10 +335,10 @@ class ConcurrencyGroups:
 
     # Questions
 
-    def knows(self, task: ReadyTask) -> bool:
+    def knows(self, task_id: UUID, retry_count: int) -> bool:
         """Whether this attempt holds slots or waits for one."""
-        member = self._tasks.get(task.id.int)
-        return member is not None and member.task.retry_count == task.retry_count
+        member = self._tasks.get(task_id.int)
+        return member is not None and member.task.retry_count == retry_count
 
     def attempts(self) -> list[tuple[UUID, int]]:
         """Return (task id, retry count) of every task in a group."""

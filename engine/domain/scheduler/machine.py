@@ -113,11 +113,7 @@ class TenantScheduler(Waiting):
         changed: dict[str, ActionQueue] = {}
         for task in tasks:
             key = task.id.int
-            known = self._waiting.get(key)
-            if known is None and key in self._running:
-                known = self._running[key].running[key]
-            if task.is_batched and known is None:
-                known = self.batches.known(key)
+            known = self._known(key)
             if known is not None:
                 if known.retry_count >= task.retry_count:
                     continue
@@ -193,7 +189,7 @@ class TenantScheduler(Waiting):
 
     def keep_groups(self, task: ReadyTask) -> None:
         """Note that an evicted attempt holds its concurrency slots although it is on no worker."""
-        if not self.groups.knows(task):
+        if not self.groups.knows(task.id, task.retry_count):
             self.groups.hold(task)
 
     def remove_worker(self, worker_id: UUID) -> None:
@@ -219,6 +215,19 @@ class TenantScheduler(Waiting):
             self.release(task_id, retry_count)
 
     # Questions
+
+    def knows(self, task_id: UUID, retry_count: int) -> bool:
+        """Whether this attempt, or a later one, waits or runs."""
+        if self.groups.knows(task_id, retry_count):
+            return True
+        known = self._known(task_id.int)
+        return known is not None and known.retry_count >= retry_count
+
+    def _known(self, key: int) -> ReadyTask | None:
+        known = self._waiting.get(key)
+        if known is None and key in self._running:
+            known = self._running[key].running[key]
+        return known or self.batches.known(key)
 
     def is_waiting(self, task_id: UUID) -> bool:
         return task_id.int in self._waiting or self.batches.known(task_id.int) is not None

@@ -229,7 +229,7 @@ class TenantOwner:
                     self.machine.discard(task.id)
         if before - self.paused:
             self.note_backlog()
-            await self._group_rows.poll(all_again=True)
+            await self._group_rows.read_again()
             await self.refill()
         self.drain(datetime.now(UTC).timestamp())
 
@@ -268,7 +268,11 @@ class TenantOwner:
     def _renew_memory(self) -> None:
         self.machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
         self._group_rows = GroupRows(
-            self._database, self.tenant_id, self.machine, self._without_paused
+            self._database,
+            self.tenant_id,
+            self.machine,
+            wanted=self._without_paused,
+            on_known=lambda: self.drain(datetime.now(UTC).timestamp()),
         )
 
     def renew(self, epoch: int) -> None:
@@ -301,7 +305,7 @@ class TenantOwner:
         self.is_ready = True
         for change in noted:
             change()
-        self._group_rows.load(lambda: self.drain(datetime.now(UTC).timestamp()))
+        self._group_rows.load()
         await self.refill()
         log.info(
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
@@ -360,7 +364,7 @@ class TenantOwner:
             self._has_backlog = False
             for action_id in await self._database.fetch(queues.queued_actions(self.tenant_id)):
                 self.machine.mark_has_more(action_id)
-            await self._group_rows.poll()
+            self._group_rows.poll()
         machine = self.machine
         wanted = machine.wants_refill()
         for action_id in wanted:
