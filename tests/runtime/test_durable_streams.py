@@ -25,6 +25,7 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.ids import new_id
+from engine.operations.evict_tasks import Evicted, Eviction
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,
@@ -293,6 +294,40 @@ async def test_a_call_that_breaks_is_answered_and_so_are_those_behind_it(
         await worker.call(action, MemoCall(b"k"))
     assert (await worker.told(Failed)).message == "internal error"
     assert (await worker.told(Acknowledged)).body.node == ONE
+
+
+async def evict_unseen(engine: HatchetEngine, action: Action) -> None:
+    """Evict a task whose completions are thought to have arrived."""
+    item = Eviction(action.tenant_id, action.task_id, action.durable_invocation or 0, "", ())
+    assert await engine.durable.evictions.submit(item) is Evicted.EVICTED
+
+
+async def test_who_comes_back_and_waits_for_what_is_complete_gets_the_task_again(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await push(engine, tenant_id, "go")
+    await worker.told(Completed)
+    await evict_unseen(engine, action)
+    worker.reconnect()
+    await worker.say_waiting(action, [node])
+    await worker.told(Superseded)
+    assert (await worker.start()).durable_invocation == 2
+
+
+async def test_who_comes_back_and_waits_for_what_is_to_come_does_not(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await evict_unseen(engine, action)
+    worker.reconnect()
+    await worker.say_waiting(action, [node])
+    await worker.told(Superseded)
+    await push(engine, tenant_id, "go")
+    assert (await worker.start()).durable_invocation == 2
+    assert (await history(conninfo, action)).count(TaskEventKind.DURABLE_RESTORING) == 1
 
 
 async def test_a_stream_that_is_drained_answers_first(

@@ -224,7 +224,7 @@ class DurableStream:
                     self._supersede(task_id, count)
                 else:
                     nodes_of.setdefault(invocation, []).append(node)
-            await self._open_listed(list(nodes_of), received)
+            await self._open_listed(nodes_of, received)
             self._names_orders = self._names_orders or bool(received)
             now, asked = time.monotonic(), []
             for invocation, nodes in nodes_of.items():
@@ -241,9 +241,11 @@ class DurableStream:
             self._lanes.leave()
 
     async def _open_listed(
-        self, invocations: Sequence[Invocation], received: Mapping[tuple[UUID, int], int]
+        self,
+        nodes_of: Mapping[Invocation, Sequence[Node]],
+        received: Mapping[tuple[UUID, int], int],
     ) -> None:
-        new = [invocation for invocation in invocations if not invocation.is_open]
+        new = [invocation for invocation in nodes_of if not invocation.is_open]
         if not new:
             return
         pending = [
@@ -256,6 +258,8 @@ class DurableStream:
                 _open(invocation, opening, known)
             else:
                 self._supersede(invocation.task_id, invocation.count)
+                if opening is not None and _has_missed(invocation, opening, nodes_of[invocation]):
+                    await self._service.restore(self.tenant_id, invocation.task_id)
 
     async def _look_up(self, asked: Sequence[tuple[Invocation, Node]]) -> None:
         """Say that the worker waits for these nodes, and send what is complete."""
@@ -376,6 +380,12 @@ def _nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:
 
 def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:
     invocation.open(opening.recorded, opening.reached, received, opening.reaches, opening.passed)
+
+
+def _has_missed(invocation: Invocation, opening: Opening, nodes: Sequence[Node]) -> bool:
+    """Say whether a delivery that was evicted waits for something that is complete."""
+    complete = {node for _, node in opening.recorded}
+    return opening.invocation == invocation.count and not complete.isdisjoint(nodes)
 
 
 def _is_current(invocation: Invocation, opening: Opening | None) -> bool:
