@@ -28,6 +28,7 @@ from engine.states import DurableKind
 from engine.store.query import Operation
 from engine.types import Action, TaskReport, TriggerRequest
 from tests.simulation.client import Delivery, Inbox
+from tests.simulation.durable_statements import forks_of
 from tests.simulation.engines import Gone, Result, SimulatedEngine
 from tests.simulation.programs import Composer, Program
 from tests.simulation.scheduler import Scheduler
@@ -314,10 +315,20 @@ class World:
                 is_over = entry["kind"] == DurableKind.WAIT_FOR and entry["is_satisfied"]
                 if is_over and entry["order"] is None and not self.has_forks(task_id):
                     self.broken(f"{task_id} {entry['node_id']} is complete without an order")
+            self._check_forks(task_id, entries)
         spawned = [(r["parent_task_id"], r["input"]) for r in self.store.rows("task")]
         for (parent, given), count in Counter(spawned).items():
             if parent is not None and count > 1 and not self.has_forks(parent):
                 self.broken(f"{parent} spawned {given!r} {count} times")
+
+    def _check_forks(self, task_id: UUID, entries: list[Row]) -> None:
+        """What a reset left behind is made anew on the branch that it began."""
+        places = {(entry["branch_id"], entry["node_id"]) for entry in entries}
+        forks = forks_of(self.store.tables["log"][task_id,])
+        branch_id = len(forks) + 1
+        if forks and (first := forks[-1][1]) <= max(node_id for _, node_id in places):
+            if (branch_id, first) not in places:
+                self.broken(f"{task_id} was reset to node {first}, and kept it: {places}")
 
     def has_forks(self, task_id: UUID) -> bool:
         return bool(self.store.tables["log"][task_id,]["forks"])
