@@ -296,6 +296,19 @@ async def test_a_call_that_breaks_is_answered_and_so_are_those_behind_it(
     assert (await worker.told(Acknowledged)).body.node == ONE
 
 
+async def test_a_replay_is_told_of_its_waits_even_if_the_worker_does_not_name_them(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await worker.evict(action)
+    await push(engine, tenant_id, "go")
+    again = await worker.start()
+    assert await worker.wait(again, event("go")) == node
+    async with asyncio.timeout(4):  # before the stream looks by itself
+        assert (await worker.told(Completed)).completion.node == node
+
+
 async def evict_unseen(engine: HatchetEngine, action: Action) -> None:
     """Evict a task whose completions are thought to have arrived."""
     item = Eviction(action.tenant_id, action.task_id, action.durable_invocation or 0, "", ())

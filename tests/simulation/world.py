@@ -325,10 +325,11 @@ class World:
         """What a reset left behind is made anew on the branch that it began."""
         places = {(entry["branch_id"], entry["node_id"]) for entry in entries}
         forks = forks_of(self.store.tables["log"][task_id,])
-        branch_id = len(forks) + 1
-        if forks and (first := forks[-1][1]) <= max(node_id for _, node_id in places):
-            if (branch_id, first) not in places:
-                self.broken(f"{task_id} was reset to node {first}, and kept it: {places}")
+        if not forks:
+            return
+        begun = len(forks) + 1, forks[-1][1]
+        if begun not in places and begun[1] <= max(node_id for _, node_id in places):
+            self.broken(f"{task_id} was reset to {begun}, and kept it: {places}")
 
     def has_forks(self, task_id: UUID) -> bool:
         return bool(self.store.tables["log"][task_id,]["forks"])

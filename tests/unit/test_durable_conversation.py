@@ -301,17 +301,18 @@ def test_a_new_stream_knows_which_calls_were_passed() -> None:
 
 def test_a_replay_is_told_of_a_wait_when_the_worker_says_that_it_waits() -> None:
     known = invocation()
-    known.acknowledge(ONE, needs_waiter=False, unheard_until=1.0)
-    assert complete(known, ONE, 1, 0.5) == []
-    assert not known.wait(ONE, 0.5)
-    assert take(known, 0.5) == [ONE]
+    known.acknowledge(ONE, needs_waiter=False, is_unheard=True)
+    assert complete(known, ONE, 1) == []
+    assert not known.wait(ONE, 0.0)
+    assert take(known) == [ONE]
 
 
 def test_a_worker_that_says_nothing_is_told_all_the_same() -> None:
     known = invocation()
-    known.acknowledge(ONE, needs_waiter=False, unheard_until=1.0)
-    assert complete(known, ONE, 1, 0.9) == []
-    assert take(known, 1.0) == [ONE]
+    known.acknowledge(ONE, needs_waiter=False, is_unheard=True)
+    assert complete(known, ONE, 1) == []
+    known.give_up_hearing(ONE)
+    assert take(known) == [ONE]
 
 
 def test_a_call_made_while_the_worker_waits_is_one_of_a_branch() -> None:

@@ -23,9 +23,6 @@ ARRIVAL_SECONDS = (math.inf, 3.0, 0.75)
 worker may be slow to read and quick to give a task up. One that was given it back right after an eviction,
 because a completion might not have arrived, and gives it up again, has read it meanwhile, but for bad luck."""
 
-HEARD_SECONDS = 0.05
-"""A worker says at once that it waits; a replay is told of a completion then, or after this time."""
-
 STALL_SECONDS = 60.0
 """How long a completion is held back for one that should come before it."""
 
@@ -44,8 +41,8 @@ class Invocation:
         self._unasked: set[Node] = set()
         """Children that were acknowledged and that nobody has waited for yet."""
         self._wanted: set[Node] = set()
-        self._unheard: dict[Node, float] = {}
-        """Waits the worker was told of and has not named yet, and until when that keeps them back."""
+        self._unheard: set[Node] = set()
+        """Waits the worker was told of, and whose completions are kept until it has named them."""
         self._early: dict[Node, Completion] = {}
         """Completions of nodes that the worker was not told of, or does not wait for."""
         self._held: dict[int, Completion] = {}
@@ -107,13 +104,11 @@ class Invocation:
     def is_open(self) -> bool:
         return self._before is None
 
-    def acknowledge(
-        self, node: Node, *, needs_waiter: bool, unheard_until: float | None = None
-    ) -> None:
+    def acknowledge(self, node: Node, *, needs_waiter: bool, is_unheard: bool = False) -> None:
         """The worker is told of this node. A child is completed only when somebody waits for it.
 
-        So is a wait `unheard_until` a moment: a call that comes before that is one of another branch. A
-        call that was told of a completed node before gets its completion again.
+        So is what `is_unheard`, until that is given up: a call that comes before is one of another branch.
+        A call that was told of a completed node before gets its completion again.
         """
         self._skipped.discard(node.node_id)
         self._skipped.update(range(self._reached + 1, node.node_id))
@@ -126,15 +121,15 @@ class Invocation:
             self._unasked.add(node)
         else:
             self._want(node)
-            if unheard_until is not None:
-                self._unheard[node] = unheard_until
+            if is_unheard:
+                self._unheard.add(node)
 
     def wait(self, node: Node, now: float) -> bool:
         """The worker waits for this node; return whether its completion is to be looked up.
 
         It may do so again although it has received the completion: two calls can lead to one child.
         """
-        self._unheard.pop(node, None)
+        self._unheard.discard(node)
         if node in self._wanted or self._is_held(node):
             return False
         if node in self._sent:
@@ -150,6 +145,10 @@ class Invocation:
     def confirm(self, received: int) -> None:
         """The worker says the highest order it has received."""
         self._received = max(self._received, received)
+
+    def give_up_hearing(self, node: Node) -> None:
+        """The worker did not say that it waits for this node, and may be one that does not."""
+        self._unheard.discard(node)
 
     def note_list(self, nodes: Container[Node], now: float) -> None:
         """The worker named all the nodes it waits for: what it was sent before has arrived."""
@@ -181,7 +180,7 @@ class Invocation:
         for order in sorted(self._held):
             if (self._expected and self._expected[0] < order) or self._is_ahead(order):
                 break
-            if now < self._unheard.get(self._held[order].node, now):
+            if self._held[order].node in self._unheard:
                 break
             if self._expected and self._expected[0] == order:
                 del self._expected[0]

@@ -29,7 +29,7 @@ from engine.errors import HatchetError
 from engine.operations.await_nodes import Waiting
 from engine.operations.evict_tasks import Evicted, Eviction
 from engine.operations.read_durable import Opening
-from engine.runtime.durable.conversation import HEARD_SECONDS, Invocation
+from engine.runtime.durable.conversation import Invocation
 from engine.runtime.durable.lanes import Evict, Lanes, Request
 from engine.runtime.durable.replies import (
     Acknowledged,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hatchet.durable")
 
+HEARD_SECONDS = 0.05
+"""A worker says at once that it waits; a replay is told of a completion then, or after this time."""
 MOST_UNSENT = 50_000
 """Replies that a worker does not take off its stream; with more the stream ends."""
 LOOKED_UP_AT_ONCE = 1_000
@@ -158,16 +160,18 @@ class DurableStream:
                 self._complete(invocation, answer)
 
     def _acknowledge(self, invocation: Invocation, body: AnswerBody, nodes: Sequence[Node]) -> None:
-        unheard_until = None
-        if isinstance(body, WaitAnswer) and invocation.count > 1:
-            unheard_until = time.monotonic() + HEARD_SECONDS
-            asyncio.get_running_loop().call_later(HEARD_SECONDS, self._send, invocation)
+        is_unheard = isinstance(body, WaitAnswer) and invocation.count > 1
         for node in nodes:
-            invocation.acknowledge(
-                node,
-                needs_waiter=isinstance(body, SpawnAnswer),
-                unheard_until=unheard_until,
-            )
+            needs_waiter = isinstance(body, SpawnAnswer)
+            invocation.acknowledge(node, needs_waiter=needs_waiter, is_unheard=is_unheard)
+            if is_unheard:
+                loop = asyncio.get_running_loop()
+                loop.call_later(HEARD_SECONDS, self._give_up_hearing, invocation, node)
+
+    def _give_up_hearing(self, invocation: Invocation, node: Node) -> None:
+        if self._invocations.get(invocation.task_id) is invocation:
+            invocation.give_up_hearing(node)
+            self._send(invocation)
 
     async def _open(self, invocation: Invocation, first: Sequence[Node]) -> None:
         """Learn what a delivery that is new to this stream was told before. The first call of all is clear."""
