@@ -73,6 +73,7 @@ class HatchetEngine(Calls):
             self.notifier,
             on_lease_lost=self._drop,
             on_outage=self._distrust,
+            on_due=self._wake_clock,
         )
         self.clock_restarts = ClockRestarts(self.database)
         self.ownership = Ownership(

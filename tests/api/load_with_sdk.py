@@ -1,6 +1,7 @@
 """Run in a process of its own: load answers with the official SDK's models and report what breaks.
 
-Reads a JSON list of [label, model name, answer] from stdin; writes a JSON object label -> error.
+Each line of stdin is a JSON list of [label, model name, answer]; each answer a line with a JSON
+object label -> error.
 """
 
 from __future__ import annotations
@@ -28,14 +29,20 @@ def load(model_name: str, answer: Any) -> None:
 ALLOWED_EXTRAS: dict[str, set[str]] = {"APIErrors": {"message"}}
 
 
-def main() -> None:
+def failures_of(found: list[Any]) -> dict[str, str]:
     failures = {}
-    for label, model_name, answer in json.load(sys.stdin):
+    for label, model_name, answer in found:
         try:
             load(model_name, answer)
         except Exception as error:  # noqa: BLE001  (every kind of failure is the finding)
             failures[label] = f"{type(error).__name__}: {error}"
-    json.dump(failures, sys.stdout)
+    return failures
+
+
+def main() -> None:
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(failures_of(json.loads(line))) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -34,8 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An installation with one engine and one web process, shared by all files that do them no harm."""
     stack = open_stack(tmp_path_factory.mktemp("stack"))
     try:
-        stack.start_engine()
-        stack.start_web()
+        stack.start()
         yield stack
     finally:
         stack.close()

@@ -20,6 +20,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from engine.config import new_signing_key
+from tests.e2e.nursery import Forked
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -38,7 +41,7 @@ class Service:
     """One process under test, with everything it wrote in `log`."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log: Path
 
     @property
@@ -86,6 +89,7 @@ class Stack:
     password: str
     server_url: str
     grpc_address: str
+    signing_key: str
     services: list[Service] = field(default_factory=list)
     owns_database: bool = True
 
@@ -95,6 +99,9 @@ class Stack:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {**inherited, **TLS_NONE, "HATCHET_CLIENT_TOKEN": self.token}
 
+    def new_log(self, name: str) -> Path:
+        return self.directory / f"{name}-{uuid.uuid4().hex[:8]}.log"
+
     def spawn(
         self,
         name: str,
@@ -103,7 +110,7 @@ class Stack:
         directory: Path = ROOT,
     ) -> Service:
         """Run a program, from the checkout unless told otherwise, in the background."""
-        log = self.directory / f"{name}-{len(self.services)}.log"
+        log = self.new_log(name)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
@@ -118,19 +125,37 @@ class Stack:
         self.services.append(service)
         return service
 
+    def start(self) -> None:
+        """Start an engine and a web process beside each other."""
+        engine, web = self._spawn_engine(), self._spawn_web()
+        self._wait_for_engine(engine)
+        self._wait_for_web(web)
+
     def start_engine(self, *options: str) -> Service:
         """Start an engine and wait until it takes connections."""
-        engine = self.spawn("engine", [sys.executable, "manage.py", "runengine", *options])
-        engine.wait_until(lambda: listens(self.grpc_address), "listen")
+        engine = self._spawn_engine(*options)
+        self._wait_for_engine(engine)
         return engine
 
     def start_web(self) -> Service:
         """Start the web process and wait until it says that it is ready."""
+        web = self._spawn_web()
+        self._wait_for_web(web)
+        return web
+
+    def _spawn_engine(self, *options: str) -> Service:
+        return self.spawn("engine", [sys.executable, "manage.py", "runengine", *options])
+
+    def _wait_for_engine(self, engine: Service) -> None:
+        engine.wait_until(lambda: listens(self.grpc_address), "listen")
+
+    def _spawn_web(self) -> Service:
         port = self.server_url.rpartition(":")[2]
         daphne = [sys.executable, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", port]
-        web = self.spawn("web", [*daphne, "hatchet_site.asgi:application"])
+        return self.spawn("web", [*daphne, "hatchet_site.asgi:application"])
+
+    def _wait_for_web(self, web: Service) -> None:
         web.wait_until(lambda: is_ready(self.server_url), "become ready")
-        return web
 
     def start_client(
         self, name: str, script: Path, *arguments: str, environment: Mapping[str, str] | None = None
@@ -138,20 +163,6 @@ class Stack:
         """Run a script that uses the official SDK, such as a worker, in the background."""
         command = [sys.executable, str(script), *arguments]
         return self.spawn(name, command, {**self.client_environment, **(environment or {})})
-
-    def run_client(self, script: Path, *arguments: str, seconds: float = 120.0) -> str:
-        """Run such a script to its end; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, script, *arguments],
-            cwd=ROOT,
-            env=self.client_environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        assert done.returncode == 0, f"{script.name} failed:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def close(self) -> None:
         """Stop clients before web before engine, the latest first, then drop the database."""
@@ -171,7 +182,7 @@ def open_stack(
     owns_database = database_url is None
     database_url = database_url or create_database()
     http_port, grpc_port = free_port(), free_port()
-    password = uuid.uuid4().hex
+    password, signing_key = uuid.uuid4().hex, new_signing_key()
     environment = {
         **os.environ,
         "DATABASE_URL": database_url,
@@ -181,6 +192,7 @@ def open_stack(
         "SERVER_GRPC_PORT": str(grpc_port),
         "SERVER_URL": f"http://127.0.0.1:{http_port}",
         "ADMIN_PASSWORD": password,
+        "SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET": signing_key,
         "PYTHONUNBUFFERED": "1",
         **(variables or {}),
     }
@@ -203,6 +215,7 @@ def open_stack(
         password=password,
         server_url=environment["SERVER_URL"],
         grpc_address=f"127.0.0.1:{environment['SERVER_GRPC_PORT']}",
+        signing_key=signing_key,
         owns_database=owns_database,
     )
 

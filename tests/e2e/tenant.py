@@ -10,15 +10,19 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
+from django.test import override_settings
 
 from engine.states import Status, TaskEventKind
+from tenants.token_claims import sign_token
+from tests.e2e.nursery import Forked, nursery
 from tests.e2e.stack import ROOT, TLS_NONE, Service, Stack
 
 PATIENCE_SECONDS = 60.0
@@ -47,7 +51,7 @@ def wait_for(what: str, look: Callable[[], Value], seconds: float = PATIENCE_SEC
 class Client:
     """A process with the official SDK that runs functions of a module of tests/e2e/workers."""
 
-    def __init__(self, process: subprocess.Popen[bytes], service: Service) -> None:
+    def __init__(self, process: Forked, service: Service) -> None:
         self.process, self.service = process, service
 
     def call(self, name: str, *, seconds: float = PATIENCE_SECONDS, **given: Any) -> Any:
@@ -84,8 +88,10 @@ class Tenant:
 
     @classmethod
     def create(cls, stack: Stack, directory: Path, sdk: Path | None = None) -> Self:
-        """Add a tenant of the admin, with a token from `manage.py createtoken`."""
+        """Add a tenant of the admin, and a token of it."""
         tenant_id, slug, now = uuid.uuid4(), f"e2e-{uuid.uuid4().hex[:8]}", datetime.now(UTC)
+        token_id, now = uuid.uuid4(), now.replace(microsecond=0)
+        expires_at = now + timedelta(days=1)
         with psycopg.connect(stack.database_url, autocommit=True) as connection:
             connection.execute(
                 "INSERT INTO tenants_tenant (id, name, slug, created_at, updated_at)"
@@ -98,12 +104,27 @@ class Tenant:
                 " SELECT gen_random_uuid(), %s, id, 'OWNER', true, %s, %s FROM tenants_user",
                 [tenant_id, now, now],
             )
+            connection.execute(
+                "INSERT INTO tenants_apitoken"
+                " (id, tenant_id, name, is_internal, expires_at, created_at, updated_at)"
+                " VALUES (%s, %s, 'e2e', false, %s, %s, %s)",
+                [token_id, tenant_id, expires_at, now, now],
+            )
+        here = replace(
+            settings.HATCHET,
+            server_url=stack.server_url,
+            grpc_broadcast_address=stack.grpc_address,
+            jwt_private_key=stack.signing_key,
+        )
+        with override_settings(HATCHET=here):
+            token = sign_token(
+                tenant_id=tenant_id, token_id=token_id, issued_at=now, expires_at=expires_at
+            )
         directory.mkdir(parents=True, exist_ok=True)
-        tenant = cls(stack=stack, id=tenant_id, slug=slug, token="", directory=directory, sdk=sdk)
-        tenant.token = tenant.new_token()
-        return tenant
+        return cls(stack, tenant_id, slug, token, directory, sdk)
 
     def new_token(self, *options: str) -> str:
+        """Another token, from `manage.py createtoken`."""
         command = [sys.executable, "manage.py", "createtoken", "--tenant", self.slug, *options]
         made = subprocess.run(
             command,
@@ -137,27 +158,36 @@ class Tenant:
     ) -> WorkerProcess:
         """Run a worker of tests/e2e/workers/<topic>.py; return once tasks may be assigned to it."""
         name = f"worker-{len(self.services)}"
-        service = self.stack.spawn(
-            name,
-            [sys.executable, "-m", f"{WORKERS}.{topic}"],
-            {**self.environment, "E2E_WORKER_NAME": name, **(environment or {})},
+        log = self.stack.new_log(name)
+        process = nursery(self.sdk).start(
+            f"{WORKERS}.{topic}",
+            environment={**self.environment, "E2E_WORKER_NAME": name, **(environment or {})},
+            log=log,
         )
+        service = Service(name, process, log)
         self.services.append(service)
         service.wait_until(lambda: bool(self._ready_worker(name)), "become ready")
         return WorkerProcess(service, self._ready_worker(name)[0])
 
+    def lose(self, worker: WorkerProcess, silent_seconds: float = 60.0) -> None:
+        """Kill a worker as if it had been silent that long: after 30 seconds it counts as lost."""
+        worker.service.kill()
+        self.rows(
+            "UPDATE engine_worker SET last_heartbeat_at = now() - make_interval(secs => %s)"
+            " WHERE id = %s RETURNING 1",
+            silent_seconds,
+            worker.id,
+        )
+
     def start_client(self, topic: str, environment: Mapping[str, str] | None = None) -> Client:
-        log = self.stack.directory / f"client-{uuid.uuid4().hex[:8]}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.answer_calls", f"{WORKERS}.{topic}"],
-                cwd=ROOT,
-                env={**self.environment, **(environment or {})},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                start_new_session=True,
-            )
+        log = self.stack.new_log("client")
+        process = nursery(self.sdk).start(
+            "tests.e2e.answer_calls",
+            f"{WORKERS}.{topic}",
+            environment={**self.environment, **(environment or {})},
+            log=log,
+            with_pipes=True,
+        )
         service = Service("client", process, log)
         self.services.append(service)
         return Client(process, service)

@@ -82,7 +82,7 @@ def test_waiting_tasks_outlive_their_worker(own_stack: Stack, own_tenant: Tenant
     worker = own_tenant.start_worker("durable")
     client = own_tenant.start_client("durable")
     runs = begin(own_tenant, client, "lost")
-    worker.service.kill()
+    own_tenant.lose(worker)
     own_tenant.start_worker("durable")
     finish(own_tenant, client, runs, "lost")
     assert attempts(own_tenant, list(runs.values())) == {(1, 2)}

@@ -20,8 +20,6 @@ from tests.e2e.stack import Stack
 from tests.e2e.tenant import PATIENCE_SECONDS, Client, Tenant, wait_for
 from tests.rpc.client import Client as RpcClient
 
-LOST_SECONDS = 30.0
-
 
 @pytest.fixture(scope="module")
 def client(tenant: Tenant) -> Client:
@@ -32,9 +30,9 @@ def test_a_task_of_a_killed_worker_runs_elsewhere(tenant: Tenant, client: Client
     doomed = tenant.start_worker("scheduling")
     (run_id,) = client.call("start_occupying", gate="killed", count=1)
     assert tenant.wait_for_marks("killed") == [f"in {doomed.id}"]
-    doomed.service.kill()
+    tenant.lose(doomed, silent_seconds=25.0)
     successor = tenant.start_worker("scheduling")
-    arrivals = tenant.wait_for_marks("killed", 2, LOST_SECONDS + 30)
+    arrivals = tenant.wait_for_marks("killed", 2)
     assert arrivals[1] == f"in {successor.id}"
     tenant.open_gate("killed")
     assert client.call("result", run_id=run_id)["occupy"] == {"worker": str(successor.id)}

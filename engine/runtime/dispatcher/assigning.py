@@ -51,9 +51,10 @@ class Assigning:
         *,
         on_lease_lost: Callable[[TenantOwner], None],
         on_outage: Callable[[], None],
+        on_due: Callable[[], None],
     ) -> None:
         self._database, self._sessions, self._notifier = database, sessions, notifier
-        self._on_lease_lost = on_lease_lost
+        self._on_lease_lost, self._on_due = on_lease_lost, on_due
         self.batcher: Batcher[_Wish, None] = Batcher(
             "assignments", self._flush, on_outage=on_outage, max_waiting=1_000_000
         )
@@ -88,6 +89,7 @@ class Assigning:
             for owner in owners.values():
                 self._on_lease_lost(owner)
             return
+        self._on_due()  # the time of these attempts may be up before anything the clock knows of
         written = {(i.task_id, i.retry_count) for _, action in actions for i in action.items}
         for wish in wishes:
             for task in wish.tasks:
