@@ -169,16 +169,6 @@ class Tenant:
         service.wait_until(lambda: bool(self._ready_worker(name)), "become ready")
         return WorkerProcess(service, self._ready_worker(name)[0])
 
-    def lose(self, worker: WorkerProcess, silent_seconds: float = 60.0) -> None:
-        """Kill a worker as if it had been silent that long: after 30 seconds it counts as lost."""
-        worker.service.kill()
-        self.rows(
-            "UPDATE engine_worker SET last_heartbeat_at = now() - make_interval(secs => %s)"
-            " WHERE id = %s RETURNING 1",
-            silent_seconds,
-            worker.id,
-        )
-
     def start_client(self, topic: str, environment: Mapping[str, str] | None = None) -> Client:
         log = self.stack.new_log("client")
         process = nursery(self.sdk).start(

@@ -11,7 +11,7 @@ import pytest
 from engine.postgres import BundledPostgres
 from engine.states import DurableKind, Status
 from tests.e2e.stack import Service
-from tests.e2e.tenant import Client, Tenant, wait_for
+from tests.e2e.tenant import Client, Tenant, WorkerProcess, wait_for
 from tests.e2e.test_postgres_faults import kill_postmaster, postgres, tenant
 
 __all__ = ["postgres", "tenant"]
@@ -27,6 +27,16 @@ def count(tenant: Tenant, condition: str) -> int:
     return int(tenant.rows(sql)[0][0])
 
 
+def kill_worker(tenant: Tenant, worker: WorkerProcess) -> None:
+    """Nobody waits half a minute for its heartbeat: it is as if it had been dead for that long."""
+    worker.service.kill()
+    tenant.rows(
+        "UPDATE engine_worker SET last_heartbeat_at = now() - interval '1 minute'"
+        " WHERE id = %s RETURNING 1",
+        worker.id,
+    )
+
+
 def engine_of(tenant: Tenant) -> Service:
     return [service for service in tenant.stack.services if service.name == "engine"][-1]
 
@@ -39,7 +49,7 @@ def play(
     ids: list[str] = client.call("start", count=runs, seconds=SECONDS)
     remembered = f"kind = {DurableKind.MEMO} AND satisfied_at IS NOT NULL"
     wait_for("every memo to be kept", lambda: count(tenant, remembered) == runs, SECONDS)
-    tenant.lose(doomed)
+    kill_worker(tenant, doomed)
     engine_of(tenant).kill()
     tenant.stack.start_engine()
     tenant.start_worker(worker)

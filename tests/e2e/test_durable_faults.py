@@ -1,4 +1,7 @@
-"""Durable tasks outlive engines and workers: what was called before is not called again."""
+"""Tasks outlive engines and workers; what durable ones called before is not called again.
+
+A worker counts as lost after half a minute of silence. Two are killed first, and looked at last.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.stack import Stack
-from tests.e2e.tenant import Client, Tenant, wait_for
+from tests.e2e.tenant import Client, Tenant, WorkerProcess, wait_for
 from tests.e2e.test_durable import result, start, wait_until_it_waits
 
 pytestmark = pytest.mark.chaos
@@ -61,6 +64,35 @@ def wait_until_heard(tenant: Tenant) -> None:
     wait_for("the worker", lambda: tenant.rows(sql, tenant.id, *now))
 
 
+@pytest.fixture(scope="module")
+def client(tenant: Tenant) -> Client:
+    return tenant.start_client("durable")
+
+
+@pytest.fixture(scope="module")
+def scheduling(tenant: Tenant) -> Client:
+    return tenant.start_client("scheduling")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def killed(tenant: Tenant, scheduling: Client) -> tuple[WorkerProcess, str]:
+    """A worker that was killed in the middle of a task, and the run."""
+    doomed = tenant.start_worker("scheduling")
+    (run_id,) = scheduling.call("start_occupying", gate="killed", count=1)
+    assert tenant.wait_for_marks("killed") == [f"in {doomed.id}"]
+    doomed.service.kill()
+    return doomed, run_id
+
+
+@pytest.fixture(scope="module", autouse=True)
+def waiting(tenant: Tenant, client: Client) -> dict[str, str]:
+    """Durable tasks that waited on a worker when it was killed."""
+    worker = tenant.start_worker("durable")
+    runs = begin(tenant, client, "lost")
+    worker.service.kill()
+    return runs
+
+
 def test_waiting_tasks_outlive_engines(own_stack: Stack, own_tenant: Tenant) -> None:
     engine = own_stack.start_engine()
     own_tenant.start_worker("durable")
@@ -75,17 +107,6 @@ def test_waiting_tasks_outlive_engines(own_stack: Stack, own_tenant: Tenant) -> 
         wait_until_heard(own_tenant)
         finish(own_tenant, client, runs, round_name)
         assert attempts(own_tenant, list(runs.values())) == {(0, 1)}
-
-
-def test_waiting_tasks_outlive_their_worker(own_stack: Stack, own_tenant: Tenant) -> None:
-    own_stack.start_engine()
-    worker = own_tenant.start_worker("durable")
-    client = own_tenant.start_client("durable")
-    runs = begin(own_tenant, client, "lost")
-    own_tenant.lose(worker)
-    own_tenant.start_worker("durable")
-    finish(own_tenant, client, runs, "lost")
-    assert attempts(own_tenant, list(runs.values())) == {(1, 2)}
 
 
 def test_engines_share_the_streams_of_workers(own_stack: Stack, own_tenant: Tenant) -> None:
@@ -115,3 +136,25 @@ def test_engines_share_the_streams_of_workers(own_stack: Stack, own_tenant: Tena
 def wait_until_evicted(tenant: Tenant, task_id: str) -> None:
     sql = "SELECT 1 FROM engine_task WHERE id = %s AND is_evicted"
     wait_for("the eviction", lambda: tenant.rows(sql, task_id))
+
+
+def test_a_task_of_a_killed_worker_runs_elsewhere(
+    tenant: Tenant, scheduling: Client, killed: tuple[WorkerProcess, str]
+) -> None:
+    doomed, run_id = killed
+    successor = tenant.start_worker("scheduling")
+    arrivals = tenant.wait_for_marks("killed", 2)
+    assert arrivals == [f"in {doomed.id}", f"in {successor.id}"]
+    tenant.open_gate("killed")
+    assert scheduling.call("result", run_id=run_id)["occupy"] == {"worker": str(successor.id)}
+    story = tenant.task_history(run_id)
+    assert "REASSIGNED 0" in story
+    assert story[-1] == "FINISHED 1"
+
+
+def test_waiting_tasks_outlive_their_worker(
+    tenant: Tenant, client: Client, waiting: dict[str, str]
+) -> None:
+    tenant.start_worker("durable")
+    finish(tenant, client, waiting, "lost")
+    assert attempts(tenant, list(waiting.values())) == {(1, 2)}

@@ -1,4 +1,4 @@
-"""Workers that die, lose their connection or repeat themselves."""
+"""Workers that lose their connection or repeat themselves."""
 
 from __future__ import annotations
 
@@ -24,22 +24,6 @@ from tests.rpc.client import Client as RpcClient
 @pytest.fixture(scope="module")
 def client(tenant: Tenant) -> Client:
     return tenant.start_client("scheduling")
-
-
-def test_a_task_of_a_killed_worker_runs_elsewhere(tenant: Tenant, client: Client) -> None:
-    doomed = tenant.start_worker("scheduling")
-    (run_id,) = client.call("start_occupying", gate="killed", count=1)
-    assert tenant.wait_for_marks("killed") == [f"in {doomed.id}"]
-    tenant.lose(doomed, silent_seconds=25.0)
-    successor = tenant.start_worker("scheduling")
-    arrivals = tenant.wait_for_marks("killed", 2)
-    assert arrivals[1] == f"in {successor.id}"
-    tenant.open_gate("killed")
-    assert client.call("result", run_id=run_id)["occupy"] == {"worker": str(successor.id)}
-    story = tenant.task_history(run_id)
-    assert "REASSIGNED 0" in story
-    assert story[-1] == "FINISHED 1"
-    successor.service.kill()
 
 
 def test_a_broken_stream_neither_loses_nor_repeats_a_task(
