@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -13,30 +14,25 @@ from engine.domain.assignment import (
     WHOLE_RUN,
     Claim,
     Claims,
-    GroupId,
     Obstacle,
     ReadyTask,
     RunClaims,
 )
 from engine.domain.scheduler.groups import ConcurrencyGroups
-from engine.domain.scheduler.machine import TenantScheduler
-from engine.states import ConcurrencyStrategy
+from tests.unit.groups import (
+    EXCEPT_NEWEST,
+    EXCEPT_OLDEST,
+    IN_PROGRESS,
+    NEWEST,
+    STEP,
+    VERSION,
+    WORKER,
+    play_out,
+    scheduler_with_worker,
+)
+from tests.unit.groups import claim as any_claim
 
-ROUND_ROBIN = ConcurrencyStrategy.GROUP_ROUND_ROBIN
-IN_PROGRESS = ConcurrencyStrategy.CANCEL_IN_PROGRESS
-NEWEST = ConcurrencyStrategy.CANCEL_NEWEST
-VERSION, STEP, WORKER = UUID(int=1), UUID(int=2), UUID(int=3)
-
-
-def claim(
-    key: str = "k",
-    max_runs: int = 1,
-    strategy: ConcurrencyStrategy = ROUND_ROBIN,
-    *,
-    number: int = 0,
-    ordinal: int = WHOLE_RUN,
-) -> Claim:
-    return Claim(GroupId(VERSION, ordinal, number, key), max_runs, strategy)
+claim = partial(any_claim, ordinal=WHOLE_RUN)
 
 
 def run(number: int, *chain: Claim, arrival: int | None = None, priority: int = 1) -> RunClaims:
@@ -135,7 +131,7 @@ def test_runs_that_do_not_fit_are_cancelled_at_once() -> None:
 
 
 def test_the_tasks_of_a_cancelled_run_leave_the_queue() -> None:
-    scheduler = _scheduler(0)
+    scheduler = scheduler_with_worker(0)
     only = claim(strategy=IN_PROGRESS)
     scheduler.enqueue([task(1, run(100, only))])
     scheduler.drain(0.0)
@@ -188,7 +184,7 @@ def test_a_run_that_ended_while_rows_were_read_does_not_come_back_with_them() ->
 
 
 def test_an_offer_takes_the_slot_of_the_run_once() -> None:
-    scheduler = _scheduler(9)
+    scheduler = scheduler_with_worker(9)
     first, second = run(100), run(200)
     offered = scheduler.offer([task(1, first), task(2, first), task(3, second)], 0.0)
     assert sorted(each.task.id.int for each in offered) == [1, 2]
@@ -199,19 +195,6 @@ def test_an_offer_takes_the_slot_of_the_run_once() -> None:
     assert (reason.obstacle, reason.used, reason.total) == (Obstacle.GROUP_FULL, 1, 1)
 
 
-def _scheduler(slots: int) -> TenantScheduler:
-    scheduler = TenantScheduler()
-    scheduler.upsert_worker(
-        WORKER,
-        actions=frozenset(["a"]),
-        slots={"default": slots},
-        is_active=True,
-        is_paused=False,
-        last_heartbeat=0.0,
-    )
-    return scheduler
-
-
 # Properties
 
 _OWN = claim("own", 4, ordinal=0)
@@ -220,8 +203,8 @@ SHAPES: Sequence[tuple[tuple[Claim, ...], tuple[Claim, ...]]] = (
     ((claim("b", 1), claim("x", 3, number=1)), ()),
     ((claim("c", 1, IN_PROGRESS), claim("x", 3, number=1)), (_OWN,)),
     ((claim("d", 2, NEWEST),), ()),
-    ((claim("e", 1, ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_NEWEST),), ()),
-    ((claim("f", 1, ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_OLDEST),), (_OWN,)),
+    ((claim("e", 1, EXCEPT_NEWEST),), ()),
+    ((claim("f", 1, EXCEPT_OLDEST),), (_OWN,)),
 )
 STEPS = 3
 
@@ -241,7 +224,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.scheduler = _scheduler(6)
+        self.scheduler = scheduler_with_worker(6)
         self.rows: dict[int, Row] = {}
         self.running: dict[int, Row] = {}
         self.ended: list[Row] = []
@@ -364,7 +347,7 @@ class World:
             assert count <= each.max_runs, each
 
     def take_over(self) -> None:
-        self.scheduler = _scheduler(6)
+        self.scheduler = scheduler_with_worker(6)
         for row in self.rows.values():
             if row.is_holding:
                 self.scheduler.groups.hold_run(row.claims)
@@ -383,17 +366,4 @@ def test_no_cap_is_exceeded_nothing_leaks_and_no_key_starves(seed: int) -> None:
             world.take_over()
             world.drain()
             world.check_caps()
-    seen = {row.claims.chain[0].group.key for row in world.rows.values()}
-    finished = Counter(world.done)
-    for _ in range(10_000):
-        if not world.rows:
-            break
-        assert world.running, "everything that is left waits"
-        world.finish()
-        world.drain()
-        world.check_caps()
-    assert not world.rows
-    assert all(world.done[key] > finished[key] for key in seen)
-    groups = world.scheduler.groups
-    assert (groups.group_count(), groups.attempts(), groups.runs()) == (0, [], [])
-    assert world.scheduler.running_count() == world.scheduler.waiting_count() == 0
+    play_out(world, {row.claims.chain[0].group.key for row in world.rows.values()})
