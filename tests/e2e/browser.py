@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    StorageState,
+    sync_playwright,
+)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -49,8 +56,11 @@ def open_browser() -> Iterator[Browser]:
         browser.close()
 
 
-def open_page(browser: Browser, account: Account, *, width: int = 1280) -> Page:
-    page = browser.new_context(viewport={"width": width, "height": 800}).new_page()
+def open_page(
+    browser: Browser, account: Account, *, width: int = 1280, cookies: StorageState | None = None
+) -> Page:
+    context = browser.new_context(viewport={"width": width, "height": 800}, storage_state=cookies)
+    page = context.new_page()
     page.set_default_timeout(MILLISECONDS)
 
     def note_console(message: ConsoleMessage) -> None:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.e2e.browser import MILLISECONDS, Account, open_browser, open_page
+from tests.e2e.pages import EMAIL, fill_in_greet, push_event, sign_in, trigger, wait_until_live
 from tests.e2e.stack import ROOT, Stack
 
 WORKER = ROOT / "examples/quickstart/worker.py"
-EMAIL = "admin@example.com"
 
 expect.set_options(timeout=MILLISECONDS)
 
@@ -39,33 +39,22 @@ def account(stack: Stack) -> Iterator[Account]:
     assert account.complaints == []
 
 
-@pytest.fixture
-def page(browser: Browser, stack: Stack, account: Account) -> Iterator[Page]:
-    """A page of the admin, signed in, on the list of runs."""
-    page = open_page(browser, account)
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, stack: Stack) -> StorageState:
+    """The admin's, who has signed in."""
+    page = open_page(browser, Account())
     sign_in(page, stack)
+    return page.context.storage_state()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack, account: Account, cookies: StorageState) -> Iterator[Page]:
+    """A page of the admin, signed in, on the list of runs."""
+    page = open_page(browser, account, cookies=cookies)
+    page.goto(f"{stack.server_url}/")
+    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     yield page
     page.context.close()
-
-
-def sign_in(page: Page, stack: Stack) -> None:
-    page.goto(f"{stack.server_url}/")
-    page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password").fill(stack.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
-
-
-def wait_until_live(page: Page) -> None:
-    expect(page.locator("#live-badge")).to_have_text("Live")
-
-
-def trigger(page: Page, stack: Stack, workflow: str) -> None:
-    page.goto(f"{stack.server_url}/t/default/trigger")
-    chooser = page.get_by_label("Workflow")
-    expect(chooser.locator("option", has_text=workflow)).to_have_count(1)
-    chooser.select_option(label=workflow)
-    expect(page.get_by_role("heading", name=f"Input of {workflow}")).to_be_visible()
 
 
 def test_a_wrong_password_is_refused(browser: Browser, stack: Stack) -> None:
@@ -193,24 +182,6 @@ def test_a_durable_run_is_followed_reset_and_finished(page: Page, worker_stack: 
     expect(page.locator("#run .crumbs a").last).to_have_attribute(
         "href", re.compile(re.sub(r".*/runs/([0-9a-f-]{36}).*", r"\1", run_url))
     )
-
-
-def push_event(page: Page, stack: Stack, key: str, scope: str, payload: str) -> None:
-    page.goto(f"{stack.server_url}/t/default/events/push")
-    page.get_by_label("Key").fill(key)
-    page.get_by_label("Scope").fill(scope)
-    page.get_by_label("Payload, a JSON object").fill(payload)
-    page.get_by_role("button", name="Push event").click()
-    expect(page.locator("#main").get_by_role("heading", level=1)).to_contain_text(key)
-    page.close()
-
-
-def fill_in_greet(page: Page, heading: str) -> None:
-    chooser = page.get_by_label("Workflow")
-    expect(chooser.locator("option", has_text="greet")).to_have_count(1)
-    chooser.select_option(label="greet")
-    expect(page.get_by_role("heading", name=f"{heading} greet")).to_be_visible()
-    page.get_by_label("name", exact=False).last.fill("Ada")
 
 
 def test_a_cron_is_made_with_a_look_at_its_times_and_run(page: Page, worker_stack: Stack) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.operations.bench import Bench
+from tests.operations.durable import DurableFlow
 
 
 @pytest.fixture
 def bench(db: None) -> Bench:
     return Bench()
+
+
+@pytest.fixture
+def flow(db: None) -> DurableFlow:
+    return DurableFlow()

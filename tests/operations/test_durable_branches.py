@@ -14,11 +14,6 @@ from engine.states import Status
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep
 
 
-@pytest.fixture
-def flow(db: None) -> DurableFlow:
-    return DurableFlow()
-
-
 def finish(flow: DurableFlow) -> None:
     flow.end("work")
     assert flow.task.status == Status.COMPLETED

@@ -16,11 +16,6 @@ from engine.store import sync_db
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep
 
 
-@pytest.fixture
-def flow(db: None) -> DurableFlow:
-    return DurableFlow()
-
-
 def messages(flow: DurableFlow, kind: TaskEventKind) -> list[str]:
     found = TaskEvent.objects.filter(task_id=flow.task_id, kind=int(kind)).order_by("id")
     return [row.message for row in found]

@@ -6,8 +6,6 @@ import json
 from datetime import timedelta
 from uuid import uuid4
 
-import pytest
-
 from engine.domain.durable import MemoAnswer
 from engine.models import Task
 from engine.models.durable_queries import (
@@ -23,11 +21,6 @@ from engine.operations.read_durable import load_openings
 from engine.states import DurableKind, Status
 from engine.store import sync_db
 from tests.operations.durable import DurableFlow, child, event, sleep
-
-
-@pytest.fixture
-def flow(db: None) -> DurableFlow:
-    return DurableFlow()
 
 
 def test_the_log_says_what_was_called_and_what_came_of_it(flow: DurableFlow) -> None:

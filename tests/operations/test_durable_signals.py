@@ -14,11 +14,6 @@ from engine.store import sync_db
 from tests.operations.durable import DurableFlow, child, event, sleep
 
 
-@pytest.fixture
-def flow(db: None) -> DurableFlow:
-    return DurableFlow()
-
-
 def register(
     flow: DurableFlow, key: str, *conditions: WaitCondition, task_id: UUID | None = None
 ) -> None:

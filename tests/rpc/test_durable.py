@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import grpc
 import pytest
@@ -25,10 +23,8 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.ids import new_id
-from engine.pb import dispatcher_pb2 as workers_pb
 from engine.pb.v1 import dispatcher_pb2 as pb
-from engine.pb.v1 import workflows_pb2
-from engine.pb.v1.shared import condition_pb2, trigger_pb2
+from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
@@ -42,11 +38,10 @@ from engine.runtime.durable.replies import (
 from engine.states import ConditionKind, DurableKind
 from engine.types import TriggerRequest
 from tests.rpc.client import TENANT_ID, Client, refusal, stamp
+from tests.rpc.durable import GROUP, NODE, TASK, WHEN, child, event, ref, sleep, spawn, wait
 from tests.rpc.recording_engine import RecordingEngine
 
-TASK, GROUP, RUN = new_id(), new_id(), new_id()
-NODE = Node(1, 3)
-WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+RUN = new_id()
 
 
 class Worker:
@@ -76,49 +71,6 @@ class Worker:
 async def worker(client: Client, engine: RecordingEngine) -> AsyncGenerator[Worker]:
     async with asyncio.timeout(20):
         yield Worker(client, engine)
-
-
-def ref(node: Node = NODE, count: int = 2) -> pb.DurableEventLogEntryRef:
-    return pb.DurableEventLogEntryRef(
-        durable_task_external_id=str(TASK),
-        invocation_count=count,
-        branch_id=node.branch_id,
-        node_id=node.node_id,
-    )
-
-
-def wait(**conditions: Any) -> dict[str, Any]:
-    return {
-        "wait_for": pb.DurableTaskWaitForRequest(
-            invocation_count=2,
-            durable_task_external_id=str(TASK),
-            wait_for_conditions=condition_pb2.DurableEventListenerConditions(**conditions),
-        )
-    }
-
-
-def sleep(text: str = "5s", group: str = str(GROUP)) -> condition_pb2.SleepMatchCondition:
-    base = condition_pb2.BaseMatchCondition(readable_data_key=f"sleep:{text}", or_group_id=group)
-    return condition_pb2.SleepMatchCondition(base=base, sleep_for=text)
-
-
-def event(**options: Any) -> condition_pb2.UserEventMatchCondition:
-    base = condition_pb2.BaseMatchCondition(
-        readable_data_key="go", or_group_id=str(GROUP), expression="input.x > 1"
-    )
-    return condition_pb2.UserEventMatchCondition(base=base, **{"user_event_key": "go", **options})
-
-
-def spawn(*children: trigger_pb2.TriggerWorkflowRequest) -> dict[str, Any]:
-    return {
-        "trigger_runs": pb.DurableTaskTriggerRunsRequest(
-            invocation_count=2, durable_task_external_id=str(TASK), trigger_opts=children
-        )
-    }
-
-
-def child(name: str = "child", **options: Any) -> trigger_pb2.TriggerWorkflowRequest:
-    return trigger_pb2.TriggerWorkflowRequest(name=name, input='{"a":1}', **options)
 
 
 # What workers say
@@ -367,82 +319,3 @@ async def test_a_worker_that_is_gone_leaves_nothing_open(
     await worker.next()
     worker.call.cancel()
     await engine.durable.stream.closed.wait()
-
-
-# The older API
-
-
-async def test_a_wait_with_a_key_is_registered(client: Client, engine: RecordingEngine) -> None:
-    conditions = condition_pb2.DurableEventListenerConditions(sleep_conditions=[sleep()])
-    await client.call(
-        "v1.V1Dispatcher/RegisterDurableEvent",
-        pb.RegisterDurableEventRequest(task_id=str(TASK), signal_key="k", conditions=conditions),
-    )
-    assert engine.durable.calls["register_signal"] == [
-        (TENANT_ID, TASK, "k", [WaitCondition(ConditionKind.SLEEP, GROUP, "5s", "sleep:5s")])
-    ]
-
-
-@pytest.mark.parametrize(
-    "request_message",
-    [
-        pb.RegisterDurableEventRequest(task_id="x", signal_key="k"),
-        pb.RegisterDurableEventRequest(
-            task_id=str(TASK),
-            signal_key="k",
-            conditions=condition_pb2.DurableEventListenerConditions(
-                sleep_conditions=[sleep(group="x")]
-            ),
-        ),
-    ],
-)
-async def test_a_wait_with_a_key_that_makes_no_sense_is_refused(
-    request_message: pb.RegisterDurableEventRequest, client: Client
-) -> None:
-    call = client.call("v1.V1Dispatcher/RegisterDurableEvent", request_message)
-    assert (await refusal(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
-
-
-async def test_a_listener_hears_of_waits_that_are_over(
-    client: Client, engine: RecordingEngine
-) -> None:
-    call, listener = (
-        client.converse("v1.V1Dispatcher/ListenForDurableEvent"),
-        engine.durable.listener,
-    )
-    await call.write(pb.ListenForDurableEventRequest(task_id="x", signal_key="k"))
-    await call.write(pb.ListenForDurableEventRequest(task_id=str(TASK), signal_key="k"))
-    assert await listener.keys.get() == (TASK, "k")
-    listener.satisfied.put_nowait(
-        Completion(TASK, 1, Node(0, 1), DurableKind.WAIT_FOR, None, b"{}", signal="k")
-    )
-    assert await call.read() == pb.DurableEvent(task_id=str(TASK), signal_key="k", data=b"{}")
-    listener.satisfied.put_nowait(None)
-    assert (await refusal(call))[0] == grpc.StatusCode.UNAVAILABLE
-
-
-# Unary calls
-
-
-async def test_an_evicted_task_is_restored(client: Client, engine: RecordingEngine) -> None:
-    request = workers_pb.RestoreEvictedTaskRequest(task_run_external_id=str(TASK))
-    assert (await client.call("Dispatcher/RestoreEvictedTask", request)).requeued
-    assert engine.durable.calls["restore"] == [(TENANT_ID, TASK)]
-    engine.durable.is_known = False
-    call = client.call("Dispatcher/RestoreEvictedTask", request)
-    assert (await refusal(call))[0] == grpc.StatusCode.NOT_FOUND
-    request.task_run_external_id = "x"
-    call = client.call("Dispatcher/RestoreEvictedTask", request)
-    assert (await refusal(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
-
-
-async def test_a_task_is_run_again_from_a_node_on(client: Client, engine: RecordingEngine) -> None:
-    request = workflows_pb2.BranchDurableTaskRequest(
-        task_external_id=str(TASK), node_id=2, branch_id=1
-    )
-    answer = await client.call("v1.AdminService/BranchDurableTask", request)
-    assert (UUID(answer.task_external_id), answer.node_id, answer.branch_id) == (TASK, 2, 2)
-    assert engine.durable.calls["branch"] == [(TENANT_ID, TASK, 2, 1)]
-    request.task_external_id = "x"
-    call = client.call("v1.AdminService/BranchDurableTask", request)
-    assert (await refusal(call))[0] == grpc.StatusCode.INVALID_ARGUMENT

@@ -17,6 +17,11 @@ def tenant_id(committed_db: None) -> UUID:
 
 
 @pytest.fixture
+def stranger_id(committed_db: None) -> UUID:
+    return make_tenant()
+
+
+@pytest.fixture
 async def engine(conninfo: str, tenant_id: UUID) -> AsyncIterator[HatchetEngine]:
     async with engine_on(conninfo) as running:
         yield running

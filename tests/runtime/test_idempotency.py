@@ -30,11 +30,6 @@ def tenant_id(committed_db: None) -> UUID:
 
 
 @pytest.fixture
-def stranger_id(committed_db: None) -> UUID:
-    return make_tenant()
-
-
-@pytest.fixture
 async def engine(conninfo: str, tenant_id: UUID) -> AsyncIterator[HatchetEngine]:
     async with engine_on(conninfo) as engine:
         await until(lambda: tenant_id in engine.ownership.owners)

@@ -10,7 +10,7 @@ from engine.domain.durable import MemoAnswer, Mismatch, Node, SpawnAnswer, WaitA
 from engine.domain.durable_order import Mark, run_side_by_side
 from engine.domain.durable_state import LogState
 from engine.states import DurableKind
-from tests.unit.test_durable_log import Task, child, sleep
+from tests.unit.durable_task import Task, child, sleep
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

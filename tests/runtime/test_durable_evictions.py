@@ -1,0 +1,258 @@
+"""Tasks that are given up while they wait, and streams that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from engine.domain.definition import Concurrency, WorkflowDefinition
+from engine.domain.durable import (
+    MemoCall,
+)
+from engine.ids import new_id
+from engine.operations.evict_tasks import Evicted, Eviction
+from engine.runtime.durable.lanes import Evict
+from engine.runtime.durable.replies import (
+    Completed,
+    EvictionTaken,
+    Superseded,
+)
+from engine.runtime.engine import HatchetEngine
+from engine.states import ConcurrencyStrategy, TaskEventKind
+from engine.types import (
+    Action,
+    ActionKind,
+)
+from tests.runtime.durable import LONG, ONE, Worker, begin, event, history, push, sleep
+from tests.runtime.harness import (
+    engine_on,
+    result_of,
+    settled,
+    trigger,
+    until,
+)
+
+# Evictions
+
+
+async def test_an_eviction_frees_the_slot_and_an_event_brings_the_task_back(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id, slots=1)
+    await worker.wait(action, event("go"))
+    (other_id,) = await trigger(engine, tenant_id)
+    await worker.evict(action)
+    other = await worker.start()
+    assert other.task_id == other_id
+    await push(engine, tenant_id, "go")
+    await worker.worker.complete(other)
+    again = await worker.start()
+    assert (again.task_id, again.retry_count, again.durable_invocation) == (action.task_id, 0, 2)
+    assert await worker.wait(again, event("go")) == ONE
+    assert (await worker.told(Completed)).completion.invocation == 2
+    await worker.worker.complete(again)
+    await result_of(engine, tenant_id, action.task_id)
+    kinds = await history(conninfo, action)
+    assert kinds.count(TaskEventKind.STARTED) == kinds.count(TaskEventKind.ASSIGNED) == 2
+
+
+async def test_what_came_while_a_task_was_given_up_brings_it_back_at_once(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, sleep("0s"))
+    await worker.stream.take(Evict(action.task_id, 1))  # before it has read that the sleep is over
+    await worker.told(Completed)
+    await worker.told(EvictionTaken)
+    assert (await worker.start()).durable_invocation == 2
+
+
+async def test_a_worker_that_goes_on_after_giving_a_task_up_gets_it_back(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    await worker.evict(action)
+    await worker.call(action, MemoCall(b"k"))
+    assert (await worker.told(Superseded)).invocation == 1
+    assert (await worker.start()).durable_invocation == 2
+
+
+async def test_restoring_is_idempotent(engine: HatchetEngine, tenant_id: UUID) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    assert await engine.durable.restore(tenant_id, action.task_id)
+    await worker.evict(action)
+    assert await engine.durable.restore(tenant_id, action.task_id)
+    assert await engine.durable.restore(tenant_id, action.task_id)
+    assert (await worker.start()).durable_invocation == 2
+    assert not await engine.durable.restore(new_id(), action.task_id)
+
+
+async def test_a_cancellation_names_the_delivery(engine: HatchetEngine, tenant_id: UUID) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    await worker.evict(action)
+    await engine.durable.restore(tenant_id, action.task_id)
+    again = await worker.start()
+    await engine.cancel(tenant_id, [action.task_id])
+    stop = await worker.worker.next()
+    assert (stop.kind, stop.task_id) == (ActionKind.CANCEL, action.task_id)
+    assert stop.durable_invocation == again.durable_invocation == 2
+
+
+# Streams that come and go
+
+
+async def test_a_new_stream_hears_what_the_worker_still_waits_for(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, sleep("0s"))
+    await worker.told(Completed)
+    node = await worker.wait(action, event("go"))
+    worker.stream.close()
+    await push(engine, tenant_id, "go")
+    worker.reconnect()
+    await worker.say_waiting(action, [node], received=1)
+    done = (await worker.told(Completed)).completion
+    assert (done.node, done.order) == (node, 2)
+
+
+async def test_a_replay_is_told_of_its_waits_even_if_the_worker_does_not_name_them(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await worker.evict(action)
+    await push(engine, tenant_id, "go")
+    again = await worker.start()
+    assert await worker.wait(again, event("go")) == node
+    async with asyncio.timeout(4):  # before the stream looks by itself
+        assert (await worker.told(Completed)).completion.node == node
+
+
+async def evict_unseen(engine: HatchetEngine, action: Action) -> None:
+    """Evict a task whose completions are thought to have arrived."""
+    item = Eviction(action.tenant_id, action.task_id, action.durable_invocation or 0, "", ())
+    assert await engine.durable.evictions.submit(item) is Evicted.EVICTED
+
+
+async def test_who_comes_back_and_waits_for_what_is_complete_gets_the_task_again(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await push(engine, tenant_id, "go")
+    await worker.told(Completed)
+    await evict_unseen(engine, action)
+    worker.reconnect()
+    await worker.say_waiting(action, [node])
+    await worker.told(Superseded)
+    assert (await worker.start()).durable_invocation == 2
+
+
+async def test_who_comes_back_and_waits_for_what_is_to_come_does_not(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await evict_unseen(engine, action)
+    worker.reconnect()
+    await worker.say_waiting(action, [node])
+    await worker.told(Superseded)
+    await push(engine, tenant_id, "go")
+    assert (await worker.start()).durable_invocation == 2
+    assert (await history(conninfo, action)).count(TaskEventKind.DURABLE_RESTORING) == 1
+
+
+async def test_an_old_stream_does_not_keep_a_new_one_from_hearing(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    worker.reconnect()
+    await worker.say_waiting(action, [node])
+    await until(lambda: len(engine.durable.routes._by_task[action.task_id]) == 2)
+    await push(engine, tenant_id, "go")
+    assert (await worker.told(Completed)).completion.node == node
+
+
+async def test_what_no_hint_told_is_found(engine: HatchetEngine, tenant_id: UUID) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+    await push(engine, tenant_id, "go")
+    engine.aftermath.durable._by_task = followers
+    await worker.told_nothing()
+    await worker.stream.audit()
+    await worker.told(Completed)
+
+
+async def test_an_audit_tells_deliveries_that_are_over(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+    await engine.cancel(tenant_id, [action.task_id])
+    engine.aftermath.durable._by_task = followers
+    await worker.stream.audit()
+    assert (await worker.told(Superseded)).task_id == action.task_id
+
+
+async def test_an_event_at_another_engine_reaches_the_stream_here(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    async with engine_on(conninfo) as other:
+        await settled(tenant_id, engine, other)
+        worker, action = await begin(engine, tenant_id)
+        await worker.wait(action, event("go"))
+        await push(other, tenant_id, "go")
+        await worker.told(Completed)
+
+
+async def test_a_task_evicted_at_one_engine_goes_on_at_another(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    async with engine_on(conninfo) as second:
+        _, bystander = await settled(tenant_id, engine, second)
+        worker, action = await begin(bystander, tenant_id, slots=1)
+        await worker.wait(action, event("go"))
+        await worker.evict(action)
+        await push(bystander, tenant_id, "go")
+        again = await worker.start()
+        assert (again.task_id, again.durable_invocation) == (action.task_id, 2)
+        assert (await history(conninfo, action)).count(TaskEventKind.STARTED) == 2
+
+
+# Concurrency groups
+
+
+@pytest.mark.parametrize("is_distrusted", [False, True])
+async def test_an_evicted_task_keeps_its_place_in_its_concurrency_group(
+    is_distrusted: bool, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    limit = Concurrency("'one'", 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN)
+    (step,) = LONG.steps
+    await engine.put_workflow(
+        tenant_id, WorkflowDefinition("work", (replace(step, concurrency=(limit,)),))
+    )
+    worker = await Worker.connect(engine, tenant_id)
+    first, second = await trigger(engine, tenant_id, 2)
+    action = await worker.start()
+    assert action.task_id == first
+    await worker.wait(action, event("go"))
+    await worker.evict(action)
+    if is_distrusted:
+        engine.ownership.distrust()
+        await until(lambda: not engine.ownership.owners[tenant_id].is_ready)
+        await until(lambda: engine.ownership.owners[tenant_id].is_ready)
+    await push(engine, tenant_id, "go")
+    again = await worker.start()
+    assert (again.task_id, again.durable_invocation) == (first, 2)
+    await worker.worker.complete(again)
+    assert (await worker.start()).task_id == second
