@@ -43,7 +43,8 @@ class Log:
     changed: dict[Node, Entry] = field(default_factory=dict)
     """Entries that were there before and look different now."""
     is_complete: bool = False
-    """All entries ahead are known."""
+    """All entries to come are known, some in outline only: without what they came to."""
+    outlines: set[Node] = field(default_factory=set)
     _may_change_places: bool = False
     _by_key: dict[str, Entry] = field(default_factory=dict)
 
@@ -54,12 +55,24 @@ class Log:
             if entry.dedupe_key and self.state.is_active(entry.node):
                 self._by_key[entry.dedupe_key] = entry
 
-    def add_rest(self, entries: Iterable[Entry], *, may_change_places: bool) -> None:
-        """Take all entries ahead. `may_change_places`: several branches of the program run side by side."""
-        for entry in entries:
+    def add_rest(self, outlines: Iterable[Entry], *, may_change_places: bool) -> None:
+        """Take all entries to come, without what they came to.
+
+        `may_change_places`: several branches of the program run side by side.
+        """
+        for entry in outlines:
+            if entry.node not in self.entries:
+                self.outlines.add(entry.node)
             self.add_known(entry)
         self.is_complete = True
         self._may_change_places = may_change_places
+
+    def fill(self, entry: Entry) -> None:
+        """Take what an entry came to that was known in outline."""
+        known = self.entries[entry.node]
+        if not known.has_new_outcome:
+            known.result, known.error = entry.result, entry.error
+        self.outlines.discard(entry.node)
 
     # Calls
 
@@ -70,7 +83,12 @@ class Log:
             return found
         if found is None:
             return MemoAnswer(self._add(wanted).node, existed=False)
-        return MemoAnswer(found.node, True, found.result if found.is_satisfied else None)
+        return self.memo_answer(found.node)
+
+    def memo_answer(self, node: Node) -> MemoAnswer:
+        """Return what a memo that is recorded is answered."""
+        found = self.entries[node]
+        return MemoAnswer(node, True, found.result if found.is_satisfied else None)
 
     def keep_memo(self, node: Node, payload: bytes, invocation: int) -> AnswerBody:
         """Keep a memo's value; the first one stays.
@@ -233,6 +251,8 @@ class Log:
         made yet that has the call's identity; it takes the whole log to say that there is none.
         """
         expected = None
+        if self.state.passed and not self.is_complete:
+            return self._mismatch(wanted, wanted)
         for entry in self._not_made():
             if self._is_same(entry, wanted):
                 self.state.reach(entry.node.node_id, passes=self._is_free)

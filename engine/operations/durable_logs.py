@@ -80,16 +80,23 @@ def load_entries(
 
 
 def load_rest(log: Log, *, may_change_places: bool) -> Operation[None]:
-    """Load all entries ahead; if it is not known that their calls may change places, find out."""
+    """Load outlines of all entries to come; find out, if need be, whether their calls may change places."""
     state = log.state
-    ahead = [NodeRange(log.task_id, *piece) for piece in state.ahead(1, END)]
-    found, marks = yield from fetch_all(
-        durable_entries.in_ranges(ahead), durable_entries.marks(log.task_id)
-    )
-    log.add_rest(
-        (entry for _, entry in found),
-        may_change_places=may_change_places or run_side_by_side(marks, state),
-    )
+    to_come = at((log.task_id, state.place(node_id)) for node_id in state.passed or ())
+    to_come += [NodeRange(log.task_id, *piece) for piece in state.ahead(1, END)]
+    found = yield from fetch(durable_entries.outlines(to_come))
+    if not may_change_places and state.passed is None:
+        marks = yield from fetch(durable_entries.marks(log.task_id))
+        may_change_places = run_side_by_side(marks, state)
+    log.add_rest((entry for _, entry in found), may_change_places=may_change_places)
+
+
+def fill_outlines(log: Log, nodes: Iterable[Node]) -> Operation[None]:
+    """Load what these entries came to, of those that are known in outline."""
+    wanted = at((log.task_id, node) for node in nodes if node in log.outlines)
+    if wanted:
+        for _, entry in (yield from fetch(durable_entries.in_ranges(wanted))):
+            log.fill(entry)
 
 
 def add_entries(logs: Logs, rows: Iterable[tuple[UUID, Entry]]) -> None:

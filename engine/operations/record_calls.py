@@ -38,6 +38,7 @@ from engine.operations.durable_logs import (
     Logs,
     OpenLog,
     at,
+    fill_outlines,
     load_entries,
     load_rest,
     lock_logs,
@@ -98,11 +99,7 @@ def record_calls(
         if isinstance(found, Refused):
             bodies.append(found)
             continue
-        body = _take(call, found, logs, effects)
-        if isinstance(body, Mismatch) and not (log := logs[call.task_id].log).is_complete:
-            # Perhaps its turn was another one in the invocations before.
-            yield from load_rest(log, may_change_places=call.is_of_branch)
-            body = _take(call, found, logs, effects)
+        body = yield from _find_turn(call, found, logs, effects)
         bodies.append(body)
     yield from spawn_children(effects.spawned, logs, now, changes)
     queries = yield from begin_waits(effects.waits, logs, now, changes)
@@ -167,9 +164,6 @@ def _ranges(calls: Sequence[Call], logs: Logs) -> list[NodeRange]:
         for call in calls
         if isinstance(call.body, MemoResult) and call.task_id in logs
     ]
-    for task_id in counts:
-        state = logs[task_id].log.state
-        named += [(task_id, state.place(node_id)) for node_id in state.passed or ()]
     return at(named) + [
         NodeRange(task_id, *piece)
         for task_id, count in counts.items()
@@ -200,6 +194,24 @@ def _keys(calls: Sequence[Call], logs: Logs) -> set[LogKey]:
 
 
 # Taking them
+
+
+def _find_turn(
+    call: Call, conditions: Conditions, logs: Logs, effects: _Effects
+) -> Operation[AnswerBody]:
+    """Take a call, wherever it was in the invocations before."""
+    body = _take(call, conditions, logs, effects)
+    if call.task_id not in logs:
+        return body
+    log = logs[call.task_id].log
+    if isinstance(body, Mismatch) and not log.is_complete:
+        yield from load_rest(log, may_change_places=call.is_of_branch)
+        body = _take(call, conditions, logs, effects)
+    if log.outlines:
+        yield from fill_outlines(log, _nodes(call, body))
+        if isinstance(body, MemoAnswer) and body.existed:
+            body = log.memo_answer(body.node)
+    return body
 
 
 def _take(call: Call, conditions: Conditions, logs: Logs, effects: _Effects) -> AnswerBody:

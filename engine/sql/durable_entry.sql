@@ -8,6 +8,16 @@ SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.d
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.branch_id = u.branch_id
        AND e.node_id BETWEEN u.first_node AND u.last_node;
 
+-- name: durable_entry.outlines
+-- As in_ranges, without what the entries came to, which may be large.
+SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.detail, e.label,
+       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL, e.satisfied_order,
+       NULL::bytea, NULL::text
+  FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(first_nodes)s::bigint[],
+              %(last_nodes)s::bigint[]) AS u(task_id, branch_id, first_node, last_node)
+  JOIN engine_durableentry e ON e.task_id = u.task_id AND e.branch_id = u.branch_id
+       AND e.node_id BETWEEN u.first_node AND u.last_node;
+
 -- name: durable_entry.with_keys
 -- Entries of children by what makes them unique under their parents, on all branches.
 SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.detail, e.label,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from engine.domain.durable import Node
@@ -104,16 +104,21 @@ def _mark(
 
 
 def in_ranges(ranges: Sequence[NodeRange]) -> Query[TaskEntry]:
-    return Query(
-        "durable_entry.in_ranges",
-        {
-            "task_ids": [r.task_id for r in ranges],
-            "branch_ids": [r.branch_id for r in ranges],
-            "first_nodes": [r.first_node for r in ranges],
-            "last_nodes": [r.last_node for r in ranges],
-        },
-        _entry,
-    )
+    return Query("durable_entry.in_ranges", _range_columns(ranges), _entry)
+
+
+def outlines(ranges: Sequence[NodeRange]) -> Query[TaskEntry]:
+    """The same entries, without results and errors."""
+    return Query("durable_entry.outlines", _range_columns(ranges), _entry)
+
+
+def _range_columns(ranges: Sequence[NodeRange]) -> dict[str, Any]:
+    return {
+        "task_ids": [r.task_id for r in ranges],
+        "branch_ids": [r.branch_id for r in ranges],
+        "first_nodes": [r.first_node for r in ranges],
+        "last_nodes": [r.last_node for r in ranges],
+    }
 
 
 def with_keys(keys: Sequence[tuple[UUID, str]]) -> Query[TaskEntry]:

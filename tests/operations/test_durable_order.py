@@ -105,3 +105,32 @@ def test_several_children_of_one_call_are_found_far_ahead(flow: DurableFlow) -> 
     assert found == known
     assert {run for _, run in found} == runs
     assert len(flow.entries()) == 5
+
+
+def test_calls_out_of_turn_are_answered_in_full(flow: DurableFlow) -> None:
+    flow.wait(event("first"))
+    early = flow.wait(event("a"))
+    memo = flow.memo(b"m")
+    assert isinstance(memo, MemoAnswer)
+    flow.keep(memo.node, b'{"kept":1}')
+    flow.push_event("a", number=7)
+    again(flow)
+    flow.wait(event("first"))
+    assert flow.memo(b"m") == MemoAnswer(memo.node, True, b'{"kept":1}')
+    (answer,) = flow.record(WaitCall((event("a"),)))
+    (completion,) = answer.completions
+    assert (completion.node, completion.payload) == (early, b'{"CREATE":{"a":[{"number":7}]}}')
+
+
+def test_calls_out_of_turn_that_come_together_are_answered_in_full(flow: DurableFlow) -> None:
+    flow.wait(event("first"))
+    flow.wait(event("a"))
+    memos = [flow.memo(key) for key in (b"m", b"n")]
+    for memo in memos:
+        assert isinstance(memo, MemoAnswer)
+        flow.keep(memo.node, b'{"kept":1}')
+    again(flow)
+    flow.wait(event("first"))
+    answers = flow.record(MemoCall(b"n"), MemoCall(b"m"))
+    found = [answer.body for answer in answers]
+    assert [body.payload for body in found if isinstance(body, MemoAnswer)] == [b'{"kept":1}'] * 2

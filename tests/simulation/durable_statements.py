@@ -123,6 +123,10 @@ def _columns(entry: Row) -> tuple[Any, ...]:
 
 @statement("durable_entry.in_ranges")
 def _(tx: Transaction, p: Params) -> Rows:
+    return _in_ranges(tx, p)
+
+
+def _in_ranges(tx: Transaction, p: Params) -> Rows:
     names = ("task_ids", "branch_ids", "first_nodes", "last_nodes")
     found = []
     for task_id, branch, first, last in zip(*(p[name] for name in names), strict=True):
@@ -131,6 +135,11 @@ def _(tx: Transaction, p: Params) -> Rows:
             found.append(_columns(entry))
             node += 1
     return found
+
+
+@statement("durable_entry.outlines")
+def _(tx: Transaction, p: Params) -> Rows:
+    return [(*columns[:-2], None, None) for columns in _in_ranges(tx, p)]
 
 
 @statement("durable_entry.with_keys")
