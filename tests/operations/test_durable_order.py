@@ -92,6 +92,19 @@ def test_calls_out_of_turn_that_are_tried_again_are_found(flow: DurableFlow) -> 
     assert passed(flow) == "[2]"
 
 
+def test_calls_that_were_passed_are_found_when_they_are_tried_again(flow: DurableFlow) -> None:
+    for key in "abc":
+        flow.wait(event(key))
+    again(flow)
+    flow.wait(event("a"))
+    flow.wait(event("c"))
+    call = Call(flow.tenant_id, flow.task_id, flow.invocation, WaitCall((event("b"),)))
+    tried: Tried = {}
+    answers = [flow.do(record_calls([call], flow.now, tried))[0].body for _ in range(2)]
+    assert answers == [WaitAnswer(Node(1, 2))] * 2
+    assert len(flow.entries()) == 3
+
+
 def test_several_children_of_one_call_are_found_far_ahead(flow: DurableFlow) -> None:
     flow.wait(event("a"))
     flow.memo(b"m")

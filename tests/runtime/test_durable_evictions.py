@@ -26,7 +26,7 @@ from engine.types import (
     Action,
     ActionKind,
 )
-from tests.runtime.durable import LONG, ONE, Worker, begin, event, history, push, sleep
+from tests.runtime.durable import LONG, ONE, TWO, Worker, begin, event, history, push, sleep
 from tests.runtime.harness import (
     engine_on,
     result_of,
@@ -133,6 +133,39 @@ async def test_a_replay_is_told_of_its_waits_even_if_the_worker_does_not_name_th
     assert await worker.wait(again, event("go")) == node
     async with asyncio.timeout(4):  # before the stream looks by itself
         assert (await worker.told(Completed)).completion.node == node
+
+
+async def three_waits_and_an_event(engine: HatchetEngine, tenant_id: UUID) -> tuple[Worker, Action]:
+    """Of three waits at once the first was completed, while the task was evicted."""
+    worker, action = await begin(engine, tenant_id)
+    for key in "abc":
+        await worker.wait(action, event(key))
+    await worker.evict(action)
+    await push(engine, tenant_id, "a")
+    return worker, await worker.start()
+
+
+async def test_a_replay_is_told_of_a_completion_after_the_calls_that_came_before(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, again = await three_waits_and_an_event(engine, tenant_id)
+    first = await worker.wait(again, event("a"))
+    await worker.say_waiting(again, [first])
+    for key in "bc":
+        await worker.wait(again, event(key))
+    assert (await worker.told(Completed)).completion.node == first
+
+
+async def test_a_new_stream_tells_of_a_completion_after_calls_that_were_passed(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, again = await three_waits_and_an_event(engine, tenant_id)
+    first = await worker.wait(again, event("a"))
+    await worker.wait(again, event("c"))
+    worker.reconnect()
+    await worker.say_waiting(again, [first], received=0)
+    assert await worker.wait(again, event("b")) == TWO
+    assert (await worker.told(Completed)).completion.node == first
 
 
 async def evict_unseen(engine: HatchetEngine, action: Action) -> None:
