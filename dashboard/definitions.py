@@ -1,15 +1,13 @@
-"""Stored definitions as pages want them: their steps in words, their slots per step."""
+"""Stored definitions as pages want them: their steps in words, their graphs drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
 from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import WorkflowDefinition
-from engine.models.definitions import WorkflowVersion
 from engine.states import StepKind
 
 
@@ -47,26 +45,3 @@ def drawing(
         "node_width": NODE_WIDTH,
         "node_height": NODE_HEIGHT,
     }
-
-
-Slots = Mapping[str, int]
-
-_slots: dict[UUID, dict[str, Slots]] = {}
-_CACHED_VERSIONS = 5_000
-
-
-def slots_by_step(version_ids: Iterable[UUID]) -> Mapping[UUID, Mapping[str, Slots]]:
-    """What one task of each step costs, by version and readable id.
-
-    Versions never change, so each is read once per process.
-    """
-    wanted = set(version_ids)
-    if missing := wanted - _slots.keys():
-        if len(_slots) > _CACHED_VERSIONS:
-            _slots.clear()
-            missing = wanted
-        stored = WorkflowVersion.objects.filter(id__in=missing).values_list("id", "definition")
-        for version_id, form in stored:
-            steps = from_canonical_form(form).steps
-            _slots[version_id] = {step.readable_id: step.slots for step in steps}
-    return {version_id: _slots.get(version_id, {}) for version_id in wanted}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +11,12 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
-from dashboard.definitions import slots_by_step
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.rendering import render_fragment
 from engine.errors import NotFound
 from engine.models.cluster import Worker
-from engine.models.task_queries import running_on, running_steps
+from engine.models.slot_queries import used_slots
+from engine.models.task_queries import running_on
 from engine.models.worker_queries import seen_workers, status_of, workers_of
 from engine.operations.pause_worker import pause_worker
 from engine.store import sync_db
@@ -80,27 +79,16 @@ def _detail_context(request: PageRequest, worker_id: UUID) -> dict[str, Any]:
 
 def _with_state(workers: Sequence[Worker], now: datetime) -> list[dict[str, Any]]:
     """Each worker with its status and, per slot type, how many of its slots are in use."""
-    used = _slots_used([worker.id for worker in workers])
+    used = used_slots([worker.id for worker in workers])
     return [
         {
             "worker": worker,
             "state": status_of(worker, now).value.lower(),
             "slots": [
-                {"kind": kind, "used": used[worker.id].get(kind, 0), "total": total}
+                {"kind": kind, "used": used.get(worker.id, {}).get(kind, 0), "total": total}
                 for kind, total in sorted(worker.slots.items())
             ],
             "labels": sorted(worker.labels.items()),
         }
         for worker in workers
     ]
-
-
-def _slots_used(worker_ids: list[UUID]) -> dict[UUID, dict[str, int]]:
-    used: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    rows = running_steps(worker_ids) if worker_ids else []
-    costs = slots_by_step(row.version_id for row in rows)
-    for row in rows:
-        cost = costs[row.version_id].get(row.readable_id, {})
-        for kind, slots in cost.items():
-            used[row.worker_id][kind] += slots * row.number
-    return used

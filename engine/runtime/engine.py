@@ -213,13 +213,6 @@ class HatchetEngine(Calls):
             log.warning("leases were left to run out: %s", error)
         await self.database.close()
 
-    def end_streams(self) -> None:
-        """End every stream, so that clients connect to another engine."""
-        self.sessions.end_all()
-        self.aftermath.subscriptions.end_all()
-        self.streams.end_all()
-        self.durable.end_all()
-
     def _all_batchers(self) -> list[Batcher[Any, Any]]:
         return [
             self.triggering.batcher,

@@ -175,8 +175,3 @@ class RunStreams:
     def _send(self, event: StreamEvent) -> None:
         for follower in self._followers.get(event.run_id, ()):
             follower.put(event)
-
-    def end_all(self) -> None:
-        for followers in self._followers.values():
-            for follower in followers:
-                follower.end()

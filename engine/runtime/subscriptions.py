@@ -22,7 +22,7 @@ class RunWaiter:
     def __init__(self, tenant_id: UUID, subscriptions: RunSubscriptions) -> None:
         self.tenant_id = tenant_id
         self._subscriptions = subscriptions
-        self._finished: asyncio.Queue[RunFinished | None] = asyncio.Queue()
+        self._finished: asyncio.Queue[RunFinished] = asyncio.Queue()
 
     def add(self, run_id: UUID) -> None:
         self._subscriptions.add(self, run_id)
@@ -31,11 +31,8 @@ class RunWaiter:
         self._finished.put_nowait(finished)
 
     async def __aiter__(self) -> AsyncIterator[RunFinished]:
-        while (finished := await self._finished.get()) is not None:
-            yield finished
-
-    def end(self) -> None:
-        self._finished.put_nowait(None)
+        while True:
+            yield await self._finished.get()
 
     def close(self) -> None:
         self._subscriptions.remove(self)
@@ -46,14 +43,11 @@ class RunSubscriptions:
 
     def __init__(self, on_new: Callable[[], None]) -> None:
         self._waiting: dict[tuple[UUID, UUID], set[RunWaiter]] = defaultdict(set)
-        self._waiters: set[RunWaiter] = set()
         self._new: dict[tuple[UUID, UUID], None] = {}
         self._on_new = on_new
 
     def open(self, tenant_id: UUID) -> RunWaiter:
-        waiter = RunWaiter(tenant_id, self)
-        self._waiters.add(waiter)
-        return waiter
+        return RunWaiter(tenant_id, self)
 
     def add(self, waiter: RunWaiter, run_id: UUID) -> None:
         key = (waiter.tenant_id, run_id)
@@ -62,7 +56,6 @@ class RunSubscriptions:
         self._on_new()
 
     def remove(self, waiter: RunWaiter) -> None:
-        self._waiters.discard(waiter)
         for key in [key for key, waiters in self._waiting.items() if waiter in waiters]:
             self._waiting[key].discard(waiter)
             if not self._waiting[key]:
@@ -87,10 +80,6 @@ class RunSubscriptions:
     def deliver(self, tenant_id: UUID, finished: RunFinished) -> None:
         for waiter in self._waiting.pop((tenant_id, finished.run_id), ()):
             waiter.deliver(finished)
-
-    def end_all(self) -> None:
-        for waiter in self._waiters:
-            waiter.end()
 
 
 def _by_tenant(keys: Iterable[tuple[UUID, UUID]]) -> dict[UUID, list[UUID]]:

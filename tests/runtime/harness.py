@@ -44,7 +44,6 @@ async def engine_on(conninfo: str) -> AsyncIterator[HatchetEngine]:
         yield engine
     finally:
         engine.stop_scheduling()
-        engine.end_streams()
         await engine.stop()
 
 

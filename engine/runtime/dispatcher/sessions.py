@@ -31,7 +31,7 @@ class ActionSession:
         self.tenant_id, self.worker_id, self.opened_at = tenant_id, worker_id, opened_at
         self._on_close, self._on_sent = on_close, on_sent
         self._taken: tuple[UUID, datetime] | None = None
-        self._actions: asyncio.Queue[Action | None] = asyncio.Queue()
+        self._actions: asyncio.Queue[Action] = asyncio.Queue()
         self._sent: OrderedDict[tuple[UUID, int, int | None], None] = OrderedDict()
         self.is_closed = False
 
@@ -47,7 +47,8 @@ class ActionSession:
         self._actions.put_nowait(action)
 
     async def __aiter__(self) -> AsyncIterator[Action]:
-        while (action := await self._actions.get()) is not None:
+        while True:
+            action = await self._actions.get()
             self._taken = (new_id(), datetime.now(UTC))
             yield action
 
@@ -56,10 +57,6 @@ class ActionSession:
         if action.kind is not ActionKind.CANCEL and self._taken:
             self._on_sent(action, self.worker_id, *self._taken)
             self._taken = None
-
-    def end(self) -> None:
-        """Let the iteration end: the engine is stopping."""
-        self._actions.put_nowait(None)
 
     async def close(self) -> None:
         """The stream is over, whoever ended it."""
@@ -101,8 +98,3 @@ class Sessions:
     def holds(self, worker_ids: Iterable[UUID]) -> list[UUID]:
         """Return which of these workers have a stream here."""
         return [worker_id for worker_id in worker_ids if worker_id in self._by_worker]
-
-    def end_all(self) -> None:
-        for sessions in self._by_worker.values():
-            for session in sessions:
-                session.end()

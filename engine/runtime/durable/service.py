@@ -103,11 +103,6 @@ class Durable(PeriodicService):
         """End every stream once what its worker has asked is answered: the first step of stopping."""
         await asyncio.gather(*(stream.drain(_DRAIN_SECONDS) for stream in self._streams))
 
-    def end_all(self) -> None:
-        """End every stream, so that workers connect to another engine."""
-        for stream in self._streams:
-            stream.end()
-
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
         self._aftermath.spawn(work, what)
 
