@@ -27,6 +27,8 @@ from tests.e2e.stack import ROOT, TLS_NONE, Service, Stack
 
 PATIENCE_SECONDS = 60.0
 WORKERS = "tests.e2e.workers"
+WITHOUT_SDK = ("steady", "steady_journeys")
+"""Workers that speak the protocol themselves: a process has room for one of the two."""
 
 Value = TypeVar("Value")
 
@@ -158,13 +160,14 @@ class Tenant:
     ) -> WorkerProcess:
         """Run a worker of tests/e2e/workers/<topic>.py; return once tasks may be assigned to it."""
         name = f"worker-{len(self.services)}"
-        log = self.stack.new_log(name)
-        process = nursery(self.sdk).start(
-            f"{WORKERS}.{topic}",
-            environment={**self.environment, "E2E_WORKER_NAME": name, **(environment or {})},
-            log=log,
-        )
-        service = Service(name, process, log)
+        module = f"{WORKERS}.{topic}"
+        environment = {**self.environment, "E2E_WORKER_NAME": name, **(environment or {})}
+        if topic in WITHOUT_SDK:
+            service = self.stack.spawn(name, [sys.executable, "-m", module], environment)
+        else:
+            log = self.stack.new_log(name)
+            process = nursery(self.sdk).start(module, environment=environment, log=log)
+            service = Service(name, process, log)
         self.services.append(service)
         service.wait_until(lambda: bool(self._ready_worker(name)), "become ready")
         return WorkerProcess(service, self._ready_worker(name)[0])

@@ -6,7 +6,6 @@ Every run that takes time is started at once, before the first test; each test l
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -58,7 +57,7 @@ def runs(worker: WorkerProcess, client: Client) -> dict[str, str]:
 def test_a_sleep_takes_as_long_as_it_says(client: Client, runs: dict[str, str]) -> None:
     found = result(client, runs["sleeping"])["sleeping"]
     assert found["found"] == 1.0
-    assert 1.0 <= found["seconds"] < 3.0
+    assert found["seconds"] >= 1.0
 
 
 def test_children_are_tasks_and_dags_and_come_in_the_order_asked_for(
@@ -124,7 +123,6 @@ def test_an_event_pushed_before_counts_for_those_who_look_back_at_its_scope(
     other = start(client, "looking_back", key="back:go", name="other")
     found = result(client, start(client, "looking_back", key="back:go", name="mine"))
     assert found["looking_back"]["found"] == {"id": 2}
-    assert found["looking_back"]["seconds"] < 2.0
     wait_until_it_waits(tenant, other)
     client.call("push", key="back:go", payload={"id": 3}, scope="mine")
     client.call("push", key="back:go", payload={"id": 4}, scope="other")
@@ -196,15 +194,16 @@ def slept(client: Client, run_id: str, expected: list[bool]) -> None:
 
 
 def test_a_sleep_goes_on_through_cancellation_and_replay(tenant: Tenant, client: Client) -> None:
-    run_id = start(client, "sleeping", seconds=3)
+    due_at = "SELECT due_at FROM engine_durablewait WHERE task_id = %s"
+    run_id = start(client, "sleeping", seconds=2)
     wait_until_it_waits(tenant, run_id)
-    began = time.monotonic()
+    due = tenant.rows(due_at, run_id)
     client.call("cancel", run_id=run_id)
     tenant.wait_for_status(run_id, Status.CANCELLED)
+    assert tenant.rows(due_at, run_id) == due
     client.call("replay", run_id=run_id)
     found = result(client, run_id)["sleeping"]
-    assert time.monotonic() - began < 4.5
-    assert found["found"] == 3.0
+    assert found["found"] == 2.0
 
 
 def test_a_wait_of_older_clients(tenant: Tenant, client: Client, runs: dict[str, str]) -> None:

@@ -5,7 +5,6 @@ Its workers look once a second which tasks to evict: those that take longest are
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -93,11 +92,9 @@ def test_an_evicted_task_is_cancelled_at_once(
 
 def test_an_event_wakes_an_evicted_task(client: Client, runs: dict[str, str]) -> None:
     wait_until_evicted(client, runs["waiter"])
-    began = time.monotonic()
     client.call("push", key="wake:up", payload={"a": 1})
     found = result(client, runs["waiter"])["evicted_waiter"]
     assert found == {"invocation": 2, "found": {"a": 1}}
-    assert time.monotonic() - began < 5.0
 
 
 def test_children_wake_an_evicted_task_one_by_one(

@@ -15,6 +15,7 @@ from engine.rpc.server import SERVICES
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 TENANT_ID = UUID("018f0000-0000-7000-8000-00000000cafe")
+PATIENCE_SECONDS = 30.0
 TOKEN = "eyGood.token.text"
 AUTH = (("authorization", f"bearer {TOKEN}"),)
 METHODS = {

@@ -26,7 +26,7 @@ from engine.types import (
     TaskResult,
 )
 from tenants.token_claims import InvalidToken, VerifiedToken
-from tests.rpc.client import TENANT_ID, TOKEN, Client, KnownToken, refusal
+from tests.rpc.client import PATIENCE_SECONDS, TENANT_ID, TOKEN, Client, KnownToken, refusal
 from tests.rpc.recording_engine import NOW, RecordingEngine
 
 WORKER_ID = new_id()
@@ -139,7 +139,7 @@ async def test_a_worker_that_goes_away_closes_its_session(
     stream = client.call("Dispatcher/ListenV2", LISTEN)
     await stream.read()
     stream.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await engine.session.closed.wait()
 
 
@@ -158,7 +158,7 @@ async def test_finished_runs_are_told_and_bad_ids_do_not_end_the_stream(
     stream = client.converse("Dispatcher/SubscribeToWorkflowRuns")
     for text in ("no-uuid", "", str(run_id)):
         await stream.write(pb.SubscribeToWorkflowRunsRequest(workflow_run_id=text))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await engine.subscription.run_ids.get() == run_id
     results = (
         TaskResult(UUID(int=1), "good", Status.COMPLETED, output=b'{"a":1}'),
@@ -187,7 +187,7 @@ async def test_finished_runs_are_told_and_bad_ids_do_not_end_the_stream(
         str(UUID(int=number)) for number in (1, 2, 3, 4)
     ]
     stream.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await engine.subscription.closed.wait()
 
 
@@ -286,13 +286,13 @@ async def test_a_revoked_token_ends_the_streams_it_opened(
     with monkeypatch.context() as patch:
         patch.setattr(verifier, "verify", unreachable)
         verifier.forget()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             # The second check begins after the first was dealt with.
             assert [await checks.get(), await checks.get()] == [TOKEN, TOKEN]
         engine.session.actions.put_nowait(START)
         assert await actions.read(), "an unreachable database must not end a stream"
     verifier.failure = InvalidToken("revoked")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await refusal(actions) == (grpc.StatusCode.UNAUTHENTICATED, "invalid auth token")
         await engine.session.closed.wait()
 
@@ -313,7 +313,7 @@ async def test_a_stopping_server_ends_every_stream_with_unavailable(
     )
     engine.stream_events.put_nowait(StreamEvent(run_id, run_id, True, StreamEventKind.STARTED, NOW))
     await events.read()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await server.stop(2)
         for stream in (runs, actions, events):
             assert await refusal(stream) == (
@@ -338,9 +338,9 @@ async def test_a_stopping_server_finishes_the_calls_it_took(
     actions = client.call("Dispatcher/ListenV2", LISTEN)
     engine.session.actions.put_nowait(START)
     await actions.read()
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await taken.wait()
-        stop = asyncio.create_task(server.stop(5))
+        stop = asyncio.create_task(server.stop(PATIENCE_SECONDS))
         await refusal(actions)
         may_finish.set()
         assert await beat == pb.HeartbeatResponse()

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.rpc.client import METHODS, Client, refusal
+from tests.rpc.client import METHODS, PATIENCE_SECONDS, Client, refusal
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ async def test_a_missing_method_says_so(name: str, client: Client) -> None:
         call = client.converse(name)
     else:
         call = client.call(name, GetMessageClass(method.input_type)())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await refusal(call) == (
             grpc.StatusCode.UNIMPLEMENTED,
             f"{method.full_name} is not implemented by this server",

@@ -129,7 +129,7 @@ async def test_the_clock_restores_sleepers_wherever_they_fell_asleep(
         node = await wait(other, first, sleep("300ms"))
         await evict(other, first, node)
         # The owner's clock looks of itself every 15 seconds only.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             again = await worker.next_start()
         assert again.durable_invocation == 2
         assert owner is not other

@@ -9,7 +9,7 @@ from engine.ids import new_id
 from engine.runtime.controllers.housekeeping import Auditor
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
-from tests.runtime.harness import FakeWorker, result_of, trigger, until, workflow
+from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, result_of, trigger, until, workflow
 
 
 async def test_a_finished_run_is_answered_at_once_and_again_on_request(
@@ -24,7 +24,7 @@ async def test_a_finished_run_is_answered_at_once_and_again_on_request(
     for _ in range(2):
         subscription.add(run_id)
         subscription.add(run_id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             finished = await anext(answers)
         assert (finished.run_id, finished.results[0].output) == (run_id, b'{"n":1}')
     assert engine.aftermath.subscriptions.pending() == {}
@@ -40,7 +40,7 @@ async def test_an_unknown_run_is_waited_for_without_harm(
     (run_id,) = await trigger(engine, tenant_id)
     subscription.add(run_id)
     await engine.cancel(tenant_id, [run_id])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         finished = await anext(aiter(subscription))
     (result,) = finished.results
     assert (finished.run_id, result.status, result.error) == (run_id, Status.CANCELLED, "")

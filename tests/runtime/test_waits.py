@@ -11,7 +11,7 @@ from engine.domain.definition import StepCondition, StepDefinition, WorkflowDefi
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConditionAction, ConditionKind, Status
 from engine.types import EventInput, TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, result_of, settled
+from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, engine_on, result_of, settled
 
 SLEEP = StepCondition(ConditionKind.SLEEP, ConditionAction.QUEUE, 0, "300ms", "nap", "", 0.3)
 GO = StepCondition(ConditionKind.EVENT, ConditionAction.QUEUE, 1, "go", "go")
@@ -28,7 +28,7 @@ async def test_a_sleep_and_an_event_at_another_engine_start_the_task(
         (run_id,) = await other.trigger_runs(tenant_id, [TriggerRequest("naps")])
         await other.push_events(tenant_id, [EventInput("go", b'{"by": "test"}')])
         # The owner's clock looks of itself every 15 seconds only.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             action = await worker.next_start()
         assert action.run_id == run_id
         assert orjson.loads(action.payload)["triggers"] == {
