@@ -35,6 +35,12 @@ def wait_identity(conditions: Sequence[WaitCondition]) -> bytes:
     return _digest(DurableKind.WAIT_FOR, orjson.dumps(forms))
 
 
+def scope_key(conditions: Sequence[WaitCondition]) -> str | None:
+    """Return what tells waits of coroutines apart that differ in nothing but their scopes."""
+    scoped = sorted((c.source, c.data_key, c.scope) for c in conditions if c.scope is not None)
+    return f"s:{sha256(orjson.dumps(scoped)).hexdigest()}" if scoped else None
+
+
 def _digest(kind: DurableKind, *parts: bytes) -> bytes:
     hashed = sha256(bytes([kind]))
     for part in parts:

@@ -111,6 +111,7 @@ class Log:
             identities.describe_wait(conditions),
             identities.wait_detail(conditions),
             label,
+            identities.scope_key(conditions),
         )
         found = self._find(wanted)
         if isinstance(found, Mismatch):
@@ -275,7 +276,7 @@ class Log:
             ahead += 1
 
     def _is_same(self, entry: Entry, wanted: Entry) -> bool:
-        """A child's key is not part of its identity, but tells it from those of other branches."""
+        """A child's key, or a wait's scope, is no part of the identity, but tells it from other branches'."""
         if entry.identity != wanted.identity:
             return False
         key = entry.dedupe_key

@@ -327,3 +327,22 @@ def test_a_call_made_while_the_worker_waits_is_one_of_a_branch() -> None:
     assert known.note_call()
     complete(known, THREE, 2)
     assert known.note_call()
+
+
+def test_a_child_that_two_calls_led_to_is_told_twice() -> None:
+    known = invocation()
+    for _ in range(2):
+        known.acknowledge(ONE, needs_waiter=True)
+    known.wait(ONE, 0.0)
+    assert complete(known, ONE, 1) == [ONE]
+    assert known.wait(ONE, 0.1)
+
+
+def test_what_was_asked_for_again_may_not_have_arrived() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == [ONE]
+    assert not known.wait(ONE, 0.1)
+    assert known.unconfirmed(100.0, repeats=9) == [ONE]
+    known.note_list((), 100.0)
+    assert known.unconfirmed(100.0, repeats=9) == []

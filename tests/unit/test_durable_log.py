@@ -63,6 +63,7 @@ def test_random_groups_scopes_and_labels_do_not_make_a_wait_another(task: Task) 
     group, other = uuid4(), uuid4()
     task.log.wait([sleep(group=group), event("e", group, scope="a")], "one")
     task.again()
+    task.log.add_rest((), may_change_places=False)
     answer = task.log.wait([event("e", other), sleep(group=other)], "two")
     assert answer == WaitAnswer(Node(1, 1))
 

@@ -10,7 +10,7 @@ from engine.domain.durable import MemoAnswer, Mismatch, Node, SpawnAnswer, WaitA
 from engine.domain.durable_order import Mark, run_side_by_side
 from engine.domain.durable_state import LogState
 from engine.states import DurableKind
-from tests.unit.durable_task import Task, child, sleep
+from tests.unit.durable_task import Task, child, event, sleep
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -65,6 +65,14 @@ def test_equal_calls_are_found_in_the_order_in_which_they_were_made(task: Task) 
         nodes[2],
         Node(1, 4),
     ]
+
+
+def test_waits_that_differ_in_their_scopes_are_told_apart(task: Task) -> None:
+    nodes = {scope: task.wait(event("key", scope=scope)) for scope in "ab"}
+    again(task)
+    assert {scope: task.wait(event("key", scope=scope)) for scope in "ba"} == nodes
+    again(task, side_by_side=False)
+    assert task.wait(event("key", scope="another")) == nodes["a"]
 
 
 def test_a_program_of_one_branch_keeps_its_order(task: Task) -> None:

@@ -56,6 +56,10 @@ class Invocation:
         self._skipped: set[int] = set()
         self._reaches: list[tuple[int, int]] = []
         self._received = 0
+        self._asked_again: set[Node] = set()
+        """Nodes that were sent a moment ago and named since: perhaps before that arrived, perhaps anew."""
+        self._shared: set[Node] = set()
+        """Children that two calls led to: they are waited for twice."""
         self._unlisted: set[Node] = set()
         """Nodes that were sent, and that the worker did not name when it named all it waits for."""
         self._has_branches = False
@@ -113,6 +117,8 @@ class Invocation:
         self._skipped.discard(node.node_id)
         self._skipped.update(range(self._reached + 1, node.node_id))
         self._reached = max(self._reached, node.node_id)
+        if needs_waiter and (node in self._unasked or node in self._wanted):
+            self._shared.add(node)
         if node in self._wanted or self._is_held(node):
             return
         self._sent.pop(node, None)
@@ -135,9 +141,13 @@ class Invocation:
         if node in self._sent:
             sent_at, order = self._sent[node]
             was_received = order is not None and order <= self._received
-            if not was_received and now - sent_at < CROSSING_SECONDS:
+            if node in self._shared:
+                self._shared.discard(node)
+            elif not was_received and now - sent_at < CROSSING_SECONDS:
+                self._asked_again.add(node)
                 return False
         self._sent.pop(node, None)
+        self._asked_again.discard(node)
         self._unasked.discard(node)
         self._expect_passed(node)
         return self._want(node)
@@ -155,6 +165,7 @@ class Invocation:
         for node, (sent_at, _) in self._sent.items():
             if node not in nodes and now - sent_at >= CROSSING_SECONDS:
                 self._unlisted.add(node)
+                self._asked_again.discard(node)
 
     def complete(self, completion: Completion) -> None:
         """Take the outcome of a node, known to the worker or not."""
@@ -217,7 +228,7 @@ class Invocation:
         nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
         for node, (sent_at, order) in self._sent.items():
             has_arrived = order is None or order <= self._received or node in self._unlisted
-            if not has_arrived and now - sent_at < patience:
+            if node in self._asked_again or (not has_arrived and now - sent_at < patience):
                 nodes.add(node)
         return sorted(nodes)
 
