@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,6 +29,11 @@ class Opening(NamedTuple):
     recorded: tuple[tuple[int, Node], ...]
     reaches: tuple[tuple[int, int], ...] = ()
     passed: tuple[int, ...] = ()
+
+    def has_missed(self, invocation: int, nodes: Iterable[Node]) -> bool:
+        """Say whether a delivery that was evicted waits for something that is complete."""
+        complete = {node for _, node in self.recorded}
+        return self.invocation == invocation and not complete.isdisjoint(nodes)
 
 
 def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[UUID, Opening]]:

@@ -12,6 +12,7 @@ import pytest
 from engine.domain.durable import Completion, Node
 from engine.runtime.durable.conversation import (
     CROSSING_SECONDS,
+    QUIET_SECONDS,
     STALL_SECONDS,
     Invocation,
 )
@@ -346,3 +347,13 @@ def test_what_was_asked_for_again_may_not_have_arrived() -> None:
     assert known.unconfirmed(100.0, repeats=9) == [ONE]
     known.note_list((), 100.0)
     assert known.unconfirmed(100.0, repeats=9) == []
+
+
+def test_a_completion_does_not_wait_for_calls_that_come_only_after_it() -> None:
+    known = Invocation(TASK, 2)
+    known.open([(1, ONE)], 0, reaches=[(0, 2)])
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1, 5.0) == []
+    assert known.waits_for_calls
+    assert take(known, 5.0 + QUIET_SECONDS) == [ONE]
+    assert not known.waits_for_calls

@@ -23,6 +23,10 @@ ARRIVAL_SECONDS = (math.inf, 3.0, 0.75)
 worker may be slow to read and quick to give a task up. One that was given it back right after an eviction,
 because a completion might not have arrived, and gives it up again, has read it meanwhile, but for bad luck."""
 
+QUIET_SECONDS = 0.5
+"""How long a completion waits for calls that were recorded before it, after the last call. Where equal calls
+of coroutines changed places, those calls come only after it."""
+
 STALL_SECONDS = 60.0
 """How long a completion is held back for one that should come before it."""
 
@@ -47,6 +51,8 @@ class Invocation:
         """Completions of nodes that the worker was not told of, or does not wait for."""
         self._held: dict[int, Completion] = {}
         self._held_since: float | None = None
+        self._quiet_since: float | None = None
+        """Since when a completion waits for calls, and none came."""
         self._unordered: list[Completion] = []
         self._sent: dict[Node, tuple[float, int | None]] = {}
         self._expected: list[int] = []
@@ -114,6 +120,7 @@ class Invocation:
         So is what `is_unheard`, until that is given up: a call that comes before is one of another branch.
         A call that was told of a completed node before gets its completion again.
         """
+        self._quiet_since = None
         self._skipped.discard(node.node_id)
         self._skipped.update(range(self._reached + 1, node.node_id))
         self._reached = max(self._reached, node.node_id)
@@ -189,8 +196,13 @@ class Invocation:
         """Return, once, what is to be sent, in this order."""
         sending, self._unordered = self._unordered, []
         for order in sorted(self._held):
-            if (self._expected and self._expected[0] < order) or self._is_ahead(order):
+            if self._expected and self._expected[0] < order:
                 break
+            if self._is_ahead(order):
+                self._quiet_since = now if self._quiet_since is None else self._quiet_since
+                if now - self._quiet_since < QUIET_SECONDS:
+                    break
+            self._quiet_since = None
             if self._held[order].node in self._unheard:
                 break
             if self._expected and self._expected[0] == order:
@@ -236,6 +248,10 @@ class Invocation:
         """The worker makes a call; say whether it ever made one while it waited: one of another branch."""
         self._has_branches = self._has_branches or bool(self._wanted or self._held)
         return self._has_branches
+
+    @property
+    def waits_for_calls(self) -> bool:
+        return self._quiet_since is not None
 
     @property
     def is_holding(self) -> bool:

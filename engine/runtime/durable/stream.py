@@ -29,7 +29,7 @@ from engine.errors import HatchetError
 from engine.operations.await_nodes import Waiting
 from engine.operations.evict_tasks import Evicted, Eviction
 from engine.operations.read_durable import Opening
-from engine.runtime.durable.conversation import Invocation
+from engine.runtime.durable.conversation import QUIET_SECONDS, Invocation
 from engine.runtime.durable.lanes import Evict, Lanes, Request
 from engine.runtime.durable.replies import (
     Acknowledged,
@@ -169,9 +169,8 @@ class DurableStream:
                 loop.call_later(HEARD_SECONDS, self._give_up_hearing, invocation, node)
 
     def _give_up_hearing(self, invocation: Invocation, node: Node) -> None:
-        if self._invocations.get(invocation.task_id) is invocation:
-            invocation.give_up_hearing(node)
-            self._send(invocation)
+        invocation.give_up_hearing(node)
+        self._send_current(invocation)
 
     async def _open(self, invocation: Invocation, first: Sequence[Node]) -> None:
         """Learn what a delivery that is new to this stream was told before. The first call of all is clear."""
@@ -262,7 +261,9 @@ class DurableStream:
                 _open(invocation, opening, known)
             else:
                 self._supersede(invocation.task_id, invocation.count)
-                if opening is not None and _has_missed(invocation, opening, nodes_of[invocation]):
+                if opening is not None and opening.has_missed(
+                    invocation.count, nodes_of[invocation]
+                ):
                     await self._service.restore(self.tenant_id, invocation.task_id)
 
     async def _look_up(self, asked: Sequence[tuple[Invocation, Node]]) -> None:
@@ -368,6 +369,13 @@ class DurableStream:
         if invocation.is_open:
             for completion in invocation.take(time.monotonic()):
                 self._reply(Completed(completion))
+            if invocation.waits_for_calls:
+                loop = asyncio.get_running_loop()
+                loop.call_later(QUIET_SECONDS, self._send_current, invocation)
+
+    def _send_current(self, invocation: Invocation) -> None:
+        if self._invocations.get(invocation.task_id) is invocation:
+            self._send(invocation)
 
     def _reply(self, reply: Reply) -> None:
         if self._replies.qsize() < MOST_UNSENT:
@@ -384,12 +392,6 @@ def _nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:
 
 def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:
     invocation.open(opening.recorded, opening.reached, received, opening.reaches, opening.passed)
-
-
-def _has_missed(invocation: Invocation, opening: Opening, nodes: Sequence[Node]) -> bool:
-    """Say whether a delivery that was evicted waits for something that is complete."""
-    complete = {node for _, node in opening.recorded}
-    return opening.invocation == invocation.count and not complete.isdisjoint(nodes)
 
 
 def _is_current(invocation: Invocation, opening: Opening | None) -> bool:
