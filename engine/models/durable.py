@@ -34,7 +34,8 @@ class DurableEntry(models.Model):
 
     `identity` is a hash of what must be the same in every invocation. `description` says the same to
     people. `detail` is what a wait waits for, or a child's workflow, as the API shows it. `error` is set
-    for a child that failed. Branch 0 holds waits of the older API, under their `dedupe_key`.
+    for a child that failed. `dedupe_key` tells a child from others by its key or index, and a wait from
+    others by its scopes; branch 0 holds waits of the older API, under theirs.
     `recorded_after` is the last order given out before the call was recorded: what has a higher one is
     told again only after this call was made again.
     """

@@ -248,7 +248,7 @@ async def check(conninfo: str, storm: Storm) -> None:
         assert evicted == []
         repeated = await rows(
             "SELECT task_id, dedupe_key, branch_id FROM engine_durableentry WHERE task_id = ANY(%s)"
-            " AND dedupe_key IS NOT NULL GROUP BY 1, 2, 3 HAVING count(*) > 1"
+            " AND kind = 1 AND dedupe_key IS NOT NULL GROUP BY 1, 2, 3 HAVING count(*) > 1"
         )
         assert repeated == []
         orphans = await rows(
