@@ -221,8 +221,11 @@ def load_cancels(
     """
     rows = yield from fetch(tasks.by_ids(tenant_id, [task_id for _, task_id, _ in stops]))
     versions = yield from load_versions(row.version_id for row in rows)
-    invocations = yield from _load_invocations(rows, versions)
     row_of = {row.id: row for row in rows}
+    durable = {row.id for row in _durable(rows, versions)}
+    stopped = [(task_id, retries) for _, task_id, retries in stops if task_id in durable]
+    found = (yield from fetch(durable_tasks.deliveries(stopped))) if stopped else []
+    delivery_of = {(task_id, retry_count): number for task_id, retry_count, number in found}
     batched = {
         row.id for row in rows if step_of(versions[row.version_id], row.step_id).definition.batch
     }
@@ -234,20 +237,13 @@ def load_cancels(
                 row_of[task_id],
                 versions[row_of[task_id].version_id],
                 retry_count,
-                invocation=_stopped(row_of[task_id], retry_count, invocations.get(task_id)),
+                invocation=delivery_of.get((task_id, retry_count)),
                 batch_id=batch_of.get(task_id),
             ),
         )
         for worker_id, task_id, retry_count in stops
         if task_id in row_of and (task_id not in batched or task_id in batch_of)
     ]
-
-
-def _stopped(row: TaskRow, retry_count: int, invocation: int | None) -> int | None:
-    """Return the delivery to stop; the next attempt may have been handed out meanwhile."""
-    if invocation is None or row.retry_count == retry_count or row.worker_id is None:
-        return invocation
-    return invocation - 1
 
 
 def _cancel(

@@ -30,6 +30,10 @@ class Opening(NamedTuple):
     reaches: tuple[tuple[int, int], ...] = ()
     passed: tuple[int, ...] = ()
 
+    def serves(self, invocation: int) -> bool:
+        """Say whether this is the task's latest delivery, and still on a worker."""
+        return self.is_live and self.invocation == invocation
+
     def has_missed(self, invocation: int, nodes: Iterable[Node]) -> bool:
         """Say whether a delivery that was evicted waits for something that is complete."""
         complete = {node for _, node in self.recorded}

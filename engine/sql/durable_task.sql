@@ -52,6 +52,16 @@ RETURNING 1;
 SELECT task_id, invocation_count FROM engine_durabletask
  WHERE task_id = ANY(%(task_ids)s::uuid[]);
 
+-- name: durable_task.deliveries
+-- The last delivery of each of these attempts: the one before the present, if the next attempt was handed
+-- out meanwhile. Task and log are read at once, for an assignment changes both.
+SELECT u.task_id, u.retry_count,
+       d.invocation_count
+       - (t.retry_count <> u.retry_count AND t.worker_id IS NOT NULL)::int AS invocation
+  FROM unnest(%(task_ids)s::uuid[], %(retry_counts)s::int[]) AS u(task_id, retry_count)
+  JOIN engine_durabletask d ON d.task_id = u.task_id
+  JOIN engine_task t ON t.id = u.task_id;
+
 -- name: durable_task.evict
 -- Takes tasks whose logs are locked off their workers: they stay running, without a deadline.
 WITH wanted AS (

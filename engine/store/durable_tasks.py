@@ -118,6 +118,23 @@ def invocations(task_ids: Sequence[UUID]) -> Query[tuple[UUID, int]]:
     return Query("durable_task.invocations", {"task_ids": list(task_ids)}, _invocation)
 
 
+class Delivery(NamedTuple):
+    """The invocation in which an attempt of a task was delivered last."""
+
+    task_id: UUID
+    retry_count: int
+    invocation: int
+
+
+def deliveries(attempts: Sequence[tuple[UUID, int]]) -> Query[Delivery]:
+    """`attempts` are (task, retry count): the present attempt of a task, or the one before."""
+    return Query(
+        "durable_task.deliveries",
+        {"task_ids": [a[0] for a in attempts], "retry_counts": [a[1] for a in attempts]},
+        Delivery,
+    )
+
+
 def evict(tasks: Sequence[Evict], now: datetime) -> Query[EvictedRow]:
     return Query(
         "durable_task.evict",

@@ -14,6 +14,7 @@ from engine.domain.durable import (
 )
 from engine.ids import new_id
 from engine.operations.evict_tasks import Evicted, Eviction
+from engine.runtime.durable import conversation
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Completed,
@@ -66,6 +67,29 @@ async def test_what_came_while_a_task_was_given_up_brings_it_back_at_once(
     await worker.wait(action, sleep("0s"))
     await worker.stream.take(Evict(action.task_id, 1))  # before it has read that the sleep is over
     await worker.told(Completed)
+    await worker.told(EvictionTaken)
+    assert (await worker.start()).durable_invocation == 2
+
+
+async def test_a_worker_that_waits_for_what_is_complete_after_giving_a_task_up_gets_it_back(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await push(engine, tenant_id, "go")
+    await worker.told(Completed)
+    # It is taken to have read that, and names the node again before its eviction is written.
+    monkeypatch.setattr(conversation, "ARRIVAL_SECONDS", (0.0,))
+    is_named, submit = asyncio.Event(), engine.durable.evictions.submit
+
+    async def held_up(item: Eviction) -> Evicted:
+        await is_named.wait()
+        return await submit(item)
+
+    monkeypatch.setattr(engine.durable.evictions, "submit", held_up)
+    await worker.stream.take(Evict(action.task_id, 1))
+    await worker.say_waiting(action, [node])
+    is_named.set()
     await worker.told(EvictionTaken)
     assert (await worker.start()).durable_invocation == 2
 

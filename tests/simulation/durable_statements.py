@@ -86,6 +86,17 @@ def _(tx: Transaction, p: Params) -> Rows:
     return [(log["task_id"], log["invocation"]) for log in found]
 
 
+@statement("durable_task.deliveries")
+def _(tx: Transaction, p: Params) -> Rows:
+    found = []
+    for task_id, retry_count in zip(p["task_ids"], p["retry_counts"], strict=True):
+        log, t = tx.get("log", task_id), tx.get("task", task_id)
+        if log and t:
+            is_past = t["retry_count"] != retry_count and t["worker_id"] is not None
+            found.append((task_id, retry_count, log["invocation"] - is_past))
+    return found
+
+
 @statement("durable_task.evict", lock_tasks)
 def _(tx: Transaction, p: Params) -> Rows:
     evicted = []

@@ -197,7 +197,7 @@ def test_who_waits_again_for_what_arrived_gets_it_at_once() -> None:
     assert complete(known, ONE, 1) == [ONE]
     known.confirm(1)
     assert known.wait(ONE, 0.01)
-    assert known.unconfirmed(0.01, repeats=0) == [ONE]
+    assert known.give_up(0.01, repeats=0) == [ONE]
     assert complete(known, ONE, 1) == [ONE]
 
 
@@ -216,22 +216,22 @@ def test_what_may_not_have_arrived_is_unconfirmed() -> None:
     known = invocation()
     for node in (ONE, TWO, THREE):
         known.acknowledge(node, needs_waiter=node == THREE)
-    assert known.unconfirmed(0.0, repeats=0) == [ONE, TWO]
+    assert known.give_up(0.0, repeats=0) == [ONE, TWO]
     complete(known, ONE, 1, 1.0)
-    assert known.unconfirmed(1_000.0, repeats=0) == [ONE, TWO]
+    assert known.give_up(1_000.0, repeats=0) == [ONE, TWO]
     complete(known, TWO, 2, 1.0)
     known.confirm(1)
-    assert known.unconfirmed(1.5, repeats=0) == [TWO]
+    assert known.give_up(1.5, repeats=0) == [TWO]
 
 
 def test_a_worker_that_gives_a_task_up_again_and_again_is_believed_to_have_read() -> None:
     known = invocation()
     known.acknowledge(ONE, needs_waiter=False)
     complete(known, ONE, 1, 1.0)
-    assert known.unconfirmed(3.5, repeats=1) == [ONE]
-    assert known.unconfirmed(4.0, repeats=1) == []
-    assert known.unconfirmed(1.5, repeats=2) == [ONE]
-    assert known.unconfirmed(2.0, repeats=2) == known.unconfirmed(2.0, repeats=9) == []
+    assert known.give_up(3.5, repeats=1) == [ONE]
+    assert known.give_up(4.0, repeats=1) == []
+    assert known.give_up(1.5, repeats=2) == [ONE]
+    assert known.give_up(2.0, repeats=2) == known.give_up(2.0, repeats=9) == []
 
 
 def test_what_a_worker_names_no_more_has_arrived() -> None:
@@ -239,11 +239,11 @@ def test_what_a_worker_names_no_more_has_arrived() -> None:
     known.acknowledge(ONE, needs_waiter=False)
     complete(known, ONE, 1, 1.0)
     known.note_list([TWO], 1.5)
-    assert known.unconfirmed(1.5, repeats=0) == [ONE]
+    assert known.give_up(1.5, repeats=0) == [ONE]
     known.note_list([ONE, TWO], 2.5)
-    assert known.unconfirmed(2.5, repeats=0) == [ONE]
+    assert known.give_up(2.5, repeats=0) == [ONE]
     known.note_list([TWO], 3.5)
-    assert known.unconfirmed(3.5, repeats=0) == []
+    assert known.give_up(3.5, repeats=0) == []
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -344,9 +344,9 @@ def test_what_was_asked_for_again_may_not_have_arrived() -> None:
     known.acknowledge(ONE, needs_waiter=False)
     assert complete(known, ONE, 1) == [ONE]
     assert not known.wait(ONE, 0.1)
-    assert known.unconfirmed(100.0, repeats=9) == [ONE]
+    assert known.give_up(100.0, repeats=9) == [ONE]
     known.note_list((), 100.0)
-    assert known.unconfirmed(100.0, repeats=9) == []
+    assert known.give_up(100.0, repeats=9) == []
 
 
 def test_a_completion_does_not_wait_for_calls_that_come_only_after_it() -> None:

@@ -68,6 +68,9 @@ class Invocation:
         """Children that two calls led to: they are waited for twice."""
         self._unlisted: set[Node] = set()
         """Nodes that were sent, and that the worker did not name when it named all it waits for."""
+        self.named_late: set[Node] = set()
+        """Nodes the worker named after it gave the delivery up."""
+        self._is_given_up = False
         self._has_branches = False
         self._passed: dict[Node, int] = {}
         """Orders of nodes acknowledged on an earlier stream, whose completions may have arrived there."""
@@ -143,6 +146,8 @@ class Invocation:
         It may do so again although it has received the completion: two calls can lead to one child.
         """
         self._unheard.discard(node)
+        if self._is_given_up:
+            self.named_late.add(node)
         if node in self._wanted or self._is_held(node):
             return False
         if node in self._sent:
@@ -231,11 +236,12 @@ class Invocation:
         """Return the nodes whose completions would be of use now."""
         return sorted(self._wanted)
 
-    def unconfirmed(self, now: float, *, repeats: int) -> list[Node]:
-        """Return the nodes this delivery may still wait for: their completions may not have arrived.
+    def give_up(self, now: float, *, repeats: int) -> list[Node]:
+        """Return the nodes the worker may still wait for: their completions may not have arrived.
 
         `repeats` says how many deliveries before this one, in a row, were evicted and restored at once.
         """
+        self._is_given_up = True
         patience = ARRIVAL_SECONDS[min(repeats, len(ARRIVAL_SECONDS) - 1)]
         nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
         for node, (sent_at, order) in self._sent.items():

@@ -51,3 +51,10 @@ class Superseded(NamedTuple):
 
 
 Reply = Registered | Acknowledged | Completed | Failed | EvictionTaken | Superseded
+
+
+def nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:
+    """Return the nodes that an acknowledgement names, children in the order they were asked for."""
+    if isinstance(body, SpawnAnswer):
+        return [node for node, _ in body.children]
+    return [body.node]

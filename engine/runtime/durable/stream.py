@@ -39,6 +39,7 @@ from engine.runtime.durable.replies import (
     Registered,
     Reply,
     Superseded,
+    nodes_of,
 )
 from engine.states import DurableKind
 
@@ -152,7 +153,7 @@ class DurableStream:
             case Stored():
                 self._complete(invocation, answer)
             case MemoAnswer() | SpawnAnswer() | WaitAnswer():
-                nodes = _nodes_of(body)
+                nodes = nodes_of(body)
                 if invocation is not None:
                     await self._open(invocation, nodes)
                     self._acknowledge(invocation, body, nodes)
@@ -197,7 +198,7 @@ class DurableStream:
         unconfirmed = None
         if known is not None and known.count == request.invocation and known.is_open:
             repeats = self._restored[request.task_id]
-            unconfirmed = tuple(known.unconfirmed(time.monotonic(), repeats=repeats))
+            unconfirmed = tuple(known.give_up(time.monotonic(), repeats=repeats))
         outcome = await self._service.evictions.submit(
             Eviction(
                 self.tenant_id, request.task_id, request.invocation, request.reason, unconfirmed
@@ -213,6 +214,16 @@ class DurableStream:
         self._reply(EvictionTaken(request.task_id, request.invocation))
         if known is not None and self._invocations.get(request.task_id) is known:
             self.drop(request.task_id)
+        if known is not None and known.named_late:
+            opening = await self._service.openings.submit((self.tenant_id, request.task_id))
+            await self._restore_missed(known, opening, known.named_late)
+
+    async def _restore_missed(
+        self, invocation: Invocation, opening: Opening | None, nodes: Iterable[Node]
+    ) -> None:
+        """Restore a delivery that was evicted if its worker still waited for what is complete."""
+        if opening is not None and opening.has_missed(invocation.count, nodes):
+            await self._service.restore(self.tenant_id, invocation.task_id)
 
     # What the worker waits for
 
@@ -220,17 +231,17 @@ class DurableStream:
         self, entries: Sequence[tuple[UUID, int, Node]], received: Mapping[tuple[UUID, int], int]
     ) -> None:
         try:
-            nodes_of: dict[Invocation, list[Node]] = {}
+            named: dict[Invocation, list[Node]] = {}
             for task_id, count, node in entries:
                 invocation = self._meet(task_id, count)
                 if invocation is None:
                     self._supersede(task_id, count)
                 else:
-                    nodes_of.setdefault(invocation, []).append(node)
-            await self._open_listed(nodes_of, received)
+                    named.setdefault(invocation, []).append(node)
+            await self._open_listed(named, received)
             self._names_orders = self._names_orders or bool(received)
             now, asked = time.monotonic(), []
-            for invocation, nodes in nodes_of.items():
+            for invocation, nodes in named.items():
                 if self._invocations.get(invocation.task_id) is invocation:
                     invocation.confirm(received.get((invocation.task_id, invocation.count), 0))
                     if not self._names_orders:
@@ -245,26 +256,22 @@ class DurableStream:
 
     async def _open_listed(
         self,
-        nodes_of: Mapping[Invocation, Sequence[Node]],
+        named: Mapping[Invocation, Sequence[Node]],
         received: Mapping[tuple[UUID, int], int],
     ) -> None:
-        new = [invocation for invocation in nodes_of if not invocation.is_open]
+        new = [invocation for invocation in named if not invocation.is_open]
         if not new:
             return
         pending = [
             self._service.openings.put((self.tenant_id, invocation.task_id)) for invocation in new
         ]
         for invocation, opening in zip(new, await asyncio.gather(*pending), strict=True):
-            if _is_current(invocation, opening):
-                assert opening is not None
+            if opening is not None and opening.serves(invocation.count):
                 known = received.get((invocation.task_id, invocation.count))
                 _open(invocation, opening, known)
             else:
                 self._supersede(invocation.task_id, invocation.count)
-                if opening is not None and opening.has_missed(
-                    invocation.count, nodes_of[invocation]
-                ):
-                    await self._service.restore(self.tenant_id, invocation.task_id)
+                await self._restore_missed(invocation, opening, named[invocation])
 
     async def _look_up(self, asked: Sequence[tuple[Invocation, Node]]) -> None:
         """Say that the worker waits for these nodes, and send what is complete."""
@@ -322,7 +329,7 @@ class DurableStream:
             for invocation, opening in zip(part, await asyncio.gather(*pending), strict=True):
                 if self._invocations.get(invocation.task_id) is not invocation:
                     continue
-                if not _is_current(invocation, opening):
+                if opening is None or not opening.serves(invocation.count):
                     self._supersede(invocation.task_id, invocation.count)
         await self._look_up(
             [(each, node) for each in self._invocations.values() for node in each.wanted()]
@@ -384,15 +391,5 @@ class DurableStream:
             self.end()
 
 
-def _nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:
-    if isinstance(body, SpawnAnswer):
-        return [node for node, _ in body.children]
-    return [body.node]
-
-
 def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:
     invocation.open(opening.recorded, opening.reached, received, opening.reaches, opening.passed)
-
-
-def _is_current(invocation: Invocation, opening: Opening | None) -> bool:
-    return opening is not None and opening.is_live and opening.invocation == invocation.count
