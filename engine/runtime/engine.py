@@ -225,9 +225,9 @@ class HatchetEngine(Calls):
             *self.durable.batchers,
         ]
 
-    async def _on_rebuilt(self, _owner: TenantOwner) -> None:
+    async def _on_rebuilt(self, owner: TenantOwner) -> None:
         self.clock.wake()
-        await self.assigning.deliver_assigned(self.sessions.workers())
+        await self.assigning.deliver_assigned(self.sessions.workers(owner.tenant_id))
 
     # The parts know each other through these, whatever the order they are made in.
 

@@ -107,8 +107,16 @@ class Assigning:
             self._notifier.hint(Hint(action.tenant_id, assigned=[worker_id]))
 
     async def deliver_assigned(self, worker_ids: Sequence[UUID]) -> None:
-        """Push what other engines assigned to workers whose streams are here."""
-        here = self._sessions.holds(worker_ids)
-        if here:
-            for worker_id, action in await self._database.run(load_undelivered(here)):
-                self._sessions.send(worker_id, action)
+        """Push what other engines assigned to workers whose streams are here.
+
+        What was read for a stream goes over that stream only: a newer one may be there by then, and
+        what the old one carried may have ended.
+        """
+        streams = self._sessions.newest(worker_ids)
+        while streams:
+            for worker_id, action in await self._database.run(load_undelivered(list(streams))):
+                if self._sessions.is_newest(streams[worker_id]):
+                    streams[worker_id].send(action)
+            read = streams.values()
+            replaced = [s.worker_id for s in read if not self._sessions.is_newest(s)]
+            streams = self._sessions.newest(replaced)

@@ -92,8 +92,24 @@ class Sessions:
             session.send(action)
         return True
 
-    def workers(self) -> list[UUID]:
-        return list(self._by_worker)
+    def newest(self, worker_ids: Iterable[UUID]) -> dict[UUID, ActionSession]:
+        """Return the newest stream of those of these workers that have one here."""
+        return {
+            worker_id: sessions[-1]
+            for worker_id in worker_ids
+            if (sessions := self._by_worker.get(worker_id))
+        }
+
+    def is_newest(self, session: ActionSession) -> bool:
+        return session in self._by_worker.get(session.worker_id, [])[-1:]
+
+    def workers(self, tenant_id: UUID | None = None) -> list[UUID]:
+        """Return the workers with a stream here, of all tenants or of one."""
+        return [
+            worker_id
+            for worker_id, sessions in self._by_worker.items()
+            if tenant_id is None or sessions[0].tenant_id == tenant_id
+        ]
 
     def holds(self, worker_ids: Iterable[UUID]) -> list[UUID]:
         """Return which of these workers have a stream here."""
