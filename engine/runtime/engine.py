@@ -102,6 +102,7 @@ class HatchetEngine(Calls):
         )
         self.clock = Clock(self.database, self.aftermath, owners)
         self.timetable = Timetable(self.database, self.aftermath)
+        self.auditor = Auditor(self.database, owners)
         self.catalog = Catalog(self.database)
         self.triggering = Triggering(
             self.database,
@@ -132,6 +133,7 @@ class HatchetEngine(Calls):
         self.hint_reader = HintReader(
             self.database,
             self.id,
+            notifier=self.notifier,
             aftermath=self.aftermath,
             assigning=self.assigning,
             catalog=self.catalog,
@@ -181,7 +183,7 @@ class HatchetEngine(Calls):
             ("clock", self.clock.run()),
             ("timetable", self.timetable.run()),
             ("deliveries", Deliveries(self.database, self.aftermath, owners).run()),
-            ("auditor", Auditor(self.database, owners).run()),
+            ("auditor", self.auditor.run()),
             ("housekeeping", Housekeeping(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
@@ -240,11 +242,14 @@ class HatchetEngine(Calls):
     def _wake_clock(self) -> None:
         self.clock.wake()
 
-    def _on_peers(self, engine_count: int) -> None:
-        """An engine came or went; workers whose streams a dead one held are not active any more."""
+    def _on_peers(self, engine_count: int, owns_all: bool) -> None:
+        """An engine came or went; workers whose streams a dead one held are not active any more.
+
+        A tenant that is not ours may get an engine that we have not heard of yet.
+        """
+        self.notifier.has_peers = engine_count > 1 or not owns_all
         if engine_count != self._engine_count:
             self._engine_count = engine_count
-            self.notifier.has_peers = engine_count > 1
             for owner in self.ownership.owners.values():
                 self.aftermath.spawn(owner.reload_workers(), "reading workers again")
 
@@ -253,8 +258,10 @@ class HatchetEngine(Calls):
         self.ownership.stop_scheduling()
 
     async def _on_listening(self) -> None:
-        """Hints may have been lost while nobody listened."""
+        """Hints may have been lost while nobody listened. From now on the others shall send theirs."""
+        await self.notifier.say_hello()
         self.durable.audit_soon()
+        self.auditor.wake()
         for owner in self.ownership.owners.values():
             owner.note_backlog()
 

@@ -10,7 +10,7 @@ from engine.operations.rebuild_scheduler import load_queued, load_workers
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.catalog import Catalog
 from engine.runtime.dispatcher.assigning import Assigning
-from engine.runtime.notifier import parse_hint
+from engine.runtime.notifier import Notifier, parse_hint
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
 from engine.store.async_db import AsyncDatabase
@@ -25,6 +25,7 @@ class HintReader:
         database: AsyncDatabase,
         engine_id: UUID,
         *,
+        notifier: Notifier,
         aftermath: Aftermath,
         assigning: Assigning,
         catalog: Catalog,
@@ -33,7 +34,7 @@ class HintReader:
         on_due: Callable[[], None],
         on_timetable: Callable[[], None],
     ) -> None:
-        self._database, self._engine_id = database, engine_id
+        self._database, self._engine_id, self._notifier = database, engine_id, notifier
         self._aftermath, self._assigning, self._catalog = aftermath, assigning, catalog
         self._owners, self._on_due, self._streaming = owners, on_due, streaming
         self._on_timetable = on_timetable
@@ -42,6 +43,8 @@ class HintReader:
         hint = parse_hint(payload, self._engine_id)
         if hint is None:
             return
+        if hint.sender is not None:
+            self._notifier.has_peers = True
         if hint.is_catalog:
             self._catalog.forget(hint.tenant_id)
         if hint.is_timetable:
@@ -58,15 +61,18 @@ class HintReader:
             self._aftermath.spawn(work, "telling followers")
         for task_id, _ in hint.released:
             self._aftermath.starts.forget(hint.tenant_id, task_id)
+        for chunk in hint.chunks:
+            self._streaming.receive_piece(chunk)
+        self._tell_durable(hint)
+        owner = self._owners.get(hint.tenant_id)
+        if owner:
+            self._tell(owner, hint)
+
+    def _tell_durable(self, hint: Hint) -> None:
         if hint.is_children:
             self._aftermath.durable.wake_parents(hint.tenant_id)
         if hint.durable:
             self._aftermath.durable.look_again(hint.durable)
-        for chunk in hint.chunks:
-            self._streaming.receive_piece(chunk)
-        owner = self._owners.get(hint.tenant_id)
-        if owner:
-            self._tell(owner, hint)
 
     def _tell(self, owner: TenantOwner, hint: Hint) -> None:
         if hint.is_catalog:

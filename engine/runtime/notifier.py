@@ -16,6 +16,7 @@ from engine.store.hints import (
     LIVE_CHANNEL,
     MAX_LIVE_RUNS,
     Hint,
+    hello,
     live_message,
     notify,
     parse,
@@ -38,13 +39,17 @@ class Notifier:
         self._live: dict[UUID, tuple[dict[UUID, None], set[str]]] = {}
         self._wake = asyncio.Event()
         self.has_peers = False
-        """Whether another engine is alive; without one hints are not sent."""
+        """Whether there may be another engine; without one hints are not sent."""
 
     def hint(self, hint: Hint) -> None:
         if self.has_peers:
             hint.sender = self._engine_id
             self._hints.append(hint)
             self._wake.set()
+
+    async def say_hello(self) -> None:
+        """Have engines that think they are alone send us hints from now on."""
+        await self._database.fetch(notify([(ENGINE_CHANNEL, hello(self._engine_id).decode())]))
 
     def touch(self, tenant_id: UUID, topic: str, run_id: UUID | None = None) -> None:
         """Note that something of a tenant looks different now."""

@@ -115,6 +115,11 @@ class Hint:
                 yield orjson.dumps(head | {"x": [*address, piece, is_last], "i": next(_serials)})
 
 
+def hello(sender: UUID) -> bytes:
+    """Return the message of an engine that listens from now on: it is about no tenant."""
+    return orjson.dumps({"t": UUID(int=0).hex, "e": sender.hex})
+
+
 def parse(payload: str) -> Hint:
     """Return the hint of one message. Raises ValueError, KeyError or TypeError if it is none."""
     message = orjson.loads(payload)

@@ -13,6 +13,7 @@ import pytest
 from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.trigger_runs import trigger_runs
+from engine.runtime.controllers import housekeeping
 from engine.runtime.controllers.housekeeping import SlowPoll
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.hints_in import HintReader
@@ -94,6 +95,27 @@ async def test_two_engines_work_together_without_hints(
             await worker.complete(await worker.next_start())
         assert (await waiting).run_id == first
         assert (await result_of(stranger, tenant_id, second_run)).run_id == second_run
+
+
+async def test_a_slot_whose_end_was_told_while_nobody_listened_is_freed(
+    conninfo: str,
+    engine: HatchetEngine,
+    tenant_id: UUID,
+    other_process: AsyncDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(housekeeping, "_SECOND_LOOK_SECONDS", 0.3)
+    await engine.put_workflow(tenant_id, workflow())
+    worker = await FakeWorker.connect(engine, tenant_id, slots=1)
+    first_id, second_id = await trigger(engine, tenant_id, 2)
+    assert (await worker.next_start()).task_id == first_id
+    await other_process.run(announced(cancel_tasks(tenant_id, [first_id], datetime.now(UTC))))
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'hatchet-engine-listen'"
+        )
+    assert (await worker.next_start()).task_id == second_id
 
 
 async def test_a_worker_unheard_of_for_long_is_forgotten_and_welcome_again(

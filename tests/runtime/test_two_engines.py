@@ -101,3 +101,33 @@ async def test_one_goes_and_the_other_goes_on(conninfo: str, tenant_id: UUID) ->
         for run_id in (first, second):
             result = await result_of(staying, tenant_id, run_id)
             assert result.results[0].status is Status.COMPLETED
+
+
+async def test_an_engine_tells_an_owner_it_has_not_heard_of_what_ended(
+    pair: Pair, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, other = pair
+    monkeypatch.setattr(other.hint_reader, "receive", lambda _payload: None)
+    on_peers, is_renewed = other.ownership._on_peers, asyncio.Event()
+
+    def see_nobody(_engine_count: int, *owns_all: bool) -> None:
+        on_peers(1, *owns_all)
+        is_renewed.set()
+
+    monkeypatch.setattr(other.ownership, "_on_peers", see_nobody)
+    worker = await FakeWorker.connect(owner, tenant_id, slots=1)
+    await is_renewed.wait()
+    _, second_id = await trigger(owner, tenant_id, 2)
+    first = await worker.next_start()
+    worker.engine = other
+    await worker.complete(first)
+    assert (await worker.next_start()).task_id == second_id
+
+
+async def test_an_engine_that_joins_is_sent_hints_at_once(
+    engine: HatchetEngine, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until(lambda: bool(engine.ownership.owners) and not engine.notifier.has_peers)
+    monkeypatch.setattr(engine.ownership, "_on_peers", lambda *_: None)
+    async with engine_on(conninfo):
+        await until(lambda: engine.notifier.has_peers)

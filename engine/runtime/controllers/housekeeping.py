@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,8 @@ _AWAITED_AT_ONCE = 1000
 _RULES_EVERY = 3
 """Slow polls from one look at pauses, limits and strategies to the next; they rarely change."""
 _AUDITED_AT_ONCE = 1000
+_SECOND_LOOK_SECONDS = 5.0
+"""From an audit that suspects something to the next: what is under way arrives much sooner."""
 _FAILURES_KEPT = timedelta(days=7)
 
 
@@ -70,9 +73,24 @@ class Auditor(PeriodicService):
         self._database, self._owners = database, owners
         self._suspects: set[tuple[UUID, int]] = set()
         self._suspected_runs: set[tuple[UUID, UUID]] = set()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Hints may have been lost: look now."""
+        self._woken.set()
+
+    async def wait(self) -> None:
+        has_suspects = self._suspects or self._suspected_runs
+        seconds = _SECOND_LOOK_SECONDS if has_suspects else self.interval_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
 
     async def tick(self) -> bool:
         """An attempt is freed when two audits in a row find that it does not run."""
+        self._woken.clear()
         found: set[tuple[UUID, int]] = set()
         for owner in list(self._owners.values()):
             held = [

@@ -39,7 +39,7 @@ class Ownership:
         on_moved: Callable[[Sequence[ReadyTask]], None],
         on_refused: Callable[[Sequence[Refused]], None],
         on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
-        on_peers: Callable[[int], None],
+        on_peers: Callable[[int, bool], None],
     ) -> None:
         self.owners: dict[UUID, TenantOwner] = {}
         self._database = database
@@ -70,8 +70,8 @@ class Ownership:
         rows = await self._database.fetch(leases.renew(self._engine_id, self._host))
         self._renewed_at = asked_at
         engine_count = max((row.engine_count for row in rows), default=1)
-        self._on_peers(engine_count)
         listed = [row for row in rows if row.tenant_id is not None]
+        self._on_peers(engine_count, all(row.engine_id == self._engine_id for row in listed))
         ours = {row.tenant_id: row.epoch for row in listed if row.engine_id == self._engine_id}
         for tenant_id, owner in list(self.owners.items()):
             if ours.get(tenant_id) != owner.epoch:
