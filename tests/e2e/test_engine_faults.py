@@ -16,7 +16,8 @@ from tests.e2e.tenant import Tenant, wait_for
 
 pytestmark = pytest.mark.chaos
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
+"""What process managers grant at least before they kill."""
 
 
 def test_an_engine_killed_under_load_neither_loses_nor_repeats(
