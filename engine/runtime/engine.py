@@ -164,7 +164,8 @@ class HatchetEngine(Calls):
         await self.database.open()
         self.listener.add(listeners or {}, on_deaf)
         for batcher in self._all_batchers():
-            self._batchers.append(asyncio.create_task(batcher.run(), name=batcher.name))
+            running = self._guard(batcher.name, batcher.run())
+            self._batchers.append(asyncio.create_task(running, name=batcher.name))
         await self.ownership.renew()
         owners = self.ownership.owners
         slow_poll = SlowPoll(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from operator import attrgetter
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from engine.errors import HatchetError, Unavailable
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import ActionKind, ReportKind, TaskReport
-from tests.runtime.harness import FakeWorker, trigger, until, workflow
+from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, trigger, until, workflow
 
 KILL = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -77,3 +79,25 @@ async def test_connections_are_cut_again_and_again(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("part", ["clock", "assigning.batcher"])
+def test_an_engine_ends_when_one_of_its_loops_does(
+    conninfo: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better a process that is started again than one which no longer assigns."""
+    engine = HatchetEngine(conninfo)
+
+    async def break_down() -> None:
+        raise ZeroDivisionError
+
+    async def serve() -> None:
+        monkeypatch.setattr(attrgetter(part)(engine), "run", break_down)
+        try:
+            await engine.start()
+            await asyncio.sleep(PATIENCE_SECONDS)
+        finally:
+            await engine.stop()
+
+    with pytest.raises(RuntimeError, match="Event loop stopped"):
+        asyncio.run(serve())
