@@ -134,18 +134,16 @@ def test_stale_paused_and_silent_workers_get_nothing_until_they_are_back() -> No
     scheduler.enqueue([task(1), task(2), task(3)])
     assert drained(scheduler) == []
     scheduler.record_heartbeat(W1, 10.0)
-    assert scheduler.next_stale_at(10.0) == 15.0
-    scheduler.set_worker_paused(W1, True)
+    add_worker(scheduler, last_heartbeat=10.0, is_paused=True)
     assert drained(scheduler, 11.0) == []
-    scheduler.set_worker_paused(W1, False)
+    add_worker(scheduler, last_heartbeat=10.0)
     assert drained(scheduler, 15.0) == []
-    assert scheduler.next_stale_at(15.0) is None
     scheduler.record_heartbeat(W1, 16.0)
     assert drained(scheduler, 16.0) == [1]
-    scheduler.set_worker_active(W1, False)
+    add_worker(scheduler, last_heartbeat=16.0, is_active=False)
     scheduler.release(UUID(int=1))
     assert drained(scheduler, 16.0) == []
-    scheduler.set_worker_active(W1, True)
+    add_worker(scheduler, last_heartbeat=16.0)
     assert drained(scheduler, 16.0) == [2]
 
 
@@ -280,7 +278,7 @@ def test_explain_names_the_nearest_obstacle() -> None:
     assert obstacle() is Obstacle.NO_WORKER
     add_worker(scheduler, W1, is_active=False)
     assert obstacle() is Obstacle.WORKERS_INACTIVE
-    scheduler.set_worker_active(W1, True)
+    add_worker(scheduler, W1)
     assert obstacle(5.0) is Obstacle.WORKERS_STALE
     add_worker(scheduler, W2, is_paused=True, last_heartbeat=5.0)
     assert obstacle(5.0) is Obstacle.WORKERS_PAUSED

@@ -181,7 +181,7 @@ def test_a_worker_who_is_away_keeps_no_units_from_other_actions() -> None:
     )
     made.enqueue([task(2, one())])
     assert drained(made) == []
-    made.set_worker_active(UUID(int=101), False)
+    made.remove_worker(UUID(int=101))
     assert drained(made, 1.0) == [2]
 
 

@@ -216,13 +216,16 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         if known is not None:
             worker.zone = known.zone
         self.workers[worker_id] = worker
+        self._tell(worker_id, worker)
+
+    def _tell(self, worker_id: UUID, worker: Worker) -> None:
         self.scheduler.upsert_worker(
             worker_id,
-            actions=actions,
-            slots=slots,
-            is_active=is_active,
-            is_paused=False,
-            last_heartbeat=last_heartbeat,
+            actions=worker.actions,
+            slots=worker.slots,
+            is_active=worker.is_active,
+            is_paused=worker.is_paused,
+            last_heartbeat=worker.last_heartbeat,
         )
 
     @precondition(lambda self: self.workers)
@@ -235,10 +238,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             self.scheduler.record_heartbeat(worker_id, self.now)
         elif change in ("pause", "resume"):
             worker.is_paused = change == "pause"
-            self.scheduler.set_worker_paused(worker_id, worker.is_paused)
+            self._tell(worker_id, worker)
         else:
             worker.is_active = change == "listen"
-            self.scheduler.set_worker_active(worker_id, worker.is_active)
+            self._tell(worker_id, worker)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data(), zone=zones)

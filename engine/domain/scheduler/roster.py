@@ -8,7 +8,6 @@ from uuid import UUID
 
 from engine.domain.assignment import (
     ANY_SLOT,
-    HEARTBEAT_FRESH_SECONDS,
     UNLIMITED,
     Needs,
     ReadyTask,
@@ -63,16 +62,6 @@ class WorkerRoster:
         worker.is_paused = is_paused
         worker.last_heartbeat = last_heartbeat
         self._relist(worker)
-
-    def set_worker_active(self, worker_id: UUID, is_active: bool) -> None:
-        if worker := self._workers.get(worker_id):
-            worker.is_active = is_active
-            self._relist(worker)
-
-    def set_worker_paused(self, worker_id: UUID, is_paused: bool) -> None:
-        if worker := self._workers.get(worker_id):
-            worker.is_paused = is_paused
-            self._relist(worker)
 
     def set_worker_labels(self, worker_id: UUID, labels: Mapping[str, str | int]) -> None:
         if worker := self._workers.get(worker_id):
@@ -146,19 +135,6 @@ class WorkerRoster:
         if worker is None:
             return {}
         return {slot_type: free for slot_type, free in worker.free.items() if slot_type != ANY_SLOT}
-
-    def next_stale_at(self, now: float) -> float | None:
-        """Return when the next assignable worker goes stale unless it beats, None without any."""
-        return min(
-            (
-                worker.last_heartbeat + HEARTBEAT_FRESH_SECONDS
-                for worker in self._workers.values()
-                if worker.is_listed
-                and worker.last_heartbeat is not None
-                and now - worker.last_heartbeat < HEARTBEAT_FRESH_SECONDS
-            ),
-            default=None,
-        )
 
     def _choose(
         self, action_id: str, needs: Needs, now: float, *, is_new: bool
