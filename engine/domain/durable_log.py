@@ -42,6 +42,8 @@ class Log:
     created: list[Entry] = field(default_factory=list)
     changed: dict[Node, Entry] = field(default_factory=dict)
     """Entries that were there before and look different now."""
+    told: int | None = None
+    """The last order that the invocation whose call is taken was told of; None if that is not known."""
     is_complete: bool = False
     """All entries to come are known, some in outline only: without what they came to."""
     outlines: set[Node] = field(default_factory=set)
@@ -232,6 +234,7 @@ class Log:
         )
         if waits and entry.is_satisfied and entry.order is None and self._counts(entry.node):
             self.state.satisfied_order += 1
+            self.state.restored = 0
             entry.order = self.state.satisfied_order
             self._note(entry)
 
@@ -319,7 +322,12 @@ class Log:
         return self._add_at(entry)
 
     def _add_at(self, entry: Entry) -> Entry:
-        entry.is_new, entry.recorded_after = True, self.state.satisfied_order
+        last = self.state.satisfied_order
+        entry.is_new, entry.recorded_after = (
+            True,
+            last if self.told is None else min(self.told, last),
+        )
+        self.state.restored = 0
         self.entries[entry.node] = entry
         self.created.append(entry)
         if entry.dedupe_key:

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from engine.domain.durable import Node
-from engine.domain.durable_state import LogState
+from engine.domain.durable_state import END, LogState
 from engine.states import DurableKind
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Mark(NamedTuple):
-    """When a call was recorded, and when it was complete: by the orders given out, and by the clock."""
+    """When a call was made, and when it was complete: by the orders the task was told of, and by the clock."""
 
     node: Node
     kind: DurableKind
@@ -28,6 +28,41 @@ class Mark(NamedTuple):
     order: int | None
     created_at: datetime
     satisfied_at: datetime | None
+
+
+class Span(NamedTuple):
+    """The nodes of a branch whose calls were made when `order` was the last one told: first and last."""
+
+    branch_id: int
+    order: int
+    first_node: int
+    last_node: int
+
+
+def find_reaches(spans: Iterable[Span], state: LogState) -> list[tuple[int, int]]:
+    """Return (order, node), both ascending: the calls up to that node come before any higher order is told.
+
+    A call that was new in a replay may lie behind calls that were made later in the program: it counts
+    with those.
+    """
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
+    for span in spans:
+        if state.is_active(Node(span.branch_id, span.first_node)):
+            firsts[span.order] = min(firsts.get(span.order, END), span.first_node)
+        if state.is_active(Node(span.branch_id, span.last_node)):
+            lasts[span.order] = max(lasts.get(span.order, 0), span.last_node)
+    reaches: list[tuple[int, int]] = []
+    highest = 0
+    for order in sorted(firsts):
+        highest = max(highest, lasts.get(order, 0))
+        reaches.append((order, highest))
+    later = END
+    for at in reversed(range(len(reaches))):
+        order, highest = reaches[at]
+        reaches[at] = order, min(highest, later - 1)
+        later = min(later, firsts[order])
+    return reaches
 
 
 def run_side_by_side(marks: Iterable[Mark], state: LogState) -> bool:

@@ -5,7 +5,6 @@ Pure. `durable_log` says what calls make of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -32,7 +31,8 @@ class LogState:
     `node_id` is the last node the present invocation reached. `passed` are the nodes before it whose
     calls it has not made again, because other branches of the program were quicker this time; None as
     long as it makes all calls in the recorded order. `is_tried_again`: what was called after that may
-    have been recorded, and nobody was told.
+    have been recorded, and nobody was told. `restored` counts how often in a row an eviction ended
+    at once, without anything new in the log.
     """
 
     invocation: int = 1
@@ -41,6 +41,7 @@ class LogState:
     satisfied_order: int = 0
     forks: tuple[Fork, ...] = ()
     passed: tuple[int, ...] | None = None
+    restored: int = 0
     is_tried_again: bool = field(default=False, compare=False)
 
     def branch_of(self, node_id: int, branch_id: int | None = None) -> int:
@@ -89,25 +90,27 @@ class LogState:
         self.invocation += 1
         self.node_id, self.passed = 0, None
 
+    def end_invocation(self, *, is_restored: bool) -> None:
+        """Note that the worker gave the invocation up, and whether the next one begins at once."""
+        self.restored = self.restored + 1 if is_restored else 0
+
     def try_again(self, node_id: int, passed: tuple[int, ...] | None = None) -> None:
         """Go back to where the log stood when the calls to come were tried before."""
         self.node_id, self.passed, self.is_tried_again = node_id, passed, True
 
     def fork(self, branch_id: int, first_node: int) -> int:
-        """Begin a branch that shares the nodes before `first_node` with `branch_id`; return its id."""
+        """Begin a branch that shares the nodes before `first_node` with `branch_id`; return its id.
+
+        Orders are not given out anew: a later fork may go back to what has them.
+        """
         if not ROOT_BRANCH <= branch_id <= len(self.forks) + ROOT_BRANCH:
             raise InvalidArgument(f"there is no branch {branch_id}")
         if first_node < 1:
             raise InvalidArgument("nodes are numbered from 1")
         self.forks = (*self.forks, Fork(branch_id, first_node))
         self.branch_id = len(self.forks) + ROOT_BRANCH
-        self.node_id, self.passed = 0, None
+        self.node_id, self.passed, self.restored = 0, None, 0
         return self.branch_id
-
-    def renumber(self, orders: Iterable[tuple[Node, int]]) -> None:
-        """Go on after the highest order of those recorded that a fork kept."""
-        kept = (order for node, order in orders if self.is_active(node))
-        self.satisfied_order = max(kept, default=0)
 
 
 @dataclass(slots=True)
@@ -128,6 +131,6 @@ class Entry:
     result: bytes = b""
     error: str | None = None
     recorded_after: int | None = None
-    """The last order given out before the call was recorded. It is written, and not read back."""
+    """The last order its invocation was told of before it made the call. It is written, and not read back."""
     is_new: bool = False
     has_new_outcome: bool = False

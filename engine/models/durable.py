@@ -16,7 +16,8 @@ class DurableTask(models.Model):
     `satisfied_order` the last order given out. `forks` is a JSON list: where each branch after the first
     left which branch, as [parent branch, first node]; NULL while there is only branch 1. `passed_nodes`
     is a JSON list: the nodes before `node_id` whose calls the present invocation has still to make again;
-    NULL as long as it kept the recorded order.
+    NULL as long as it kept the recorded order. `restored_count` says how often in a row an eviction ended
+    at once, without anything new in the log.
     """
 
     task_id = models.UUIDField(primary_key=True)
@@ -27,6 +28,7 @@ class DurableTask(models.Model):
     satisfied_order = models.BigIntegerField()
     forks = models.TextField(null=True, blank=True)
     passed_nodes = models.TextField(null=True, blank=True)
+    restored_count = models.IntegerField(default=0, db_default=0)
 
 
 class DurableEntry(models.Model):
@@ -36,8 +38,8 @@ class DurableEntry(models.Model):
     people. `detail` is what a wait waits for, or a child's workflow, as the API shows it. `error` is set
     for a child that failed. `dedupe_key` tells a child from others by its key or index, and a wait from
     others by its scopes; branch 0 holds waits of the older API, under theirs.
-    `recorded_after` is the last order given out before the call was recorded: what has a higher one is
-    told again only after this call was made again.
+    `recorded_after` is the last order its invocation was told of before it made the call: what has a
+    higher one is told again only after this call was made again.
     """
 
     pk = models.CompositePrimaryKey("task_id", "branch_id", "node_id")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from engine.domain.durable import SIGNAL_BRANCH, Node
+from engine.domain.durable import SIGNAL_BRANCH
 from engine.errors import InvalidArgument, NotFound
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import Changes
 from engine.operations.durable_logs import OpenLog, lock_logs
 from engine.operations.replay_tasks import replay_tasks
 from engine.states import Status, TaskEventKind
-from engine.store import durable_entries, durable_tasks, durable_waits, runs
+from engine.store import durable_tasks, durable_waits, runs
 from engine.store.query import Operation, fetch, fetch_all
 
 
@@ -29,10 +29,7 @@ def branch_task(
     found = yield from _lock(tenant_id, task_id)
     state = found.log.state
     state.fork(branch_id, node_id)
-    orders, nodes = yield from fetch_all(
-        durable_entries.orders([task_id]), durable_waits.nodes(task_id)
-    )
-    state.renumber((Node(row.branch_id, row.node_id), row.order) for row in orders)
+    nodes = yield from fetch(durable_waits.nodes(task_id))
     dropped = [
         (node, not state.is_active(node)) for node in nodes if node.branch_id != SIGNAL_BRANCH
     ]

@@ -10,7 +10,15 @@ from uuid import UUID
 
 from engine.domain.durable import Node
 from engine.operations.changes import Changes
-from engine.operations.durable_logs import Logs, OpenLog, at, load_entries, lock_logs, restore
+from engine.operations.durable_logs import (
+    Logs,
+    OpenLog,
+    at,
+    load_entries,
+    lock_logs,
+    restore,
+    write_logs,
+)
 from engine.store import durable_entries, durable_tasks
 from engine.store.durable_tasks import Evict
 from engine.store.query import Operation, fetch
@@ -67,6 +75,9 @@ def evict_tasks(
             changes.evicted.append((row.tenant_id, row.id, row.retry_count))
             changes.touched.add((row.tenant_id, row.run_id))
         awake = yield from _awake([wanted[key] for key in sorted(evicted)], logs)
+        for task_id in evicted:
+            logs[task_id].log.state.end_invocation(is_restored=task_id in awake)
+        yield from write_logs({task_id: logs[task_id] for task_id in sorted(evicted)}, now)
         asleep = [_as_evicted(logs[key]) for key in sorted(awake)]
         yield from restore(asleep, "what it waited for had just come", now, changes)
     return [_outcome(item, logs, evicted=evicted, awake=awake) for item in evictions], changes

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.durable import Node
+from engine.domain.durable_order import Span, find_reaches
 from engine.domain.durable_state import LogState
 from engine.states import Status
 from engine.store import durable_entries, durable_tasks
@@ -18,9 +19,10 @@ class Opening(NamedTuple):
     """What a stream must know of a durable task it meets for the first time.
 
     `reached` is the highest node of the present invocation. `recorded` are the completions of the active
-    branch that have an order, in this order. `reaches` are (order, node): the highest node that was
-    recorded before any higher order was given out, both ascending. `passed` are nodes before `reached`
-    whose calls this invocation has still to make again.
+    branch that have an order, in this order. `reaches` are (order, node), both ascending: the calls up to
+    that node were made before the task was told of any higher order. `passed` are nodes before `reached`
+    whose calls this invocation has still to make again. `restored` are the invocations before this one
+    that were, in a row, evicted and restored at once. `given` is the last order given out on any branch.
     """
 
     invocation: int
@@ -29,6 +31,8 @@ class Opening(NamedTuple):
     recorded: tuple[tuple[int, Node], ...]
     reaches: tuple[tuple[int, int], ...] = ()
     passed: tuple[int, ...] = ()
+    restored: int = 0
+    given: int = 0
 
     def serves(self, invocation: int) -> bool:
         """Say whether this is the task's latest delivery, and still on a worker."""
@@ -55,19 +59,19 @@ def load_openings(tenant_id: UUID, task_ids: Sequence[UUID]) -> Operation[dict[U
         node = Node(row.branch_id, row.node_id)
         if row.task_id in log_of and log_of[row.task_id].is_active(node):
             recorded[row.task_id].append((row.order, node))
-    reached: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
+    spans: dict[UUID, list[Span]] = defaultdict(list)
     for reach in reaches:
-        node = Node(reach.branch_id, reach.node_id)
-        if reach.task_id in log_of and log_of[reach.task_id].is_active(node):
-            reached[reach.task_id].append((reach.order, reach.node_id))
+        spans[reach.task_id].append(Span(*reach[1:]))
     return {
         task.id: Opening(
             log_of[task.id].invocation,
             task.status == Status.RUNNING and not task.is_evicted,
             log_of[task.id].node_id,
             tuple(recorded[task.id]),
-            tuple(sorted(reached[task.id])),
+            tuple(find_reaches(spans[task.id], log_of[task.id])),
             log_of[task.id].passed or (),
+            log_of[task.id].restored,
+            log_of[task.id].satisfied_order,
         )
         for task in states
         if task.tenant_id == tenant_id and task.id in log_of

@@ -223,6 +223,7 @@ def _take(call: Call, conditions: Conditions, logs: Logs, effects: _Effects) -> 
         return log.keep_memo(body.node, body.payload, call.invocation)
     if not found.serves(call.invocation):
         return Stale()
+    log.told = call.told
     if isinstance(body, MemoCall):
         return log.memo(body.key)
     known = len(log.created)

@@ -49,8 +49,8 @@ SELECT task_id, branch_id, node_id, satisfied_order FROM engine_durableentry
  ORDER BY task_id, satisfied_order;
 
 -- name: durable_entry.reaches
--- The last node on each branch that was recorded after the same order.
-SELECT task_id, branch_id, recorded_after, max(node_id) FROM engine_durableentry
+-- The first and the last node on each branch that was recorded after the same order.
+SELECT task_id, branch_id, recorded_after, min(node_id), max(node_id) FROM engine_durableentry
  WHERE task_id = ANY(%(task_ids)s::uuid[]) AND recorded_after IS NOT NULL
  GROUP BY task_id, branch_id, recorded_after ORDER BY task_id, branch_id, recorded_after;
 

@@ -20,13 +20,13 @@ RETURNING 1;
 -- name: durable_task.lock
 -- The lock on the logs of these tasks, in id order, and their counters.
 SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks,
-       passed_nodes
+       passed_nodes, restored_count
   FROM engine_durabletask WHERE task_id = ANY(%(task_ids)s::uuid[]) ORDER BY task_id FOR UPDATE;
 
 -- name: durable_task.read
 -- The counters of these tasks' logs.
 SELECT task_id, tenant_id, invocation_count, branch_id, node_id, satisfied_order, forks,
-       passed_nodes
+       passed_nodes, restored_count
   FROM engine_durabletask WHERE task_id = ANY(%(task_ids)s::uuid[]);
 
 -- name: durable_task.states
@@ -40,10 +40,11 @@ SELECT id, tenant_id, run_id, version_id, step_id, status, is_evicted, retry_cou
 -- Counters of locked logs.
 UPDATE engine_durabletask d
    SET branch_id = u.branch_id, node_id = u.node_id, satisfied_order = u.satisfied_order,
-       forks = u.forks, passed_nodes = u.passed_nodes
+       forks = u.forks, passed_nodes = u.passed_nodes, restored_count = u.restored_count
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(node_ids)s::bigint[],
-              %(satisfied_orders)s::bigint[], %(forks)s::text[], %(passed)s::text[])
-       AS u(task_id, branch_id, node_id, satisfied_order, forks, passed_nodes)
+              %(satisfied_orders)s::bigint[], %(forks)s::text[], %(passed)s::text[],
+              %(restored_counts)s::int[])
+       AS u(task_id, branch_id, node_id, satisfied_order, forks, passed_nodes, restored_count)
  WHERE d.task_id = u.task_id
 RETURNING 1;
 

@@ -34,12 +34,13 @@ class Order(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """The last node of a branch that was recorded when `order` was the last one given out."""
+    """The nodes of a branch whose calls were made when `order` was the last one told: first and last."""
 
     task_id: UUID
     branch_id: int
     order: int
-    node_id: int
+    first_node: int
+    last_node: int
 
 
 class EndedChild(NamedTuple):

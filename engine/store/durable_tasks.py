@@ -23,6 +23,7 @@ class LogRow(NamedTuple):
     satisfied_order: int
     forks: str | None
     passed_nodes: str | None
+    restored_count: int
 
     @property
     def state(self) -> LogState:
@@ -34,6 +35,7 @@ class LogRow(NamedTuple):
             self.satisfied_order,
             tuple(Fork(parent, first) for parent, first in forks),
             None if self.passed_nodes is None else tuple(orjson.loads(self.passed_nodes)),
+            self.restored_count,
         )
 
 
@@ -109,6 +111,7 @@ def save(logs: Sequence[tuple[UUID, LogState]]) -> Query[None]:
                 None if state.passed is None else orjson.dumps(state.passed).decode()
                 for _, state in logs
             ],
+            "restored_counts": [state.restored for _, state in logs],
         },
         no_row,
     )

@@ -10,7 +10,9 @@ from engine.domain.definition import StepDefinition
 from engine.domain.durable import Completion, MemoAnswer, Node, WaitCall
 from engine.errors import InvalidArgument, NotFound
 from engine.models import DurableTask, DurableWait, Run
+from engine.operations.read_durable import load_openings
 from engine.states import Status
+from engine.store import sync_db
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep
 
 
@@ -57,14 +59,18 @@ def test_a_branch_of_a_branch_keeps_what_both_share(flow: DurableFlow) -> None:
     assert three_sleeps(flow) == [True, False, False]
 
 
-def test_orders_go_on_after_the_kept_ones(flow: DurableFlow) -> None:
-    three_sleeps(flow)
-    finish(flow)
+def test_a_branch_that_comes_back_has_no_order_twice(flow: DurableFlow) -> None:
+    flow.wait(event("a"))
+    flow.wait(event("b"))
+    flow.push_event("b")
     flow.branch(2)
     flow.assign()
-    flow.told.clear()
-    three_sleeps(flow)
-    assert [told.order for told in flow.told] == [2, 3]
+    flow.wait(event("a"))
+    flow.push_event("a")
+    flow.branch(3)
+    flow.assign()
+    opening = sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id]
+    assert opening.recorded == ((1, Node(1, 2)), (2, Node(1, 1)))
 
 
 def test_a_branch_starts_children_of_its_own(flow: DurableFlow) -> None:

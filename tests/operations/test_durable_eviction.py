@@ -11,6 +11,7 @@ from engine.models import TaskEvent
 from engine.operations.assign_tasks import load_cancels
 from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks
 from engine.operations.expire_tasks import expire_tasks
+from engine.operations.read_durable import load_openings
 from engine.states import RETRY_QUEUE_PRIORITY, Status, TaskEventKind
 from engine.store import sync_db
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep
@@ -99,6 +100,37 @@ def test_without_knowledge_what_completed_since_the_assignment_restores(flow: Du
     flow.pass_time(1)
     flow.assign()
     assert flow.evict(knows=False) is Evicted.EVICTED
+
+
+def restored_count(flow: DurableFlow) -> int:
+    return sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id].restored
+
+
+def test_evictions_that_end_at_once_are_counted_until_something_is_new(flow: DurableFlow) -> None:
+    node = flow.wait(sleep("0s"))
+    for count in (1, 2, 3):
+        assert flow.evict(node) is Evicted.RESTORED
+        assert restored_count(flow) == count
+        flow.assign()
+        flow.wait(sleep("0s"))
+    flow.wait(event("paid"))
+    assert restored_count(flow) == 0
+
+
+@pytest.mark.parametrize("what", ["event", "wait", "reset"])
+def test_what_is_new_or_to_come_ends_the_count(flow: DurableFlow, what: str) -> None:
+    node = flow.wait(event("before"))
+    flow.wait(event("paid"))
+    flow.push_event("before")
+    flow.evict(node)
+    flow.assign()
+    if what == "event":
+        flow.push_event("paid")
+    elif what == "wait":
+        assert flow.evict() is Evicted.EVICTED
+    else:
+        flow.branch(2)
+    assert restored_count(flow) == 0
 
 
 def test_restoring_by_request_is_done_once(flow: DurableFlow) -> None:

@@ -6,7 +6,17 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.durable import Call, MemoAnswer, MemoCall, Mismatch, Node, WaitAnswer, WaitCall
+from engine.domain.durable import (
+    AnswerBody,
+    Call,
+    MemoAnswer,
+    MemoCall,
+    Mismatch,
+    Node,
+    WaitAnswer,
+    WaitCall,
+    WaitCondition,
+)
 from engine.models import DurableTask
 from engine.operations.read_durable import load_openings
 from engine.operations.record_calls import Tried, record_calls
@@ -78,6 +88,40 @@ def test_a_delivery_that_was_seen_to_run_branches_may_change_their_order(flow: D
     call = Call(flow.tenant_id, flow.task_id, flow.invocation, body, is_of_branch=True)
     (answer,) = flow.do(record_calls([call], flow.now))
     assert answer.body == WaitAnswer(second)
+
+
+def wait_told(
+    flow: DurableFlow, told: int, condition: WaitCondition, *, is_of_branch: bool = False
+) -> AnswerBody:
+    """Wait in a delivery that was told of completions up to this order."""
+    body = WaitCall((condition,))
+    call = Call(flow.tenant_id, flow.task_id, flow.invocation, body, is_of_branch, told)
+    (answer,) = flow.do(record_calls([call], flow.now))
+    return answer.body
+
+
+def test_calls_made_before_a_known_completion_was_told_are_of_branches(flow: DurableFlow) -> None:
+    flow.wait(event("first"))
+    flow.push_event("first")
+    again(flow)
+    flow.wait(event("first"))
+    flow.pass_time(1)
+    nodes = [wait_told(flow, 0, event(key)) for key in "ab"]
+    again(flow)
+    flow.wait(event("first"))
+    assert [WaitAnswer(flow.wait(event(key))) for key in "ba"] == nodes[::-1]
+
+
+def test_a_call_behind_later_ones_is_not_demanded_with_the_early_ones(flow: DurableFlow) -> None:
+    flow.wait(event("first"))
+    flow.push_event("first")
+    wait_told(flow, 1, event("second"))
+    again(flow)
+    flow.wait(event("first"))
+    late = wait_told(flow, 0, event("late"), is_of_branch=True)
+    assert late == WaitAnswer(Node(1, 3))
+    opening = sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id]
+    assert opening.reaches == ((0, 1), (1, 3))
 
 
 def test_calls_out_of_turn_that_are_tried_again_are_found(flow: DurableFlow) -> None:

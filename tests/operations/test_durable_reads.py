@@ -106,7 +106,7 @@ def test_an_opening_tells_a_stream_where_the_log_stands(flow: DurableFlow) -> No
     early = flow.wait(sleep("3s"))
     flow.pass_time(4)
     opening = sync_db.run(load_openings(flow.tenant_id, [flow.task_id, uuid4()]))
-    assert opening == {flow.task_id: (1, True, 2, ((1, early),), ((0, 2),), ())}
+    assert opening == {flow.task_id: (1, True, 2, ((1, early),), ((0, 2),), (), 0, 1)}
     assert sync_db.run(load_openings(uuid4(), [flow.task_id])) == {}
     flow.evict()
     assert not sync_db.run(load_openings(flow.tenant_id, [flow.task_id]))[flow.task_id].is_live

@@ -9,9 +9,7 @@ from uuid import UUID
 import pytest
 
 from engine.domain.definition import Concurrency, WorkflowDefinition
-from engine.domain.durable import (
-    MemoCall,
-)
+from engine.domain.durable import MemoCall, Node
 from engine.ids import new_id
 from engine.operations.evict_tasks import Evicted, Eviction
 from engine.runtime.durable import conversation
@@ -35,6 +33,8 @@ from tests.runtime.harness import (
     trigger,
     until,
 )
+
+LONG_TIME = 3_600.0
 
 # Evictions
 
@@ -193,6 +193,55 @@ async def test_a_new_stream_tells_of_a_completion_after_calls_that_were_passed(
     await worker.say_waiting(again, [first], received=0)
     assert await worker.wait(again, event("b")) == TWO
     assert (await worker.told(Completed)).completion.node == first
+
+
+async def test_an_order_nobody_asks_for_is_given_up_after_some_evictions(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "STALL_SECONDS", (LONG_TIME,) * 3 + (0.0,))
+    worker, action = await begin(engine, tenant_id)
+    for key in "abc":
+        await worker.wait(action, event(key))
+    for key in "bc":
+        await push(engine, tenant_id, key)
+        await worker.told(Completed)
+    await worker.evict(action)
+
+    async def replay() -> tuple[Action, Node]:
+        """Deliver the task to another stream, where its program does not come to wait for b."""
+        again = await worker.start()
+        worker.reconnect()
+        await worker.wait(again, event("a"))
+        node = await worker.wait(again, event("c"))
+        await worker.say_waiting(again, [node])
+        return again, node
+
+    for _ in range(2):
+        again, _ = await replay()
+        await worker.evict(again)
+    _, node = await replay()
+    assert (await worker.told(Completed)).completion.node == node
+
+
+async def test_calls_of_branches_are_known_by_what_their_delivery_was_told_of(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    ((node, _),) = await worker.spawn(action, "child")
+    await worker.say_waiting(action, [node])
+    await worker.worker.complete(await worker.start())
+    await worker.told(Completed)
+    await worker.evict(action)
+    again = await worker.start()
+    await worker.spawn(again, "child")
+    assert await worker.wait(again, event("a")) == TWO
+    last = await worker.wait(again, event("b"))
+    await worker.evict(again)
+    await engine.durable.restore(tenant_id, action.task_id)
+    again = await worker.start()
+    await worker.spawn(again, "child")
+    assert await worker.wait(again, event("b")) == last
+    assert await worker.wait(again, event("a")) == TWO
 
 
 async def evict_unseen(engine: HatchetEngine, action: Action) -> None:

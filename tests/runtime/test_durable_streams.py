@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from engine.domain.durable import (
+    Answer,
     Call,
     MemoAnswer,
     MemoCall,
@@ -95,6 +96,31 @@ async def test_an_awaited_child_is_completed_when_it_ends(
     await worker.worker.report(child, ReportKind.FAILED, b"it broke")
     done = (await worker.told(Completed)).completion
     assert (done.node, done.error) == (node, "it broke")
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_what_comes_while_a_call_is_recorded_is_told_after_its_answer(
+    is_refused: bool, engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    is_recorded, is_pushed = asyncio.Event(), asyncio.Event()
+    submit = engine.durable.calls.submit
+
+    async def held_up(call: Call) -> Answer:
+        answer = await submit(call)
+        is_recorded.set()
+        await is_pushed.wait()
+        return answer
+
+    monkeypatch.setattr(engine.durable.calls, "submit", held_up)
+    await worker.call(action, WaitCall((event("later"),), "\0" if is_refused else None))
+    await is_recorded.wait()
+    await push(engine, tenant_id, "go")
+    await worker.told_nothing()
+    is_pushed.set()
+    await worker.told(Failed if is_refused else Acknowledged)
+    assert (await worker.told(Completed)).completion.node == node
 
 
 async def test_a_delivery_that_is_over_is_told_so_with_the_count_it_gave(

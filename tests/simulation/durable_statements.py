@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ def _(tx: Transaction, p: Params) -> Rows:
             "branch_id": 1,
             "order": 0,
             "forks": None,
+            "restored": 0,
         }
         begins = {"invocation": log["invocation"] + 1, "node_id": 0, "passed": None}
         log = tx.put("log", task_id, **{**log, **begins})
@@ -50,7 +52,7 @@ def _(tx: Transaction, p: Params) -> Rows:
 
 def _logs(tx: Transaction, p: Params) -> Rows:
     found = [log for task_id in sorted(p["task_ids"]) if (log := tx.get("log", task_id))]
-    columns = ("invocation", "branch_id", "node_id", "order", "forks", "passed")
+    columns = ("invocation", "branch_id", "node_id", "order", "forks", "passed", "restored")
     return [(log["task_id"], None, *(log[name] for name in columns)) for log in found]
 
 
@@ -74,6 +76,7 @@ def _(tx: Transaction, p: Params) -> Rows:
         "order": "satisfied_orders",
         "forks": "forks",
         "passed": "passed",
+        "restored": "restored_counts",
     }
     for at, task_id in enumerate(p["task_ids"]):
         tx.put("log", task_id, **{column: p[name][at] for column, name in names.items()})
@@ -197,12 +200,12 @@ def _(tx: Transaction, p: Params) -> Rows:
 
 @statement("durable_entry.reaches")
 def _(tx: Transaction, p: Params) -> Rows:
-    last: dict[tuple[UUID, int, int], int] = {}
+    nodes: dict[tuple[UUID, int, int], list[int]] = defaultdict(list)
     for e in tx.scan("entry"):
         if e["task_id"] in p["task_ids"] and e["recorded_after"] is not None:
             group = e["task_id"], e["branch_id"], e["recorded_after"]
-            last[group] = max(last.get(group, 0), e["node_id"])
-    return sorted((*group, node) for group, node in last.items())
+            nodes[group].append(e["node_id"])
+    return sorted((*group, min(found), max(found)) for group, found in nodes.items())
 
 
 @statement("durable_entry.marks")

@@ -136,7 +136,7 @@ async def _execute(step: Step, calls: Calls) -> Any:
             return await calls.memo("stamp", 0)
         case "event" | "any" | "both":
             since = None
-            if {"back", "scope"} <= step.options:
+            if is_looking_back(step):
                 since = (await calls.memo("now", 0))["at"]
             return await calls.wait(step, since)
         case "forget":
@@ -214,6 +214,10 @@ def result_of(name: str, *, fails: bool) -> dict[str, Any]:
     return {"error": f"{name} broke"} if fails else {"done": name}
 
 
+def is_looking_back(step: Step) -> bool:
+    return step.kind in ("event", "any", "both") and {"back", "scope"} <= step.options
+
+
 def key_of(step: Step) -> str:
     """Return the event a step waits for. Events with scopes share one key."""
     return "shared" if "scope" in step.options else f"event {step.point}"
@@ -221,6 +225,21 @@ def key_of(step: Step) -> str:
 
 def payload_of(step: Step) -> dict[str, Any]:
     return {"point": step.point, "is_right": True}
+
+
+def has_equal_calls(program: Program) -> bool:
+    """Say whether coroutines make calls that nothing tells apart, and that may change places."""
+    for step in program:
+        calls = [{_call_of(each) for each in branch} - {None} for branch in step.branches]
+        if len(set().union(*calls)) < sum(map(len, calls)):
+            return True
+    return False
+
+
+def _call_of(step: Step) -> str | None:
+    if step.kind == "sleep":
+        return f"sleep {step.seconds}"
+    return "now" if is_looking_back(step) else None
 
 
 def all_steps(program: Program) -> list[Step]:

@@ -43,7 +43,9 @@ class _Listening(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         self._world.note("log", text)
-        if record.levelno >= logging.ERROR or "are not asked for" in text:
+        if "are not asked for" in text and isinstance(record.args, tuple):
+            self._world.order_was_given_up(UUID(str(record.args[0])))
+        if record.levelno >= logging.ERROR:
             self._world.broken(f"the engine logs: {text} {record.exc_info or ''}")
 
 
@@ -174,6 +176,9 @@ class People:
         inputs = [EventInput(key, orjson.dumps(data), scope=scope) for key, scope, data in events]
         self.world.note("event", step.point)
         await self.world.insist(lambda: push_events(TENANT, inputs, self.world.loop.today))
+        now = self.world.store.tables["wait"].get(place)
+        if now is not None and now["is_dropped"] and not now["is_met"]:
+            self._pushed.discard(place)  # its branch was left before the event came
 
     def _step_of(self, wait: Row) -> Step:
         name = self.world.input_of(wait["task_id"])["name"]

@@ -58,8 +58,6 @@ class Task:
     def fork(self, branch: int, node: int) -> None:
         state = self.log.state
         state.fork(branch, node)
-        orders = [(e.node, e.order) for e in self.log.entries.values() if e.order is not None]
-        state.renumber(orders)
         self._reopen(state)
         self.again()
 

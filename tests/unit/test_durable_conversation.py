@@ -23,10 +23,14 @@ TASK = UUID(int=7)
 
 
 def invocation(
-    recorded: Iterable[tuple[int, Node]] = (), *, reached: int = 0, received: int | None = None
+    recorded: Iterable[tuple[int, Node]] = (),
+    *,
+    reached: int = 0,
+    received: int | None = None,
+    restored: int = 0,
 ) -> Invocation:
     known = Invocation(TASK, 1)
-    known.open(recorded, reached, received)
+    known.open(recorded, reached, received, restored=restored)
     return known
 
 
@@ -119,8 +123,17 @@ def test_calls_that_are_not_made_again_do_not_hold_completions_back_for_ever() -
     known.open([(1, ONE)], reached=0, reaches=[(0, 2)])
     known.acknowledge(ONE, needs_waiter=False)
     assert complete(known, ONE, 1) == []
-    assert known.give_up_order(STALL_SECONDS)
-    assert take(known, STALL_SECONDS) == [ONE]
+    assert known.give_up_order(60.0)
+    assert take(known, 60.0) == [ONE]
+
+
+def test_orders_of_branches_that_were_left_are_not_waited_for() -> None:
+    known = Invocation(TASK, 2)
+    known.open([(1, ONE)], reached=0, given=4)
+    for node in (ONE, TWO):
+        known.acknowledge(node, needs_waiter=False)
+    assert complete(known, TWO, 5) == []
+    assert complete(known, ONE, 1) == [ONE, TWO]
 
 
 def test_new_orders_have_no_gaps_whatever_is_heard_of_first() -> None:
@@ -197,7 +210,7 @@ def test_who_waits_again_for_what_arrived_gets_it_at_once() -> None:
     assert complete(known, ONE, 1) == [ONE]
     known.confirm(1)
     assert known.wait(ONE, 0.01)
-    assert known.give_up(0.01, repeats=0) == [ONE]
+    assert known.give_up(0.01) == [ONE]
     assert complete(known, ONE, 1) == [ONE]
 
 
@@ -205,33 +218,39 @@ def test_an_order_that_never_comes_is_given_up() -> None:
     known = invocation([(1, ONE), (2, TWO), (3, THREE)])
     known.acknowledge(TWO, needs_waiter=False)
     assert complete(known, TWO, 2) == []
-    assert not known.give_up_order(STALL_SECONDS - 1)
-    assert known.give_up_order(STALL_SECONDS)
-    assert take(known, STALL_SECONDS) == [TWO]
+    assert not known.give_up_order(59.0)
+    assert known.give_up_order(60.0)
+    assert take(known, 60.0) == [TWO]
     known.acknowledge(THREE, needs_waiter=False)
-    assert complete(known, THREE, 3, STALL_SECONDS) == [THREE]
+    assert complete(known, THREE, 3, 60.0) == [THREE]
 
 
 def test_what_may_not_have_arrived_is_unconfirmed() -> None:
     known = invocation()
     for node in (ONE, TWO, THREE):
         known.acknowledge(node, needs_waiter=node == THREE)
-    assert known.give_up(0.0, repeats=0) == [ONE, TWO]
+    assert known.give_up(0.0) == [ONE, TWO]
     complete(known, ONE, 1, 1.0)
-    assert known.give_up(1_000.0, repeats=0) == [ONE, TWO]
+    assert known.give_up(1_000.0) == [ONE, TWO]
     complete(known, TWO, 2, 1.0)
     known.confirm(1)
-    assert known.give_up(1.5, repeats=0) == [TWO]
+    assert known.give_up(1.5) == [TWO]
 
 
 def test_a_worker_that_gives_a_task_up_again_and_again_is_believed_to_have_read() -> None:
-    known = invocation()
+    for restored, seconds in ((1, 3.0), (2, 0.75), (9, 0.75)):
+        known = invocation([(1, ONE)], restored=restored)
+        known.acknowledge(ONE, needs_waiter=False)
+        complete(known, ONE, 1, 1.0)
+        assert known.give_up(0.9 + seconds) == [ONE]
+        assert known.give_up(1.0 + seconds) == []
+
+
+def test_a_worker_that_is_told_of_something_new_has_to_read_that_too() -> None:
+    known = invocation(restored=9)
     known.acknowledge(ONE, needs_waiter=False)
     complete(known, ONE, 1, 1.0)
-    assert known.give_up(3.5, repeats=1) == [ONE]
-    assert known.give_up(4.0, repeats=1) == []
-    assert known.give_up(1.5, repeats=2) == [ONE]
-    assert known.give_up(2.0, repeats=2) == known.give_up(2.0, repeats=9) == []
+    assert known.give_up(1_000.0) == [ONE]
 
 
 def test_what_a_worker_names_no_more_has_arrived() -> None:
@@ -239,11 +258,11 @@ def test_what_a_worker_names_no_more_has_arrived() -> None:
     known.acknowledge(ONE, needs_waiter=False)
     complete(known, ONE, 1, 1.0)
     known.note_list([TWO], 1.5)
-    assert known.give_up(1.5, repeats=0) == [ONE]
+    assert known.give_up(1.5) == [ONE]
     known.note_list([ONE, TWO], 2.5)
-    assert known.give_up(2.5, repeats=0) == [ONE]
+    assert known.give_up(2.5) == [ONE]
     known.note_list([TWO], 3.5)
-    assert known.give_up(3.5, repeats=0) == []
+    assert known.give_up(3.5) == []
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -340,13 +359,13 @@ def test_a_child_that_two_calls_led_to_is_told_twice() -> None:
 
 
 def test_what_was_asked_for_again_may_not_have_arrived() -> None:
-    known = invocation()
+    known = invocation([(1, ONE)], restored=9)
     known.acknowledge(ONE, needs_waiter=False)
     assert complete(known, ONE, 1) == [ONE]
     assert not known.wait(ONE, 0.1)
-    assert known.give_up(100.0, repeats=9) == [ONE]
+    assert known.give_up(100.0) == [ONE]
     known.note_list((), 100.0)
-    assert known.give_up(100.0, repeats=9) == []
+    assert known.give_up(100.0) == []
 
 
 def test_a_completion_does_not_wait_for_calls_that_come_only_after_it() -> None:
@@ -354,6 +373,75 @@ def test_a_completion_does_not_wait_for_calls_that_come_only_after_it() -> None:
     known.open([(1, ONE)], 0, reaches=[(0, 2)])
     known.acknowledge(ONE, needs_waiter=False)
     assert complete(known, ONE, 1, 5.0) == []
-    assert known.waits_for_calls
+    assert known.pause(5.0) == QUIET_SECONDS
     assert take(known, 5.0 + QUIET_SECONDS) == [ONE]
-    assert not known.waits_for_calls
+    assert known.pause(5.0 + QUIET_SECONDS) is None
+
+
+# Orders that nobody asks for
+
+
+def held_back(restored: int) -> Invocation:
+    """Return a delivery whose program waits for the second completion and never asks for the first."""
+    known = invocation([(1, ONE), (2, TWO)], restored=restored)
+    known.acknowledge(TWO, needs_waiter=False)
+    assert complete(known, TWO, 2) == []
+    return known
+
+
+def test_the_more_often_a_delivery_was_given_up_the_shorter_it_holds_back() -> None:
+    for restored, seconds in enumerate(STALL_SECONDS):
+        known = held_back(restored)
+        assert known.pause(0.0) == (seconds if restored else None)
+        assert not known.give_up_order(seconds - 0.1)
+        assert known.give_up_order(seconds)
+        assert take(known, seconds) == [TWO]
+
+
+def test_in_the_end_nothing_is_held_back_however_soon_a_worker_gives_up() -> None:
+    known = held_back(restored=1_000)
+    assert known.give_up_order(0.0)
+    assert take(known) == [TWO]
+    known = Invocation(TASK, 2)
+    known.open([(1, ONE)], 0, reaches=[(0, 2)], restored=1_000)
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1) == [ONE]
+
+
+def test_what_is_told_after_a_higher_order_may_not_have_arrived() -> None:
+    known = held_back(restored=0)
+    assert known.give_up_order(60.0)
+    assert take(known, 60.0) == [TWO]
+    known.confirm(2)
+    known.acknowledge(ONE, needs_waiter=False)
+    assert complete(known, ONE, 1, 61.0) == [ONE]
+    assert known.give_up(62.0) == [ONE]
+
+
+def test_what_comes_while_a_call_is_recorded_is_told_after_its_answer() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    known.is_called = True
+    assert complete(known, ONE, 1) == []
+    known.acknowledge(TWO, needs_waiter=False)
+    assert take(known) == [ONE]
+
+
+# What a delivery was told of
+
+
+def test_a_delivery_was_told_of_what_was_sent_to_it() -> None:
+    known = Invocation(TASK, 1)
+    told = [known.told]
+    known.open([(3, ONE)], 0)
+    told.append(known.told)
+    known.acknowledge(ONE, needs_waiter=False)
+    complete(known, ONE, 3)
+    assert [*told, known.told] == [None, 0, 3]
+
+
+def test_what_a_delivery_was_told_of_on_another_stream_is_known_if_the_worker_says_it() -> None:
+    known = invocation([(1, ONE), (2, TWO)], reached=2)
+    before = known.told
+    known.confirm(1)
+    assert (before, known.told) == (None, 1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.domain.durable import MemoAnswer, Mismatch, Node, SpawnAnswer, WaitAnswer
-from engine.domain.durable_order import Mark, run_side_by_side
+from engine.domain.durable_order import Mark, Span, find_reaches, run_side_by_side
 from engine.domain.durable_state import LogState
 from engine.states import DurableKind
 from tests.unit.durable_task import Task, child, event, sleep
@@ -178,6 +178,38 @@ def test_a_refused_call_passes_nothing(task: Task) -> None:
     task.log.add_rest((), may_change_places=True)
     answer = task.log.spawn((child(n=1, index=0),), lambda: pytest.fail("it is known"))
     assert isinstance(answer, SpawnAnswer)
+
+
+# What was made before completions were told
+
+
+def reaches(*spans: tuple[int, int, int, int]) -> list[tuple[int, int]]:
+    state = LogState(2, node_id=9)
+    state.fork(1, 6)
+    return find_reaches([Span(*span) for span in spans], state)
+
+
+def test_calls_reach_as_far_as_the_last_that_was_made_before_an_order() -> None:
+    assert reaches() == []
+    assert reaches((1, 0, 1, 2), (1, 3, 3, 5), (2, 4, 6, 8)) == [(0, 2), (3, 5), (4, 8)]
+
+
+def test_a_call_behind_later_ones_counts_with_them() -> None:
+    assert reaches((1, 0, 1, 5), (1, 2, 3, 4)) == [(0, 2), (2, 5)]
+
+
+def test_calls_of_a_branch_that_was_left_reach_nowhere() -> None:
+    assert reaches((1, 0, 1, 5), (1, 1, 6, 9), (2, 0, 6, 7)) == [(0, 7)]
+
+
+def test_a_call_notes_what_its_invocation_was_told_of(task: Task) -> None:
+    first = task.wait(sleep("1s"))
+    task.log.satisfy(first, b"{}")
+    known = [task.log.entries[task.wait(sleep("2s"))]]
+    for told in (0, 1, 7):
+        task.log.told = told
+        known.append(task.log.entries[task.wait(sleep("2s"))])
+    assert [entry.recorded_after for entry in known] == [1, 0, 1, 1]
 
 
 # Who runs side by side

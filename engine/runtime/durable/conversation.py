@@ -27,8 +27,11 @@ QUIET_SECONDS = 0.5
 """How long a completion waits for calls that were recorded before it, after the last call. Where equal calls
 of coroutines changed places, those calls come only after it."""
 
-STALL_SECONDS = 60.0
-"""How long a completion is held back for one that should come before it."""
+STALL_SECONDS = (60.0, 15.0, 4.0, 1.0, 0.0)
+"""How long a completion is held back for one that should come before it: at first for so long that user code
+may take its time, but ever shorter if the deliveries before this one were evicted and restored at once. Where
+equal calls of coroutines changed places nobody may ever ask for the other one, and the last of these times
+lets a delivery go on however soon its worker gives it up."""
 
 
 class Invocation:
@@ -54,9 +57,14 @@ class Invocation:
         self._quiet_since: float | None = None
         """Since when a completion waits for calls, and none came."""
         self._unordered: list[Completion] = []
-        self._sent: dict[Node, tuple[float, int | None]] = {}
+        self._sent: dict[Node, tuple[float, float | None]] = {}
+        """When each was sent, and the received order that proves that it arrived."""
+        self._told = 0
+        """The highest order that was sent."""
         self._expected: list[int] = []
         self._highest = 0
+        self._restored = 0
+        """How many deliveries before this one, in a row, were evicted and restored at once."""
         self._reached = 0
         """The highest node that was acknowledged, and those below it that were not."""
         self._skipped: set[int] = set()
@@ -71,6 +79,8 @@ class Invocation:
         self.named_late: set[Node] = set()
         """Nodes the worker named after it gave the delivery up."""
         self._is_given_up = False
+        self.is_called = False
+        """A call is being recorded: what is told before it is answered would be told after it in a replay."""
         self._has_branches = False
         self._passed: dict[Node, int] = {}
         """Orders of nodes acknowledged on an earlier stream, whose completions may have arrived there."""
@@ -84,23 +94,25 @@ class Invocation:
         received: int | None = None,
         reaches: Iterable[tuple[int, int]] = (),
         passed: Iterable[int] = (),
+        restored: int = 0,
+        given: int = 0,
     ) -> None:
         """Take the orders recorded so far.
 
         `reached` is the highest node this delivery acknowledged on earlier streams, `received` the
         highest order the worker says to have got there. What comes after both is still to be sent.
-        `reaches` are (order, node): the highest node recorded before any higher order was given out.
-        `passed` are nodes before `reached` that were not acknowledged.
+        `reaches` are (order, node), ascending: calls up to that node come before any higher order.
+        `passed` are nodes before `reached` that were not acknowledged. `restored` says how many deliveries
+        before this one, in a row, were evicted and restored at once with nothing new in the log. `given` is
+        the last order given out: those that are not recorded are of branches that were left.
         """
         if self._before is None:
             return
         before, self._before = self._before, None
+        self._restored, self._highest = restored, given
         self._reached = max(self._reached, reached)
         self._skipped.update(passed)
-        for order, node_id in reaches:
-            self._reaches.append(
-                (order, max(node_id, self._reaches[-1][1] if self._reaches else 0))
-            )
+        self._reaches = list(reaches)
         for order, node in recorded:
             self._highest = max(self._highest, order)
             if received is not None and order <= received:
@@ -123,7 +135,7 @@ class Invocation:
         So is what `is_unheard`, until that is given up: a call that comes before is one of another branch.
         A call that was told of a completed node before gets its completion again.
         """
-        self._quiet_since = None
+        self._quiet_since, self.is_called = None, False
         self._skipped.discard(node.node_id)
         self._skipped.update(range(self._reached + 1, node.node_id))
         self._reached = max(self._reached, node.node_id)
@@ -186,6 +198,8 @@ class Invocation:
             return
         node, order = completion.node, completion.order
         if order is not None:
+            if order > self._highest:
+                self._restored = 0
             for missing in range(self._highest + 1, order + 1):
                 self._expect(missing)
             self._highest = max(self._highest, order)
@@ -200,12 +214,13 @@ class Invocation:
     def take(self, now: float) -> list[Completion]:
         """Return, once, what is to be sent, in this order."""
         sending, self._unordered = self._unordered, []
-        for order in sorted(self._held):
+        for order in () if self.is_called else sorted(self._held):
             if self._expected and self._expected[0] < order:
+                self._quiet_since = None
                 break
             if self._is_ahead(order):
                 self._quiet_since = now if self._quiet_since is None else self._quiet_since
-                if now - self._quiet_since < QUIET_SECONDS:
+                if now - self._quiet_since < self._quiet_seconds:
                     break
             self._quiet_since = None
             if self._held[order].node in self._unheard:
@@ -214,7 +229,7 @@ class Invocation:
                 del self._expected[0]
             sending.append(self._held.pop(order))
         for completion in sending:
-            self._sent[completion.node] = (now, completion.order)
+            self._sent[completion.node] = (now, self._note_told(completion.order))
             self._unlisted.discard(completion.node)
         if not self._held:
             self._held_since = None
@@ -224,11 +239,12 @@ class Invocation:
 
     def give_up_order(self, now: float) -> bool:
         """Let go what was held back for too long, because what should come before does not come."""
-        if self._held_since is None or now - self._held_since < STALL_SECONDS:
+        if self._held_since is None or now - self._held_since < self._stall_seconds:
             return False
-        del self._expected[: bisect_left(self._expected, min(self._held))]
-        self._reaches = [reach for reach in self._reaches if reach[0] >= min(self._held)]
-        return True
+        lowest, expected, reaches = min(self._held), len(self._expected), len(self._reaches)
+        del self._expected[: bisect_left(self._expected, lowest)]
+        self._reaches = [reach for reach in self._reaches if reach[0] >= lowest]
+        return (len(self._expected), len(self._reaches)) != (expected, reaches)
 
     # Questions
 
@@ -236,13 +252,10 @@ class Invocation:
         """Return the nodes whose completions would be of use now."""
         return sorted(self._wanted)
 
-    def give_up(self, now: float, *, repeats: int) -> list[Node]:
-        """Return the nodes the worker may still wait for: their completions may not have arrived.
-
-        `repeats` says how many deliveries before this one, in a row, were evicted and restored at once.
-        """
+    def give_up(self, now: float) -> list[Node]:
+        """Return the nodes the worker may still wait for: their completions may not have arrived."""
         self._is_given_up = True
-        patience = ARRIVAL_SECONDS[min(repeats, len(ARRIVAL_SECONDS) - 1)]
+        patience = ARRIVAL_SECONDS[min(self._restored, len(ARRIVAL_SECONDS) - 1)]
         nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
         for node, (sent_at, order) in self._sent.items():
             has_arrived = order is None or order <= self._received or node in self._unlisted
@@ -256,14 +269,42 @@ class Invocation:
         return self._has_branches
 
     @property
-    def waits_for_calls(self) -> bool:
-        return self._quiet_since is not None
+    def told(self) -> int | None:
+        """The last order the worker was told of; None if that was on another stream, and it did not say."""
+        is_unsure = self._before is not None or (self._passed and not self._received)
+        return None if is_unsure else max(self._received, self._told)
+
+    def pause(self, now: float) -> float | None:
+        """Return after how long something may go out by itself; None if that is not to be watched closely."""
+        if self.is_called:
+            return None
+        if self._quiet_since is not None:
+            return self._quiet_since + self._quiet_seconds - now
+        if self._restored and self._held_since is not None and self._expected:
+            is_held_back = self._expected[0] < min(self._held)
+            return self._held_since + self._stall_seconds - now if is_held_back else None
+        return None
 
     @property
     def is_holding(self) -> bool:
         return bool(self._held)
 
     # Parts
+
+    @property
+    def _stall_seconds(self) -> float:
+        return STALL_SECONDS[min(self._restored, len(STALL_SECONDS) - 1)]
+
+    @property
+    def _quiet_seconds(self) -> float:
+        return min(QUIET_SECONDS, self._stall_seconds)
+
+    def _note_told(self, order: int | None) -> float | None:
+        """Return from which received order on the worker has got this one, which is told now."""
+        if order is not None and order < self._told:
+            return math.inf  # it was given up, and the worker says only the highest one
+        self._told = max(self._told, order or 0)
+        return order
 
     def _want(self, node: Node) -> bool:
         """Return whether the outcome is not known here."""

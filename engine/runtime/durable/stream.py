@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,6 +15,7 @@ from engine.domain.durable import (
     Call,
     Completion,
     MemoAnswer,
+    MemoResult,
     Mismatch,
     Node,
     Refused,
@@ -29,7 +29,7 @@ from engine.errors import HatchetError
 from engine.operations.await_nodes import Waiting
 from engine.operations.evict_tasks import Evicted, Eviction
 from engine.operations.read_durable import Opening
-from engine.runtime.durable.conversation import QUIET_SECONDS, Invocation
+from engine.runtime.durable.conversation import Invocation
 from engine.runtime.durable.lanes import Evict, Lanes, Request
 from engine.runtime.durable.replies import (
     Acknowledged,
@@ -66,8 +66,6 @@ class DurableStream:
         self._lanes = Lanes(self._answer)
         self._invocations: dict[UUID, Invocation] = {}
         self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
-        self._restored: Counter[UUID] = Counter()
-        """How often in a row an eviction ended at once, because something may not have arrived."""
         self._names_orders = False
         """The worker says what it received; its lists of what it waits for may be partial, then."""
         self._is_closed = False
@@ -128,13 +126,18 @@ class DurableStream:
         except Exception:
             log.exception("task %s: a durable call failed", request.task_id)
             self.refuse(str(request.task_id), request.invocation, "internal error")
+        known = self._invocations.get(request.task_id)
+        if known is not None and known.is_called:
+            known.is_called = False
+            self._send(known)
 
     # Calls
 
     async def _carry_out(self, call: Call) -> None:
         invocation = self._meet(call.task_id, call.invocation)
-        if invocation is not None and invocation.note_call():
-            call = call._replace(is_of_branch=True)
+        if invocation is not None:
+            call = call._replace(is_of_branch=invocation.note_call(), told=invocation.told)
+            invocation.is_called = not isinstance(call.body, MemoResult)
         answer = await self._service.record(call)
         body = answer.body
         match body:
@@ -197,8 +200,7 @@ class DurableStream:
         known = self._invocations.get(request.task_id)
         unconfirmed = None
         if known is not None and known.count == request.invocation and known.is_open:
-            repeats = self._restored[request.task_id]
-            unconfirmed = tuple(known.give_up(time.monotonic(), repeats=repeats))
+            unconfirmed = tuple(known.give_up(time.monotonic()))
         outcome = await self._service.evictions.submit(
             Eviction(
                 self.tenant_id, request.task_id, request.invocation, request.reason, unconfirmed
@@ -207,10 +209,6 @@ class DurableStream:
         if outcome is Evicted.UNKNOWN:
             self.refuse(str(request.task_id), request.invocation, "there is no such durable task")
             return
-        if outcome is Evicted.RESTORED:
-            self._restored[request.task_id] += 1
-        else:
-            del self._restored[request.task_id]
         self._reply(EvictionTaken(request.task_id, request.invocation))
         if known is not None and self._invocations.get(request.task_id) is known:
             self.drop(request.task_id)
@@ -320,8 +318,6 @@ class DurableStream:
 
     async def audit(self) -> None:
         """Find deliveries that are over and completions nobody told us of."""
-        for task_id in self._restored.keys() - self._invocations.keys():
-            del self._restored[task_id]
         known = [each for each in self._invocations.values() if each.is_open]
         for start in range(0, len(known), LOOKED_UP_AT_ONCE):
             part = known[start : start + LOOKED_UP_AT_ONCE]
@@ -337,16 +333,9 @@ class DurableStream:
 
     async def hurry(self) -> None:
         """Look up what keeps completions back; give up what has kept them back for too long."""
-        now = time.monotonic()
         holding = [each for each in self._invocations.values() if each.is_holding]
         for invocation in holding:
-            if invocation.give_up_order(now):
-                log.warning(
-                    "task %s: completions that came before are not asked for in delivery %d",
-                    invocation.task_id,
-                    invocation.count,
-                )
-                self._send(invocation)
+            self._send(invocation)
         await self._look_up([(each, node) for each in holding for node in each.wanted()])
 
     # Parts
@@ -373,12 +362,17 @@ class DurableStream:
             self.drop(task_id)
 
     def _send(self, invocation: Invocation) -> None:
-        if invocation.is_open:
-            for completion in invocation.take(time.monotonic()):
-                self._reply(Completed(completion))
-            if invocation.waits_for_calls:
-                loop = asyncio.get_running_loop()
-                loop.call_later(QUIET_SECONDS, self._send_current, invocation)
+        if not invocation.is_open:
+            return
+        now = time.monotonic()
+        if invocation.give_up_order(now):
+            text = "task %s: completions that came before are not asked for in delivery %d"
+            log.warning(text, invocation.task_id, invocation.count)
+        for completion in invocation.take(now):
+            self._reply(Completed(completion))
+        pause = invocation.pause(now)
+        if pause is not None:
+            asyncio.get_running_loop().call_later(pause, self._send_current, invocation)
 
     def _send_current(self, invocation: Invocation) -> None:
         if self._invocations.get(invocation.task_id) is invocation:
@@ -392,4 +386,12 @@ class DurableStream:
 
 
 def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:
-    invocation.open(opening.recorded, opening.reached, received, opening.reaches, opening.passed)
+    invocation.open(
+        opening.recorded,
+        opening.reached,
+        received,
+        opening.reaches,
+        opening.passed,
+        restored=opening.restored,
+        given=opening.given,
+    )
