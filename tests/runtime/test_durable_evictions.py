@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from engine.domain.definition import Concurrency, WorkflowDefinition
 from engine.domain.durable import MemoCall, Node
 from engine.ids import new_id
-from engine.operations.evict_tasks import Evicted, Eviction
-from engine.runtime.durable import conversation
+from engine.operations.evict_tasks import Evicted, Eviction, restore_tasks
+from engine.runtime.durable import conversation, service
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Completed,
@@ -103,6 +105,25 @@ async def test_a_worker_that_goes_on_after_giving_a_task_up_gets_it_back(
     await worker.call(action, MemoCall(b"k"))
     assert (await worker.told(Superseded)).invocation == 1
     assert (await worker.start()).durable_invocation == 2
+
+
+async def test_a_task_that_goes_on_during_an_outage_is_restored_when_it_is_over(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    await worker.evict(action)
+    outages = [psycopg.OperationalError("the server closed the connection")]
+
+    def break_once(*given: Any) -> Any:
+        if outages:
+            raise outages.pop()
+        return (yield from restore_tasks(*given))
+
+    monkeypatch.setattr(service, "restore_tasks", break_once)
+    await worker.call(action, MemoCall(b"k"))
+    assert (await worker.start()).durable_invocation == 2
+    assert not outages
 
 
 async def test_restoring_is_idempotent(engine: HatchetEngine, tenant_id: UUID) -> None:

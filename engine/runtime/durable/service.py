@@ -77,12 +77,23 @@ class Durable(PeriodicService):
         self.evictions: Batcher[Eviction, Evicted] = Batcher(
             "evictions", self._evict, on_outage=on_outage
         )
+        self.restores: Batcher[tuple[UUID, UUID], bool] = Batcher(
+            "restores", self._restore, on_outage=on_outage
+        )
+        """Some are asked for by nobody who would ask again: an outage must not lose them."""
         self._streams: dict[DurableStream | SignalListener, None] = {}
         self._ticks = 0
 
     @property
     def batchers(self) -> list[Batcher[Any, Any]]:
-        return [self.calls, self.look_backs, self.lookups, self.openings, self.evictions]
+        return [
+            self.calls,
+            self.look_backs,
+            self.lookups,
+            self.openings,
+            self.evictions,
+            self.restores,
+        ]
 
     # Streams
 
@@ -127,8 +138,7 @@ class Durable(PeriodicService):
 
     async def restore(self, tenant_id: UUID, task_id: UUID) -> bool:
         """Put an evicted task back into the queue; whether there is such a task, evicted or not."""
-        now = datetime.now(UTC)
-        if await self._do(restore_tasks(tenant_id, [task_id], now)):
+        if await self.restores.submit((tenant_id, task_id)):
             return True
         return bool(await self._run(_find(tenant_id, task_id)))
 
@@ -185,11 +195,8 @@ class Durable(PeriodicService):
         return [[next(outcomes) for _ in part] for part in asked]
 
     async def _open(self, tasks: Sequence[tuple[UUID, UUID]]) -> list[Opening | None]:
-        ids_of: dict[UUID, list[UUID]] = defaultdict(list)
-        for tenant_id, task_id in tasks:
-            ids_of[tenant_id].append(task_id)
         found: dict[tuple[UUID, UUID], Opening] = {}
-        for tenant_id, task_ids in ids_of.items():
+        for tenant_id, task_ids in _by_tenant(tasks).items():
             openings = await self._database.run(load_openings(tenant_id, task_ids))
             found |= {(tenant_id, task_id): opening for task_id, opening in openings.items()}
         return [found.get(task) for task in tasks]
@@ -198,6 +205,22 @@ class Durable(PeriodicService):
         outcomes, changes = await self._database.run(evict_tasks(evictions, datetime.now(UTC)))
         self._aftermath.apply(changes)
         return outcomes
+
+    async def _restore(self, asked: Sequence[tuple[UUID, UUID]]) -> list[bool]:
+        known: set[tuple[UUID, UUID]] = set()
+        for tenant_id, task_ids in _by_tenant(asked).items():
+            now = datetime.now(UTC)
+            found, changes = await self._database.run(restore_tasks(tenant_id, task_ids, now))
+            self._aftermath.apply(changes)
+            known.update((tenant_id, task_id) for task_id in found)
+        return [task in known for task in asked]
+
+
+def _by_tenant(asked: Sequence[tuple[UUID, UUID]]) -> dict[UUID, list[UUID]]:
+    ids_of: dict[UUID, list[UUID]] = defaultdict(list)
+    for tenant_id, task_id in dict.fromkeys(asked):
+        ids_of[tenant_id].append(task_id)
+    return ids_of
 
 
 def _find(tenant_id: UUID, task_id: UUID) -> Operation[list[TaskRow]]:
