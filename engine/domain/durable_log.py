@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain import durable_identity as identities
@@ -30,6 +31,13 @@ from engine.states import DurableKind
 from engine.types import TriggerRequest
 
 _NOWHERE = Node(0, 0)
+
+
+class Incomplete(NamedTuple):
+    """It takes all entries to come to answer the call: `add_rest`, and make it again."""
+
+
+Found = Entry | Mismatch | Incomplete | None
 
 
 @dataclass(slots=True)
@@ -78,10 +86,10 @@ class Log:
 
     # Calls
 
-    def memo(self, key: bytes) -> AnswerBody:
+    def memo(self, key: bytes) -> AnswerBody | Incomplete:
         wanted = Entry(_NOWHERE, DurableKind.MEMO, identities.memo_identity(key), "memo")
         found = self._find(wanted)
-        if isinstance(found, Mismatch):
+        if isinstance(found, Mismatch | Incomplete):
             return found
         if found is None:
             return MemoAnswer(self._add(wanted).node, existed=False)
@@ -105,7 +113,9 @@ class Log:
             self.satisfy(node, payload)
         return Stored()
 
-    def wait(self, conditions: Sequence[WaitCondition], label: str | None = None) -> AnswerBody:
+    def wait(
+        self, conditions: Sequence[WaitCondition], label: str | None = None
+    ) -> AnswerBody | Incomplete:
         wanted = Entry(
             _NOWHERE,
             DurableKind.WAIT_FOR,
@@ -116,7 +126,7 @@ class Log:
             identities.scope_key(conditions),
         )
         found = self._find(wanted)
-        if isinstance(found, Mismatch):
+        if isinstance(found, Mismatch | Incomplete):
             return found
         if found is not None:
             self._give_order(found)
@@ -124,7 +134,7 @@ class Log:
 
     def spawn(
         self, children: Sequence[TriggerRequest], new_run_id: Callable[[], UUID]
-    ) -> AnswerBody:
+    ) -> AnswerBody | Incomplete:
         """Give each child its node: a new one, or that of the child which has its key or its place.
 
         One child that is not the recorded one refuses them all.
@@ -144,7 +154,7 @@ class Log:
                 dedupe_key=key,
             )
             found = (keys.get(key) if key else None) or self._find_child(wanted)
-            if isinstance(found, Mismatch):
+            if isinstance(found, Mismatch | Incomplete):
                 self.state.node_id, self.state.passed = before
                 return found
             if found is None:
@@ -248,7 +258,7 @@ class Log:
         """Whether branches of the program made, or may make, their calls in another order than before."""
         return self.state.passed is not None or self._may_change_places
 
-    def _find(self, wanted: Entry) -> Entry | Mismatch | None:
+    def _find(self, wanted: Entry) -> Found:
         """Return the entry that a call made before, None if it is new, or that it is not as recorded.
 
         As long as the program has one branch it is the next one. Otherwise it is the first of those not
@@ -256,7 +266,7 @@ class Log:
         """
         expected = None
         if self.state.passed and not self.is_complete:
-            return self._mismatch(wanted, wanted)
+            return Incomplete()
         for entry in self._not_made():
             if self._is_same(entry, wanted):
                 self.state.reach(entry.node.node_id, passes=self._is_free)
@@ -287,7 +297,7 @@ class Log:
             return True
         return self.is_complete and not self._is_free
 
-    def _find_child(self, wanted: Entry) -> Entry | Mismatch | None:
+    def _find_child(self, wanted: Entry) -> Found:
         """As `_find`. A child is also found by its key, or else by its index.
 
         Clients count the index up: it names another child if branches make their calls in another order.
@@ -305,7 +315,7 @@ class Log:
             if not is_same:
                 return self._mismatch(known, wanted)
         if known.node.node_id > self.state.node_id + 1 and not self.is_complete:
-            return self._mismatch(known, wanted)
+            return Incomplete()
         self.state.reach(known.node.node_id, passes=self._is_free)
         return known
 
@@ -338,7 +348,9 @@ class Log:
         if not entry.is_new:
             self.changed[entry.node] = entry
 
-    def _mismatch(self, found: Entry, wanted: Entry) -> Mismatch:
+    def _mismatch(self, found: Entry, wanted: Entry) -> Mismatch | Incomplete:
+        if not self.is_complete:
+            return Incomplete()
         message = identities.mismatch_message(
             self.task_id,
             found.node,

@@ -16,7 +16,6 @@ from engine.domain.durable import (
     MemoAnswer,
     MemoCall,
     MemoResult,
-    Mismatch,
     Node,
     Refused,
     SpawnAnswer,
@@ -28,6 +27,7 @@ from engine.domain.durable import (
     WaitCall,
 )
 from engine.domain.durable_identity import dedupe_key
+from engine.domain.durable_log import Incomplete
 from engine.domain.durable_waits import Condition, parse_conditions
 from engine.errors import InvalidArgument
 from engine.ids import new_id
@@ -200,13 +200,14 @@ def _find_turn(
     call: Call, conditions: Conditions, logs: Logs, effects: _Effects
 ) -> Operation[AnswerBody]:
     """Take a call, wherever it was in the invocations before."""
-    body = _take(call, conditions, logs, effects)
     if call.task_id not in logs:
-        return body
+        return Unknown()
     log = logs[call.task_id].log
-    if isinstance(body, Mismatch) and not log.is_complete:
+    body = _take(call, conditions, logs, effects)
+    if isinstance(body, Incomplete):
         yield from load_rest(log, may_change_places=call.is_of_branch)
         body = _take(call, conditions, logs, effects)
+        assert not isinstance(body, Incomplete)
     if log.outlines:
         yield from fill_outlines(log, _nodes(call, body))
         if isinstance(body, MemoAnswer) and body.existed:
@@ -214,9 +215,11 @@ def _find_turn(
     return body
 
 
-def _take(call: Call, conditions: Conditions, logs: Logs, effects: _Effects) -> AnswerBody:
-    found = logs.get(call.task_id)
-    if found is None or found.task.tenant_id != call.tenant_id:
+def _take(
+    call: Call, conditions: Conditions, logs: Logs, effects: _Effects
+) -> AnswerBody | Incomplete:
+    found = logs[call.task_id]
+    if found.task.tenant_id != call.tenant_id:
         return Unknown()
     log, body = found.log, call.body
     if isinstance(body, MemoResult):

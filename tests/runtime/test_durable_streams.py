@@ -98,6 +98,25 @@ async def test_an_awaited_child_is_completed_when_it_ends(
     assert (done.node, done.error) == (node, "it broke")
 
 
+async def test_after_a_reset_nothing_waits_for_what_the_branch_before_was_told_of(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await begin(engine, tenant_id)
+    for key in "ab":
+        await worker.wait(action, event(key))
+        await push(engine, tenant_id, key)
+        await worker.told(Completed)
+    await worker.worker.complete(action)
+    await result_of(engine, tenant_id, action.task_id)
+    await engine.durable.branch(tenant_id, action.task_id, 2, 1)
+    again = await worker.start()
+    await worker.say_waiting(again, [await worker.wait(again, event("a"))])
+    assert (await worker.told(Completed)).completion.order == 1
+    await worker.wait(again, event("b"))
+    await push(engine, tenant_id, "b")
+    assert (await worker.told(Completed)).completion.order == 3
+
+
 @pytest.mark.parametrize("is_refused", [False, True])
 async def test_what_comes_while_a_call_is_recorded_is_told_after_its_answer(
     is_refused: bool, engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch

@@ -68,6 +68,10 @@ class Task:
             entry.is_new = False
             self.log.add_known(entry)
 
+    def load_rest(self) -> None:
+        """Let all be known that is recorded, of a program that keeps its order."""
+        self.log.add_rest((), may_change_places=False)
+
     def wait(self, *conditions: WaitCondition) -> Node:
         answer = self.log.wait(conditions)
         assert isinstance(answer, WaitAnswer), answer
@@ -85,6 +89,7 @@ class Task:
         return [(node.node_id, run.int) for node, run in answer.children]
 
     def refused(self, *children: TriggerRequest) -> Mismatch:
+        self.load_rest()
         answer = self.log.spawn(children, lambda: UUID(int=next(self._runs)))
         assert isinstance(answer, Mismatch), answer
         return answer

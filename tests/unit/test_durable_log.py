@@ -16,6 +16,7 @@ from engine.domain.durable import (
     WaitAnswer,
     WaitCondition,
 )
+from engine.domain.durable_log import Incomplete
 from engine.domain.durable_state import Entry, Fork, LogState
 from engine.errors import InvalidArgument
 from engine.states import ConditionKind, DurableKind
@@ -80,6 +81,8 @@ def test_random_groups_scopes_and_labels_do_not_make_a_wait_another(task: Task) 
 def test_what_is_waited_for_makes_a_wait_another(task: Task, changed: WaitCondition) -> None:
     task.wait(sleep("5s", data_key="k"))
     task.again()
+    assert isinstance(task.log.wait([changed]), Incomplete)
+    task.load_rest()
     assert isinstance(task.log.wait([changed]), Mismatch)
     assert task.log.state.node_id == 0
     assert task.wait(sleep("5s", data_key="k")) == Node(1, 1)
@@ -89,6 +92,7 @@ def test_kind_key_workflow_and_input_make_a_call_another(task: Task) -> None:
     task.memo(b"a")
     task.spawn(child("x", n=1))
     task.again()
+    task.load_rest()
     assert isinstance(task.log.memo(b"b"), Mismatch)
     assert task.refused(child("x", n=1)).node == Node(1, 1)
     for other in (child("y", n=1), child("x", n=2)):
@@ -106,7 +110,6 @@ def test_a_mismatch_names_both_calls(task: Task) -> None:
         "  expected: any of: event(paid), sleep(1h) and sleep(5s)\n"
         "  received: run(sum)"
     )
-    task.again()
     mismatch = task.log.memo(b"x")
     assert isinstance(mismatch, Mismatch)
     assert mismatch.message.endswith("received: memo")
