@@ -19,6 +19,7 @@ from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.durable.routes import Routes
 from engine.runtime.event_notes import EventNotes
 from engine.runtime.notifier import Notifier
+from engine.runtime.outages import wait_out
 from engine.runtime.run_streams import RunStreams
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.starts import Starts
@@ -129,7 +130,10 @@ class Aftermath:
             self.spawn(self._send_cancels(tenant_id, listed), "sending cancellations")
 
     async def _send_cancels(self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]) -> None:
-        for worker_id, action in await self._database.run(load_cancels(tenant_id, stops)):
+        actions = await wait_out(
+            "cancellations", lambda: self._database.run(load_cancels(tenant_id, stops))
+        )
+        for worker_id, action in actions:
             self._sessions.send(worker_id, action)
 
     # Clients

@@ -6,22 +6,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.errors import HatchetError, InvalidArgument, ResourceExhausted, Unavailable
+from engine.runtime.outages import wait_out
 
 log = logging.getLogger("hatchet.batcher")
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-_CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
-_OUTAGE_PATIENCE_SECONDS = 20.0
 _QUIET_TURNS, _MOST_TURNS = 8, 32
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 class _Waiting(NamedTuple, Generic[Item, Answer]):
@@ -121,7 +119,8 @@ class Batcher(Generic[Item, Answer]):
 
     async def _settle(self, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         try:
-            answers = await self._flush_through_outages([waiting.item for waiting in batch])
+            flush = partial(self._flush, [waiting.item for waiting in batch])
+            answers = await wait_out(self.name, flush, self._on_outage)
         except Exception as error:
             if len(batch) == 1 or isinstance(error, Unavailable):
                 if isinstance(error, psycopg.DataError):
@@ -135,23 +134,6 @@ class Batcher(Generic[Item, Answer]):
             await self._settle(batch[half:])
             return
         _answer(batch, answers)
-
-    async def _flush_through_outages(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + _OUTAGE_PATIENCE_SECONDS
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._flush(items)
-            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-                log.info("%s: lost a race between transactions, trying again", self.name)
-            except _CONNECTION_ERRORS as error:
-                self._on_outage()
-                if loop.time() > give_up_at:
-                    raise Unavailable("the database cannot be reached") from error
-                log.warning("%s: database: %s", self.name, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
 def _answer(batch: Sequence[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from engine.errors import ResourceExhausted, Unavailable
-from engine.runtime import batcher as module
+from engine.runtime import outages
 from engine.runtime.batcher import Batcher
 
 
@@ -128,7 +128,7 @@ async def test_an_outage_is_waited_for() -> None:
 
 
 async def test_a_long_outage_is_told_to_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_OUTAGE_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(outages, "PATIENCE_SECONDS", 0.1)
     sink = Sink()
     sink.fail = lambda _: psycopg.OperationalError("gone")
     async with running(sink) as batcher:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from engine.errors import HatchetError, Unavailable
+from engine.operations.assign_tasks import load_cancels
+from engine.runtime import aftermath
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import ActionKind, ReportKind, TaskReport
@@ -79,6 +82,26 @@ async def test_connections_are_cut_again_and_again(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_worker_is_told_to_stop_when_the_outage_is_over(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.put_workflow(tenant_id, workflow())
+    worker = await FakeWorker.connect(engine, tenant_id)
+    (run_id,) = await trigger(engine, tenant_id)
+    await worker.next_start()
+    outages = [psycopg.OperationalError("the server closed the connection")]
+
+    def break_once(*given: Any) -> Any:
+        if outages:
+            raise outages.pop()
+        return (yield from load_cancels(*given))
+
+    monkeypatch.setattr(aftermath, "load_cancels", break_once)
+    await engine.cancel(tenant_id, [run_id])
+    stop = await worker.next()
+    assert (stop.kind, stop.task_id, outages) == (ActionKind.CANCEL, run_id, [])
 
 
 @pytest.mark.parametrize("part", ["clock", "assigning.batcher"])

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
+from engine.operations.rebuild_scheduler import load_rules
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.hints_in import HintReader
+from engine.runtime.scheduler import owner
 from engine.states import Status
 from engine.types import TriggerRequest
 from tests.runtime.harness import (
@@ -92,3 +96,35 @@ async def test_nothing_is_handed_out_between_the_hint_and_its_reading(
     assert details.status is Status.QUEUED
     await owner.reload_rules()
     assert (await worker.next_start()).run_id == run_id
+
+
+async def test_the_pauses_are_read_again_when_an_outage_is_over(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, workflow_id = await engine.put_workflow(tenant_id, workflow())
+    await engine.put_workflow(tenant_id, workflow("free"))
+    worker = await FakeWorker.connect(engine, tenant_id, "free:run")
+    outages = [psycopg.OperationalError("the server closed the connection")]
+
+    def break_once(tenant_id: UUID) -> Any:
+        if outages:
+            raise outages.pop()
+        return (yield from load_rules(tenant_id))
+
+    monkeypatch.setattr(owner, "load_rules", break_once)
+    pausing = pause_workflow(tenant_id, workflow_id, LONG, datetime.now(UTC))
+    await engine.database.run(pausing)
+    await until(lambda: not outages)
+    (run_id,) = await engine.trigger_runs(tenant_id, [TriggerRequest("free")])
+    assert (await worker.next_start()).run_id == run_id
+
+
+async def test_a_scheduler_that_read_everything_anew_knows_the_pauses(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await engine.put_workflow(tenant_id, workflow())
+    worker = await FakeWorker.connect(engine, tenant_id)
+    engine.ownership.owners[tenant_id].question_pauses()
+    engine.ownership.distrust()
+    await trigger(engine, tenant_id)
+    await worker.next_start()

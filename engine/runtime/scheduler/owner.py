@@ -25,6 +25,7 @@ from engine.operations.rebuild_scheduler import (
     upsert_worker,
 )
 from engine.operations.versions import workflow_of
+from engine.runtime.outages import wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
@@ -220,7 +221,7 @@ class TenantOwner:
         """
         async with self._reading_pauses:
             asked, before = self._pauses_asked, self.paused
-            rules = await self._database.run(load_rules(self.tenant_id))
+            rules = await wait_out("rules", lambda: self._database.run(load_rules(self.tenant_id)))
             self._take_rules(rules)
             self._pauses_read = asked
         if self.is_ready:
@@ -291,7 +292,7 @@ class TenantOwner:
 
         False if the owner was dropped or distrusted meanwhile.
         """
-        machine = self.machine
+        machine, asked = self.machine, self._pauses_asked
         now = datetime.now(UTC)
         reports_until = now + timedelta(seconds=REPORT_SECONDS)
         snapshot = await self._database.run(
@@ -301,6 +302,7 @@ class TenantOwner:
             return False
         self.reports_until = reports_until.timestamp()
         self._take(snapshot)
+        self._pauses_read = max(self._pauses_read, asked)
         noted, self._noted = self._noted, []
         self.is_ready = True
         for change in noted:

@@ -1,0 +1,48 @@
+"""The database goes away and comes back: what has to be done is tried again until then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.errors import Unavailable
+
+log = logging.getLogger("hatchet.outages")
+
+Result = TypeVar("Result")
+
+PATIENCE_SECONDS = 20.0
+_CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
+
+
+async def wait_out(
+    what: str,
+    work: Callable[[], Awaitable[Result]],
+    on_outage: Callable[[], None] = lambda: None,
+) -> Result:
+    """Return what the work came to; begin it again after an outage and after a lost race.
+
+    Its effects must be the same however often it is begun: nobody knows what was committed when a
+    connection broke. `on_outage` is called each time. Raises Unavailable after PATIENCE_SECONDS.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + PATIENCE_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await work()
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+            log.info("%s: lost a race between transactions, trying again", what)
+        except _CONNECTION_ERRORS as error:
+            on_outage()
+            if loop.time() > give_up_at:
+                raise Unavailable("the database cannot be reached") from error
+            log.warning("%s: database: %s", what, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
