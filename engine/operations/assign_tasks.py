@@ -191,6 +191,7 @@ def _action(
             errors=errors if is_on_failure else None,
             satisfied=satisfied,
             filter_payload=row.filter_payload,
+            by_event=row.event_id is not None,
         ),
         additional_metadata=row.additional_metadata.encode() if row.additional_metadata else None,
         parent_run_id=row.parent_run_id,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from engine.runtime.ordering import HOLD_SECONDS, ChunkOrder
 from engine.states import Status
 from engine.types import RunDetails, StreamEvent, StreamEventKind
 
-_LATE_CHUNK_SECONDS = 2.0
+_FIRST_CHUNK_SECONDS, _LATE_CHUNK_SECONDS = 0.25, 2.0
 _ENDS = {
     Status.COMPLETED: StreamEventKind.COMPLETED,
     Status.FAILED: StreamEventKind.FAILED,
@@ -50,6 +51,7 @@ class RunStreams:
         self._followers: dict[UUID, set[RunFollower]] = defaultdict(set)
         self._told: dict[UUID, set[UUID]] = defaultdict(set)
         self._orders: dict[UUID, dict[tuple[UUID, int], ChunkOrder]] = defaultdict(dict)
+        self._arriving = 0
 
     def follow(self, follower: RunFollower, run_id: UUID) -> None:
         self._followers[run_id].add(follower)
@@ -124,11 +126,32 @@ class RunStreams:
         if order.is_waiting:
             loop.call_later(HOLD_SECONDS, self._expire, run_id)
 
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """A chunk is on its way whose run is not known yet: no follower is sent away meanwhile."""
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
+
     def finish(self, run_id: UUID, status: Status) -> None:
-        """Say that the run ended, once late chunks had their time; then its followers are done."""
-        streamed = run_id in self._orders
-        patience = _LATE_CHUNK_SECONDS if streamed else 0.0
-        asyncio.get_running_loop().call_later(patience, self._hang_up, run_id, status)
+        """Say that the run ended, once late chunks had their time; then its followers are done.
+
+        A worker that does not wait for the answers to its chunks may report its end before the first.
+        """
+        loop = asyncio.get_running_loop()
+        if run_id in self._orders:
+            loop.call_later(_LATE_CHUNK_SECONDS, self._hang_up, run_id, status)
+        else:
+            loop.call_later(_FIRST_CHUNK_SECONDS, self._hang_up_unless_streamed, run_id, status)
+
+    def _hang_up_unless_streamed(self, run_id: UUID, status: Status) -> None:
+        if self._arriving or run_id in self._orders:
+            rest = _LATE_CHUNK_SECONDS - _FIRST_CHUNK_SECONDS
+            asyncio.get_running_loop().call_later(rest, self._hang_up, run_id, status)
+        else:
+            self._hang_up(run_id, status)
 
     def _hang_up(self, run_id: UUID, status: Status) -> None:
         for task_id, retry_count in list(self._orders.get(run_id, ())):

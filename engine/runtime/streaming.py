@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from engine.errors import NotFound
+from engine.ids import id_at
 from engine.operations.read_runs import load_run_details
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.notifier import Notifier
@@ -24,8 +25,8 @@ from engine.types import RunDetails, StreamEvent
 log = logging.getLogger("hatchet.engine")
 
 _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
-_RESCAN_SECONDS = 1.0
-_METADATA_WINDOW = timedelta(days=1)
+_RESCAN_SECONDS = 0.25
+_METADATA_WINDOW, _METADATA_MARGIN = timedelta(days=1), timedelta(seconds=5)
 _REMEMBERED_TASKS = 10_000
 
 
@@ -48,7 +49,8 @@ class Streaming:
         """Pass on a chunk a task streams. NotFound: unknown task."""
         known = self._run_of.get((tenant_id, task_id))
         if known is None or index == 0:
-            rows = await self._database.fetch(tasks.by_ids(tenant_id, [task_id]))
+            with self._streams.arriving():
+                rows = await self._database.fetch(tasks.by_ids(tenant_id, [task_id]))
             if not rows:
                 raise NotFound("task not found")
             known = self._run_of[tenant_id, task_id] = (rows[0].run_id, rows[0].retry_count)
@@ -107,12 +109,21 @@ class Streaming:
         return self._events(follower, scan)
 
     async def _scan(self, follower: RunFollower, tenant_id: UUID, key: str, value: str) -> None:
-        since = datetime.now(UTC) - _METADATA_WINDOW
+        begun = new_since = datetime.now(UTC)
+        since, seen = begun - _METADATA_WINDOW, set[UUID]()
         while True:
             try:
-                query = runs.by_metadata(tenant_id, key, value, since)
-                for run_id in await self._database.fetch(query):
+                looked_at = datetime.now(UTC)
+                query = runs.by_metadata(tenant_id, key, value, since=since, new_since=new_since)
+                for run_id, is_live in await self._database.fetch(query):
+                    if run_id in follower.active or (run_id in seen and not is_live):
+                        continue
                     self._streams.follow(follower, run_id)
+                    if not is_live:
+                        await self.settle(tenant_id, [run_id])
+                    seen.add(run_id)
+                new_since = max(begun, looked_at - _METADATA_MARGIN)
+                seen = {run_id for run_id in seen if run_id >= id_at(new_since)}
             except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
                 log.warning("looking for runs to follow: %s", error)
             await asyncio.sleep(_RESCAN_SECONDS)

@@ -186,11 +186,15 @@ SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, t.is_evicte
  ORDER BY r.id, t.id;
 
 -- name: run.by_metadata
--- Unfinished runs that carry one metadata pair.
-SELECT id FROM engine_run
+-- Runs that carry one metadata pair: those not finished, and the newest whether finished or not.
+SELECT id, status < 2 FROM engine_run
  WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(since_id)s::uuid AND status < 2
    AND additional_metadata ->> %(key)s::text = %(value)s::text
- ORDER BY id;
+UNION ALL
+SELECT id, false FROM engine_run
+ WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(new_since_id)s::uuid AND status >= 2
+   AND additional_metadata ->> %(key)s::text = %(value)s::text
+ ORDER BY 1;
 
 -- name: run.key_data
 -- What expressions of keys may refer to, and the keys with which runs asked for slots themselves.

@@ -158,11 +158,19 @@ def results(tenant_id: UUID, ids: Sequence[UUID], *, finished_only: bool) -> Que
     )
 
 
-def by_metadata(tenant_id: UUID, key: str, value: str, since: datetime) -> Query[UUID]:
+def by_metadata(
+    tenant_id: UUID, key: str, value: str, *, since: datetime, new_since: datetime
+) -> Query[tuple[UUID, bool]]:
     return Query(
         "run.by_metadata",
-        {"tenant_id": tenant_id, "key": key, "value": value, "since_id": id_at(since)},
-        the_value,
+        {
+            "tenant_id": tenant_id,
+            "key": key,
+            "value": value,
+            "since_id": id_at(since),
+            "new_since_id": id_at(new_since),
+        },
+        lambda run_id, is_live: (run_id, is_live),
     )
 
 
