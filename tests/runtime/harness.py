@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 from uuid import UUID
+
+import psycopg
+import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import new_id
@@ -52,6 +55,20 @@ async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not is_so():  # noqa: ASYNC110  the condition is plain memory, nobody signals it
             await asyncio.sleep(0.01)
+
+
+def break_once(monkeypatch: pytest.MonkeyPatch, module: ModuleType, operation: str) -> list[Any]:
+    """Have the module's operation meet an outage the first time; what is returned is empty after."""
+    outages = [psycopg.OperationalError("the server closed the connection")]
+    works = getattr(module, operation)
+
+    def break_or_work(*given: Any) -> Any:
+        if outages:
+            raise outages.pop()
+        return (yield from works(*given))
+
+    monkeypatch.setattr(module, operation, break_or_work)
+    return outages
 
 
 async def settled(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from engine.domain.definition import Concurrency, WorkflowDefinition
 from engine.domain.durable import MemoCall, Node
 from engine.ids import new_id
-from engine.operations.evict_tasks import Evicted, Eviction, restore_tasks
+from engine.operations.evict_tasks import Evicted, Eviction
 from engine.runtime.durable import conversation, service
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
@@ -29,6 +27,7 @@ from engine.types import (
 )
 from tests.runtime.durable import LONG, ONE, TWO, Worker, begin, event, history, push, sleep
 from tests.runtime.harness import (
+    break_once,
     engine_on,
     result_of,
     settled,
@@ -113,14 +112,7 @@ async def test_a_task_that_goes_on_during_an_outage_is_restored_when_it_is_over(
     worker, action = await begin(engine, tenant_id)
     await worker.wait(action, event("go"))
     await worker.evict(action)
-    outages = [psycopg.OperationalError("the server closed the connection")]
-
-    def break_once(*given: Any) -> Any:
-        if outages:
-            raise outages.pop()
-        return (yield from restore_tasks(*given))
-
-    monkeypatch.setattr(service, "restore_tasks", break_once)
+    outages = break_once(monkeypatch, service, "restore_tasks")
     await worker.call(action, MemoCall(b"k"))
     assert (await worker.start()).durable_invocation == 2
     assert not outages

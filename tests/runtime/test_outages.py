@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from operator import attrgetter
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from engine.errors import HatchetError, Unavailable
-from engine.operations.assign_tasks import load_cancels
 from engine.runtime import aftermath
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import ActionKind, ReportKind, TaskReport
-from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, trigger, until, workflow
+from tests.runtime.harness import (
+    PATIENCE_SECONDS,
+    FakeWorker,
+    break_once,
+    trigger,
+    until,
+    workflow,
+)
 
 KILL = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -91,14 +96,7 @@ async def test_a_worker_is_told_to_stop_when_the_outage_is_over(
     worker = await FakeWorker.connect(engine, tenant_id)
     (run_id,) = await trigger(engine, tenant_id)
     await worker.next_start()
-    outages = [psycopg.OperationalError("the server closed the connection")]
-
-    def break_once(*given: Any) -> Any:
-        if outages:
-            raise outages.pop()
-        return (yield from load_cancels(*given))
-
-    monkeypatch.setattr(aftermath, "load_cancels", break_once)
+    outages = break_once(monkeypatch, aftermath, "load_cancels")
     await engine.cancel(tenant_id, [run_id])
     stop = await worker.next()
     assert (stop.kind, stop.task_id, outages) == (ActionKind.CANCEL, run_id, [])

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
-from engine.operations.rebuild_scheduler import load_rules
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.hints_in import HintReader
 from engine.runtime.scheduler import owner
@@ -20,6 +17,7 @@ from engine.states import Status
 from engine.types import TriggerRequest
 from tests.runtime.harness import (
     FakeWorker,
+    break_once,
     engine_on,
     make_tenant,
     result_of,
@@ -104,14 +102,7 @@ async def test_the_pauses_are_read_again_when_an_outage_is_over(
     _, workflow_id = await engine.put_workflow(tenant_id, workflow())
     await engine.put_workflow(tenant_id, workflow("free"))
     worker = await FakeWorker.connect(engine, tenant_id, "free:run")
-    outages = [psycopg.OperationalError("the server closed the connection")]
-
-    def break_once(tenant_id: UUID) -> Any:
-        if outages:
-            raise outages.pop()
-        return (yield from load_rules(tenant_id))
-
-    monkeypatch.setattr(owner, "load_rules", break_once)
+    outages = break_once(monkeypatch, owner, "load_rules")
     pausing = pause_workflow(tenant_id, workflow_id, LONG, datetime.now(UTC))
     await engine.database.run(pausing)
     await until(lambda: not outages)
