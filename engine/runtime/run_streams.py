@@ -106,9 +106,6 @@ class RunStreams:
     def _end_task(
         self, run_id: UUID, task_id: UUID, status: Status, text: str, retry_count: int | None
     ) -> None:
-        for known_task, known_retry in list(self._orders.get(run_id, ())):
-            if known_task == task_id:
-                self._flush(run_id, known_task, known_retry)
         self._told[run_id].add(task_id)
         kind, at = _ENDS[status], datetime.now(UTC)
         self._send(StreamEvent(run_id, task_id, False, kind, at, text, retry_count=retry_count))

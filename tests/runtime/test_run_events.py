@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import orjson
+import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.runtime.engine import HatchetEngine
@@ -26,20 +27,22 @@ async def start_marked(engine: HatchetEngine, tenant_id: UUID) -> UUID:
     return run_id
 
 
-async def test_chunks_that_the_end_of_their_run_overtook_come_before_the_hangup(
-    engine: HatchetEngine, tenant_id: UUID
+@pytest.mark.parametrize("in_time", [0, 1, 2])
+async def test_chunks_that_the_end_of_their_run_overtook_come_in_order_before_the_hangup(
+    engine: HatchetEngine, tenant_id: UUID, in_time: int
 ) -> None:
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
     (run_id,) = await trigger(engine, tenant_id)
     action = await worker.next_start()
     events = await engine.stream_run_events(tenant_id, run_id)
-    await worker.complete(action)
-    for index, text in ((1, "b"), (0, "a"), (2, "c")):
+    for position, (index, text) in enumerate(((3, "d"), (1, "b"), (0, "a"), (2, "c"))):
+        if position == in_time:
+            await worker.complete(action)
         await engine.put_stream_event(tenant_id, action.task_id, text, index)
     heard = await heard_of(events)
     chunks = [event.payload for event in heard if event.kind is StreamEventKind.STREAM]
-    assert (chunks, heard[-1].hangup) == (["a", "b", "c"], True)
+    assert (chunks, heard[-1].hangup) == (["a", "b", "c", "d"], True)
 
 
 async def test_a_run_that_ended_between_two_looks_is_told_to_those_who_follow_its_metadata(
