@@ -43,24 +43,39 @@ class Streaming:
         self._database, self._streams = database, streams
         self._notifier, self._aftermath = notifier, aftermath
         self._pieces: dict[tuple[UUID, int, int | None], str] = {}
-        self._run_of: OrderedDict[tuple[UUID, UUID], tuple[UUID, int]] = OrderedDict()
+        self._attempt_of: OrderedDict[tuple[UUID, UUID], asyncio.Task[tuple[UUID, int] | None]] = (
+            OrderedDict()
+        )
 
     async def put(self, tenant_id: UUID, task_id: UUID, text: str, index: int | None) -> None:
         """Pass on a chunk a task streams. NotFound: unknown task."""
-        known = self._run_of.get((tenant_id, task_id))
-        if known is None or index == 0:
-            with self._streams.arriving():
-                rows = await self._database.fetch(tasks.by_ids(tenant_id, [task_id]))
-            if not rows:
-                raise NotFound("task not found")
-            known = self._run_of[tenant_id, task_id] = (rows[0].run_id, rows[0].retry_count)
-            if len(self._run_of) > _REMEMBERED_TASKS:
-                self._run_of.popitem(last=False)
-        run_id, retry_count = known
+        key = (tenant_id, task_id)
+        looked_up = self._attempt_of.get(key)
+        if looked_up is None or index == 0:
+            looked_up = self._attempt_of[key] = asyncio.create_task(
+                self._look_up_attempt(tenant_id, task_id), name="attempt of a chunk"
+            )
+            if len(self._attempt_of) > _REMEMBERED_TASKS:
+                self._attempt_of.popitem(last=False)
+        with self._streams.arriving():
+            attempt = await asyncio.shield(looked_up)
+        if attempt is None:
+            self._attempt_of.pop(key, None)
+            raise NotFound("task not found")
+        run_id, retry_count = attempt
         self.receive(Chunk(run_id, task_id, retry_count, index, text))
         self._notifier.hint(
             Hint(tenant_id, chunks=[Chunk(run_id, task_id, retry_count, index, text)])
         )
+
+    async def _look_up_attempt(self, tenant_id: UUID, task_id: UUID) -> tuple[UUID, int] | None:
+        """Return the run and the retry count; those who send the next chunks meanwhile wait for it too."""
+        try:
+            rows = await self._database.fetch(tasks.by_ids(tenant_id, [task_id]))
+        except BaseException:
+            self._attempt_of.pop((tenant_id, task_id), None)
+            raise
+        return (rows[0].run_id, rows[0].retry_count) if rows else None
 
     def receive(self, chunk: Chunk) -> None:
         self._streams.put_chunk(

@@ -11,7 +11,14 @@ import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.runtime.engine import HatchetEngine
-from engine.types import Action, EventInput, StreamEvent, StreamEventKind, TriggerRequest
+from engine.types import (
+    Action,
+    EventInput,
+    ReportKind,
+    StreamEvent,
+    StreamEventKind,
+    TriggerRequest,
+)
 from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, trigger, until, workflow
 
 MARKED = TriggerRequest("work", additional_metadata=b'{"order":"7"}')
@@ -43,6 +50,27 @@ async def test_chunks_that_the_end_of_their_run_overtook_come_in_order_before_th
     heard = await heard_of(events)
     chunks = [event.payload for event in heard if event.kind is StreamEventKind.STREAM]
     assert (chunks, heard[-1].hangup) == (["a", "b", "c", "d"], True)
+
+
+async def test_chunks_of_a_retry_that_come_together_keep_their_order(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await engine.put_workflow(tenant_id, workflow(retries=1))
+    worker = await FakeWorker.connect(engine, tenant_id)
+    (run_id,) = await trigger(engine, tenant_id)
+    action = await worker.next_start()
+    events = await engine.stream_run_events(tenant_id, run_id)
+    await engine.put_stream_event(tenant_id, action.task_id, "first", 0)
+    await worker.report(action, ReportKind.FAILED, b"again")
+    again = await worker.next_start()
+    async with asyncio.TaskGroup() as together:
+        for index, text in enumerate("abc"):
+            put = engine.put_stream_event(tenant_id, again.task_id, text, index)
+            together.create_task(put, name=text)
+    await worker.complete(again)
+    heard = await heard_of(events)
+    chunks = [(e.payload, e.retry_count) for e in heard if e.kind is StreamEventKind.STREAM]
+    assert chunks == [("first", 0), ("a", 1), ("b", 1), ("c", 1)]
 
 
 async def test_a_run_that_ended_between_two_looks_is_told_to_those_who_follow_its_metadata(
