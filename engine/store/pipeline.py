@@ -45,6 +45,7 @@ class Pipeline:
         self._loader = Transformer(connection)
         self._known: set[bytes] = set()
         self._readable: asyncio.Future[None] | None = None
+        self._was_woken = False
 
     async def run(self, operation: Operation[Result]) -> Result:
         """Drive an operation to its end; return its result once it has committed."""
@@ -52,7 +53,7 @@ class Pipeline:
         pg, socket = self._pg, self._pg.socket
         pg.enter_pipeline_mode()
         loop.add_reader(socket, self._wake)
-        is_clean = False
+        self._was_woken = is_clean = False
         try:
             result = await self._drive(operation)
         except Exception:
@@ -174,11 +175,11 @@ class Pipeline:
 
     async def _wait_while_busy(self) -> None:
         while self._pg.is_busy():
+            if self._was_woken:
+                self._watch_again()
             self._readable = asyncio.get_running_loop().create_future()
             await self._readable
             self._pg.consume_input()
-            if self._pg.is_busy():
-                self._watch_again()
 
     async def _flush(self) -> None:
         """Send everything; what does not fit waits for the server to read, and we go on reading."""
@@ -194,15 +195,18 @@ class Pipeline:
             self._watch_again()
 
     def _watch_again(self) -> None:
-        """Watch the socket anew: uvloop has stopped if the wake-up was for an error on it.
+        """Watch the socket anew: uvloop has stopped if a wake-up was for an error on it.
 
-        An error may come with data; then reading it succeeds, and only the next reading fails.
+        An error may come with data; then reading it succeeds, and only the next reading fails, be it
+        for the same result or for a later one.
         """
+        self._was_woken = False
         loop, socket = asyncio.get_running_loop(), self._pg.socket
         loop.remove_reader(socket)
         loop.add_reader(socket, self._wake)
 
     def _wake(self) -> None:
+        self._was_woken = True
         if self._readable is not None and not self._readable.done():
             self._readable.set_result(None)
 
