@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -30,6 +31,13 @@ from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
 
 MEBIBYTE = 1024 * 1024
+_NOTICED: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A database that became unreachable is noticed within half a minute; what the operator says goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +170,7 @@ def _database_url(env: Environment) -> str | None:
         if host is None:
             return None
         return make_conninfo(
+            **_NOTICED,
             host=host,
             port=env.port("DATABASE_POSTGRES_PORT", 5432),
             user=env.text("DATABASE_POSTGRES_USERNAME", "hatchet"),
@@ -177,7 +186,7 @@ def _database_url(env: Environment) -> str | None:
         raise ConfigError(
             "DATABASE_URL must look like postgresql://user:password@host:5432/database."
         )
-    return url
+    return make_conninfo(**(_NOTICED | parts))
 
 
 def _allowed_hosts(env: Environment, server_url: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from psycopg.conninfo import conninfo_to_dict
 
 from engine.config import Config, new_signing_key
 from engine.environment import ConfigError
@@ -88,9 +89,11 @@ def test_an_https_url_makes_the_cookie_secure(tmp_path: Path) -> None:
 
 
 def test_a_given_database_is_used_as_it_is(tmp_path: Path) -> None:
-    url = "postgresql://user:p%40ss@db.example:5433/work?sslmode=require"
+    url = "postgresql://user:p%40ss@db.example:5433/work?sslmode=require&keepalives_idle=60"
     config = read(tmp_path, DATABASE_URL=url)
-    assert config.database_url == url
+    used = conninfo_to_dict(config.database_url)
+    assert used.items() >= conninfo_to_dict(url).items()
+    assert "tcp_user_timeout" in used
     assert not config.database_is_bundled
     assert not (tmp_path / "postgres.password").exists()
 
@@ -99,6 +102,7 @@ def test_a_database_may_be_given_in_parts(tmp_path: Path) -> None:
     config = read(tmp_path, DATABASE_POSTGRES_HOST="db", DATABASE_POSTGRES_PASSWORD="a b")
     assert "host=db" in config.database_url
     assert "password='a b'" in config.database_url
+    assert "keepalives_idle=10" in config.database_url
 
 
 def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
