@@ -58,7 +58,8 @@ def report_tasks(
     wanted = unmatched | {(report.task_id, report.tenant_id) for report in (*failed, *cancelled)}
     if not wanted:
         return done
-    found = yield from fetch(tasks.locate(sorted(wanted)))
+    # A cancellation that has locked a run waits for its tasks, which were locked here just before.
+    _, found = yield from fetch_all(runs.give_way(), tasks.locate(sorted(wanted)))
     known = {(row.id, row.tenant_id): row.run_id for row in found}
     done.unknown |= wanted - known.keys()
     locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])

@@ -17,6 +17,11 @@ log = logging.getLogger("hatchet.outages")
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 20.0
+_LOST_RACES = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.SerializationFailure,
+)
 _CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
@@ -37,7 +42,7 @@ async def wait_out(
     while True:
         try:
             return await work()
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+        except _LOST_RACES:
             log.info("%s: lost a race between transactions, trying again", what)
         except _CONNECTION_ERRORS as error:
             on_outage()

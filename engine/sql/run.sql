@@ -85,6 +85,10 @@ SELECT assigned_event_id, id, id, 0, 2, %(now)s::timestamptz, worker_id, '' FROM
  WHERE status = 1
 RETURNING 1;
 
+-- name: run.give_way
+-- For a transaction that locked tasks before their runs: who waits for it shall not be the one that fails.
+SELECT set_config('lock_timeout', %(milliseconds)s::text, true);
+
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
 SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL,

@@ -9,8 +9,11 @@ from uuid import UUID
 
 from engine.ids import id_at
 from engine.states import RunTrigger, Status
-from engine.store.query import Query, the_value
+from engine.store.query import Query, no_row, the_value
 from engine.types import RunFilter
+
+_GIVES_WAY_MILLISECONDS = "500"
+"""The database looks for deadlocks after a second; whoever looks first fails."""
 
 
 class LockedRun(NamedTuple):
@@ -81,6 +84,11 @@ class ResultRow(NamedTuple):
 
 def lock(ids: Sequence[UUID]) -> Query[LockedRun]:
     return Query("run.lock", {"ids": list(ids)}, LockedRun)
+
+
+def give_way() -> Query[None]:
+    """Have the transaction fail, to be tried again, before the database looks for deadlocks."""
+    return Query("run.give_way", {"milliseconds": _GIVES_WAY_MILLISECONDS}, no_row)
 
 
 def lock_queued_of_tasks(task_ids: Sequence[UUID]) -> Query[UUID]:
