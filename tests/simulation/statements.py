@@ -40,6 +40,7 @@ def nothing(_: Transaction, __: Params) -> Rows:
 
 for _name in (
     "lease.hold",
+    "run.give_way",
     "task_event.insert",
     "event.triggers",
     "step_wait.for_events",
