@@ -89,11 +89,12 @@ def test_a_key_used_before_gives_the_child_it_gave_before(
 ) -> None:
     run_id = runs["repeating_keys"]
     assert result(client, run_id)["repeating_keys"] == {"numbers": [1, 2, 1]}
-    children = tenant.rows("SELECT id FROM engine_run WHERE parent_task_id = %s", run_id)
+    of_parent = "SELECT id FROM engine_run WHERE parent_task_id = %s ORDER BY id"
+    children = tenant.rows(of_parent, run_id)
     assert len(children) == 2
     client.call("replay", run_id=run_id)
     assert result(client, run_id)["repeating_keys"] == {"numbers": [1, 2, 1]}
-    assert tenant.rows("SELECT id FROM engine_run WHERE parent_task_id = %s", run_id) == children
+    assert tenant.rows(of_parent, run_id) == children
 
 
 def test_an_event_ends_a_wait_if_its_expression_holds(tenant: Tenant, client: Client) -> None:
