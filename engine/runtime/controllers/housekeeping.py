@@ -11,7 +11,7 @@ from uuid import UUID
 from engine.domain.rate_limits import IDLE_SECONDS
 from engine.ids import id_at
 from engine.runtime.aftermath import Aftermath
-from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.controllers.periodic import PeriodicService, is_woken
 from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.notifier import Notifier
@@ -82,11 +82,7 @@ class Auditor(PeriodicService):
     async def wait(self) -> None:
         has_suspects = self._suspects or self._suspected_runs
         seconds = _SECOND_LOOK_SECONDS if has_suspects else self.interval_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+        await is_woken(self._woken, seconds)
 
     async def tick(self) -> bool:
         """An attempt is freed when two audits in a row find that it does not run."""

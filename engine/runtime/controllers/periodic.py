@@ -14,6 +14,15 @@ log = logging.getLogger("hatchet.controllers")
 _OUTAGE_PAUSE_SECONDS = 0.5
 
 
+async def is_woken(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, but not longer than that; return whether it was set."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class PeriodicService:
     """Subclasses say what a `tick` does; it returns True to be called again at once.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from engine.operations.fire_crons import fire_crons
 from engine.operations.fire_schedules import fire_schedules
 from engine.runtime.aftermath import Aftermath
-from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.controllers.periodic import PeriodicService, is_woken
 from engine.store import schedules
 from engine.store.async_db import AsyncDatabase
 
@@ -58,8 +58,4 @@ class Timetable(PeriodicService):
         if self._due_at is not None:
             left = (self._due_at - datetime.now(UTC)).total_seconds()
             seconds = min(seconds, max(_SHORTEST_SECONDS, left))
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+        await is_woken(self._woken, seconds)

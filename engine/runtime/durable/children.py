@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.operations.satisfy_entries import CHILDREN_AT_ONCE, complete_children
 from engine.runtime.aftermath import Aftermath
-from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.controllers.periodic import PeriodicService, is_woken
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.async_db import AsyncDatabase
 
@@ -44,8 +43,5 @@ class EndedChildren(PeriodicService):
         return count == CHILDREN_AT_ONCE
 
     async def wait(self) -> None:
-        try:
-            async with asyncio.timeout(_SLOWEST_SECONDS):
-                await self._routes.parents_woken.wait()
-        except TimeoutError:
+        if not await is_woken(self._routes.parents_woken, _SLOWEST_SECONDS):
             self._tenants |= set(self._owners)
