@@ -8,8 +8,8 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from hatchet_site import health
 
 urlpatterns = [
-    path("api/live", health.check),
-    path("api/ready", health.check),
+    path("api/live", health.live),
+    path("api/ready", health.ready),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view()),
     path("", include("engine.api.urls")),
     path("", include("dashboard.urls")),

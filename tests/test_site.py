@@ -17,14 +17,32 @@ def test_health_is_an_empty_ok(client: Client, path: str) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_health_fails_with_the_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["/api/live", "/api/ready"])
+def test_health_fails_with_the_database(
+    client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
     def refuse(*_: Any) -> Any:
         raise DatabaseError("gone")
 
     monkeypatch.setattr(connection, "cursor", refuse)
-    answer = client.get("/api/ready")
+    answer = client.get(path)
     assert answer.status_code == 500
     assert answer.json()["errors"][0]["description"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("temp_file_limit = 0", "takes no data"),
+        ("transaction_read_only = on", "read-only"),
+    ],
+)
+def test_a_database_that_takes_no_data_is_not_ready(client: Client, setting: str, why: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL {setting}")
+    answer = client.get("/api/ready")
+    assert (answer.status_code, client.get("/api/live").status_code) == (500, 200)
+    assert why in answer.json()["errors"][0]["description"]
 
 
 @pytest.mark.parametrize("path", ["/api/ready", "/api/v1/version", "/nowhere"])

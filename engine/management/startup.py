@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from engine.config import Config
 from engine.environment import ConfigError
 from engine.management.credentials import Credentials, ensure_credentials
+from engine.management.database import check_database
 
-OLDEST_POSTGRES = 150000
 MIGRATION_LOCK = 0x68617470
 
 
@@ -59,23 +59,11 @@ def check_ports(config: Config) -> None:
 
 def prepare(config: Config, progress: Callable[[str], None]) -> Credentials:
     """Do whatever is missing; running it again, or on two machines at once, does no harm."""
-    check_database()
+    check_database(config.database_url)
     migrate(progress)
     credentials = ensure_credentials(config)
     call_command("collectstatic", interactive=False, verbosity=0)
     return credentials
-
-
-def check_database() -> None:
-    """Raise ConfigError when the database does not answer or is too old."""
-    try:
-        connection.ensure_connection()
-    except OperationalError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"the database of DATABASE_URL does not answer: {reason}.") from None
-    version = connection.cursor().connection.info.server_version
-    if version < OLDEST_POSTGRES:
-        raise ConfigError(f"Postgres 15 or newer is needed, this one is {version // 10000}.")
 
 
 def migrate(progress: Callable[[str], None]) -> None:

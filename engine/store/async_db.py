@@ -13,11 +13,13 @@ from engine.store.query import Operation, Query, fetch_last
 Result = TypeVar("Result")
 Row = TypeVar("Row")
 
+# Statements are prepared once and reach their rows by key, so one generic plan serves them all.
+CONNECTION_OPTIONS = "-c plan_cache_mode=force_generic_plan -c jit=off"
+
 _CONNECTION = {
     "autocommit": True,
     "application_name": "hatchet-engine",
-    # Statements are prepared once and reach their rows by key, so one generic plan serves them all.
-    "options": "-c plan_cache_mode=force_generic_plan -c jit=off",
+    "options": CONNECTION_OPTIONS,
 }
 
 

@@ -12,9 +12,11 @@ from uuid import UUID
 
 import uvloop
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from engine.config import Config
+from engine.environment import ConfigError
+from engine.management.database import check_database
 from engine.management.supervision import run_processes
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
@@ -38,6 +40,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            check_database(settings.HATCHET.database_url)
+        except ConfigError as error:
+            raise CommandError(f"The engine cannot start: {error}") from None
         if options["processes"] > 1:
             raise SystemExit(run_processes("runengine", count=options["processes"]))
         uvloop.run(serve(settings.HATCHET))
