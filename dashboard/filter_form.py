@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from dashboard.payloads import show_json
 from dashboard.trigger_form import object_problem
 from engine.domain.cel import MAX_EXPRESSION_LENGTH, Environment, compile_expression, try_filter
-from engine.errors import InvalidArgument
+from engine.domain.cel_answers import Evaluated
+from engine.errors import HatchetError
 from engine.models.filters import Filter
+from engine.sandbox.pool import settled
 from engine.store.filters import NewFilter
 
 MAX_SCOPE = 1_000
@@ -38,7 +41,7 @@ class FilterForm:
         return NewFilter(self.scope, self.expression, self.payload.encode())
 
 
-def read_filter_form(given: Mapping[str, str]) -> FilterForm:
+def read_filter_form(given: Mapping[str, str], tenant_id: UUID) -> FilterForm:
     form = FilterForm(
         scope=given.get("scope", "").strip(),
         expression=given.get("expression", "").strip(),
@@ -49,19 +52,22 @@ def read_filter_form(given: Mapping[str, str]) -> FilterForm:
     )
     if not form.scope or len(form.scope) > MAX_SCOPE or "\0" in form.scope:
         form.wrong["scope"] = f"A scope has 1 to {MAX_SCOPE} characters and no NUL."
-    if problem := _expression_problem(form.expression):
+    if problem := _expression_problem(form.expression, tenant_id):
         form.wrong["expression"] = problem
     if problem := object_problem(form.payload):
         form.wrong["payload"] = problem
     return form
 
 
-def _expression_problem(expression: str) -> str:
+def _expression_problem(expression: str, tenant_id: UUID) -> str:
     if not expression:
         return f"Write a CEL expression of at most {MAX_EXPRESSION_LENGTH} characters."
     try:
-        compile_expression(expression, Environment.FILTER, "expression", bool)
-    except InvalidArgument as error:
+        settled(
+            tenant_id,
+            lambda: compile_expression(expression, Environment.FILTER, "expression", bool),
+        )
+    except HatchetError as error:
         return str(error)
     return ""
 
@@ -71,7 +77,7 @@ def shown_filter(found: Filter, *, may_view: bool) -> FilterForm:
     return FilterForm(found.scope, found.expression, shown.text if shown else "")
 
 
-def try_out(form: FilterForm) -> None:
+def try_out(form: FilterForm, tenant_id: UUID) -> None:
     """Evaluate the expression as a push would, without storing anything."""
     form.wrong = {name: why for name, why in form.wrong.items() if name == "payload"}
     for name, text in (("sample", form.sample), ("sample_metadata", form.sample_metadata)):
@@ -79,16 +85,17 @@ def try_out(form: FilterForm) -> None:
             form.wrong[name] = problem
     if form.wrong:
         return
-    found = try_filter(
-        form.expression,
-        {
-            "input": form.sample.encode(),
-            "payload": form.payload.encode(),
-            "additional_metadata": form.sample_metadata.encode(),
-            "event_id": "",
-            "event_key": form.sample_key,
-        },
-    )
+    variables: dict[str, bytes | str] = {
+        "input": form.sample.encode(),
+        "payload": form.payload.encode(),
+        "additional_metadata": form.sample_metadata.encode(),
+        "event_id": "",
+        "event_key": form.sample_key,
+    }
+    try:
+        found = settled(tenant_id, lambda: try_filter(form.expression, variables))
+    except HatchetError as error:
+        found = Evaluated(error=str(error))
     if found.error is not None:
         form.verdict, form.verdict_state = f"No run: {found.error}", "error"
     elif found.value:

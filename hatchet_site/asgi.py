@@ -13,7 +13,10 @@ from channels.security.websocket import AllowedHostsOriginValidator
 django.setup(set_prefix=False)
 
 from dashboard.urls import websocket_urlpatterns  # noqa: E402  (it needs the apps)
-from hatchet_site.request_threads import ThreadKeepingHandler  # noqa: E402
+from engine.sandbox.pool import sandbox  # noqa: E402
+from hatchet_site.request_threads import MOST_THREADS, ThreadKeepingHandler  # noqa: E402
+
+sandbox.limit_callers(of_a_tenant=MOST_THREADS // 3, together=MOST_THREADS * 2 // 3)
 
 application = ProtocolTypeRouter(
     {

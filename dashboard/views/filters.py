@@ -46,12 +46,12 @@ def new(request: PageRequest) -> HttpResponse:
     """Show the form; a POST tries the expression out or makes the filter."""
     given = request.POST if request.method == "POST" else request.GET
     workflow = chosen_workflow(request, given.get("workflow", ""))
-    form = read_filter_form(given)
+    form = read_filter_form(given, request.tenant.id)
     context = {"workflow": workflow, "workflows": workflow_choices(request)}
     if request.method != "POST":
         return _page(request, form, context)
     if "try" in request.POST:
-        try_out(form)
+        try_out(form, request.tenant.id)
         return _page(request, form, context)
     if workflow is None:
         form.problems.append("Choose a workflow.")
@@ -75,10 +75,10 @@ def detail(request: PageRequest, filter_id: UUID) -> HttpResponse:
     form = shown_filter(found, may_view=may_view)
     context: dict[str, Any] = {"found": found, "workflow": found.workflow}
     if request.method == "POST":
-        form = read_filter_form(request.POST)
+        form = read_filter_form(request.POST, request.tenant.id)
         if not may_view:
             form.payload = bytes(found.payload).decode()
-        try_out(form)
+        try_out(form, request.tenant.id)
         form.payload = form.payload if may_view else ""
     return _page(request, form, context)
 
@@ -86,7 +86,7 @@ def detail(request: PageRequest, filter_id: UUID) -> HttpResponse:
 @tenant_page("POST", needs=Role.MEMBER)
 def change(request: PageRequest, filter_id: UUID) -> HttpResponse:
     found = _find(request, filter_id)
-    form = read_filter_form(request.POST)
+    form = read_filter_form(request.POST, request.tenant.id)
     context: dict[str, Any] = {"found": found, "workflow": found.workflow}
     if not form.is_good:
         return _page(request, form, context, status=422)

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from engine.api.payloads import compact
 from engine.api.views import EngineView
 from engine.domain.cel import MAX_EXPRESSION_LENGTH, try_filter
+from engine.sandbox.pool import settled
 from tenants.models import Role
 
 
@@ -26,7 +27,7 @@ class DebugView(EngineView):
             "additional_metadata": compact(body.optional_mapping("additionalMetadata") or {}),
         }
         expression = body.any_text("expression", longest=10 * MAX_EXPRESSION_LENGTH)
-        found = try_filter(expression, variables)
+        found = settled(self.tenant.id, lambda: try_filter(expression, variables))
         if found.error is not None:
             return Response({"status": "ERROR", "error": found.error})
         return Response({"status": "SUCCESS", "output": found.value})

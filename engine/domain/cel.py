@@ -1,7 +1,8 @@
 """Expressions users write (CEL): compiled once, evaluated within bounds, with errors people can read.
 
-JSON numbers are doubles, as everywhere in this protocol; they compare with integers. The parser bounds
-the depth of an expression and the evaluator its iterations; size and growth are bounded here.
+What an expression may cost follows from its shape and the size of its data (`cel_cost`). What is bounded
+to little is evaluated on the spot; everything else is a question (`cel_answers`) for a process of its own.
+JSON numbers are doubles, as everywhere in this protocol; they compare with integers.
 """
 
 from __future__ import annotations
@@ -9,24 +10,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
+from time import perf_counter
 from typing import Any
 
 from cel_expr_python import cel
 
 from engine.domain import cel_strings
+from engine.domain.cel_answers import PROVISIONAL, Evaluated, Opaque, Question, ask, current_answers
+from engine.domain.cel_cost import inline_size
 from engine.errors import InvalidArgument
 
 MAX_EXPRESSION_LENGTH = 8_000
-MAX_LOOPED_BYTES = 512 * 1024
-"""How large the data of an expression that loops may be."""
-_MAX_GROWN_BYTES = 256 * 1024 * 1024
-_MAX_ITERATIONS = 10_000
+_LONGEST_INLINE = 1_000
+"""Longer expressions are not even compiled in a process that has something else to do."""
 _LONGEST_MESSAGE = 500
+TOO_MUCH_MEMORY = "the expression needed too much memory"
 
-_LOOPS = re.compile(r"\b(?:map|filter|all|exists|exists_one)\b")
 _POSITION = re.compile(r"<input>:(-?\d+):(-?\d+): ")
 _CODE = re.compile(r"^[A-Z_]+: (?=\S)")
 
@@ -49,58 +50,68 @@ class Environment(Enum):
     CONDITION = (("input", True), ("output", True))
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """What an expression came to: a value, or an error to be shown."""
-
-    value: Any = None
-    error: str | None = None
-
-
 class Program:
-    """A compiled expression. It never changes and may be shared between threads."""
+    """An expression that compiles. It never changes and may be shared between threads.
 
-    def __init__(self, expression: str, compiled: Any, environment: Environment) -> None:
-        self.expression = expression
+    `compiled` is None if that was found out elsewhere.
+    """
+
+    def __init__(
+        self, expression: str, environment: Environment, compiled: Any, result: str
+    ) -> None:
+        self.expression, self.environment, self.result = expression, environment, result
         self._compiled = compiled
-        self._names = tuple(
-            (name, is_json, re.search(rf"\b{name}\b", expression) is not None)
-            for name, is_json in environment.value
-        )
-        self._loops = len(_LOOPS.findall(expression))
-        self._additions = expression.count("+")
+        self._names = _names_in(expression, environment)
+        self._largest = inline_size(compiled.serialize()) if compiled else -1
 
     def evaluate(self, variables: Variables) -> Evaluated:
-        """Evaluate; variables that are not given are empty. Nothing the data holds can raise."""
-        size = sum(len(variables.get(name, "")) for name, _, is_used in self._names if is_used)
-        if problem := self._too_large(size):
-            return Evaluated(error=problem)
+        """Evaluate; variables that are not given are empty. Nothing the data holds can raise.
+
+        The value of a costly expression is provisional until whoever drives the work has asked for it.
+        """
+        values = tuple([variables.get(name, "") for name, _ in self._names])
+        size = 0
+        for value in values:
+            size += len(value)
+        answers = current_answers()
+        if size > self._largest or (answers is not None and answers.inline_left <= 0):
+            return ask(Question(self.expression, self.environment.name, values))
+        started = perf_counter()
+        found = self.run(values)
+        if answers is not None:
+            answers.inline_left -= perf_counter() - started
+        return found
+
+    def run(self, values: tuple[bytes | str, ...]) -> Evaluated:
+        """Evaluate here and now, whatever it takes, with these values of the names it uses."""
         cel_strings.begin_evaluation()
         try:
-            data = {
-                name: (_loads(variables.get(name)) if is_used else {})
-                if is_json
-                else variables.get(name, "")
-                for name, is_json, is_used in self._names
-            }
+            data: dict[str, Any] = dict(_unused(self.environment))
+            for (name, is_json), value in zip(self._names, values, strict=True):
+                data[name] = _loads(value) if is_json else value
             outcome = self._compiled.eval(data=data)
             value = outcome.plain_value()
-        except (RuntimeError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        except MemoryError:
+            return Evaluated(error=TOO_MUCH_MEMORY)
+        except (RuntimeError, ValueError, TypeError, RecursionError) as error:
             return Evaluated(error=_readable(str(error) or type(error).__name__))
         if outcome.type().name() == "ERROR":
             return Evaluated(error=_readable(str(value)))
         return Evaluated(value)
 
-    def _too_large(self, size: int) -> str | None:
-        """Refuse what could take seconds or gigabytes, judged by how often text may double."""
-        if self._loops and size > MAX_LOOPED_BYTES:
-            return f"the data is too large ({size} bytes) for an expression with a loop"
-        stages = self._loops + 1
-        growth = (1 + self._additions / stages) ** stages if self._additions else 1
-        iterations = min(_MAX_ITERATIONS, size // 8) if self._loops and self._additions else 1
-        if growth * size * max(1, iterations) > _MAX_GROWN_BYTES:
-            return f"the data is too large ({size} bytes) for an expression that adds texts up"
-        return None
+
+def _names_in(expression: str, environment: Environment) -> tuple[tuple[str, bool], ...]:
+    """Return the names an expression may use, and which of them hold JSON."""
+    return tuple(
+        (name, is_json)
+        for name, is_json in environment.value
+        if re.search(rf"\b{name}\b", expression) is not None
+    )
+
+
+@cache
+def _unused(environment: Environment) -> Mapping[str, Any]:
+    return {name: {} if is_json else "" for name, is_json in environment.value}
 
 
 _KIND_NAMES = {
@@ -117,6 +128,8 @@ _KIND_NAMES = {
 
 def kind_of(value: Any) -> str:
     """Return what expressions call values of this kind."""
+    if isinstance(value, Opaque):
+        return value.kind
     return _KIND_NAMES.get(type(value), type(value).__name__)
 
 
@@ -133,13 +146,12 @@ def compile_expression(
         raise InvalidArgument(f"{field} contains a null character")
     if not expression.strip():
         raise InvalidArgument(f"{field} is blank")
-    program, error = _compile(expression, environment)
-    if program is None:
-        raise InvalidArgument(f"{field}: {error}")
-    result = program._compiled.return_type().name()
-    if wanted and result != "DYN" and result != _TYPE_NAMES[wanted]:
+    program = _program(expression, environment)
+    if isinstance(program, str):
+        raise InvalidArgument(f"{field}: {program}")
+    if wanted and program.result not in (_ANYTHING, _TYPE_NAMES[wanted]):
         raise InvalidArgument(
-            f"{field}: must come to a {_TYPE_NAMES[wanted].lower()}, not {result.lower()}"
+            f"{field}: must come to a {_TYPE_NAMES[wanted].lower()}, not {program.result.lower()}"
         )
     return program
 
@@ -158,14 +170,46 @@ def try_filter(expression: str, variables: Variables) -> Evaluated:
 
 
 _TYPE_NAMES: dict[type, str] = {bool: "BOOL", str: "STRING", int: "INT"}
+_ANYTHING = "DYN"
+
+
+def _program(expression: str, environment: Environment) -> Program | str:
+    """Return the program or what is wrong; long texts and many at once are compiled elsewhere."""
+    known = _known(expression, environment)
+    if known:
+        return known[0]
+    answers = current_answers()
+    is_short = len(expression) <= _LONGEST_INLINE
+    if is_short and (answers is None or answers.inline_left > 0):
+        started = perf_counter()
+        known.append(compile_here(expression, environment))
+        if answers is not None:
+            answers.inline_left -= perf_counter() - started
+        return known[0]
+    answer = ask(Question(expression, environment.name, None))
+    if answer is PROVISIONAL:
+        return Program(expression, environment, None, _ANYTHING)
+    if answer.error is not None:
+        return answer.error
+    found = Program(expression, environment, None, str(answer.value))
+    if not is_short:
+        known.append(found)
+    return found
 
 
 @lru_cache(maxsize=4_096)
-def _compile(expression: str, environment: Environment) -> tuple[Program | None, str]:
+def _known(expression: str, environment: Environment) -> list[Program | str]:
+    """Return a place for what an expression compiles to, or for why it does not."""
+    return []
+
+
+def compile_here(expression: str, environment: Environment) -> Program | str:
+    """Compile here and now, whatever it takes; return the program or what is wrong."""
     try:
-        return Program(expression, _env(environment).compile(expression), environment), ""
+        compiled = _env(environment).compile(expression)
+        return Program(expression, environment, compiled, compiled.return_type().name())
     except (RuntimeError, TypeError, UnicodeError) as error:
-        return None, _readable(str(error))
+        return _readable(str(error))
 
 
 @cache
@@ -179,7 +223,7 @@ def _env(environment: Environment) -> Any:
     )
 
 
-def _loads(text: bytes | str | None) -> Any:
+def _loads(text: bytes | str) -> Any:
     return json.loads(text, parse_int=float) if text else {}
 
 

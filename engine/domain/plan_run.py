@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain import conditions
+from engine.domain.cel_answers import asking_for
 from engine.domain.conditions import SKIPPED_OUTPUT, ParentOutcome, Verdict
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.states import Status, StepKind
@@ -178,6 +179,7 @@ def _judge(
     outcomes: Mapping[str, _Outcome],
     evidence: Evidence,
 ) -> Verdict:
+    asking_for(version.tenant_id)
     parents = {}
     for parent in version.steps:
         name = parent.definition.readable_id

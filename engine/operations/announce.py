@@ -8,7 +8,7 @@ from uuid import UUID
 
 from engine.operations.changes import Changes
 from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, Repeatable, fetch
 
 Result = TypeVar("Result")
 
@@ -77,6 +77,12 @@ def announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]
 
     This is how processes without a scheduler (web, commands, applications) call operations.
     """
+    if isinstance(operation, Repeatable):
+        return Repeatable(lambda: _announced(operation))
+    return _announced(operation)
+
+
+def _announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]:
     result, changes = yield from operation
     yield from announce(changes)
     return result

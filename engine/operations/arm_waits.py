@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain import conditions
+from engine.domain.cel_answers import asking_for
 from engine.domain.definition import RegisteredStep, RegisteredVersion, StepDefinition
 from engine.domain.plan_run import Evidence
 from engine.states import ConditionKind, Status
@@ -81,6 +82,7 @@ def _step_ids(version: RegisteredVersion) -> dict[str, UUID]:
 
 def new_waits(task: NewTask, step: RegisteredStep) -> list[NewWait]:
     """Return the rows of the sleeps and events that a parked task starts to wait for."""
+    asking_for(task.tenant_id)
     listed = []
     for ordinal, condition in enumerate(step.definition.conditions):
         if condition.kind is ConditionKind.PARENT:

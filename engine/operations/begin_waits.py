@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from engine.domain.cel_answers import asking_for
 from engine.domain.durable import Node
 from engine.domain.durable_waits import Met, holds, is_over, result_of
 from engine.ids import id_at
@@ -85,6 +86,7 @@ def _look_back(waits: Sequence[NewWait], now: datetime) -> Operation[list[NewWai
             seen[row.number].append(row.event_id)
             wait = found[row.number]
             payload = row.payload or b"{}"
+            asking_for(wait.tenant_id)
             if not wait.is_met and holds(wait.condition.expression, payload):
                 found[row.number] = wait._replace(is_met=True, payload=payload)
         searches = [

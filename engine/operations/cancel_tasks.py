@@ -10,13 +10,14 @@ from engine.operations.advance_runs import advance_runs
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.states import Status, TaskEventKind
 from engine.store import leases, run_slots, runs, step_waits, task_events, tasks
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
 from engine.types import RunFilter
 
 MAX_CANCELLED_BY_FILTER = 20_000
 
 
+@repeatable
 def cancel_tasks(
     tenant_id: UUID, ids: Sequence[UUID], now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:
@@ -104,6 +105,7 @@ def cancel_attempts(
     return {row.run_id for row in rows if row.run_id != row.id}
 
 
+@repeatable
 def cancel_outdone(
     attempts: Mapping[UUID, Sequence[tuple[UUID, int]]],
     epochs: Mapping[UUID, int],
@@ -149,6 +151,7 @@ def _attempts_of(
     return [(row.id, None) for row in rows if not Status(row.status).is_final]
 
 
+@repeatable
 def cancel_matching(
     tenant_id: UUID, run_filter: RunFilter, now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:

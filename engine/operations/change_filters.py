@@ -6,19 +6,22 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel_answers import asking_for
 from engine.errors import InvalidArgument, NotFound
 from engine.store import filters, workflows
 from engine.store.filters import NewFilter
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, fetch, repeatable
 
 _REPEATED = "the workflow has a filter of that scope, expression and payload already"
 _UNKNOWN = "there is no such filter"
 
 
+@repeatable
 def create_filter(
     tenant_id: UUID, workflow_id: UUID, new: NewFilter, now: datetime
 ) -> Operation[UUID]:
     """Return the filter's id. NotFound: no such workflow. InvalidArgument: wrong, or there already."""
+    asking_for(tenant_id)
     compile_expression(new.expression, Environment.FILTER, "expression", bool)
     if not (yield from fetch(workflows.live(tenant_id, workflow_id))):
         raise NotFound("there is no such workflow")
@@ -30,6 +33,7 @@ def create_filter(
     return made[0]
 
 
+@repeatable
 def update_filter(
     tenant_id: UUID,
     filter_id: UUID,
@@ -41,6 +45,7 @@ def update_filter(
 ) -> Operation[None]:
     """Change what is given; None leaves a part as it is."""
     if expression is not None:
+        asking_for(tenant_id)
         compile_expression(expression, Environment.FILTER, "expression", bool)
     rows = yield from fetch(filters.lock(tenant_id, filter_id))
     if not rows:

@@ -8,7 +8,8 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from engine.domain.cel import Environment, Evaluated, compile_expression
+from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel_answers import Evaluated
 from engine.domain.definition import RegisteredVersion
 from engine.states import CelSource, IdempotencyMethod
 from engine.store import filters, idempotency, runs

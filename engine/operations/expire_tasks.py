@@ -15,13 +15,14 @@ from engine.operations.versions import load_versions, ready_as_it_stands, step_o
 from engine.states import Status, TaskEventKind
 from engine.store import lost_tasks, task_events, tasks
 from engine.store.lost_tasks import LostAttempt
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Located, TaskRow
 
 BATCH = 500
 
 
+@repeatable
 def expire_tasks(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
     """Act on tasks of these tenants whose time has come; return how many were looked at."""
     changes = Changes()
@@ -107,6 +108,7 @@ def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Opera
     return (yield from fail_attempts(failures, now, changes))
 
 
+@repeatable
 def requeue_lost(
     worker_ids: Sequence[UUID], silent_since: datetime, now: datetime
 ) -> Operation[Changes]:
@@ -129,6 +131,7 @@ def requeue_lost(
     return (yield from _fail_internally(found, failures, now))
 
 
+@repeatable
 def requeue_undelivered(
     attempts: Sequence[UUID], quiet_since: datetime, now: datetime
 ) -> Operation[Changes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from engine.domain.cel_answers import asking_for
 from engine.domain.concurrency import (
     NO_KEYS,
     Keys,
@@ -53,6 +54,7 @@ def keys_from(
     """Return a task's keys; `data` is None for runs that need none, `before` what it was stored with."""
     if data is None:
         return NO_KEYS
+    asking_for(version.tenant_id)
     run_keys = Keys(data.run_keys)
     if data.run_keys is None and asks_with_run(version, step):
         run_keys = _run_keys(data, version, arrival)
@@ -90,6 +92,7 @@ def ask_again(
     slots = []
     for run_id, row in data.items():
         version, arrival = version_of[run_id], new_id()
+        asking_for(version.tenant_id)
         stored = _run_keys(row, version, arrival).stored if row.run_keys is None else None
         if stored:
             slots.append(NewRunSlot(run_id, version.tenant_id, version.id, arrival, stored))

@@ -12,11 +12,13 @@ from engine.states import CelSource
 from engine.store import filters
 from engine.store.events import TriggerMatch
 from engine.store.filters import Failure, FilterRow
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, breathe, fetch
 from engine.types import EventRecord
 
 MAX_FAILURES = 100
 """How many failed expressions of one push are written down."""
+AT_ONCE = 100
+"""How many filters are evaluated before others have their turn."""
 
 
 class Passed(NamedTuple):
@@ -47,16 +49,23 @@ def pass_filters(
             by_scope[row.workflow_id, row.scope].append(row)
     passed: list[Passed] = []
     failures: list[Failure] = []
+    evaluated = 0
     for record in records:
         for match in matches_of[record.key]:
             if not match.has_filters:
                 passed.append(Passed(record, match.workflow_name))
                 continue
             rows = by_scope.get((match.workflow_id, record.scope or ""), ())
-            passed += [
-                Passed(record, match.workflow_name, row.id, bytes(row.payload))
-                for row in _true_ones(rows, record, failures)
-            ]
+            for first in range(0, len(rows), AT_ONCE):
+                some = rows[first : first + AT_ONCE]
+                passed += [
+                    Passed(record, match.workflow_name, row.id, bytes(row.payload))
+                    for row in _true_ones(some, record, failures)
+                ]
+                evaluated += len(some)
+                if evaluated >= AT_ONCE:
+                    evaluated = 0
+                    yield from breathe()
     return passed, failures[:MAX_FAILURES]
 
 

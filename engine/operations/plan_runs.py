@@ -9,6 +9,7 @@ from uuid import UUID
 
 from engine.domain import plan_run
 from engine.domain.affinity import dump_wishes
+from engine.domain.cel_answers import asking_for, repeated_id
 from engine.domain.concurrency import (
     NO_KEYS,
     Keys,
@@ -19,7 +20,6 @@ from engine.domain.concurrency import (
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.task_keys import keyed_steps, with_limits
 from engine.errors import InvalidArgument
-from engine.ids import new_id
 from engine.operations.claim_keys import evaluate_key
 from engine.operations.start_steps import new_task
 from engine.operations.versions import load_versions
@@ -83,7 +83,8 @@ def plan_new_run(
     run_id: UUID | None = None,
 ) -> PlannedRun:
     """Give a requested run its id and first tasks. A standalone task has its run's id."""
-    run_id = run_id or new_id()
+    asking_for(version.tenant_id)
+    run_id = run_id or repeated_id()
     is_dag = version.definition.is_dag
     priority = request.priority or version.definition.default_priority or DEFAULT_PRIORITY
     key, problem = _key_of(request, version)

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import orjson
 
+from engine.domain.cel_answers import asking_for, repeated_id
 from engine.errors import NotFound
-from engine.ids import new_id
 from engine.operations import satisfy_entries
 from engine.operations.changes import Changes
 from engine.operations.pass_filters import pass_filters
@@ -20,12 +20,13 @@ from engine.states import RunTrigger
 from engine.store import durable_waits, events, filters, step_waits
 from engine.store.events import TriggerMatch
 from engine.store.filters import Failure
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.types import EventInput, EventRecord, TriggerRequest
 
 _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
 
 
+@repeatable
 def push_events(
     tenant_id: UUID, inputs: Sequence[EventInput], now: datetime
 ) -> Operation[tuple[list[EventRecord], Changes]]:
@@ -34,9 +35,10 @@ def push_events(
     The run's input is the event's payload. Its metadata is the event's with the event's id and key.
     In an engine no query may follow: where durable tasks wait, the last ones commit.
     """
+    asking_for(tenant_id)
     records = [
         EventRecord(
-            event_id=new_id(),
+            event_id=repeated_id(),
             key=event.key,
             payload=event.payload,
             additional_metadata=_without_marks(event.additional_metadata),
@@ -65,6 +67,7 @@ def push_events(
     return records, changes
 
 
+@repeatable
 def replay_event(
     tenant_id: UUID, event_id: UUID, now: datetime
 ) -> Operation[tuple[EventRecord, Changes]]:

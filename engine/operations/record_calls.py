@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from engine.domain.cel_answers import asking_for, repeated_id
 from engine.domain.durable import (
     Answer,
     AnswerBody,
@@ -30,7 +31,6 @@ from engine.domain.durable_identity import dedupe_key
 from engine.domain.durable_log import Incomplete
 from engine.domain.durable_waits import Condition, parse_conditions
 from engine.errors import InvalidArgument
-from engine.ids import new_id
 from engine.operations.begin_waits import begin_waits
 from engine.operations.changes import Changes
 from engine.operations.durable_logs import (
@@ -48,7 +48,7 @@ from engine.operations.spawn_children import Spawned, spawn_children
 from engine.store import durable_waits
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait, scope_lock
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, fetch, repeatable
 
 MAX_CHILDREN = 10_000
 LONGEST_LABEL = 1_000
@@ -67,6 +67,7 @@ class _Effects:
     waits: list[NewWait] = field(default_factory=list)
 
 
+@repeatable
 def record_calls(
     calls: Sequence[Call], now: datetime, tried: Tried | None = None
 ) -> Operation[tuple[list[Answer], Changes]]:
@@ -131,6 +132,7 @@ def _go_back(logs: Logs, tried: Tried) -> None:
 def _parse(call: Call) -> Conditions | Refused:
     """Return the conditions of a wait, none for other calls; refuse what cannot be recorded."""
     body = call.body
+    asking_for(call.tenant_id)
     try:
         if isinstance(body, WaitCall):
             _check_text(body.label, "label", LONGEST_LABEL)
@@ -231,7 +233,7 @@ def _take(
         return log.memo(body.key)
     known = len(log.created)
     if isinstance(body, SpawnCall):
-        answer = log.spawn(body.children, new_id)
+        answer = log.spawn(body.children, repeated_id)
         new = {entry.node for entry in log.created[known:]}
         if isinstance(answer, SpawnAnswer):
             for child, (node, run_id) in zip(body.children, answer.children, strict=True):

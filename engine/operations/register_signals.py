@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from engine.domain.cel_answers import asking_for
 from engine.domain.durable import SIGNAL_BRANCH, Completion, WaitCondition
 from engine.domain.durable_log import Log
 from engine.domain.durable_waits import parse_conditions
@@ -16,12 +17,13 @@ from engine.operations.durable_logs import load_entries, lock_logs, write_logs
 from engine.store import durable_entries, durable_tasks
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_all, repeatable
 
 LONGEST_KEY = 500
 _LAST_NODE = (1 << 63) - 1
 
 
+@repeatable
 def register_signal(
     tenant_id: UUID,
     task_id: UUID,
@@ -36,6 +38,7 @@ def register_signal(
     if len(signal_key) > LONGEST_KEY or "\0" in signal_key:
         raise InvalidArgument(f"signal_key must have at most {LONGEST_KEY} characters, none null")
     changes = Changes()
+    asking_for(tenant_id)
     parsed = parse_conditions([c._replace(scope=None, since=None) for c in conditions])
     found = yield from fetch(durable_tasks.states([task_id]))
     if not found or found[0].tenant_id != tenant_id:

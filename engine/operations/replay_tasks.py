@@ -19,7 +19,7 @@ from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
 from engine.store import payloads, queues, runs, step_waits, task_events, tasks
 from engine.store.payloads import NewPayload
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Requeue, TaskRow
 from engine.types import RunFilter
@@ -28,6 +28,7 @@ MAX_REPLAYED_BY_FILTER = 1_000
 _MESSAGE = "Task was replayed, resetting task result."
 
 
+@repeatable
 def replay_tasks(
     tenant_id: UUID, ids: Sequence[UUID], now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:
@@ -168,6 +169,7 @@ def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:
     return NewTaskEvent(row.run_id, row.id, row.retry_count + 1, kind, message)
 
 
+@repeatable
 def replay_matching(
     tenant_id: UUID, run_filter: RunFilter, now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:

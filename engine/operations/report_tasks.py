@@ -15,7 +15,7 @@ from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.operations.start_batches import resolve_members
 from engine.states import Status
 from engine.store import runs, task_events, tasks
-from engine.store.query import Operation, Query, fetch, fetch_all
+from engine.store.query import Operation, Query, fetch, fetch_all, repeatable
 from engine.store.runs import LockedRun
 from engine.store.task_events import SentNote
 from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome
@@ -34,6 +34,7 @@ class Reported:
     started: set[UUID] = field(default_factory=set)
 
 
+@repeatable
 def report_tasks(
     reports: Sequence[TaskReport], now: datetime, sent: Sequence[SentNote] = ()
 ) -> Operation[Reported]:

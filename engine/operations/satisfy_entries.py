@@ -21,11 +21,12 @@ from engine.operations.durable_logs import (
     write_logs,
 )
 from engine.operations.expire_tasks import BATCH
+from engine.operations.pass_filters import AT_ONCE
 from engine.states import Status
 from engine.store import durable_entries, durable_waits, runs
 from engine.store.durable_entries import EndedChild
 from engine.store.durable_waits import MetWait, OpenWait, WaitState
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, breathe, fetch, fetch_all
 from engine.store.runs import ResultRow
 from engine.types import EventRecord
 
@@ -52,7 +53,9 @@ def offer_events(
         events_of[event.key].append(event)
     judged: dict[tuple[UUID, str], bool] = {}
     met: list[MetWait] = []
-    for wait in waits:
+    for number, wait in enumerate(waits):
+        if number % AT_ONCE == AT_ONCE - 1:
+            yield from breathe()
         for event in events_of[wait.source]:
             if not scope_fits(wait.scope, event.scope):
                 continue

@@ -11,9 +11,10 @@ from engine.domain import conditions
 from engine.operations.advance_runs import advance_runs
 from engine.operations.changes import Changes
 from engine.operations.expire_tasks import BATCH
+from engine.operations.pass_filters import AT_ONCE
 from engine.operations.versions import load_versions, step_of
 from engine.store import runs, step_waits, tasks
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, breathe, fetch, repeatable
 from engine.store.runs import LockedRun
 from engine.store.step_waits import Satisfied, WaitRow
 from engine.store.tasks import TaskRow
@@ -29,7 +30,9 @@ def offer_events(
         events_of[event.key].append(event)
     versions = yield from load_versions(wait.version_id for wait in waits)
     ended: list[tuple[WaitRow, UUID | None]] = []
-    for wait in waits:
+    for number, wait in enumerate(waits):
+        if number % AT_ONCE == AT_ONCE - 1:
+            yield from breathe()
         step = step_of(versions[wait.version_id], wait.step_id).definition
         condition = step.conditions[wait.ordinal]
         for event in events_of[wait.event_key or ""]:
@@ -40,6 +43,7 @@ def offer_events(
         yield from _satisfy(ended, now, changes)
 
 
+@repeatable
 def expire_sleeps(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
     """End the sleeps of these tenants that are over; return how many there were."""
     changes = Changes()

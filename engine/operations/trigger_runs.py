@@ -32,7 +32,7 @@ from engine.store import (
     tasks,
 )
 from engine.store.payloads import NewPayload
-from engine.store.query import Operation, Query, fetch_all, fetch_last
+from engine.store.query import Operation, Query, fetch_all, fetch_last, repeatable
 from engine.store.tasks import NewTask
 from engine.types import TriggerRequest
 
@@ -214,6 +214,7 @@ def collision_of(
     return IdempotencyCollision(found, started)
 
 
+@repeatable
 def trigger_runs(
     tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:

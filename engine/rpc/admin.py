@@ -12,6 +12,7 @@ from engine.rpc.definitions import parse_definition
 from engine.rpc.parse import parse_moment, parse_text, parse_uuid
 from engine.rpc.triggers import parse_run_trigger
 from engine.runtime.service import Engine
+from engine.sandbox.pool import settled_async
 from engine.states import Status
 from engine.types import RunFilter
 
@@ -23,7 +24,7 @@ class AdminServicer:
     async def PutWorkflow(  # noqa: N802
         self, request: pb.CreateWorkflowVersionRequest, tenant_id: UUID
     ) -> pb.CreateWorkflowVersionResponse:
-        definition = parse_definition(request)
+        definition = await settled_async(tenant_id, lambda: parse_definition(request))
         version_id, workflow_id = await self._engine.put_workflow(tenant_id, definition)
         return pb.CreateWorkflowVersionResponse(id=str(version_id), workflow_id=str(workflow_id))
 

@@ -14,6 +14,7 @@ from engine.rpc.first_definitions import translate_definition
 from engine.rpc.rate_limits import parse_pause, parse_put
 from engine.rpc.triggers import parse_schedule, parse_trigger
 from engine.runtime.service import Engine
+from engine.sandbox.pool import settled_async
 from engine.types import TriggerRequest
 
 
@@ -24,7 +25,9 @@ class WorkflowServicer:
     async def PutWorkflow(  # noqa: N802
         self, request: pb.PutWorkflowRequest, tenant_id: UUID
     ) -> pb.WorkflowVersion:
-        definition = parse_definition(translate_definition(request.opts))
+        definition = await settled_async(
+            tenant_id, lambda: parse_definition(translate_definition(request.opts))
+        )
         await self._engine.put_workflow(tenant_id, definition)
         # The answer is a version with the schedules just made, which are none.
         trigger = TriggerRequest(definition.name)

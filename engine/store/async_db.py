@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from engine.domain.cel_answers import Answers, Unanswered, current_answers
+from engine.sandbox.pool import answer_async
 from engine.store.pipeline import Pipeline
-from engine.store.query import Operation, Query, fetch_last
+from engine.store.query import Operation, Query, Repeatable, fetch_last, insisting
 
 Result = TypeVar("Result")
 Row = TypeVar("Row")
@@ -51,7 +53,24 @@ class AsyncDatabase:
         await self._pool.close()
 
     async def run(self, operation: Operation[Result]) -> Result:
-        """Drive `operation` in one transaction; return its result once that has committed."""
+        """Drive `operation` in one transaction; return its result once that has committed.
+
+        Costly expressions are evaluated between two attempts, without a connection: here, or by the
+        caller if it has `Answers` open, which gets Unanswered then.
+        """
+        if (answers := current_answers()) is not None:
+            return await self._drive(insisting(operation, answers))
+        if not isinstance(operation, Repeatable):
+            return await self._drive(operation)
+        answers = Answers()
+        while True:
+            try:
+                with answers:
+                    return await self._drive(insisting(operation, answers))
+            except Unanswered:
+                await answer_async(answers)
+
+    async def _drive(self, operation: Operation[Result]) -> Result:
         connection = await self._pool.getconn()
         try:
             if connection.pipelined is None:

@@ -77,6 +77,10 @@ class Pipeline:
             while True:
                 if is_synced:
                     raise RuntimeError("an operation went on after its last queries")
+                if not queries:
+                    await asyncio.sleep(0)
+                    queries = operation.send(())
+                    continue
                 with_sync = isinstance(queries, Last)
                 rows = await self._exchange(queries, with_sync=with_sync)
                 is_synced = with_sync

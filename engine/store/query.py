@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from engine.domain.cel_answers import Answers
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -30,6 +32,45 @@ class Query(Generic[Row]):
 
 
 Operation = Generator[Sequence[Query[Any]], Sequence[list[Any]], Result]
+
+
+Arguments = ParamSpec("Arguments")
+
+
+class Repeatable(Generator[Sequence[Query[Any]], Sequence[list[Any]], Result], Generic[Result]):
+    """An operation that can be begun anew: iterating it begins it.
+
+    Nothing that its arguments hold may be changed by it, and ids that its expressions see are arguments.
+    """
+
+    def __init__(self, begin: Callable[[], Operation[Result]]) -> None:
+        self._begin = begin
+        self._begun: Operation[Result] | None = None
+
+    def __iter__(self) -> Operation[Result]:
+        return self._begin()
+
+    def send(self, value: Any) -> Sequence[Query[Any]]:
+        if self._begun is None:
+            self._begun = self._begin()
+        return self._begun.send(value)
+
+    def throw(self, *given: Any) -> Sequence[Query[Any]]:
+        if self._begun is None:
+            self._begun = self._begin()
+        return self._begun.throw(*given)
+
+
+def repeatable(
+    operation: Callable[Arguments, Operation[Result]],
+) -> Callable[Arguments, Operation[Result]]:
+    """Make an operation one that can be begun anew, as those are that evaluate costly expressions."""
+
+    @wraps(operation)
+    def begin(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Operation[Result]:
+        return Repeatable(lambda: operation(*args, **kwargs))
+
+    return begin
 
 
 def fetch(query: Query[Row]) -> Operation[list[Row]]:
@@ -52,6 +93,33 @@ class Last(tuple[Query[Any], ...]):
 def fetch_last(*queries: Query[Any]) -> Operation[Sequence[list[Any]]]:
     """Like `fetch_all`, as the last thing of the whole operation."""
     return (yield Last(queries))
+
+
+def breathe() -> Operation[None]:
+    """Let an event loop turn to others in the middle of a long calculation."""
+    yield ()
+
+
+def insisting(operation: Operation[Result], answers: Answers) -> Operation[Result]:
+    """Drive an operation no further than provisional answers reach: Unanswered, nothing committed."""
+    operation = iter(operation)
+    is_committed = False
+    try:
+        queries = next(operation)
+        while True:
+            if queries:
+                answers.insist()
+            is_committed = isinstance(queries, Last)
+            queries = operation.send((yield queries))
+    except StopIteration as stop:
+        if is_committed and answers.asked:
+            raise RuntimeError("an operation evaluated a costly expression after its end") from None
+        answers.insist()
+        result: Result = stop.value
+        return result
+    except Exception:
+        answers.insist()
+        raise
 
 
 def no_row(*_columns: object) -> None:

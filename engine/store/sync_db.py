@@ -10,13 +10,31 @@ from typing import TypeVar
 
 from django.db import connection, transaction
 
-from engine.store.query import Operation, statements
+from engine.domain.cel_answers import Answers, Unanswered
+from engine.sandbox import pool
+from engine.store.query import Operation, Repeatable, insisting, statements
 
 Result = TypeVar("Result")
 
 
 def run(operation: Operation[Result]) -> Result:
-    """Drive `operation` in one transaction (a savepoint inside an open one); return its result."""
+    """Drive `operation` in one transaction (a savepoint inside an open one); return its result.
+
+    Costly expressions are evaluated between two attempts, with nothing locked by this one.
+    """
+    is_repeatable = isinstance(operation, Repeatable)
+    if not is_repeatable:
+        return _drive(operation)
+    answers = Answers()
+    while True:
+        try:
+            with answers:
+                return _drive(insisting(operation, answers))
+        except Unanswered:
+            pool.answer(answers)
+
+
+def _drive(operation: Operation[Result]) -> Result:
     texts = statements()
     with transaction.atomic(), connection.cursor() as cursor:
         try:

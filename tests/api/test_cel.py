@@ -58,3 +58,25 @@ def test_a_body_of_another_shape_is_refused(api: ApiClient, path: str, body: Any
 def test_a_viewer_may_try(cast: Cast, path: str) -> None:
     viewer = ApiClient(user=cast.viewer)
     assert viewer.post(path, {"expression": "true", "input": {}}).json["output"] is True
+
+
+@pytest.mark.parametrize(
+    ("expression", "given"),
+    [
+        (
+            "input.l.map(a, input.l.map(b, input.l.map(c, [a, b, c]))).size() > 0",
+            {"l": list(range(2000))},
+        ),
+        ("input.l.all(a, checksum(input.s) != '')", {"l": [1] * 9000, "s": "x" * 200_000}),
+        (
+            "input.l.map(a, string(bytes(input.s))).size() > 0",
+            {"l": [1] * 9000, "s": "x" * 200_000},
+        ),
+    ],
+)
+def test_a_viewer_cannot_hurt_the_process(
+    cast: Cast, path: str, expression: str, given: Any
+) -> None:
+    answer = ApiClient(user=cast.viewer).post(path, {"expression": expression, "input": given})
+    assert (answer.status, answer.json["status"]) == (200, "ERROR")
+    assert answer.json["error"].startswith(("the expression ", "the evaluation ", "Iteration"))

@@ -87,7 +87,9 @@ def test_filters_choose_among_events(tenant: Tenant, client: Client) -> None:
     assert passed["filter"] == {"least": 100}
     assert passed["metadata"]["hatchet__event_id"] == first
     assert passed["metadata"]["a"] == "b"
-    made = client.call("add_filter", expression="input.amount > 1000", payload={"is": "huge"})
+    # Nobody knows beforehand what a pattern from the data costs: it is evaluated aside.
+    costly = "input.amount > 1000 && event_key.matches(input.source + '|order:.*')"
+    made = client.call("add_filter", expression=costly, payload={"is": "huge"})
     second = client.call("push", key="order:paid", amount=2000, scope="orders")
     wait_for("both runs", lambda: client.call("runs_of_event", event_id=second) == 2)
     told = notes(tenant, "filtered", "event", 3)[1:]
@@ -102,6 +104,9 @@ def test_filters_choose_among_events(tenant: Tenant, client: Client) -> None:
 def test_expressions_can_be_tried_out(client: Client) -> None:
     assert client.call("debug", expression="input.n == 1", given={"n": 1}) is True
     assert "no such key" in client.call("debug", expression="input.m == 1", given={"n": 1})
+    hostile = "input.l.map(a, input.l.map(b, input.l.map(c, [a, b, c]))).size() > 0"
+    refused = client.call("debug", expression=hostile, given={"l": list(range(2000))})
+    assert "the expression" in refused or "Iteration budget" in refused
 
 
 def test_a_deleted_workflow_is_made_anew_by_the_next_worker(tenant: Tenant, client: Client) -> None:

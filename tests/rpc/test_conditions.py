@@ -19,6 +19,10 @@ from tests.rpc.recording_engine import RecordingEngine
 PUT = "v1.AdminService/PutWorkflow"
 
 
+LONG = "input.n == 1 || " * 90 + "input.ok"
+"""Compiled in a process of its own."""
+
+
 def base(**options: Any) -> condition_pb2.BaseMatchCondition:
     options.setdefault("readable_data_key", "k")
     options.setdefault("action", condition_pb2.QUEUE)
@@ -112,6 +116,8 @@ def test_what_sdks_make_up_at_each_start_does_not_change_the_definition() -> Non
         (workflow(events=[event("go", expression="input.")]), "expression"),
         (workflow(events=[event("go", expression="1 + 1")]), "must come to a bool"),
         (workflow(events=[event("go", expression="nonsense > 1")]), "nonsense"),
+        (workflow(events=[event("go", expression=f"{LONG} || nonsense")]), "nonsense"),
+        (workflow(events=[event("go", expression=f"[{LONG}]")]), "must come to a bool"),
         (workflow(events=[event("go")] * 1001), "more than 1000 conditions"),
     ],
 )
@@ -137,3 +143,12 @@ async def test_an_on_failure_task_has_no_conditions(
         grpc.StatusCode.INVALID_ARGUMENT,
         "on_failure_task mend cannot have conditions",
     )
+
+
+async def test_long_expressions_are_kept_as_they_are(
+    client: Client, engine: RecordingEngine
+) -> None:
+    await client.call(PUT, workflow(events=[event(str(n), expression=LONG) for n in range(200)]))
+    ((_, definition),) = engine.calls["put_workflow"]
+    assert isinstance(definition, WorkflowDefinition)
+    assert {condition.expression for condition in definition.steps[1].conditions} == {LONG}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 
 from engine.domain.cel import (
     MAX_EXPRESSION_LENGTH,
-    MAX_LOOPED_BYTES,
     Environment,
-    Evaluated,
     compile_expression,
 )
+from engine.domain.cel_answers import Evaluated
 from engine.errors import InvalidArgument
+from engine.ids import new_id
+from engine.sandbox.pool import settled
 
 INPUT = {
     "n": 1,
@@ -43,7 +45,19 @@ VARIABLES: dict[str, bytes | str] = {
 
 
 def come_to(expression: str, environment: Environment = Environment.FILTER) -> Evaluated:
-    return compile_expression(expression, environment, "expression").evaluate(VARIABLES)
+    return evaluate(expression, VARIABLES, environment)
+
+
+def evaluate(
+    expression: str,
+    variables: dict[str, bytes | str],
+    environment: Environment = Environment.FILTER,
+) -> Evaluated:
+    """Evaluate as those do who may wait for a costly expression."""
+    return settled(
+        new_id(),
+        lambda: compile_expression(expression, environment, "expression").evaluate(variables),
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,8 +207,7 @@ def test_a_result_that_cannot_be_right_is_refused(
 
 
 def filter_on(expression: str, **values: Any) -> Evaluated:
-    program = compile_expression(expression, Environment.FILTER, "expression")
-    return program.evaluate({"input": orjson.dumps(values)})
+    return evaluate(expression, {"input": orjson.dumps(values)})
 
 
 def nested_doubling(depth: int) -> str:
@@ -209,9 +222,7 @@ def nested_doubling(depth: int) -> str:
     [
         ("input.s.replace('x', input.s) == ''", {"s": "x" * 1_000_000}, "builds too much text"),
         ("input.l.join(input.s) == ''", {"l": ["x"] * 9_999, "s": "x" * 99_999}, "builds too much"),
-        (nested_doubling(8), {"s": "x" * 300_000}, "too large"),
-        ("input.l.map(x, input.s + 'a') == []", {"l": [1] * 1000, "s": "x" * 400_000}, "too large"),
-        ("input.l.all(x, true)", {"l": [1], "s": "x" * (MAX_LOOPED_BYTES + 1)}, "too large"),
+        (nested_doubling(8), {"s": "x" * 2_000_000}, "needed too much memory"),
         ("input.l.map(a, input.l.map(b, a)) == []", {"l": [1] * 1000}, "Iteration budget"),
     ],
 )
@@ -226,9 +237,8 @@ def test_a_large_event_can_be_filtered() -> None:
 
 
 def test_deep_data_is_an_error_or_an_answer_but_never_an_exception() -> None:
-    program = compile_expression("has(input.a)", Environment.FILTER, "expression")
     for depth in (500, 100_000):
-        found = program.evaluate({"input": b'{"a":' * depth + b"1" + b"}" * depth})
+        found = evaluate("has(input.a)", {"input": b'{"a":' * depth + b"1" + b"}" * depth})
         assert found.value is True or found.error
 
 
@@ -243,11 +253,8 @@ json_values = st.recursive(
 
 @given(st.text(max_size=40) | st.from_regex(r"input\.[a-c]{1,2} ?[=<>+%]{1,2} ?[0-9'\"]{1,3}"))
 def test_any_text_is_refused_or_evaluated(expression: str) -> None:
-    try:
-        program = compile_expression(expression, Environment.FILTER, "expression")
-    except InvalidArgument:
-        return
-    program.evaluate({"input": b'{"a":1}'})
+    with suppress(InvalidArgument):
+        evaluate(expression, {"input": b'{"a":1}'})
 
 
 @given(json_values)
