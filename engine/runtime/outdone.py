@@ -41,7 +41,11 @@ class Outdone:
         self._database, self._aftermath = database, aftermath
         self._on_lease_lost = on_lease_lost
         self.batcher: Batcher[_Verdict, None] = Batcher(
-            "cancellations", self._flush, on_outage=on_outage, max_waiting=1_000_000
+            "cancellations",
+            self._flush,
+            on_outage=on_outage,
+            tenant_of=lambda verdict: verdict.owner.tenant_id,
+            max_waiting=1_000_000,
         )
 
     def cancel(

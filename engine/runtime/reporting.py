@@ -32,7 +32,10 @@ class Reporting:
         self._database, self._aftermath, self._notes = database, aftermath, notes
         self._owners = owners
         self.batcher: Batcher[TaskReport, None] = Batcher(
-            "reports", self._flush, on_outage=on_outage
+            "reports",
+            self._flush,
+            on_outage=on_outage,
+            tenant_of=lambda report: report.tenant_id,
         )
 
     async def report(self, report: TaskReport) -> None:

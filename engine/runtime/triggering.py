@@ -24,6 +24,7 @@ from engine.runtime.batcher import Batcher
 from engine.runtime.catalog import Catalog
 from engine.runtime.dispatcher.assigning import LEASE_LOST, Assigning
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.sandbox.pool import settled_async
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
 from engine.types import Action, ActionKind, TriggerRequest
@@ -67,7 +68,7 @@ class Triggering:
         self._owners = owners
         self._on_lease_lost, self._on_outage = on_lease_lost, on_outage
         self.batcher: Batcher[_Call, list[UUID]] = Batcher(
-            "triggers", self._flush, on_outage=on_outage
+            "triggers", self._flush, on_outage=on_outage, tenant_of=lambda call: call.tenant_id
         )
 
     async def trigger(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
@@ -78,7 +79,10 @@ class Triggering:
                 requests = await self._database.run(adopt_children(tenant_id, requests))
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             raise Unavailable("the database cannot be reached") from error
-        planned = [plan_new_run(request, found[request.workflow_name]) for request in requests]
+        planned = await settled_async(
+            tenant_id,
+            lambda: [plan_new_run(request, found[request.workflow_name]) for request in requests],
+        )
         refuse_problems(planned)
         versions = {version.id: version for version in found.values()}
         size = sum(len(request.input) for request in requests)

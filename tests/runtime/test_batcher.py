@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
 
+from engine.domain.cel_answers import Evaluated, Question, ask, asking_for, current_answers
 from engine.errors import ResourceExhausted, Unavailable
+from engine.ids import new_id
 from engine.runtime import outages
 from engine.runtime.batcher import Batcher
+from engine.sandbox import pool
+from engine.sandbox.turns import Job
 
 
 class Sink:
@@ -168,3 +174,41 @@ async def test_closing_writes_what_was_accepted_and_takes_nothing_more() -> None
             batcher.put(4)
         sink.gate.set()
         assert await asyncio.gather(*answers) == [10, 20, 30]
+
+
+async def test_costly_expressions_keep_the_tenant_in_its_order_and_nobody_else() -> None:
+    """Items below 10 are one tenant's, the others another's; item 1 asks something costly."""
+    tenants = (new_id(), new_id())
+    asked: Future[None] = Future()
+    batches: list[list[int]] = []
+
+    async def flush(items: Sequence[int]) -> list[int | Exception]:
+        asking_for(tenants[0])
+        found = ask(Question("1 + 1", "FILTER", ())) if 1 in items else Evaluated(2)
+        answers = current_answers()
+        assert answers is not None
+        answers.insist()
+        batches.append(list(items))
+        return [item * (found.value or 0) for item in items]
+
+    batcher: Batcher[int, int] = Batcher("test", flush, tenant_of=lambda item: tenants[item // 10])
+    loop = asyncio.create_task(batcher.run())
+    with patch.object(pool.sandbox, "submit", lambda job: _answer_after(asked, job)):
+        first = [batcher.put(item) for item in (10, 1, 11, 2)]
+        assert [await first[0], await first[2]] == [20, 22]
+        later = [batcher.put(item) for item in (3, 12)]
+        assert await later[1] == 24
+        assert not any(answer.done() for answer in (first[1], first[3], later[0]))
+        asked.set_result(None)
+        assert [await first[1], await first[3], await later[0]] == [2, 4, 6]
+        batcher.close()
+        await loop
+    assert batches == [[10, 11], [12], [1, 2], [3]]
+
+
+def _answer_after(asked: Future[None], job: Job) -> None:
+    def finish(_: Future[None]) -> None:
+        job.take([Evaluated(2)] * len(job), 0.0)
+        job.finish()
+
+    asked.add_done_callback(finish)

@@ -62,10 +62,16 @@ class Durable(PeriodicService):
         self._database, self._aftermath = database, aftermath
         self.routes = aftermath.durable
         self.calls: Batcher[Call, Answer] = Batcher(
-            "durable calls", partial(self._record, {}), on_outage=on_outage
+            "durable calls",
+            partial(self._record, {}),
+            on_outage=on_outage,
+            tenant_of=lambda call: call.tenant_id,
         )
         self.look_backs: Batcher[Call, Answer] = Batcher(
-            "durable look-backs", partial(self._record, {}), on_outage=on_outage
+            "durable look-backs",
+            partial(self._record, {}),
+            on_outage=on_outage,
+            tenant_of=lambda call: call.tenant_id,
         )
         """Calls that must wait for transactions which push events of their scopes; others need not."""
         self.lookups: Batcher[tuple[Waiting, ...], list[Completion | Stale | None]] = Batcher(
