@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +18,7 @@ from engine.operations.versions import load_versions
 from engine.states import RunTrigger
 from engine.store import crons
 from engine.store.crons import Advance, CronRow
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, fetch, repeatable
 from engine.types import TriggerRequest
 
 BATCH = 100
@@ -30,13 +31,21 @@ class Fired(NamedTuple):
     changes: Changes
 
 
-def fire_crons(now: datetime, not_before: datetime) -> Operation[Fired]:
+@repeatable
+def fire_crons(
+    now: datetime,
+    not_before: datetime,
+    *,
+    only: UUID | None = None,
+    but: Collection[UUID] = (),
+) -> Operation[Fired]:
     """Fire each due cron for its one due nominal time and set the next one.
 
     Times before `not_before` were missed and are not made up. The rows stay locked until the runs
-    are committed with the new due times, and `fired_at` only grows, so no time fires twice.
+    are committed with the new due times, and `fired_at` only grows, so no time fires twice. `only` and
+    `but` choose tenants.
     """
-    rows = yield from fetch(crons.due(now, BATCH))
+    rows = yield from fetch(crons.due(now, BATCH, only=only, but=but))
     if not rows:
         return Fired(0, Changes())
     advances, firing = [], []
@@ -93,6 +102,7 @@ def _request(row: CronRow, nominal: datetime | None) -> TriggerRequest:
     )
 
 
+@repeatable
 def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tuple[UUID, Changes]]:
     """Start one run of a cron beside its times; return the run's id. NotFound: there is no such cron."""
     rows = yield from fetch(crons.by_id(tenant_id, cron_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from engine.operations.trigger_runs import collision_of, insert_runs, refuse_pro
 from engine.operations.versions import load_versions
 from engine.states import RunTrigger
 from engine.store import schedules
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, fetch, repeatable
 from engine.store.schedules import ScheduleRow
 from engine.types import TriggerRequest
 
@@ -26,9 +26,15 @@ UNKNOWN = "there is no such scheduled run"
 _BY_SCHEDULE = Trigger(kind=RunTrigger.SCHEDULE)
 
 
-def fire_schedules(now: datetime) -> Operation[Fired]:
-    """Fire what is due, however late: a schedule that was missed runs as soon as it can."""
-    rows = yield from fetch(schedules.due(now, BATCH))
+@repeatable
+def fire_schedules(
+    now: datetime, *, only: UUID | None = None, but: Collection[UUID] = ()
+) -> Operation[Fired]:
+    """Fire what is due, however late: a schedule that was missed runs as soon as it can.
+
+    `only` and `but` choose tenants.
+    """
+    rows = yield from fetch(schedules.due(now, BATCH, only=only, but=but))
     if not rows:
         return Fired(0, Changes())
     planned = yield from _plan(rows)
@@ -36,6 +42,7 @@ def fire_schedules(now: datetime) -> Operation[Fired]:
     return Fired(len(rows), changes)
 
 
+@repeatable
 def run_schedule_now(
     tenant_id: UUID, schedule_id: UUID, now: datetime
 ) -> Operation[tuple[UUID, Changes]]:

@@ -35,6 +35,8 @@ SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_me
        w.is_paused AND w.paused_cron_behavior = 'DROP'
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.due_at <= %(now)s::timestamptz
+   AND (%(only)s::uuid IS NULL OR c.tenant_id = %(only)s::uuid)
+   AND c.tenant_id <> ALL (%(but)s::uuid[])
  ORDER BY c.due_at LIMIT %(limit)s::int
    FOR UPDATE OF c SKIP LOCKED;
 

@@ -26,6 +26,8 @@ SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priori
          WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1)
   FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.due_at <= %(now)s::timestamptz
+   AND (%(only)s::uuid IS NULL OR s.tenant_id = %(only)s::uuid)
+   AND s.tenant_id <> ALL (%(but)s::uuid[])
    AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
  ORDER BY s.due_at LIMIT %(limit)s::int
    FOR UPDATE OF s SKIP LOCKED;

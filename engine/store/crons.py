@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -75,8 +75,12 @@ def insert(cron: NewCron, now: datetime) -> Query[UUID]:
     return Query("cron.insert", {**cron._asdict(), "now": now}, the_value)
 
 
-def due(now: datetime, limit: int) -> Query[CronRow]:
-    return Query("cron.due", {"now": now, "limit": limit}, CronRow)
+def due(
+    now: datetime, limit: int, *, only: UUID | None = None, but: Collection[UUID] = ()
+) -> Query[CronRow]:
+    """Of all tenants, of one, or of all but some."""
+    params = {"now": now, "limit": limit, "only": only, "but": list(but)}
+    return Query("cron.due", params, CronRow)
 
 
 def by_id(tenant_id: UUID, cron_id: UUID) -> Query[CronRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -62,8 +62,12 @@ def insert(
     )
 
 
-def due(now: datetime, limit: int) -> Query[ScheduleRow]:
-    return Query("schedule.due", {"now": now, "limit": limit}, ScheduleRow)
+def due(
+    now: datetime, limit: int, *, only: UUID | None = None, but: Collection[UUID] = ()
+) -> Query[ScheduleRow]:
+    """Of all tenants, of one, or of all but some."""
+    params = {"now": now, "limit": limit, "only": only, "but": list(but)}
+    return Query("schedule.due", params, ScheduleRow)
 
 
 def by_id(tenant_id: UUID, schedule_id: UUID) -> Query[ScheduleRow]:

@@ -6,11 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.operations.changes import Changes
 from engine.operations.expire_tasks import BATCH, expire_tasks
 from engine.operations.pause_workflows import hold_tasks
 from engine.operations.satisfy_entries import expire_durable_sleeps
 from engine.operations.satisfy_waits import expire_sleeps
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.apart import Apart
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import tasks
@@ -35,6 +37,8 @@ class Clock(PeriodicService):
     ) -> None:
         self._database, self._aftermath, self._owners = database, aftermath, owners
         self._woken = asyncio.Event()
+        self._expiring = Apart(database, aftermath.spawn, "expiring tasks")
+        self._waking = Apart(database, aftermath.spawn, "ending sleeps")
 
     def wake(self) -> None:
         self._woken.set()
@@ -46,13 +50,19 @@ class Clock(PeriodicService):
         pausing = [owner.tenant_id for owner in self._owners.values() if owner.paused]
         if pausing:
             await self._hold(pausing)
-        count, changes = await self._database.run(expire_tasks(ready, datetime.now(UTC)))
-        self._aftermath.apply(changes)
-        slept, changes = await self._database.run(expire_sleeps(ready, datetime.now(UTC)))
-        self._aftermath.apply(changes)
+        now = datetime.now(UTC)
+        count, _ = await self._expiring.run(
+            lambda chosen: expire_tasks(chosen.among(ready), now), self._apply
+        )
+        slept, _ = await self._waking.run(
+            lambda chosen: expire_sleeps(chosen.among(ready), now), self._apply
+        )
         rested, changes = await self._database.run(expire_durable_sleeps(ready, datetime.now(UTC)))
         self._aftermath.apply(changes)
         return BATCH in (count, slept, rested)
+
+    def _apply(self, result: tuple[int, Changes]) -> None:
+        self._aftermath.apply(result[1])
 
     def _ready(self) -> list[UUID]:
         """The tenants whose running tasks had time to report since their rows were read."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from engine.operations.fire_crons import fire_crons
+from engine.operations.fire_crons import Fired, fire_crons
 from engine.operations.fire_schedules import fire_schedules
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.apart import Apart
 from engine.runtime.controllers.periodic import PeriodicService, is_woken
-from engine.store import schedules
 from engine.store.async_db import AsyncDatabase
+from engine.store.schedules import next_due
 
 _SLOWEST_SECONDS = 20.0
 _SHORTEST_SECONDS = 0.001
@@ -31,6 +32,8 @@ class Timetable(PeriodicService):
     def __init__(self, database: AsyncDatabase, aftermath: Aftermath) -> None:
         self._database, self._aftermath = database, aftermath
         self._woken = asyncio.Event()
+        self._crons = Apart(database, aftermath.spawn, "firing crons")
+        self._schedules = Apart(database, aftermath.spawn, "firing schedules")
         self._since = datetime.now(UTC)
         self._due_at: datetime | None = None
 
@@ -39,19 +42,25 @@ class Timetable(PeriodicService):
 
     async def tick(self) -> bool:
         self._woken.clear()
-        (self._due_at,) = await self._database.fetch(schedules.next_due())
+        (self._due_at,) = await self._database.fetch(next_due())
         now = datetime.now(UTC)
         if self._due_at is None or self._due_at > now:
             return False
         not_before = max(self._since - RESTART_GRACE, now - LATEST)
-        looked_at = 0
-        for operation in (fire_crons(now, not_before), fire_schedules(now)):
-            fired = await self._database.run(operation)
-            self._aftermath.apply(fired.changes)
-            looked_at += fired.looked_at
-        if not looked_at:  # another engine is at it
+        crons = await self._crons.run(
+            lambda chosen: fire_crons(now, not_before, only=chosen.only, but=chosen.but),
+            self._apply,
+        )
+        schedules = await self._schedules.run(
+            lambda chosen: fire_schedules(now, only=chosen.only, but=chosen.but), self._apply
+        )
+        looked_at = crons.looked_at + schedules.looked_at
+        if not looked_at:  # another engine is at it, or expressions are evaluated first
             self._due_at = now + _AFTER_ANOTHER
         return looked_at > 0
+
+    def _apply(self, fired: Fired) -> None:
+        self._aftermath.apply(fired.changes)
 
     async def wait(self) -> None:
         seconds = _SLOWEST_SECONDS
