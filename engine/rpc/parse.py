@@ -6,7 +6,7 @@ Every function names the field it refuses, so a client can tell what to mend.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,10 +16,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from engine.errors import InvalidArgument
 from engine.pb import dispatcher_pb2
 
-MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 # Names and keys end up in indexes, whose entries are bounded.
 MAX_NAME_LENGTH = 255
 MAX_KEY_LENGTH = 1_000
+MAX_LABELS = 1_000
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -86,8 +86,6 @@ def parse_json_object(raw: str | bytes, field: str) -> bytes:
     encoded = raw.encode() if isinstance(raw, str) else raw
     if not encoded.strip():
         return b"{}"
-    if len(encoded) > MAX_PAYLOAD_BYTES:
-        raise InvalidArgument(f"{field} is larger than {MAX_PAYLOAD_BYTES} bytes")
     if not isinstance(_parse_json(encoded, field), dict):
         raise InvalidArgument(f"{field} must be a JSON object")
     return encoded
@@ -122,6 +120,7 @@ def has_escaped_nul(encoded: bytes) -> bool:
 def parse_labels(
     labels: Mapping[str, dispatcher_pb2.WorkerLabels], field: str = "labels"
 ) -> dict[str, str | int]:
+    check_count(labels, MAX_LABELS, field)
     parsed: dict[str, str | int] = {}
     for key, label in labels.items():
         has_text, has_number = label.HasField("str_value"), label.HasField("int_value")
@@ -139,6 +138,12 @@ def parse_moment(stamp: Timestamp, field: str) -> datetime:
         return stamp.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidArgument(f"{field} is not a time we can represent") from error
+
+
+def check_count(listed: Sized, most: int, field: str) -> None:
+    """Refuse a list that nobody could have meant: each of its items costs something, again and again."""
+    if len(listed) > most:
+        raise InvalidArgument(f"{field}: at most {most} are allowed, not {len(listed)}")
 
 
 def unique(values: Iterable[str]) -> tuple[str, ...]:

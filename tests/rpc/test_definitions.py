@@ -32,6 +32,9 @@ def workflow(**options: Any) -> pb.CreateWorkflowVersionRequest:
     return pb.CreateWorkflowVersionRequest(**({"name": "Orders", "tasks": [task()]} | options))
 
 
+WANTED = trigger_pb2.DesiredWorkerLabels(int_value=1)
+
+
 def filter_on(expression: str, **options: Any) -> pb.DefaultFilter:
     return pb.DefaultFilter(**({"expression": expression, "scope": "s"} | options))
 
@@ -250,6 +253,24 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
             "default_filters[1].payload must be a JSON object",
         ),
         (workflow(default_filters=[filter_on("true")] * 501), "default_filters: at most"),
+        (workflow(tasks=[task(f"t{n}") for n in range(10_001)]), "tasks: at most 10000"),
+        (workflow(event_triggers=[f"e{n}" for n in range(10_001)]), "event_triggers: at most"),
+        (
+            workflow(concurrency_arr=[pb.Concurrency(expression="'a'")] * 101),
+            "workflow Orders: concurrency: at most",
+        ),
+        (
+            workflow(tasks=[task(concurrency=[pb.Concurrency(expression="'a'")] * 101)]),
+            "task fetch: concurrency: at most",
+        ),
+        (
+            workflow(tasks=[task(slot_requests={f"s{n}": 1 for n in range(1_001)})]),
+            "task fetch: slot_requests: at most",
+        ),
+        (
+            workflow(tasks=[task(worker_labels={f"l{n}": WANTED for n in range(1_001)})]),
+            "task fetch: worker_labels: at most",
+        ),
         (workflow(description="\0"), "description"),
         (workflow(input_json_schema=b"{"), "input_json_schema"),
         (workflow(input_json_schema=b"[]"), "input_json_schema"),
