@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from dashboard import schema_form
 from dashboard.schema_form import Field
 from engine.domain.definition import WorkflowDefinition
 
-MAX_INPUT_BYTES = 4 * 1024 * 1024
 MAX_METADATA_PAIRS = 50
 PRIORITIES = {"": None, "1": 1, "2": 2, "3": 3}
 
@@ -120,8 +121,9 @@ def _unfit(document: Any, data: str, what: str = "The input") -> str:
         json.dumps(document, ensure_ascii=False).encode()  # finds halves written as escapes, too
     except UnicodeEncodeError:
         return f"{what} holds half of a surrogate pair, which is no character."
-    if size > MAX_INPUT_BYTES:
-        return f"{what} is {size:,} bytes long; at most {MAX_INPUT_BYTES:,} are allowed."
+    most = settings.HATCHET.grpc_max_message_bytes
+    if size > most:
+        return f"{what} is {size:,} bytes long; at most {most:,} are allowed."
     return ""
 
 

@@ -31,6 +31,8 @@ from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
 
 MEBIBYTE = 1024 * 1024
+MAX_MESSAGE_BYTES = 4 * MEBIBYTE
+"""What clients and engines send and accept at most unless they are told otherwise."""
 _NOTICED: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -196,8 +198,9 @@ def _allowed_hosts(env: Environment, server_url: str) -> tuple[str, ...]:
 
 
 def _message_bytes(env: Environment) -> int:
-    name, default = "SERVER_GRPC_MAX_MSG_SIZE", 4 * MEBIBYTE
-    return env.integer(name, default, at_least=64 * 1024, at_most=512 * MEBIBYTE)
+    """Less would not hold the longest lists of ids that answers consist of."""
+    name = "SERVER_GRPC_MAX_MSG_SIZE"
+    return env.integer(name, MAX_MESSAGE_BYTES, at_least=MEBIBYTE, at_most=512 * MEBIBYTE)
 
 
 def _grpc_tls(env: Environment) -> TlsConfig | None:

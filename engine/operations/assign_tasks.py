@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.batches import MAX_BATCH_BYTES
 from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
@@ -50,6 +51,8 @@ def assign_tasks(
     now: datetime,
     made: Sequence[MadeBatch] = (),
     taken: Mapping[UUID, Sequence[Taken]] = MappingProxyType({}),
+    *,
+    max_batch_bytes: int = MAX_BATCH_BYTES,
 ) -> Operation[list[tuple[UUID, Action]]]:
     """Assign queued attempts to workers; return (worker id, action) of those still queued.
 
@@ -89,7 +92,7 @@ def assign_tasks(
     actions = yield from actions_of(rows, versions, invocations)
     if not made:
         return actions
-    fitting, split = split_large(made, actions)
+    fitting, split = split_large(made, actions, max_batch_bytes)
     if split:
         yield from fetch(batches.mark(memberships(split), now))
     return gather_made(actions, fitting, now)

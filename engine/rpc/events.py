@@ -24,12 +24,12 @@ MAX_LOG_LENGTH = 10_000
 
 
 class EventsServicer:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+        self._engine, self._limit = engine, max_message_bytes
 
     async def Push(self, request: pb.PushEventRequest, tenant_id: UUID) -> pb.Event:  # noqa: N802
         (record,) = await self._engine.push_events(tenant_id, [_parse_event(request)])
-        return to_event(tenant_id, record)
+        return to_event(tenant_id, record, self._limit)
 
     async def BulkPush(  # noqa: N802
         self, request: pb.BulkPushEventRequest, tenant_id: UUID
@@ -39,13 +39,14 @@ class EventsServicer:
         events = [
             _parse_event(event, f"events[{index}].") for index, event in enumerate(request.events)
         ]
-        return to_events(tenant_id, await self._engine.push_events(tenant_id, events))
+        return to_events(tenant_id, await self._engine.push_events(tenant_id, events), self._limit)
 
     async def ReplaySingleEvent(  # noqa: N802
         self, request: pb.ReplayEventRequest, tenant_id: UUID
     ) -> pb.Event:
         event_id = parse_uuid(request.event_id, "event_id")
-        return to_event(tenant_id, await self._engine.replay_event(tenant_id, event_id))
+        record = await self._engine.replay_event(tenant_id, event_id)
+        return to_event(tenant_id, record, self._limit)
 
     async def PutLog(self, request: pb.PutLogRequest, tenant_id: UUID) -> pb.PutLogResponse:  # noqa: N802
         await self._engine.append_log(_parse_log(request, tenant_id))

@@ -10,13 +10,12 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from engine.config import TlsConfig
+from engine.config import MAX_MESSAGE_BYTES, TlsConfig
 from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
 from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
 from engine.rpc.admin import AdminServicer
 from engine.rpc.auth import Authenticator, TokenVerifier
-from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.rpc.dispatcher import DispatcherServicer
 from engine.rpc.durable import DurableServicer
 from engine.rpc.events import EventsServicer
@@ -57,6 +56,7 @@ class RpcServer:
         self, engine: Engine, verifier: TokenVerifier, settings: ServerSettings | None = None
     ) -> None:
         self._settings = settings or ServerSettings()
+        limit = self._settings.max_message_bytes
         self._authenticator = Authenticator(verifier)
         self._streams = OpenStreams()
         self._token_watch: asyncio.Task[None] | None = None
@@ -64,13 +64,13 @@ class RpcServer:
             self._authenticator,
             self._streams,
             {
-                "Dispatcher": DispatcherServicer(engine),
-                "EventsService": EventsServicer(engine),
-                "WorkflowService": WorkflowServicer(engine),
-                "v1.AdminService": AdminServicer(engine),
-                "v1.V1Dispatcher": DurableServicer(engine),
+                "Dispatcher": DispatcherServicer(engine, limit),
+                "EventsService": EventsServicer(engine, limit),
+                "WorkflowService": WorkflowServicer(engine, limit),
+                "v1.AdminService": AdminServicer(engine, limit),
+                "v1.V1Dispatcher": DurableServicer(engine, limit),
             },
-            self._settings.max_message_bytes,
+            limit,
         )
         self._public = PublicServices([service.full_name for service in SERVICES])
         self._server: grpc.aio.Server | None = None

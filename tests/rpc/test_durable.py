@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.durable import (
     Call,
     Completion,
@@ -25,7 +26,6 @@ from engine.domain.durable import (
 from engine.ids import new_id
 from engine.pb.v1 import dispatcher_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
-from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,

@@ -40,8 +40,8 @@ def workflow(name: str = "work", **options: Any) -> WorkflowDefinition:
 
 
 @asynccontextmanager
-async def engine_on(conninfo: str) -> AsyncIterator[HatchetEngine]:
-    engine = HatchetEngine(conninfo)
+async def engine_on(conninfo: str, **options: int) -> AsyncIterator[HatchetEngine]:
+    engine = HatchetEngine(conninfo, **options)
     await engine.start()
     try:
         yield engine

@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 async def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
-    engine = HatchetEngine(config.database_url)
+    engine = HatchetEngine(config.database_url, max_message_bytes=config.grpc_max_message_bytes)
     tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
     server = RpcServer(
         engine,

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.batches import max_batch_bytes
 from engine.domain.scheduler.machine import Assignment
 from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks, load_undelivered
@@ -52,7 +53,9 @@ class Assigning:
         on_lease_lost: Callable[[TenantOwner], None],
         on_outage: Callable[[], None],
         on_due: Callable[[], None],
+        max_message_bytes: int,
     ) -> None:
+        self._max_batch_bytes = max_batch_bytes(max_message_bytes)
         self._database, self._sessions, self._notifier = database, sessions, notifier
         self._on_lease_lost, self._on_due = on_lease_lost, on_due
         self.batcher: Batcher[_Wish, None] = Batcher(
@@ -80,7 +83,14 @@ class Assigning:
             for wish in wishes
             if (batch := wish.assignment.batch) is not None
         ]
-        operation = assign_tasks(wanted, epochs, datetime.now(UTC), made, taken)
+        operation = assign_tasks(
+            wanted,
+            epochs,
+            datetime.now(UTC),
+            made,
+            taken,
+            max_batch_bytes=self._max_batch_bytes,
+        )
         try:
             actions = await self._database.run(operation)
         except psycopg.Error as error:
