@@ -207,9 +207,14 @@ def _action(
     )
 
 
-def load_undelivered(worker_ids: Sequence[UUID]) -> Operation[list[tuple[UUID, Action]]]:
-    """Return the actions of attempts assigned to these workers and not acknowledged yet."""
-    rows = yield from fetch(tasks.undelivered_of_worker(worker_ids))
+def load_undelivered(
+    worker_ids: Sequence[UUID], task_ids: Sequence[UUID] | None = None
+) -> Operation[list[tuple[UUID, Action]]]:
+    """Return the actions of attempts assigned to these workers and not acknowledged yet.
+
+    With `task_ids` of these tasks only. Of a batch name all or none.
+    """
+    rows = yield from fetch(tasks.undelivered_of_worker(worker_ids, task_ids))
     versions = yield from load_versions(row.version_id for row in rows)
     invocations = yield from _load_invocations(rows, versions)
     actions = yield from actions_of(rows, versions, invocations)

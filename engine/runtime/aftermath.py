@@ -29,6 +29,8 @@ from engine.store.hints import Hint
 
 log = logging.getLogger("hatchet.engine")
 
+_RESULTS_AT_ONCE = 50
+
 
 class Aftermath:
     """Applies committed changes to everything this engine holds in memory, and hints the rest."""
@@ -160,10 +162,12 @@ class Aftermath:
 
     async def deliver_finished(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> None:
         """Answer those who wait for these runs, as far as they have finished."""
-        awaited = [run_id for run_id in run_ids if self.subscriptions.awaits(tenant_id, run_id)]
-        if awaited:
-            for finished in await self._database.run(load_finished(tenant_id, awaited)):
-                self.subscriptions.deliver(tenant_id, finished)
+        for start in range(0, len(run_ids), _RESULTS_AT_ONCE):
+            part = run_ids[start : start + _RESULTS_AT_ONCE]
+            awaited = self.subscriptions.postpone_where_full(tenant_id, part)
+            if awaited:
+                for finished in await self._database.run(load_finished(tenant_id, awaited)):
+                    self.subscriptions.deliver(tenant_id, finished)
 
     def _look_up_soon(self) -> None:
         if not self._is_looking_up:

@@ -126,6 +126,7 @@ class HatchetEngine(Calls):
             self.id,
             self.aftermath,
             self.notes,
+            assigning=self.assigning,
             sessions=self.sessions,
             notifier=self.notifier,
             owners=owners,

@@ -28,6 +28,7 @@ _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
 _RESCAN_SECONDS = 0.25
 _METADATA_WINDOW, _METADATA_MARGIN = timedelta(days=1), timedelta(seconds=5)
 _REMEMBERED_TASKS = 10_000
+_MOST_PIECES = 30_000
 
 
 class Streaming:
@@ -42,7 +43,8 @@ class Streaming:
     ) -> None:
         self._database, self._streams = database, streams
         self._notifier, self._aftermath = notifier, aftermath
-        self._pieces: dict[tuple[UUID, int, int | None], str] = {}
+        self._pieces: OrderedDict[tuple[UUID, int, int | None], list[str]] = OrderedDict()
+        self._pieces_count = 0
         self._attempt_of: OrderedDict[tuple[UUID, UUID], asyncio.Task[tuple[UUID, int] | None]] = (
             OrderedDict()
         )
@@ -85,11 +87,19 @@ class Streaming:
     def receive_piece(self, chunk: Chunk) -> None:
         """Take a piece from another engine; a chunk goes on when its last piece is here."""
         key = (chunk.task_id, chunk.retry_count, chunk.position)
-        text = self._pieces.pop(key, "") + chunk.text
+        pieces = self._pieces.setdefault(key, [])
+        pieces.append(chunk.text)
+        self._pieces_count += 1
         if chunk.is_whole:
-            self.receive(chunk._replace(text=text))
-        elif self._streams.is_followed(chunk.run_id):
-            self._pieces[key] = text
+            self._forget_pieces(key)
+            self.receive(chunk._replace(text="".join(pieces)))
+        elif not self._streams.is_followed(chunk.run_id):
+            self._forget_pieces(key)
+        while self._pieces_count > _MOST_PIECES:  # the last piece of the oldest chunk was lost
+            self._forget_pieces(next(iter(self._pieces)))
+
+    def _forget_pieces(self, key: tuple[UUID, int, int | None]) -> None:
+        self._pieces_count -= len(self._pieces.pop(key, ()))
 
     async def follow_run(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
         """Follow one run; ends at once if it has finished. NotFound after ten look-ups."""

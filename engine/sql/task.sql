@@ -223,6 +223,7 @@ SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.cr
        AND f.kind = 5
  WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
    AND t.assigned_at >= w.last_listener_at
+   AND (%(task_ids)s::uuid[] IS NULL OR t.id = ANY(%(task_ids)s::uuid[]))
  ORDER BY t.id;
 
 -- name: task.outputs_of_runs

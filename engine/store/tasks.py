@@ -320,8 +320,17 @@ def assign(wishes: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
     )
 
 
-def undelivered_of_worker(worker_ids: Sequence[UUID]) -> Query[AssignedRow]:
-    return Query("task.undelivered_of_worker", {"worker_ids": list(worker_ids)}, AssignedRow)
+def undelivered_of_worker(
+    worker_ids: Sequence[UUID], task_ids: Sequence[UUID] | None = None
+) -> Query[AssignedRow]:
+    return Query(
+        "task.undelivered_of_worker",
+        {
+            "worker_ids": list(worker_ids),
+            "task_ids": None if task_ids is None else list(task_ids),
+        },
+        AssignedRow,
+    )
 
 
 def outputs_of_runs(run_ids: Sequence[UUID]) -> Query[OutcomeRow]:

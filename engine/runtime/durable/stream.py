@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from engine.config import MEBIBYTE
 from engine.domain.durable import (
     Answer,
     AnswerBody,
@@ -25,7 +26,7 @@ from engine.domain.durable import (
     Unknown,
     WaitAnswer,
 )
-from engine.errors import HatchetError
+from engine.errors import HatchetError, Unavailable
 from engine.operations.await_nodes import Waiting
 from engine.operations.evict_tasks import Evicted, Eviction
 from engine.operations.read_durable import Opening
@@ -40,7 +41,9 @@ from engine.runtime.durable.replies import (
     Reply,
     Superseded,
     nodes_of,
+    size_of,
 )
+from engine.runtime.outbox import Outbox
 from engine.states import DurableKind
 
 if TYPE_CHECKING:
@@ -50,8 +53,8 @@ log = logging.getLogger("hatchet.durable")
 
 HEARD_SECONDS = 0.05
 """A worker says at once that it waits; a replay is told of a completion then, or after this time."""
-MOST_UNSENT = 50_000
-"""Replies that a worker does not take off its stream; with more the stream ends."""
+MOST_UNSENT, MOST_UNSENT_BYTES = 50_000, 64 * MEBIBYTE
+"""Replies that a worker does not take off its stream: it asks for the rest on its next one."""
 LOOKED_UP_AT_ONCE = 1_000
 
 _SUPERSEDED = "This delivery of the task is over."
@@ -65,18 +68,19 @@ class DurableStream:
         self._service = service
         self._lanes = Lanes(self._answer)
         self._invocations: dict[UUID, Invocation] = {}
-        self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
+        self.unread: Outbox[Reply] = Outbox(
+            size_of, most_items=MOST_UNSENT, most_bytes=MOST_UNSENT_BYTES
+        )
         self._names_orders = False
         """The worker says what it received; its lists of what it waits for may be partial, then."""
         self._is_closed = False
 
-    async def __aiter__(self) -> AsyncIterator[Reply]:
-        while (reply := await self._replies.get()) is not None:
-            yield reply
+    def __aiter__(self) -> AsyncIterator[Reply]:
+        return aiter(self.unread)
 
     def end(self) -> None:
         """Let the iteration end."""
-        self._replies.put_nowait(None)
+        self.unread.end()
 
     async def drain(self, seconds: float) -> None:
         """Answer what was asked, within some time, and end: what is not answered fails the attempt."""
@@ -379,10 +383,8 @@ class DurableStream:
             self._send(invocation)
 
     def _reply(self, reply: Reply) -> None:
-        if self._replies.qsize() < MOST_UNSENT:
-            self._replies.put_nowait(reply)
-        else:
-            self.end()
+        if not self.unread.put(reply):
+            self.unread.fail(Unavailable("the worker does not read its answers; connect again"))
 
 
 def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:
