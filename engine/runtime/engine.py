@@ -143,7 +143,7 @@ class HatchetEngine(Calls):
             on_timetable=self.timetable.wake,
         )
         self.listener = Listener(
-            conninfo, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
+            conninfo, self.id, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
         )
         self._engine_count = 1
         self._loops: list[asyncio.Task[None]] = []

@@ -21,6 +21,8 @@ from engine.store.hints import (
     notify,
     parse,
 )
+from engine.store.leases import be_present
+from engine.store.query import statements
 
 log = logging.getLogger("hatchet.notifier")
 
@@ -90,15 +92,19 @@ class Notifier:
 
 
 class Listener:
-    """Hands every notification of some channels to a callback; reconnects for ever."""
+    """Hands every notification of some channels to a callback; reconnects for ever.
+
+    Its session is also what tells other engines that this one is there.
+    """
 
     def __init__(
         self,
         conninfo: str,
+        engine_id: UUID,
         callbacks: dict[str, Callable[[str], None]],
         on_reconnect: Callable[[], Awaitable[None]],
     ) -> None:
-        self._conninfo = conninfo
+        self._conninfo, self._engine_id = conninfo, engine_id
         self._callbacks = callbacks
         self._on_reconnect = on_reconnect
         self._on_deaf: Callable[[], None] = lambda: None
@@ -124,6 +130,8 @@ class Listener:
             self._conninfo, autocommit=True, application_name="hatchet-engine-listen"
         )
         async with connection:
+            present = be_present(self._engine_id)
+            await connection.execute(statements()[present.name], present.params)
             for channel in self._callbacks:
                 await connection.execute(psycopg.sql.SQL("LISTEN {}").format(_name(channel)))
             await self._on_reconnect()

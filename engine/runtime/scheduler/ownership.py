@@ -22,6 +22,7 @@ from engine.store.leases import LEASE_SECONDS, SurveyRow
 log = logging.getLogger("hatchet.scheduler")
 
 _RENEW_SECONDS = 1.0
+_EAGER_SECONDS = 0.2
 _REBUILD_PAUSE_SECONDS = 0.2
 
 
@@ -49,10 +50,16 @@ class Ownership:
         self._to_rebuild: dict[UUID, None] = {}
         self._wake_rebuild = asyncio.Event()
         self._renewed_at = 0.0
+        self._has_peers = True
         self._is_stopping = False
 
     async def run(self) -> None:
-        """Renew once a second, for ever."""
+        """Renew once a second, for ever.
+
+        More often at the start: what another engine held before it died becomes free then.
+        """
+        loop = asyncio.get_running_loop()
+        eager_until = loop.time() + LEASE_SECONDS
         while True:
             try:
                 await self.renew()
@@ -61,17 +68,21 @@ class Ownership:
                 if not isinstance(error, PoolTimeout):
                     self.distrust()
                 self._fence()
-            await asyncio.sleep(_RENEW_SECONDS)
+            is_eager = not self.owners and loop.time() < eager_until
+            await asyncio.sleep(_EAGER_SECONDS if is_eager else _RENEW_SECONDS)
 
     async def renew(self) -> None:
         """Renew our leases, notice lost ones, take free ones up to our even share."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        rows = await self._database.fetch(leases.renew(self._engine_id, self._host))
+        survey = leases.renew_and_survey(self._engine_id, self._host, has_peers=self._has_peers)
+        rows = await self._database.run(survey)
         self._renewed_at = asked_at
         engine_count = max((row.engine_count for row in rows), default=1)
         listed = [row for row in rows if row.tenant_id is not None]
-        self._on_peers(engine_count, all(row.engine_id == self._engine_id for row in listed))
+        owns_all = all(row.engine_id == self._engine_id for row in listed)
+        self._has_peers = engine_count > 1 or not owns_all
+        self._on_peers(engine_count, owns_all)
         ours = {row.tenant_id: row.epoch for row in listed if row.engine_id == self._engine_id}
         for tenant_id, owner in list(self.owners.items()):
             if ours.get(tenant_id) != owner.epoch:
