@@ -27,7 +27,6 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 
 INSTALLED_APPS = [
-    "daphne",
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from engine.config import Config
 from engine.environment import ConfigError
 from engine.management.database import check_database
-from engine.management.supervision import run_processes
+from engine.management.supervision import OnReady, Supervisor
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
 from tenants.token_cache import REVOKED_CHANNEL, TokenCache
@@ -30,6 +30,8 @@ _GRACE_SECONDS = 10.0
 
 class Command(BaseCommand):
     help = "Run the engine that workers and clients connect to over gRPC."
+    # They would import the dashboard and everything it needs, which the engine does not.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -44,12 +46,13 @@ class Command(BaseCommand):
             check_database(settings.HATCHET.database_url)
         except ConfigError as error:
             raise CommandError(f"The engine cannot start: {error}") from None
-        if options["processes"] > 1:
-            raise SystemExit(run_processes("runengine", count=options["processes"]))
-        uvloop.run(serve(settings.HATCHET))
+        supervisor = Supervisor(
+            lambda on_ready: uvloop.run(serve(settings.HATCHET, on_ready)), options["processes"]
+        )
+        raise SystemExit(supervisor.run())
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, on_ready: OnReady) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
     engine = HatchetEngine(config.database_url)
     tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
@@ -71,6 +74,7 @@ async def serve(config: Config) -> None:
         {REVOKED_CHANNEL: lambda token_id: tokens.forget(UUID(token_id))}, on_deaf=tokens.clear
     )
     await server.start()
+    on_ready()
     _relax_collector()
     log.info("engine %s serves gRPC on port %d", engine.id, server.port)
     await stopped.wait()
