@@ -1,6 +1,7 @@
 """The web process: pages and API over HTTP, live updates over WebSocket."""
 
 import os
+import sys
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hatchet_site.settings")
 
@@ -9,11 +10,16 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 
-# Loads the apps, which the routes below need.
-django.setup(set_prefix=False)
+from engine.environment import ConfigError
 
-from dashboard.urls import websocket_urlpatterns  # noqa: E402  (it needs the apps)
-from hatchet_site.request_threads import ThreadKeepingHandler  # noqa: E402
+try:
+    # Loads the apps, which the routes below need.
+    django.setup(set_prefix=False)
+except ConfigError as error:
+    sys.exit(f"Hatchet cannot start: {error}")
+
+from dashboard.urls import websocket_urlpatterns
+from hatchet_site.request_threads import ThreadKeepingHandler
 
 application = ProtocolTypeRouter(
     {

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from engine.config import Config
 from engine.environment import ConfigError
 from engine.management.database import check_database
+from engine.management.startup import check_port
 from engine.management.supervision import OnReady, Supervisor
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
@@ -42,12 +43,16 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        config: Config = settings.HATCHET
         try:
-            check_database(settings.HATCHET.database_url)
+            check_port(
+                "SERVER_GRPC_PORT", config.grpc_bind_address, config.grpc_port, is_shared=True
+            )
+            check_database(config.database_url)
         except ConfigError as error:
             raise CommandError(f"The engine cannot start: {error}") from None
         supervisor = Supervisor(
-            lambda on_ready: uvloop.run(serve(settings.HATCHET, on_ready)), options["processes"]
+            lambda on_ready: uvloop.run(serve(config, on_ready)), options["processes"]
         )
         raise SystemExit(supervisor.run())
 
