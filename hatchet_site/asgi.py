@@ -9,6 +9,7 @@ import django
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
 
 from engine.environment import ConfigError
 
@@ -19,14 +20,18 @@ except ConfigError as error:
     sys.exit(f"Hatchet cannot start: {error}")
 
 from dashboard.urls import websocket_urlpatterns
+from hatchet_site.proxies import ForwardedRequests
 from hatchet_site.request_threads import ThreadKeepingHandler
 
-application = ProtocolTypeRouter(
-    {
-        "http": ThreadKeepingHandler(),
-        # A page of another origin may not listen with the visitor's session.
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
-        ),
-    }
+application = ForwardedRequests(
+    ProtocolTypeRouter(
+        {
+            "http": ThreadKeepingHandler(),
+            # A page of another origin may not listen with the visitor's session.
+            "websocket": AllowedHostsOriginValidator(
+                AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+            ),
+        }
+    ),
+    settings.HATCHET.trusted_proxies,
 )
