@@ -31,15 +31,16 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return redirect(wanted)
         return render(request, "dashboard/account/sign_in.html", {"next": wanted})
     email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
-    if not sign_in_limits.may_try(request.META.get("REMOTE_ADDR", ""), email):
+    if not sign_in_limits.may_try(request, email):
         error, status = "Too many attempts. Wait five minutes and try again.", 429
     elif (user := _user_with(request, email, request.POST.get("password", ""))) is None:
         # One sentence for every reason: it must not tell which accounts exist.
         error, status = "This e-mail address and password do not match an account.", 422
     else:
-        sign_in_limits.forgive(email)
         login(request, user)
-        return redirect(wanted)
+        response = redirect(wanted)
+        sign_in_limits.welcome(request, response, email)
+        return response
     context = {"next": wanted, "email": email, "error": error}
     return render(request, "dashboard/account/sign_in.html", context, status=status)
 

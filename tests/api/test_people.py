@@ -58,7 +58,7 @@ class TestSigningIn:
     def test_guessing_is_stopped_even_if_the_next_guess_is_right(self, cast: Cast) -> None:
         client, path = ApiClient(), "/api/v1/users/login"
         guess = {"email": "owner@acme.test", "password": "wrong"}
-        for _ in range(sign_in_limits.TRIES_PER_ACCOUNT):
+        for _ in range(sign_in_limits.TRIES_PER_ADDRESS_AND_ACCOUNT):
             assert client.post(path, guess).status == 400
         assert client.post(path, guess | {"password": PASSWORD}).status == 429
         other = {"email": "member@acme.test", "password": PASSWORD}
