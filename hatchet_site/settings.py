@@ -15,7 +15,6 @@ HATCHET = Config.from_environment(os.environ, BASE_DIR)
 SECRET_KEY, *SECRET_KEY_FALLBACKS = HATCHET.secret_keys
 DEBUG = False
 ALLOWED_HOSTS = list(HATCHET.allowed_hosts)
-HATCHET_ALLOWED_ORIGINS = HATCHET.allowed_origins
 ROOT_URLCONF = "hatchet_site.urls"
 ASGI_APPLICATION = "hatchet_site.asgi.application"
 APPEND_SLASH = False

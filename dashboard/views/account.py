@@ -10,8 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from dashboard.gate import ask_to_confirm
 from tenants import sign_in_limits
-from tenants.access import accesses_of_user
+from tenants.access import accesses_of_user, may_enter
 from tenants.models import User
 
 THEME_COOKIE = "theme"
@@ -62,6 +63,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """Go to the first tenant the user may enter."""
     if not request.user.is_authenticated:
         return redirect("dashboard:sign_in")
+    if not may_enter(request.user):
+        return ask_to_confirm(request)
     accesses = accesses_of_user(request.user)
     if not accesses:
         return render(request, "dashboard/account/no_tenant.html")
