@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -14,6 +14,7 @@ from dashboard.gate import ask_to_confirm
 from tenants import sign_in_limits
 from tenants.access import accesses_of_user, may_enter
 from tenants.models import User
+from tenants.sessions import end_session
 
 THEME_COOKIE = "theme"
 THEMES = ("system", "light", "dark")
@@ -54,7 +55,7 @@ def _user_with(request: HttpRequest, email: str, password: str) -> User | None:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    logout(request)
+    end_session(request)
     return redirect("dashboard:sign_in")
 
 

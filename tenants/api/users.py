@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, login
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +14,7 @@ from tenants.api.paging import whole
 from tenants.api.shapes import member_shape, user_shape
 from tenants.api.views import PublicView, UserView
 from tenants.models import Member, User
+from tenants.sessions import end_session
 
 
 class LoginView(PublicView):
@@ -35,7 +36,7 @@ class LogoutView(UserView):
     needs_verified_email = False
 
     def post(self, request: Request, **_: Any) -> Response:
-        logout(request._request)
+        end_session(request._request)
         return Response(user_shape(self.user))
 
 
