@@ -42,7 +42,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "hatchet_site.security.content_security_policy",
+    "hatchet_site.security.confine_answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -81,6 +81,7 @@ SESSION_COOKIE_NAME = HATCHET.cookie_name
 SESSION_COOKIE_DOMAIN = HATCHET.cookie_domain
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HATCHET.cookie_is_secure
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 CSRF_TRUSTED_ORIGINS = [HATCHET.server_url]
 SECURE_CONTENT_TYPE_NOSNIFF = True

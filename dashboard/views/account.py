@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth import authenticate, login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -83,7 +84,14 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "system")
     response = redirect(_safe_next(request))
     if theme in THEMES:
-        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_SECONDS, samesite="Lax")
+        response.set_cookie(
+            THEME_COOKIE,
+            theme,
+            max_age=_YEAR_SECONDS,
+            samesite="Lax",
+            httponly=True,
+            secure=settings.SESSION_COOKIE_SECURE,
+        )
     return response
 
 

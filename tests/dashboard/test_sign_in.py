@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -115,3 +118,32 @@ def test_only_ones_own_tenants_are_offered(member: Client, tenant: Tenant, user:
     text = member.get(f"/t/{tenant.slug}/runs").content.decode()
     assert tenant.name in text
     assert "Hidden Corp" not in text
+
+
+def test_an_unconfirmed_user_is_told_so_everywhere(
+    member: Client, user: User, tenant: Tenant, sign_in: Callable[[User], Client]
+) -> None:
+    User.objects.filter(id=user.id).update(is_email_verified=False)
+    browser = sign_in(user)
+    for path in ("/", f"/t/{tenant.slug}/runs", f"/t/{tenant.slug}/runs/live"):
+        answer = browser.get(path)
+        assert (answer.status_code, "Confirm your e-mail" in answer.content.decode()) == (403, True)
+    assert browser.post(f"/t/{tenant.slug}/events/push", {"key": "a"}).status_code == 403
+    assert member.get(f"/t/{tenant.slug}/runs").status_code == 200
+
+
+def test_nothing_of_a_page_is_kept_by_a_browser_or_a_proxy(
+    member: Client, anonymous: Client, tenant: Tenant
+) -> None:
+    for client, path in (
+        (member, "/"),
+        (member, f"/t/{tenant.slug}/runs"),
+        (member, f"/t/{tenant.slug}/runs/live"),
+        (member, f"/t/{tenant.slug}/tokens"),
+        (member, f"/t/{tenant.slug}/nowhere"),
+        (member, "/api/v1/users/current"),
+        (anonymous, "/login"),
+        (anonymous, f"/t/{tenant.slug}/runs"),
+    ):
+        kept = client.get(path)["Cache-Control"]
+        assert ("no-store" in kept, "private" in kept) == (True, True), path
