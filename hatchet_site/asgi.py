@@ -20,9 +20,11 @@ except ConfigError as error:
     sys.exit(f"Hatchet cannot start: {error}")
 
 from dashboard.urls import websocket_urlpatterns
+from hatchet_site.bodies import bound_bodies
 from hatchet_site.proxies import ForwardedRequests
 from hatchet_site.request_threads import ThreadKeepingHandler
 
+bound_bodies()
 application = ForwardedRequests(
     ProtocolTypeRouter(
         {

@@ -60,7 +60,7 @@ def _meaning_of(error: Exception) -> tuple[int, str, str | None]:
         case Http404():
             return 404, "not found", None
         case RequestDataTooBig():
-            return 400, "the body is too large", None
+            return 413, "the body is too large", None
         case SuspiciousOperation():
             return 400, "the request was refused", None
         case _:

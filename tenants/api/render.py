@@ -12,7 +12,7 @@ import orjson
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from tenants.api.errors import bad_request
+from tenants.api.errors import ApiError, bad_request
 from tenants.installation import installation
 
 
@@ -62,7 +62,7 @@ class JsonParser(BaseParser):
         most = installation().grpc_max_message_bytes
         body = stream.read(most + 1)
         if len(body) > most:
-            raise bad_request(f"the body is too large: at most {most} bytes")
+            raise ApiError(413, f"the body is too large: at most {most} bytes")
         return strict_json(body)
 
 

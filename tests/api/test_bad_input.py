@@ -64,7 +64,7 @@ def test_a_wrong_trigger_is_refused_and_starts_nothing(
 def test_an_input_over_the_limit_is_refused_and_one_below_it_is_not(
     api: ApiClient, trigger_path: str
 ) -> None:
-    for size, status in ((5 * 1024 * 1024, 400), (3 * 1024 * 1024, 200)):
+    for size, status in ((5 * 1024 * 1024, 413), (3 * 1024 * 1024, 200)):
         body = {"workflowName": "greet", "input": {"text": "x" * size}}
         answer = api.post(trigger_path, body)
         assert answer.status == status
