@@ -66,10 +66,14 @@ def detail(request: PageRequest, cron_id: UUID) -> HttpResponse:
     given = bytes(cron.input)
     context = {
         "cron": cron,
-        "upcoming": upcoming(cron.expression, datetime.now(UTC)) if cron.is_enabled else None,
+        "upcoming": _upcoming(cron) if cron.is_enabled else None,
         "input": show_json(given, len(given)) if request.access.can_view_payloads else None,
     }
     return render(request, "dashboard/crons/detail.html", context)
+
+
+def _upcoming(cron: Cron) -> Upcoming:
+    return upcoming(cron.expression, datetime.now(UTC), cron.created_at)
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)

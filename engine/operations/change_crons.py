@@ -24,7 +24,7 @@ def create_cron(
 
     InvalidArgument: a wrong expression, an unknown workflow, or a cron of that name and expression.
     """
-    cron = parse_cron(expression, "cronExpression", with_aliases=True)
+    cron = parse_cron(expression, "cronExpression", now)
     versions = yield from resolve_names(tenant_id, [request.workflow_name])
     metadata = request.additional_metadata
     new = NewCron(
@@ -56,7 +56,7 @@ def switch_cron(
         raise NotFound("there is no such cron")
     due_at = None
     if is_enabled:
-        cron = parse_cron(rows[0].expression, "cron", with_aliases=True)
+        cron = parse_cron(rows[0].expression, "cron", rows[0].created_at)
         due_at = first_due(cron, now, rows[0].fired_at)
     yield from fetch(crons.set_enabled(cron_id, is_enabled=is_enabled, due_at=due_at, now=now))
     yield from announce_timetable(tenant_id, "crons")

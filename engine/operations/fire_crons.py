@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from engine.domain.cron import Cron, parse_cron
+from engine.domain.cron import Timing, parse_cron
 from engine.errors import InvalidArgument, NotFound
 from engine.operations.changes import Changes
 from engine.operations.plan_runs import PlannedRun, Trigger, plan_new_run
@@ -63,7 +63,7 @@ def _advance(row: CronRow, not_before: datetime) -> Advance:
     """Return the next due time, and the nominal time to fire for now unless it was missed."""
     assert row.due_at is not None, "only due crons are asked for"
     try:
-        cron = parse_cron(row.expression, "cron", with_aliases=True)
+        cron = parse_cron(row.expression, "cron", row.created_at)
     except InvalidArgument:
         # It was accepted once; a zone may have been abolished since.
         return Advance(row.id, None, None)
@@ -74,7 +74,7 @@ def _advance(row: CronRow, not_before: datetime) -> Advance:
     return Advance(row.id, cron.next_after(latest), row.due_at if is_new else None)
 
 
-def first_due(cron: Cron, since: datetime, fired_at: datetime | None = None) -> datetime | None:
+def first_due(cron: Timing, since: datetime, fired_at: datetime | None = None) -> datetime | None:
     """Return the first nominal time from `since` on, that instant included, which did not fire yet."""
     just_before = since - timedelta(microseconds=1)
     return cron.next_after(max(just_before, fired_at or just_before))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.cel import Environment, compile_expression
-from engine.domain.cron import parse_cron
+from engine.domain.cron import check_cron
 from engine.domain.dag import topological_order
 from engine.domain.definition import (
     DefaultFilter,
@@ -88,7 +88,7 @@ def _parse_crons(expressions: Sequence[str]) -> tuple[str, ...]:
     if len(expressions) > _MOST_CRONS:
         raise InvalidArgument(f"cron_triggers: at most {_MOST_CRONS} are allowed")
     for expression in expressions:
-        parse_cron(expression, "cron_triggers")
+        check_cron(expression, "cron_triggers")
     return unique(expressions)
 
 

@@ -29,7 +29,7 @@ RETURNING id;
 -- name: cron.due
 -- Crons whose time has come, locked; another engine takes those that are locked already.
 SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at,
+       c.priority, c.due_at, c.fired_at, c.created_at,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
        w.is_paused AND w.paused_cron_behavior = 'DROP'
@@ -41,7 +41,7 @@ SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_me
 -- name: cron.by_id
 -- One cron, locked, with the latest version of its workflow.
 SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at,
+       c.priority, c.due_at, c.fired_at, c.created_at,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
        w.is_paused AND w.paused_cron_behavior = 'DROP'

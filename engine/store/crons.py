@@ -24,6 +24,7 @@ class CronRow(NamedTuple):
     priority: int | None
     due_at: datetime | None
     fired_at: datetime | None
+    created_at: datetime
     version_id: UUID
     is_dropped: bool
     """A paused workflow lets its times pass."""
