@@ -6,10 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.domain.cron import parse_cron
+from engine.domain.cron_firing import first_due
 from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
 from engine.operations.announce import announce_timetable
-from engine.operations.fire_crons import first_due
 from engine.operations.plan_runs import resolve_names
 from engine.store import crons
 from engine.store.crons import NewCron

@@ -96,6 +96,7 @@ class HatchetEngine(Calls):
             notifier=self.notifier,
             notes=self.notes,
             on_due=self._wake_clock,
+            on_broken=self.ownership.distrust_one,
         )
         self.outdone = Outdone(
             self.database, self.aftermath, on_lease_lost=self._drop, on_outage=self._distrust

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from engine.operations.changes import Changes
+from engine.runtime.outages import is_outage
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import (
     ENGINE_CHANNEL,
@@ -70,11 +71,13 @@ class Notifier:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            messages = self._take()
             try:
-                await self._database.fetch(notify(messages))
-            except (psycopg.Error, OSError) as error:
-                log.warning("hints were not sent: %s", error)
+                await self._database.fetch(notify(self._take()))
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("hints were not sent: %s", error)
+                else:
+                    log.exception("hints were not sent")
             if not self._hints:
                 await asyncio.sleep(_LIVE_INTERVAL_SECONDS)
 
@@ -137,7 +140,10 @@ class Listener:
             await self._on_reconnect()
             while True:
                 async for notification in connection.notifies(timeout=_QUIET_CHECK_SECONDS):
-                    self._callbacks[notification.channel](notification.payload)
+                    try:
+                        self._callbacks[notification.channel](notification.payload)
+                    except Exception:
+                        log.exception("a hint could not be acted on")
 
 
 def _name(channel: str) -> psycopg.sql.Identifier:

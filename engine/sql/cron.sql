@@ -29,7 +29,7 @@ RETURNING id;
 -- name: cron.due
 -- Crons whose time has come, locked; another engine takes those that are locked already.
 SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at, c.created_at,
+       c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
        w.is_paused AND w.paused_cron_behavior = 'DROP'
@@ -38,10 +38,31 @@ SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_me
  ORDER BY c.due_at LIMIT %(limit)s::int
    FOR UPDATE OF c SKIP LOCKED;
 
+-- name: cron.due_ids
+-- Crons whose time has come, and nothing of them that could not be read.
+SELECT id FROM engine_cron WHERE due_at <= %(now)s::timestamptz ORDER BY due_at LIMIT %(limit)s::int;
+
+-- name: cron.due_of
+-- Those of some crons whose time has come, locked, but for those that another engine has.
+SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
+       c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
+       (SELECT v.id FROM engine_workflowversion v
+         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
+       w.is_paused AND w.paused_cron_behavior = 'DROP'
+  FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
+ WHERE c.id = ANY(%(ids)s::uuid[]) AND c.due_at <= %(now)s::timestamptz
+ ORDER BY c.id
+   FOR UPDATE OF c SKIP LOCKED;
+
+-- name: cron.lock_due
+-- What is needed to pass over the times of a due cron, locked.
+SELECT expression, greatest(due_at, 'epoch'), greatest(created_at, 'epoch') FROM engine_cron
+ WHERE id = %(id)s::uuid AND due_at <= %(now)s::timestamptz FOR UPDATE SKIP LOCKED;
+
 -- name: cron.by_id
 -- One cron, locked, with the latest version of its workflow.
 SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at, c.created_at,
+       c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
        w.is_paused AND w.paused_cron_behavior = 'DROP'
@@ -57,6 +78,44 @@ UPDATE engine_cron c
        AS u(id, due_at, fired_at)
  WHERE c.id = u.id
 RETURNING c.id;
+
+-- name: cron.record_misses
+-- Times for which crons did not fire. What goes on as it did before belongs to the entry there is, so
+-- that a cron of every second fills one row; of each cron the last hundred entries are kept.
+WITH given AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(cron_ids)s::uuid[], %(causes)s::smallint[],
+                         %(details)s::text[], %(counts)s::bigint[], %(first_ats)s::timestamptz[],
+                         %(last_ats)s::timestamptz[])
+        AS u(id, cron_id, cause, detail, count, first_at, last_at)
+), newest AS (
+    SELECT DISTINCT ON (m.cron_id) m.id, m.cron_id, m.cause, m.detail
+      FROM engine_cronmiss m JOIN given g ON g.cron_id = m.cron_id
+     ORDER BY m.cron_id, m.id DESC
+), extended AS (
+    UPDATE engine_cronmiss m
+       SET count = m.count + g.count, last_at = greatest(m.last_at, g.last_at),
+           recorded_at = %(now)s::timestamptz
+      FROM newest n
+      JOIN given g ON g.cron_id = n.cron_id AND g.cause = n.cause AND g.detail = n.detail
+      JOIN engine_cron c ON c.id = n.cron_id
+     WHERE m.id = n.id AND (c.fired_at IS NULL OR c.fired_at < m.last_at)
+    RETURNING m.cron_id
+), forgotten AS (
+    DELETE FROM engine_cronmiss WHERE id IN (
+        SELECT id FROM (SELECT m.id, row_number() OVER (PARTITION BY m.cron_id ORDER BY m.id DESC) AS place
+                          FROM engine_cronmiss m JOIN given g ON g.cron_id = m.cron_id) placed
+         WHERE place >= 100)
+)
+INSERT INTO engine_cronmiss (id, cron_id, cause, detail, count, first_at, last_at, recorded_at)
+SELECT id, cron_id, cause, detail, count, first_at, last_at, %(now)s::timestamptz
+  FROM given WHERE cron_id NOT IN (SELECT cron_id FROM extended)
+RETURNING cron_id;
+
+-- name: cron.forget_misses
+-- Entries older than the time of this id; some at a time.
+DELETE FROM engine_cronmiss WHERE id IN (
+    SELECT id FROM engine_cronmiss WHERE id < %(before)s::uuid ORDER BY id LIMIT 10000)
+RETURNING id;
 
 -- name: cron.set_enabled
 UPDATE engine_cron

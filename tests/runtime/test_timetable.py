@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import pytest
-from asgiref.sync import sync_to_async
-from django.db import connection
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.models import Cron, Run
@@ -19,27 +17,12 @@ from engine.runtime.controllers import timetable
 from engine.runtime.engine import HatchetEngine
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, workflow
+from tests.runtime.harness import FakeWorker, engine_on, with_django, workflow
 
 SECONDS = 4
 EVERY_SECOND = WorkflowDefinition(
     "tick", (StepDefinition("run", "work:run"),), cron_triggers=("* * * * * *",)
 )
-
-
-Result = TypeVar("Result")
-
-
-async def with_django(work: Callable[[], Result]) -> Result:
-    """Use the ORM, or an operation on Django's connection, from a thread that leaves none open."""
-
-    def done() -> Result:
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    return await sync_to_async(done)()
 
 
 @pytest.fixture
