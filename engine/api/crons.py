@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,18 +15,22 @@ from engine.api.payloads import compact, json_object
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.domain.cron import MAX_CRON_LENGTH
-from engine.models import Cron
+from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
-from engine.operations.change_crons import create_cron, delete_cron, switch_cron
+from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
 from engine.operations.fire_crons import run_cron_now
+from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
 from tenants.api.errors import AnyDict, ApiError, bad_request
 from tenants.api.paging import Page, count_up_to
 from tenants.api.params import Body, Query
-from tenants.api.render import metadata
+from tenants.api.render import metadata, timestamp
+
+MISSES_SHOWN = 20
+_POLICIES = {policy.name.lower(): policy for policy in MissedPolicy}
 
 
 class OrderField(Enum):
@@ -86,6 +91,7 @@ class WorkflowCronsView(EngineView):
             expression=body.text("cronExpression", longest=MAX_CRON_LENGTH),
             request=requested_run(body, name),
             now=datetime.now(UTC),
+            missed=_missed_policy(body) or MissedPolicy.SKIP,
         )
         cron = of_live_workflows(Cron.objects.all()).get(id=sync_db.run(operation))
         return Response(cron_shape(cron, may_view=self.access.can_view_payloads))
@@ -103,7 +109,9 @@ class CronView(EngineView):
         self.cron = cron
 
     def get(self, request: Request, **_: Any) -> Response:
-        return Response(cron_shape(self.cron, may_view=self.access.can_view_payloads))
+        shape = cron_shape(self.cron, may_view=self.access.can_view_payloads)
+        misses = self.cron.misses.order_by("-id")[:MISSES_SHOWN]
+        return Response(shape | without_nones({"missedFires": [*map(_miss_shape, misses)] or None}))
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
@@ -111,14 +119,38 @@ class CronView(EngineView):
 
     def patch(self, request: Request, **_: Any) -> Response:
         is_enabled = self.body.flag("enabled", self.cron.is_enabled)
-        if is_enabled != self.cron.is_enabled:
-            now = datetime.now(UTC)
-            sync_db.run(switch_cron(self.tenant.id, self.cron.id, is_enabled=is_enabled, now=now))
+        missed, now = _missed_policy(self.body), datetime.now(UTC)
+        with transaction.atomic():
+            if missed is not None:
+                sync_db.run(choose_missed(self.tenant.id, self.cron.id, missed, now))
+            if is_enabled != self.cron.is_enabled:
+                switch = switch_cron(self.tenant.id, self.cron.id, is_enabled=is_enabled, now=now)
+                sync_db.run(switch)
         return Response(status=204)
 
     def delete(self, request: Request, **_: Any) -> Response:
         sync_db.run(delete_cron(self.tenant.id, self.cron.id))
         return Response(status=204)
+
+
+def _missed_policy(body: Body) -> MissedPolicy | None:
+    """Read what is to be done about missed times, which is an addition."""
+    text = body.optional_text("missed")
+    if text is None:
+        return None
+    if text not in _POLICIES:
+        raise bad_request(f"missed must be one of {', '.join(_POLICIES)}", field="missed")
+    return _POLICIES[text]
+
+
+def _miss_shape(miss: CronMiss) -> AnyDict:
+    return {
+        "cause": CronMissCause(miss.cause).name,
+        "detail": miss.detail,
+        "count": miss.count,
+        "firstAt": timestamp(miss.first_at),
+        "lastAt": timestamp(miss.last_at),
+    }
 
 
 def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
@@ -136,5 +168,6 @@ def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
             "enabled": cron.is_enabled,
             "method": "DEFAULT" if cron.is_declared else "API",
             "priority": cron.priority,
+            "missed": MissedPolicy(cron.missed).name.lower(),
         }
     )

@@ -89,7 +89,9 @@ def _selection(query: Query, schedules: QuerySet[Schedule]) -> QuerySet[Schedule
         )
         by_status = Q(Exists(of_run))
         if statuses & {RunStatus.SCHEDULED.value, RunStatus.PENDING.value}:
-            by_status |= Q(run_id__isnull=True)
+            by_status |= Q(run_id__isnull=True, failure__isnull=True)
+        if RunStatus.FAILED.value in statuses:
+            by_status |= Q(failure__isnull=False)
         wanted &= by_status
     return schedules.filter(wanted, workflow__deleted_at__isnull=True)
 
@@ -225,6 +227,12 @@ def schedule_rows(schedules: Sequence[Any], *, may_view: bool) -> list[AnyDict]:
     ]
 
 
+def _status_word(schedule: Any, run: Run | None) -> str | None:
+    if run is not None:
+        return _STATUS_WORDS[Status(run.status)]
+    return _STATUS_WORDS[Status.FAILED] if schedule.failure is not None else None
+
+
 def _schedule_shape(schedule: Any, run: Run | None, *, may_view: bool) -> AnyDict:
     name = schedule.workflow.name
     return without_nones(
@@ -241,7 +249,8 @@ def _schedule_shape(schedule: Any, run: Run | None, *, may_view: bool) -> AnyDic
             "method": "API",
             "workflowRunId": None if run is None else str(run.id),
             "workflowRunName": None if run is None else display_name(name, run.id),
-            "workflowRunStatus": None if run is None else _STATUS_WORDS[Status(run.status)],
+            "workflowRunStatus": _status_word(schedule, run),
             "workflowRunCreatedAt": None if run is None else timestamp(run.created_at),
+            "failure": schedule.failure,
         }
     )

@@ -11,14 +11,23 @@ from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
 from engine.operations.announce import announce_timetable
 from engine.operations.plan_runs import resolve_names
+from engine.states import MissedPolicy
 from engine.store import crons
 from engine.store.crons import NewCron
 from engine.store.query import Operation, fetch
 from engine.types import TriggerRequest
 
+UNKNOWN = "there is no such cron"
+
 
 def create_cron(
-    tenant_id: UUID, *, name: str, expression: str, request: TriggerRequest, now: datetime
+    tenant_id: UUID,
+    *,
+    name: str,
+    expression: str,
+    request: TriggerRequest,
+    now: datetime,
+    missed: MissedPolicy = MissedPolicy.SKIP,
 ) -> Operation[UUID]:
     """Let `request` be triggered by a cron; return the cron's id.
 
@@ -37,6 +46,7 @@ def create_cron(
         metadata=metadata.decode() if metadata else None,
         priority=request.priority,
         due_at=cron.next_after(now),
+        missed=missed,
     )
     made = yield from fetch(crons.insert(new, now))
     if not made:
@@ -53,7 +63,7 @@ def switch_cron(
     """Enable or disable a cron; what it missed while disabled is not made up."""
     rows = yield from fetch(crons.by_id(tenant_id, cron_id))
     if not rows:
-        raise NotFound("there is no such cron")
+        raise NotFound(UNKNOWN)
     due_at = None
     if is_enabled:
         cron = parse_cron(rows[0].expression, "cron", rows[0].created_at)
@@ -62,7 +72,16 @@ def switch_cron(
     yield from announce_timetable(tenant_id, "crons")
 
 
+def choose_missed(
+    tenant_id: UUID, cron_id: UUID, missed: MissedPolicy, now: datetime
+) -> Operation[None]:
+    """Say what a cron does about the times it misses from now on."""
+    if not (yield from fetch(crons.set_missed(tenant_id, cron_id, missed, now))):
+        raise NotFound(UNKNOWN)
+    yield from announce_timetable(tenant_id, "crons")
+
+
 def delete_cron(tenant_id: UUID, cron_id: UUID) -> Operation[None]:
     if not (yield from fetch(crons.delete(tenant_id, cron_id))):
-        raise NotFound("there is no such cron")
+        raise NotFound(UNKNOWN)
     yield from announce_timetable(tenant_id, "crons")

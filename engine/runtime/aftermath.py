@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
@@ -227,16 +228,10 @@ def _news_of(
 ) -> Iterator[tuple[UUID, bool, Callable[[TenantOwner], None]]]:
     """Return by tenant what its scheduler must take note of, and if something may be handed out then."""
     for end in changes.ended:
-        ended = partial(TenantOwner.end, task_id=end.task_id, retry_count=end.retry_count)
-        yield end.tenant_id, True, ended
+        yield end.tenant_id, True, methodcaller("end", end.task_id, end.retry_count)
     for tenant_id, task_id, retry_count in changes.evicted:
-        released = partial(TenantOwner.release_slot, task_id=task_id, retry_count=retry_count)
-        yield tenant_id, False, released
+        yield tenant_id, False, methodcaller("release_slot", task_id, retry_count)
     for left in changes.left:
-        yield (
-            left.tenant_id,
-            True,
-            partial(TenantOwner.end_run, run_id=left.run_id, arrival=left.arrival),
-        )
+        yield left.tenant_id, True, methodcaller("end_run", left.run_id, left.arrival)
     for tenant_id, listed in ready.items():
-        yield tenant_id, True, partial(TenantOwner.enqueue, ready=listed)
+        yield tenant_id, True, methodcaller("enqueue", listed)

@@ -19,10 +19,10 @@ RETURNING id;
 -- name: cron.insert
 -- A cron made by a client; nothing if the workflow has one of that name and expression.
 INSERT INTO engine_cron (id, tenant_id, workflow_id, name, expression, input, additional_metadata,
-                         priority, is_declared, is_enabled, due_at, created_at, updated_at)
+                         priority, is_declared, is_enabled, due_at, missed, created_at, updated_at)
 VALUES (%(id)s::uuid, %(tenant_id)s::uuid, %(workflow_id)s::uuid, %(name)s::text,
         %(expression)s::text, %(input)s::bytea, %(metadata)s::text::jsonb, %(priority)s::smallint,
-        false, true, %(due_at)s::timestamptz, %(now)s::timestamptz, %(now)s::timestamptz)
+        false, true, %(due_at)s::timestamptz, %(missed)s::smallint, %(now)s::timestamptz, %(now)s::timestamptz)
 ON CONFLICT (workflow_id, name, expression) DO NOTHING
 RETURNING id;
 
@@ -122,6 +122,10 @@ UPDATE engine_cron
    SET is_enabled = %(is_enabled)s::boolean, due_at = %(due_at)s::timestamptz,
        updated_at = %(now)s::timestamptz
  WHERE id = %(id)s::uuid RETURNING id;
+
+-- name: cron.set_missed
+UPDATE engine_cron SET missed = %(missed)s::smallint, updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid RETURNING id;
 
 -- name: cron.delete
 DELETE FROM engine_cron

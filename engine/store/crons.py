@@ -56,6 +56,7 @@ class NewCron(NamedTuple):
     metadata: str | None
     priority: int | None
     due_at: datetime | None
+    missed: int
 
 
 def replace_declared(
@@ -149,6 +150,11 @@ def set_enabled(
         {"id": cron_id, "is_enabled": is_enabled, "due_at": due_at, "now": now},
         the_value,
     )
+
+
+def set_missed(tenant_id: UUID, cron_id: UUID, missed: int, now: datetime) -> Query[UUID]:
+    params = {"tenant_id": tenant_id, "id": cron_id, "missed": int(missed), "now": now}
+    return Query("cron.set_missed", params, the_value)
 
 
 def delete(tenant_id: UUID, cron_id: UUID) -> Query[UUID]:

@@ -92,7 +92,7 @@ async def test_bad_crons_and_schedules_keep_none_of_the_others_from_firing(
 
     await with_django(store)
     engine.timetable.wake()
-    kinds = set()
+    kinds: set[str] = set()
     while kinds != {"cron", "schedule"}:
         action = await worker.next_start()
         kinds.add("cron" if b"cron" in (action.additional_metadata or b"") else "schedule")
