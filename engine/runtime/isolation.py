@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
+from engine.errors import HatchetError
 from engine.runtime.outages import is_outage
 
 log = logging.getLogger("hatchet.isolation")
@@ -39,17 +40,28 @@ async def isolate(
     """
     if not items:
         return
+    error = await _failure(work, items)
+    if error is None:
+        return
+    if len(items) == 1:
+        await _give_up(what, items[0], error, set_aside)
+        return
+    half = len(items) // 2
+    await isolate(what, items[:half], work, set_aside)
+    await isolate(what, items[half:], work, set_aside)
+
+
+async def _failure(
+    work: Callable[[Sequence[Item]], Awaitable[object]], items: Sequence[Item]
+) -> Exception | None:
+    """Do the work; return why it failed, if it did and the items may be to blame."""
     try:
         await work(items)
     except Exception as error:
         if is_outage(error):
             raise
-        if len(items) > 1:
-            half = len(items) // 2
-            await isolate(what, items[:half], work, set_aside)
-            await isolate(what, items[half:], work, set_aside)
-        else:
-            await _give_up(what, items[0], error, set_aside)
+        return error
+    return None
 
 
 async def _give_up(
@@ -81,9 +93,10 @@ async def work_off(
     except Exception as error:
         if is_outage(error):
             raise
-        items = await due()
-        if not items:
-            raise
+        failure = error
+    items = await due()
+    if not items:
+        raise failure
     done = 0
 
     async def counted(part: Sequence[Item]) -> None:
@@ -91,7 +104,8 @@ async def work_off(
         done += await work(part)
 
     async def logged(item: Item, error: Exception) -> None:
-        log.error("%s: %r is set aside", what, item, exc_info=error)
+        trace = None if isinstance(error, HatchetError) else error
+        log.error("%s: %r is set aside: %s", what, item, cause_of(error), exc_info=trace)
         await set_aside(item, error)
 
     await isolate(what, items, counted, logged)

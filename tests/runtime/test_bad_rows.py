@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from engine.domain.definition import StepCondition
 from engine.ids import new_id
-from engine.models import Cron, CronMiss, LogLine, Schedule, Task, Worker, Workflow
+from engine.models import (
+    Cron,
+    CronMiss,
+    DurableWait,
+    EndedChild,
+    LogLine,
+    Schedule,
+    StepWait,
+    Task,
+    Worker,
+    Workflow,
+)
+from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
+from engine.runtime.controllers import clock
+from engine.runtime.controllers.deliveries import Deliveries
+from engine.runtime.durable import children
 from engine.runtime.engine import HatchetEngine
-from engine.states import CronMissCause, Status
+from engine.states import ConditionAction, ConditionKind, CronMissCause, Status
 from engine.types import TriggerRequest
+from tests.runtime.durable import LONG, sleep
+from tests.runtime.durable import Worker as DurableWorker
 from tests.runtime.harness import (
     FakeWorker,
     engine_on,
@@ -210,3 +229,106 @@ async def test_a_scheduler_that_fails_is_rebuilt_and_concerns_no_other(
         await trigger(engine, each)
         await worker.complete(await worker.next_start())
         await worker.leave()
+
+
+SLEEPING = StepCondition(
+    ConditionKind.SLEEP, ConditionAction.QUEUE, 0, "1s", "sleep:1s", sleep_seconds=0.2
+)
+
+
+async def test_a_bad_sleep_keeps_none_of_the_others_from_ending(
+    engine: HatchetEngine, tenant_id: UUID, stranger_id: UUID
+) -> None:
+    long = replace(SLEEPING, sleep_seconds=600.0)
+    await engine.put_workflow(tenant_id, workflow(conditions=(long,)))
+    await engine.put_workflow(stranger_id, workflow(conditions=(SLEEPING,)))
+    (bad,) = await trigger(engine, tenant_id)
+    past, waits = datetime.now(UTC) - timedelta(hours=1), StepWait.objects.filter(task_id=bad)
+
+    def spoil() -> None:
+        make_unreadable(bad)
+        waits.update(due_at=past)
+
+    await with_django(spoil)
+    worker = await FakeWorker.connect(engine, stranger_id)
+    await trigger(engine, stranger_id)
+    await worker.complete(await worker.next_start())
+    await worker.leave()
+    await until_rows(lambda: waits.filter(due_at__gt=datetime.now(UTC)).exists())
+
+
+async def test_a_bad_task_of_a_lost_worker_keeps_none_of_the_others_on_it(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    await engine.put_workflow(tenant_id, workflow())
+    worker = await FakeWorker.connect(engine, tenant_id)
+    bad, fine = await trigger(engine, tenant_id, 2)
+    for _ in range(2):
+        await worker.next_start()
+    owner = engine.ownership.owners[tenant_id]
+    deliveries = Deliveries(engine.database, engine.aftermath, {tenant_id: owner})
+    silent = datetime.now(UTC) - timedelta(seconds=50)
+
+    def spoil() -> None:
+        make_unreadable(bad)
+        Worker.objects.filter(id=worker.id).update(last_heartbeat_at=silent)
+
+    await with_django(spoil)
+    owner.heartbeats[worker.id], owner.reports_until = 0.0, 0.0
+    for _ in range(2):  # what is set aside disturbs nothing the next time
+        await deliveries.tick()
+    held = owner.machine.running_on(worker.id)
+    assert (bad, 0) in held
+    assert (fine, 0) not in held
+    await with_django(lambda: Task.objects.filter(id=bad).delete())
+
+
+class Broken:
+    """The operation of a loop, which breaks on one item, whoever it is with."""
+
+    def __init__(self, operation: Any, of: Callable[[Any], UUID]) -> None:
+        self._operation, self._of = operation, of
+        self.bad: UUID | None = None
+
+    def __call__(self, tenant_ids: Any, now: Any, only: Any = None, **given: Any) -> Any:
+        may_be_there = self.bad is not None and self.bad not in given.get("but", ())
+        if may_be_there and (only is None or self.bad in [self._of(item) for item in only]):
+            raise ValueError("bad")
+        return (yield from self._operation(tenant_ids, now, only, **given))
+
+
+async def test_a_bad_sleep_of_a_durable_task_keeps_none_of_the_others_from_ending(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Broken(expire_durable_sleeps, lambda wait: wait.task_id)
+    monkeypatch.setattr(clock, "expire_durable_sleeps", broken)
+    await engine.put_workflow(tenant_id, LONG)
+    worker = await DurableWorker.connect(engine, tenant_id)
+    await trigger(engine, tenant_id, 2)
+    bad, fine = await worker.start(), await worker.start()
+    broken.bad = bad.task_id
+    for action in (bad, fine):
+        await worker.wait(action, sleep("200ms"))
+    waits = DurableWait.objects.filter(tenant_id=tenant_id)
+    await until_rows(lambda: not waits.filter(task_id=fine.task_id).exists())
+    later = datetime.now(UTC) + timedelta(seconds=30)
+    await until_rows(lambda: waits.filter(task_id=bad.task_id, due_at__gt=later).exists())
+    await worker.worker.leave()
+
+
+async def test_a_bad_child_keeps_none_of_the_others_from_telling_their_parents(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Broken(complete_children, lambda run_id: run_id)
+    monkeypatch.setattr(children, "complete_children", broken)
+    await engine.put_workflow(tenant_id, LONG)
+    await engine.put_workflow(tenant_id, workflow("child"))
+    worker = await DurableWorker.connect(engine, tenant_id)
+    await trigger(engine, tenant_id)
+    (_, broken.bad), (_, fine) = await worker.spawn(await worker.start(), "child", "child")
+    for _ in range(2):
+        await worker.worker.complete(await worker.worker.next_start())
+    ended = EndedChild.objects.filter(tenant_id=tenant_id)
+    await until_rows(lambda: not ended.filter(run_id=fine).exists())
+    assert (await with_django(ended.get)).run_id == broken.bad, "it is kept for another time"
+    await worker.worker.leave()
