@@ -176,7 +176,11 @@ def switch(request: PageRequest, cron_id: UUID) -> HttpResponse:
     cron = _find(request, cron_id)
     is_enabled = request.POST.get("enabled", "yes") != "no"
     now = datetime.now(UTC)
-    sync_db.run(switch_cron(request.tenant.id, cron.id, is_enabled=is_enabled, now=now))
+    try:
+        sync_db.run(switch_cron(request.tenant.id, cron.id, is_enabled=is_enabled, now=now))
+    except HatchetError as error:
+        messages.error(request, f"Nothing was changed: {error}")
+        return redirect("dashboard:cron", request.tenant.slug, cron.id)
     words = "enabled" if is_enabled else "disabled: it starts nothing until it is enabled again"
     messages.success(request, f"Cron {words}.")
     return redirect("dashboard:cron", request.tenant.slug, cron.id)

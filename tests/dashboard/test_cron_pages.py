@@ -276,3 +276,12 @@ def test_what_was_missed_is_told_and_what_to_do_about_it_is_chosen(
     member.post(url, {"missed": "sometimes"})
     cron.refresh_from_db()
     assert cron.missed == MissedPolicy.ALL
+
+
+def test_a_cron_whose_zone_was_abolished_says_so(member: Client, version: WorkflowVersion) -> None:
+    cron = factories.make_cron(version)
+    Cron.objects.filter(id=cron.id).update(expression="TZ=Gone/Zone 0 3 * * *", due_at=None)
+    url = f"/t/{version.workflow.tenant.slug}/crons/{cron.id}"
+    assert "time zone that we do not know" in member.get(url).content.decode()
+    answer = member.post(f"{url}/switch", {"enabled": "yes"}, follow=True)
+    assert "Nothing was changed" in answer.content.decode()

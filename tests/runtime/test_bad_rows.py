@@ -189,18 +189,21 @@ async def test_a_tenant_whose_rows_cannot_be_read_keeps_none_of_the_others_from_
         await until(lambda: second.ownership.owners[tenant_id].is_ready)
 
 
-async def test_a_queue_that_cannot_be_read_keeps_none_of_the_others_waiting(
+async def test_a_queued_task_that_cannot_be_read_keeps_none_of_the_others_waiting(
     conninfo: str, tenant_id: UUID
 ) -> None:
     async with engine_on(conninfo) as first:
         for name in ("work", "other"):
             await first.put_workflow(tenant_id, workflow(name))
-        (bad,) = await trigger(first, tenant_id)
+        bad, behind = await trigger(first, tenant_id, 2)
     await with_django(lambda: make_unreadable(bad))
     async with engine_on(conninfo) as second:
         worker = await FakeWorker.connect(second, tenant_id, "work:run", "other:run")
-        await second.trigger_runs(tenant_id, [TriggerRequest("other")])
-        await worker.complete(await worker.next_start())
+        (other,) = await second.trigger_runs(tenant_id, [TriggerRequest("other")])
+        started = [await worker.next_start() for _ in range(2)]
+        assert {action.run_id for action in started} == {behind, other}
+        for action in started:
+            await worker.complete(action)
         await worker.leave()
     await with_django(lambda: Task.objects.filter(id=bad).delete())
 

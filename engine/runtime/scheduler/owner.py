@@ -18,7 +18,6 @@ from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
-    load_queue_head,
     load_rules,
     load_snapshot,
     restore,
@@ -29,6 +28,7 @@ from engine.runtime.outages import is_outage, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
+from engine.runtime.scheduler.queue_rows import read_head
 from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
@@ -391,8 +391,8 @@ class TenantOwner:
 
     async def _read_head(self, machine: TenantScheduler, action_id: str) -> None:
         limit = machine.head_limit(action_id)
-        ready = await self._database.run(load_queue_head(self.tenant_id, action_id, limit))
+        ready, has_more = await read_head(self._database, self.tenant_id, action_id, limit)
         if self.machine is machine:
             machine.enqueue(self._without_paused(ready))
             last = ready[-1] if ready else None
-            machine.mark_refilled(action_id, has_more=len(ready) == limit, last=last)
+            machine.mark_refilled(action_id, has_more=has_more, last=last)
