@@ -16,6 +16,7 @@ from tenants.access import AccessDenied
 log = logging.getLogger(__name__)
 
 AnyDict = dict[str, Any]
+FAILED = "something went wrong on the server"
 
 
 class ApiError(Exception):
@@ -64,4 +65,4 @@ def _meaning_of(error: Exception) -> tuple[int, str, str | None]:
         case SuspiciousOperation():
             return 400, "the request was refused", None
         case _:
-            return 500, "something went wrong on the server", None
+            return 500, FAILED, None

@@ -213,3 +213,26 @@ def test_an_unexpected_failure_is_500_and_tells_nothing(
     answer = api.get(f"/api/v1/tenants/{cast.tenant.id}")
     assert answer.status == 500
     assert "division" not in answer.error
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["tenants.api.render.JsonRenderer.render", "django.contrib.auth.middleware.get_user"],
+)
+def test_a_failure_outside_the_view_has_the_contracts_shape(
+    api: ApiClient,
+    cast: Cast,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+) -> None:
+    def fail(*_: object, **__: object) -> bytes:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(place, fail)
+    answer = ApiClient(user=cast.owner).get(f"/api/v1/tenants/{cast.tenant.id}")
+    assert (answer.status, answer.headers["Content-Type"]) == (500, "application/json")
+    assert answer.json["errors"][0]["code"] == 500
+    assert answer.json["message"] == answer.error
+    assert b"secret" not in answer.content
+    assert "a secret" in caplog.text
