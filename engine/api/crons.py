@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact, json_object
+from engine.api.payloads import json_object, metadata_object
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.domain.cron import MAX_CRON_LENGTH
@@ -47,11 +47,10 @@ def requested_run(body: Body, workflow_name: str) -> TriggerRequest:
     """Read what a cron or a schedule is to trigger."""
     if "\0" in workflow_name:
         raise bad_request("workflow name not found: it contains a NUL character")
-    given = body.optional_mapping("additionalMetadata")
     return TriggerRequest(
         workflow_name=workflow_name,
-        input=compact(body.mapping("input")),
-        additional_metadata=compact(given) if given else None,
+        input=body.document("input"),
+        additional_metadata=body.metadata("additionalMetadata"),
         priority=body.optional_integer("priority", minimum=1, maximum=3),
     )
 
@@ -164,7 +163,7 @@ def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
             "cron": cron.expression,
             "name": cron.name,
             "input": json_object(bytes(cron.input)) if may_view else {},
-            "additionalMetadata": cron.additional_metadata or {},
+            "additionalMetadata": metadata_object(cron.additional_metadata),
             "enabled": cron.is_enabled,
             "method": "DEFAULT" if cron.is_declared else "API",
             "priority": cron.priority,

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import json_object
+from engine.api.payloads import json_object, metadata_object
 from engine.api.run_selection import upper_bound
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
@@ -90,7 +90,7 @@ class EventView(EngineView):
                 "metadata": metadata(event.id, event.seen_at),
                 "key": event.key,
                 "tenantId": str(event.tenant_id),
-                "additionalMetadata": event.additional_metadata or {},
+                "additionalMetadata": metadata_object(event.additional_metadata),
             }
         )
 
@@ -178,7 +178,7 @@ def _event_shape(
             "key": event.key,
             "tenantId": str(event.tenant_id),
             "workflowRunSummary": {word: counts[status] for status, word in _SUMMARY.items()},
-            "additionalMetadata": event.additional_metadata or {},
+            "additionalMetadata": metadata_object(event.additional_metadata),
             "payload": json_object(payload) if may_view else None,
             "payloadsRestricted": None if may_view else True,
             "scope": event.scope,

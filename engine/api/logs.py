@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.event_shapes import log_floor
+from engine.api.payloads import metadata_object
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
 from engine.ids import id_at
@@ -96,7 +97,7 @@ def log_line_shape(line: LogLine, display_name: str | None) -> AnyDict:
         {
             "createdAt": timestamp(line.created_at),
             "message": line.message,
-            "metadata": line.metadata if isinstance(line.metadata, dict) else {},
+            "metadata": metadata_object(line.metadata),
             "taskExternalId": str(line.task_id),
             "taskDisplayName": display_name,
             "retryCount": line.retry_count,

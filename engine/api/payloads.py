@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from uuid import UUID
 
 import orjson
 
 from engine.models import Task
+from engine.models.json_objects import text_of
 from engine.models.payload_queries import PayloadKey, payload_data
 from engine.states import PayloadKind, Status
 from tenants.api.errors import AnyDict
 
 JsonObject = AnyDict | orjson.Fragment
+
+
+def metadata_object(stored: AnyDict | None) -> JsonObject:
+    text = text_of(stored)
+    return {} if text is None else orjson.Fragment(text)
 
 
 def json_object(data: bytes | None) -> JsonObject:
@@ -24,14 +29,10 @@ def json_object(data: bytes | None) -> JsonObject:
     if text.startswith(b"{"):
         return orjson.Fragment(text)
     try:
-        return {"value": orjson.loads(text)}
+        orjson.loads(text)
     except orjson.JSONDecodeError:
         return {"value": text.decode(errors="replace")}
-
-
-def compact(value: AnyDict) -> bytes:
-    """Return what a caller sent as the JSON text we store; every digit of its numbers is kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return {"value": orjson.Fragment(text)}
 
 
 class Payloads:

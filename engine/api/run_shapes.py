@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from engine.api.payloads import JsonObject, Payloads
+from engine.api.payloads import JsonObject, Payloads, metadata_object
 from engine.ids import number_of
 from engine.models import Run, Task
 from engine.models.names import Names
@@ -105,7 +105,7 @@ def run_shape(run: Run, tasks: Sequence[Task], names: Names, payloads: Payloads)
             "workflowVersionId": str(run.version_id),
             "input": payloads.input_of(run.id),
             "output": run_output(run, tasks, names, payloads),
-            "additionalMetadata": run.additional_metadata or {},
+            "additionalMetadata": metadata_object(run.additional_metadata),
             "errorMessage": first_error(tasks, payloads),
             "parentTaskExternalId": _text(run.parent_task_id),
             "payloadsRestricted": payloads.is_restricted or None,
@@ -149,7 +149,7 @@ def _common(run: Run, names: Names, payloads: Payloads) -> dict[str, Any]:
         "workflowVersionId": str(run.version_id),
         "workflowRunExternalId": str(run.id),
         "parentTaskExternalId": _text(run.parent_task_id),
-        "additionalMetadata": run.additional_metadata or {},
+        "additionalMetadata": metadata_object(run.additional_metadata),
         "input": payloads.input_of(run.id),
         "payloadsRestricted": payloads.is_restricted or None,
     }

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.crons import Direction, requested_run
-from engine.api.payloads import json_object
+from engine.api.payloads import json_object, metadata_object
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.errors import InvalidArgument, NotFound
@@ -244,7 +244,7 @@ def _schedule_shape(schedule: Any, run: Run | None, *, may_view: bool) -> AnyDic
             "workflowName": name,
             "triggerAt": timestamp(schedule.trigger_at),
             "input": json_object(bytes(schedule.input)) if may_view else {},
-            "additionalMetadata": schedule.additional_metadata or {},
+            "additionalMetadata": metadata_object(schedule.additional_metadata),
             "priority": schedule.priority,
             "method": "API",
             "workflowRunId": None if run is None else str(run.id),

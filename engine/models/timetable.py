@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from engine.ids import new_id
 from engine.models.definitions import Workflow
+from engine.models.json_objects import JsonObjectField
 
 
 class Cron(models.Model):
@@ -23,7 +24,7 @@ class Cron(models.Model):
     name = models.TextField()
     expression = models.TextField()
     input = models.BinaryField()
-    additional_metadata = models.JSONField(null=True, blank=True)
+    additional_metadata = JsonObjectField(null=True, blank=True)
     priority = models.SmallIntegerField(null=True, blank=True)
     is_declared = models.BooleanField()
     is_enabled = models.BooleanField(default=True)
@@ -79,7 +80,7 @@ class Schedule(models.Model):
     trigger_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True, blank=True)
     input = models.BinaryField()
-    additional_metadata = models.JSONField(null=True, blank=True)
+    additional_metadata = JsonObjectField(null=True, blank=True)
     priority = models.SmallIntegerField(null=True, blank=True)
     parent_run_id = models.UUIDField(null=True, blank=True)
     parent_task_id = models.UUIDField(null=True, blank=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
-
-import orjson
 
 from engine.domain.cron import parse_cron
 from engine.domain.cron_firing import DueCron, Firing, Missed, fire, missed_between
@@ -21,6 +19,7 @@ from engine.store import crons
 from engine.store.crons import Advance, CronRow, DueRow
 from engine.store.query import Operation, fetch, fetch_all
 from engine.types import TriggerRequest
+from tenants.json_text import members, object_of, quoted
 
 BATCH = 100
 
@@ -105,33 +104,24 @@ def _pass_over(row: DueRow, cause: str, now: datetime) -> Firing:
 
 
 def _request(row: CronRow, nominal: datetime | None) -> TriggerRequest:
-    metadata = _read(row.additional_metadata) if row.additional_metadata else {}
-    metadata |= {"hatchet__cron_expression": row.expression, "hatchet__cron_name": row.name}
+    marks = {"hatchet__cron_expression": row.expression, "hatchet__cron_name": row.name}
     if nominal is not None:
-        metadata["hatchet__cron_scheduled_at"] = nominal.isoformat().replace("+00:00", "Z")
+        marks["hatchet__cron_scheduled_at"] = nominal.isoformat().replace("+00:00", "Z")
+    metadata = _members(row.additional_metadata)
+    metadata |= {key: quoted(mark) for key, mark in marks.items()}
     return TriggerRequest(
         workflow_name=row.workflow_name,
         input=bytes(row.input),
-        additional_metadata=_written(metadata),
+        additional_metadata=object_of(metadata),
         priority=row.priority,
     )
 
 
-def _read(metadata: str) -> dict[str, Any]:
+def _members(metadata: str | None) -> dict[str, str]:
     try:
-        found = orjson.loads(metadata)
-    except ValueError as error:
-        raise InvalidArgument(f"the cron's metadata cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidArgument("the cron's metadata is not a JSON object")
-    return found
-
-
-def _written(metadata: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(metadata)
-    except TypeError as error:
-        raise InvalidArgument(f"the cron's metadata cannot be passed on: {error}") from error
+        return members(metadata)
+    except (ValueError, IndexError) as error:
+        raise InvalidArgument("the cron's metadata is not a JSON object") from error
 
 
 def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tuple[UUID, Changes]]:

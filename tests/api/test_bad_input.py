@@ -28,7 +28,6 @@ def trigger_path(cast: Cast) -> str:
         pytest.param(b"null", id="null"),
         pytest.param(b'"text"', id="a text"),
         pytest.param(b"\xff\xfe", id="no UTF-8"),
-        pytest.param(b'{"workflowName":"greet"}', id="no input"),
         pytest.param(b'{"workflowName":"greet","input":[]}', id="input is a list"),
         pytest.param(b'{"workflowName":"greet","input":"x"}', id="input is a text"),
         pytest.param(b'{"workflowName":"greet","input":{"a":NaN}}', id="NaN"),
@@ -92,6 +91,15 @@ def test_input_keeps_every_digit_and_character(
     run_id = api.send("POST", trigger_path, body).json["run"]["metadata"]["id"]
     shown = api.get(f"/api/v1/stable/workflow-runs/{run_id}").json["run"]["input"]
     assert shown == json.loads(text)
+
+
+@pytest.mark.parametrize("given", ["", ', "input": null', ', "input": {}'])
+def test_no_input_is_an_empty_one(
+    api: ApiClient, cast: Cast, trigger_path: str, given: str
+) -> None:
+    body = f'{{"workflowName": "greet"{given}}}'.encode()
+    answer = api.send("POST", trigger_path, body)
+    assert (answer.status, answer.json["run"]["input"]) == (200, {})
 
 
 BAD_IDS = ["x", "1", "%00", "a" * 5000, "é", "00000000-0000-0000-0000-00000000000g", "{}"]

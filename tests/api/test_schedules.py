@@ -99,7 +99,7 @@ def test_moving_deleting_and_running_now(api: ApiClient, base: str, made: Any) -
         {"triggerAt": None},
         {"triggerAt": 5},
         {"input": "x"},
-        {"input": None},
+        {"input": 7},
         {"additionalMetadata": []},
         {"priority": 0},
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from engine.types import TriggerRequest
 from tenants.models import Tenant
 from tests.api.factories import make_workflow, now, step
 from tests.cast import Cast, make_cast
+from tests.json_documents import exact
 
 START = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -83,6 +85,14 @@ def test_a_cron_starts_runs_with_what_it_was_given(tenant: Tenant) -> None:
     assert (run.priority, run.trigger) == (3, RunTrigger.CRON)
     cron = Cron.objects.get(id=cron_id)
     assert (cron.due_at, cron.fired_at) == (START + 2 * MINUTE, START + MINUTE)
+
+
+def test_a_crons_metadata_keeps_every_digit(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    add(tenant, additional_metadata=b'{"n":18446744073709551617,"d":0.10000000000000000001}')
+    fire(START + MINUTE)
+    metadata = exact(Run.objects.get().additional_metadata.text)
+    assert (metadata["n"], metadata["d"]) == (2**64 + 1, Decimal("0.10000000000000000001"))
 
 
 def test_no_nominal_time_fires_twice(tenant: Tenant) -> None:
