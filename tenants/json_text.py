@@ -27,10 +27,12 @@ _DEEPEST_DUMP = 254
 """orjson writes no deeper documents, which makes it the fastest judge of depth."""
 _HALF_CHARACTER = "contains half of a surrogate pair, which is no character"
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_PERHAPS_LONG_NUMBER = re.compile(rb"[0-9](?:[eE]|[0-9]{400})")
+# The cheap look: what follows a number is not what follows hex digits in a string.
+_PERHAPS_LONG_NUMBER = re.compile(rb"[0-9](?:[eE][-+]?[0-9]+[ \t\n\r]*[,\]}]|[0-9]{300})")
 _STRING_OR_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?[0-9][-+.0-9eE]*+)')
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++')
 _BLANKS = re.compile(r"[ \t\n\r]*")
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _decoder = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
@@ -152,11 +154,22 @@ def _after_blanks(source: str, at: int) -> int:
 
 def object_of(parts: Mapping[str, str]) -> bytes:
     """Return the object whose values have these texts."""
-    return ("{" + ",".join(f"{quoted(key)}:{value}" for key, value in parts.items()) + "}").encode()
+    return (
+        "{" + ",".join(f"{_quoted(key)}:{value}" for key, value in parts.items()) + "}"
+    ).encode()
 
 
-def quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+def with_texts(text: str | bytes | None, texts: Mapping[str, str]) -> bytes:
+    """Return the object with these strings in it, in the place of what their keys had.
+
+    Without such a key, which may also be written with escapes, nothing needs to be taken apart.
+    """
+    source = text.encode() if isinstance(text, str) else text or b"{}"
+    added = orjson.dumps(texts)
+    if b"\\u" in source or any(key.encode() in source for key in texts):
+        return object_of(members(source) | members(added))
+    inner = source.strip()[1:-1].strip()
+    return b"{" + inner + b"," + added[1:] if inner else added
 
 
 def indented(text: str) -> str:
@@ -215,9 +228,6 @@ def dumps(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(dumps, value)) + "]"
     return value.text if isinstance(value, Number) else _quoted(value)
-
-
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def canonical(text: str | bytes) -> bytes:

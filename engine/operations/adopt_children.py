@@ -10,7 +10,7 @@ from engine.errors import InvalidArgument
 from engine.store import runs
 from engine.store.query import Operation, fetch
 from engine.types import TriggerRequest
-from tenants.json_text import MAX_BYTES, members, object_of, quoted
+from tenants.json_text import MAX_BYTES, members, object_of, with_texts
 
 
 def adopt_children(
@@ -41,9 +41,11 @@ def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest
     inherited = members(parent.additional_metadata)
     metadata = {key: value for key, value in inherited.items() if not key.startswith("hatchet__")}
     metadata |= members(request.additional_metadata)
-    metadata["hatchet__parent_workflow_run_id"] = quoted(str(parent.run_id))
-    metadata["hatchet__parent_step_run_id"] = quoted(str(parent.task_id))
-    merged = object_of(metadata)
+    marks = {
+        "hatchet__parent_workflow_run_id": str(parent.run_id),
+        "hatchet__parent_step_run_id": str(parent.task_id),
+    }
+    merged = with_texts(object_of(metadata), marks)
     if len(merged) > MAX_BYTES:
         raise InvalidArgument(
             f"additional_metadata is larger than {MAX_BYTES} bytes with what it inherits"

@@ -19,7 +19,7 @@ from engine.store import crons
 from engine.store.crons import Advance, CronRow, DueRow
 from engine.store.query import Operation, fetch, fetch_all
 from engine.types import TriggerRequest
-from tenants.json_text import members, object_of, quoted
+from tenants.json_text import with_texts
 
 BATCH = 100
 
@@ -104,24 +104,17 @@ def _pass_over(row: DueRow, cause: str, now: datetime) -> Firing:
 
 
 def _request(row: CronRow, nominal: datetime | None) -> TriggerRequest:
+    if not (row.additional_metadata or "{").startswith("{"):
+        raise InvalidArgument("the cron's metadata is not a JSON object")
     marks = {"hatchet__cron_expression": row.expression, "hatchet__cron_name": row.name}
     if nominal is not None:
         marks["hatchet__cron_scheduled_at"] = nominal.isoformat().replace("+00:00", "Z")
-    metadata = _members(row.additional_metadata)
-    metadata |= {key: quoted(mark) for key, mark in marks.items()}
     return TriggerRequest(
         workflow_name=row.workflow_name,
         input=bytes(row.input),
-        additional_metadata=object_of(metadata),
+        additional_metadata=with_texts(row.additional_metadata, marks),
         priority=row.priority,
     )
-
-
-def _members(metadata: str | None) -> dict[str, str]:
-    try:
-        return members(metadata)
-    except (ValueError, IndexError) as error:
-        raise InvalidArgument("the cron's metadata is not a JSON object") from error
 
 
 def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tuple[UUID, Changes]]:

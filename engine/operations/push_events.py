@@ -20,7 +20,7 @@ from engine.store.events import TriggerMatch
 from engine.store.filters import Failure
 from engine.store.query import Operation, fetch, fetch_all
 from engine.types import EventInput, EventRecord, TriggerRequest
-from tenants.json_text import members, object_of, quoted
+from tenants.json_text import members, object_of, with_texts
 
 _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
 
@@ -117,6 +117,4 @@ def _plan(
 
 def _marked(event: EventRecord) -> bytes:
     marks = {"hatchet__event_id": str(event.event_id), "hatchet__event_key": event.key}
-    return object_of(
-        members(event.additional_metadata) | {key: quoted(mark) for key, mark in marks.items()}
-    )
+    return with_texts(event.additional_metadata, marks)

@@ -195,6 +195,8 @@ class Body:
         return self._judged(name, read_metadata)
 
     def _judged(self, name: str, read: Callable[[str], T]) -> T:
+        # Only what a parser read has texts; a request without a body has nothing else either.
+        assert isinstance(self._data, JsonBody) or not self._data
         texts = self._data.texts if isinstance(self._data, JsonBody) else {}
         try:
             return read(texts.get(name, ""))

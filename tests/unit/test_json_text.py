@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +20,9 @@ from tenants.json_text import (
     object_of,
     read_metadata,
     read_object,
+    with_texts,
 )
-from tests.json_documents import documents, exact
+from tests.json_documents import documents, exact, objects
 
 
 def nested(levels: int) -> str:
@@ -82,6 +84,7 @@ def test_what_keeps_the_rule_is_taken_as_it_came(text: str) -> None:
     assert read_object(text) == read_metadata(text) == text.encode()
 
 
+@pytest.mark.parametrize("after", ["", " ", "\n\t"])
 @pytest.mark.parametrize(
     ("number", "told"),
     [
@@ -92,8 +95,8 @@ def test_what_keeps_the_rule_is_taken_as_it_came(text: str) -> None:
         ("0." + "3" * 499 + "e-" + "0" * 500, "a number of more than 1000 characters"),
     ],
 )
-def test_metadata_holds_no_number_a_column_would_change(number: str, told: str) -> None:
-    text = f'{{"a": "1e5 \\" ", "b": [{number}]}}'
+def test_metadata_holds_no_number_a_column_would_change(number: str, told: str, after: str) -> None:
+    text = f'{{"a": "1e5 \\" ", "b": [{number}{after}]}}'
     assert read_object(text) == text.encode()
     with pytest.raises(JsonRefused, match=told):
         read_metadata(text)
@@ -119,6 +122,15 @@ def test_an_object_is_taken_apart_and_put_together_without_a_loss(parts: dict[st
     assert found == parts
     assert exact(object_of(found)) == exact(text)
     assert members(None) == {}
+
+
+@given(objects, st.dictionaries(st.sampled_from("abc"), st.text('ä"\\u', max_size=3), min_size=1))
+def test_strings_are_put_in_without_touching_the_rest(text: str, texts: dict[str, str]) -> None:
+    assert exact(with_texts(f" {text} ", texts)) == exact(text) | texts
+    assert exact(with_texts(rb'{"\u0061":1,"z": 1.10}', texts)) == (
+        {"a": 1, "z": Decimal("1.10")} | texts
+    )
+    assert exact(with_texts(None, texts)) == texts
 
 
 def test_of_a_key_written_twice_the_last_counts() -> None:
