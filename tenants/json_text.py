@@ -27,8 +27,9 @@ _DEEPEST_DUMP = 254
 """orjson writes no deeper documents, which makes it the fastest judge of depth."""
 _HALF_CHARACTER = "contains half of a surrogate pair, which is no character"
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-# The cheap look: what follows a number is not what follows hex digits in a string.
-_PERHAPS_LONG_NUMBER = re.compile(rb"[0-9](?:[eE][-+]?[0-9]+[ \t\n\r]*[,\]}]|[0-9]{300})")
+# Cheap looks, none of which goes over a digit twice: what follows a number is not what follows hex digits.
+_EXPONENT = re.compile(rb"[0-9][eE][-+]?[0-9]++[ \t\n\r]*+[,\]}]")
+_LONG_RUN = re.compile(rb"(?<![0-9])[0-9]{300}")
 _STRING_OR_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?[0-9][-+.0-9eE]*+)')
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++')
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -87,7 +88,8 @@ def read_metadata(raw: str | bytes) -> bytes | None:
     if not _given(raw):
         return None
     encoded = read_object(raw)
-    if _PERHAPS_LONG_NUMBER.search(encoded) and _written_out(encoded) > MAX_BYTES:
+    is_odd = _EXPONENT.search(encoded) or (len(encoded) > 300 and _LONG_RUN.search(encoded))
+    if is_odd and _written_out(encoded) > MAX_BYTES:
         raise JsonRefused(f"is larger than {MAX_BYTES} bytes with its numbers written out")
     return encoded
 
