@@ -12,6 +12,7 @@ from engine.states import Status, TaskEventKind
 from engine.store import leases, run_slots, runs, step_waits, task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
+from engine.store.tasks import Settled
 from engine.types import RunFilter
 
 MAX_CANCELLED_BY_FILTER = 20_000
@@ -71,7 +72,7 @@ def cancel_attempts(
         return set()
     parked = [row.id for row in rows if row.is_parked]
     settled, *_ = yield from fetch_all(
-        tasks.settle([(row.id, Status.CANCELLED) for row in rows], now),
+        tasks.settle([Settled(row.id, Status.CANCELLED) for row in rows], now),
         task_events.insert(
             [
                 NewTaskEvent(row.run_id, row.id, row.retry_count, kind, message, row.worker_id)

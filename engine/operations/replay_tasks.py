@@ -21,7 +21,7 @@ from engine.store import payloads, queues, runs, step_waits, task_events, tasks
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
-from engine.store.tasks import Requeue, TaskRow
+from engine.store.tasks import Requeue, Settled, TaskRow
 from engine.types import RunFilter
 
 MAX_REPLAYED_BY_FILTER = 1_000
@@ -145,7 +145,7 @@ def _fail_again(
     """End new attempts that still have no keys."""
     errors = {row.id: keys_of[row.id].error or "" for row in rows}
     yield from fetch_all(
-        tasks.settle([(row.id, Status.FAILED) for row in rows], now),
+        tasks.settle([Settled(row.id, Status.FAILED) for row in rows], now),
         payloads.insert(
             [
                 NewPayload(row.id, PayloadKind.ERROR, errors[row.id].encode(), row.retry_count + 1)

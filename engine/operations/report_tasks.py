@@ -18,7 +18,7 @@ from engine.store import runs, task_events, tasks
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import LockedRun
 from engine.store.task_events import SentNote
-from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome
+from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome, Started
 from engine.types import ReportKind, TaskReport
 
 TaskOf = tuple[UUID, UUID]
@@ -49,7 +49,9 @@ def report_tasks(
     for report in sorted(reports, key=lambda report: report.task_id):
         by_kind[report.kind].append(report)
     outcomes = [
-        Outcome(report.task_id, report.tenant_id, report.retry_count, report.payload or None)
+        Outcome(
+            report.task_id, report.tenant_id, report.retry_count, report.payload or None, report.at
+        )
         for report in by_kind[ReportKind.COMPLETED]
     ]
     started = by_kind[ReportKind.STARTED]
@@ -90,6 +92,8 @@ def _failure(report: TaskReport) -> Failure:
         retry_count=report.retry_count,
         should_not_retry=report.should_not_retry,
         retry_after_ms=report.retry_after_ms,
+        at=report.at,
+        was_started=True,
     )
 
 
@@ -102,7 +106,7 @@ def _start_and_complete(
     along: Sequence[Query[Any]],
 ) -> Operation[set[TaskOf]]:
     """Return the tasks that matched nothing: they are of a DAG, stale or unknown."""
-    starts = [(report.task_id, report.tenant_id, report.retry_count) for report in started]
+    starts = [Started(r.task_id, r.tenant_id, r.retry_count, r.at) for r in started]
     queries: list[Query[Any]] = [tasks.start(starts, now)] if starts else []
     queries += along
     if outcomes:
@@ -111,7 +115,7 @@ def _start_and_complete(
     begun_rows: Sequence[Located] = results[0] if starts else []
     done.started = {row.id for row in begun_rows}
     completed = {row.id: row for row in results[-1]} if outcomes else {}
-    tenant_of = {task_id: tenant_id for task_id, tenant_id, _ in starts}
+    tenant_of = {start.id: start.tenant_id for start in starts}
     done.changes.touched |= {(tenant_of[row.id], row.run_id) for row in begun_rows}
     for outcome in outcomes:
         row = completed.get(outcome.id)
@@ -124,7 +128,7 @@ def _start_and_complete(
             done.changes.finished.append(finished)
     finished_ids = {run.run_id for run in done.changes.finished}
     begun = done.started | finished_ids
-    unmatched = {(start[0], start[1]) for start in starts if start[0] not in begun}
+    unmatched = {(start.id, start.tenant_id) for start in starts if start.id not in begun}
     return unmatched | {(o.id, o.tenant_id) for o in outcomes if o.id not in finished_ids}
 
 

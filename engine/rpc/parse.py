@@ -146,3 +146,13 @@ def parse_moment(stamp: Timestamp, field: str) -> datetime:
 def unique(values: Iterable[str]) -> tuple[str, ...]:
     """Drop repeats, keep the order."""
     return tuple(dict.fromkeys(values))
+
+
+def parse_clock(stamp: Timestamp) -> datetime | None:
+    """Return what a worker's clock says, however wrong; None if that is no date at all, or is not said."""
+    if not stamp.seconds:
+        return None
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -40,40 +40,53 @@ UPDATE engine_task t
 RETURNING t.id, t.retry_count;
 
 -- name: task.start
--- STARTED reports: acknowledges the delivery of an attempt, once.
+-- STARTED reports: acknowledges the delivery of an attempt, once. Workers' clocks are believed between the
+-- assignment and now.
 WITH started AS (
-    UPDATE engine_task t SET started_at = %(now)s::timestamptz
+    UPDATE engine_task t
+       SET started_at = greatest(t.assigned_at, least(u.at, %(now)s::timestamptz))
       FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
-                  %(event_ids)s::uuid[]) AS u(id, tenant_id, retry_count, event_id)
+                  %(event_ids)s::uuid[], %(ats)s::timestamptz[])
+           AS u(id, tenant_id, retry_count, event_id, at)
      WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.status = 1 AND t.started_at IS NULL
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, u.event_id
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.started_at, u.event_id
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, run_id, id, retry_count, 4, %(now)s::timestamptz, worker_id, '' FROM started
+    SELECT event_id, run_id, id, retry_count, 4, started_at, worker_id, '' FROM started
 )
 SELECT id, run_id FROM started;
 
 -- name: task.complete_standalone
--- COMPLETED reports about standalone tasks: task, run, output and log row in one statement.
+-- COMPLETED reports about standalone tasks: task, run, output and log row in one statement. A worker's
+-- clock that says the task ended before it started, or later than now, is not believed. A run started when
+-- its task did, unless that was assigned before.
 WITH completed AS (
     UPDATE engine_task t
-       SET status = 2, due_at = NULL, is_evicted = false, finished_at = %(now)s::timestamptz,
+       SET status = 2, due_at = NULL, is_evicted = false,
+           finished_at = CASE WHEN u.at BETWEEN coalesce(t.started_at, t.assigned_at) AND %(now)s::timestamptz
+                           THEN u.at ELSE %(now)s::timestamptz END,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
-                  %(outputs)s::bytea[], %(event_ids)s::uuid[])
-           AS u(id, tenant_id, retry_count, output, event_id)
+                  %(outputs)s::bytea[], %(event_ids)s::uuid[], %(ats)s::timestamptz[])
+           AS u(id, tenant_id, retry_count, output, event_id, at)
      WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.run_id = t.id AND t.status = 1
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, t.version_id, u.output, u.event_id
+    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, t.version_id, t.assigned_at, t.started_at,
+              t.finished_at, u.output, u.event_id
 ), outputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
+    SELECT event_id, id, id, retry_count, 6, finished_at, worker_id, '' FROM completed
 ), runs AS (
-    UPDATE engine_run r SET status = 2, finished_at = %(now)s::timestamptz
+    UPDATE engine_run r
+       SET status = 2, finished_at = c.finished_at,
+           started_at = CASE WHEN r.started_at = c.assigned_at THEN c.started_at
+                             ELSE coalesce((SELECT min(e.at) FROM engine_taskevent e
+                                             WHERE e.run_id = r.id AND e.kind = 4),
+                                           c.started_at) END
       FROM completed c WHERE r.id = c.id
     RETURNING r.id, r.trigger
 )
@@ -84,19 +97,23 @@ SELECT c.id, c.retry_count, c.step_id, c.version_id, r.trigger = 5
 -- COMPLETED reports about tasks of DAG runs the transaction has locked.
 WITH completed AS (
     UPDATE engine_task t
-       SET status = 2, due_at = NULL, is_evicted = false, finished_at = %(now)s::timestamptz,
+       SET status = 2, due_at = NULL, is_evicted = false,
+           finished_at = CASE WHEN u.at BETWEEN coalesce(t.started_at, t.assigned_at) AND %(now)s::timestamptz
+                           THEN u.at ELSE %(now)s::timestamptz END,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(outputs)s::bytea[],
-                  %(event_ids)s::uuid[]) AS u(id, retry_count, output, event_id)
+                  %(event_ids)s::uuid[], %(ats)s::timestamptz[])
+           AS u(id, retry_count, output, event_id, at)
      WHERE t.id = u.id AND t.status = 1
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, t.version_id, u.output, u.event_id
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, t.version_id, t.finished_at,
+              u.output, u.event_id
 ), outputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, run_id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
+    SELECT event_id, run_id, id, retry_count, 6, finished_at, worker_id, '' FROM completed
 )
 SELECT id, run_id, retry_count, step_id, version_id FROM completed;
 
@@ -111,7 +128,7 @@ SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys, is_evicted
+       concurrency_keys, is_evicted, assigned_at
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: task.of_runs
@@ -119,7 +136,7 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys, is_evicted
+       concurrency_keys, is_evicted, assigned_at
   FROM engine_task
  WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
  ORDER BY id;
@@ -140,18 +157,23 @@ UPDATE engine_task t
 RETURNING t.id, t.retry_count;
 
 -- name: task.settle
--- Ends locked tasks as failed or cancelled; a standalone task ends its run with it. Returns the runs
--- that ended and are children of durable tasks.
+-- Ends locked tasks as failed or cancelled; a standalone task ends its run with it. One that no worker
+-- said a word about never started. Returns the runs that ended and are children of durable tasks.
 WITH settled AS (
     UPDATE engine_task t
        SET status = u.status, due_at = NULL, is_delayed = false, is_held = false, is_evicted = false,
-           finished_at = %(now)s::timestamptz,
-           started_at = coalesce(t.started_at, t.assigned_at)
-      FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
+           finished_at = coalesce(u.at, %(now)s::timestamptz),
+           started_at = coalesce(t.started_at, CASE WHEN u.was_started THEN t.assigned_at END)
+      FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[], %(starts)s::boolean[],
+                  %(ats)s::timestamptz[]) AS u(id, status, was_started, at)
      WHERE t.id = u.id
-    RETURNING t.id, t.run_id, t.status
+    RETURNING t.id, t.run_id, t.status, t.started_at, t.finished_at
 ), runs AS (
-    UPDATE engine_run r SET status = s.status, finished_at = %(now)s::timestamptz
+    UPDATE engine_run r
+       SET status = s.status, finished_at = s.finished_at,
+           started_at = coalesce((SELECT min(e.at) FROM engine_taskevent e
+                                   WHERE e.run_id = r.id AND e.kind = 4),
+                                 s.started_at)
       FROM settled s WHERE r.id = s.run_id AND s.id = s.run_id
     RETURNING r.id, r.trigger
 )
@@ -426,5 +448,5 @@ SELECT t.id FROM engine_task t
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys, is_evicted
+       concurrency_keys, is_evicted, assigned_at
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

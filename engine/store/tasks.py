@@ -67,6 +67,7 @@ class TaskRow(NamedTuple):
     is_held: bool
     concurrency_keys: str | None
     is_evicted: bool
+    assigned_at: datetime | None
 
     @property
     def is_parked(self) -> bool:
@@ -91,6 +92,23 @@ class Outcome(NamedTuple):
     tenant_id: UUID
     retry_count: int | None
     output: bytes | None
+    at: datetime | None = None
+
+
+class Started(NamedTuple):
+    id: UUID
+    tenant_id: UUID
+    retry_count: int | None
+    at: datetime | None = None
+
+
+class Settled(NamedTuple):
+    """A task that failed or was cancelled; `was_started` without a report of it, if its worker spoke."""
+
+    id: UUID
+    status: Status
+    was_started: bool = False
+    at: datetime | None = None
 
 
 class Completed(NamedTuple):
@@ -211,16 +229,17 @@ def revive(tasks: Sequence[NewTask], now: datetime) -> Query[tuple[UUID, int]]:
     )
 
 
-def start(reports: Sequence[tuple[UUID, UUID, int | None]], now: datetime) -> Query[Located]:
-    """`reports` are (task id, tenant id, retry count or None), in id order."""
+def start(reports: Sequence[Started], now: datetime) -> Query[Located]:
+    """`reports` come in id order."""
     return Query(
         "task.start",
         {
             "now": now,
-            "ids": [r[0] for r in reports],
-            "tenant_ids": [r[1] for r in reports],
-            "retry_counts": [r[2] for r in reports],
+            "ids": [r.id for r in reports],
+            "tenant_ids": [r.tenant_id for r in reports],
+            "retry_counts": [r.retry_count for r in reports],
             "event_ids": [new_id() for _ in reports],
+            "ats": [r.at for r in reports],
         },
         Located,
     )
@@ -233,6 +252,7 @@ def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, obj
         "retry_counts": [o.retry_count for o in outcomes],
         "outputs": [o.output for o in outcomes],
         "event_ids": [new_id() for _ in outcomes],
+        "ats": [o.at for o in outcomes],
     }
 
 
@@ -281,13 +301,15 @@ def requeue(requeues: Sequence[Requeue], now: datetime) -> Query[tuple[UUID, int
     )
 
 
-def settle(outcomes: Sequence[tuple[UUID, Status]], now: datetime) -> Query[UUID]:
+def settle(outcomes: Sequence[Settled], now: datetime) -> Query[UUID]:
     return Query(
         "task.settle",
         {
             "now": now,
-            "ids": [o[0] for o in outcomes],
-            "statuses": [int(o[1]) for o in outcomes],
+            "ids": [o.id for o in outcomes],
+            "statuses": [int(o.status) for o in outcomes],
+            "starts": [o.was_started for o in outcomes],
+            "ats": [o.at for o in outcomes],
         },
         the_value,
     )

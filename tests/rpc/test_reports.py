@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.ids import new_id
 from engine.pb import dispatcher_pb2 as pb
@@ -38,6 +40,20 @@ async def test_progress_is_passed_on(
     assert told.kind == event_type
     assert told.payload == b""
     assert told.retry_count is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at"),
+    [(1_000, datetime.fromtimestamp(1_000, UTC)), (0, None), (1 << 62, None), (-(1 << 62), None)],
+)
+async def test_the_workers_clock_is_passed_on_if_it_says_a_date(
+    seconds: int, at: datetime | None, client: Client, engine: RecordingEngine
+) -> None:
+    stamp = Timestamp(seconds=seconds)
+    told = await report(
+        client, engine, event_type=pb.STEP_EVENT_TYPE_COMPLETED, event_timestamp=stamp
+    )
+    assert told.at == at
 
 
 async def test_the_attempt_and_the_retry_wishes_are_passed_on(

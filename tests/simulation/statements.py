@@ -214,7 +214,7 @@ def _task_row(tx: Transaction, task_id: Any) -> tuple[Any, ...]:
         *(task_id, t["tenant_id"], task_id, t["workflow_id"], t["version_id"], t["step_id"]),
         *(t["action_id"], t["status"], t["priority"], t["retry_count"], t["app_retry_count"]),
         *(t["internal_retry_count"], t["worker_id"], t["is_delayed"], False, False, None),
-        *(t["started_at"], None, None, False, None, t["is_evicted"]),
+        *(t["started_at"], None, None, False, None, t["is_evicted"], t["assigned_at"]),
     )
 
 
