@@ -17,7 +17,7 @@ from engine.errors import NotFound
 from engine.models.cluster import Worker
 from engine.models.slot_queries import used_slots
 from engine.models.task_queries import running_on
-from engine.models.worker_queries import seen_workers, status_of, workers_of
+from engine.models.worker_queries import seen_workers, status_of, trouble_of, workers_of
 from engine.operations.pause_worker import pause_worker
 from engine.store import sync_db
 from tenants.models import Role
@@ -84,6 +84,7 @@ def _with_state(workers: Sequence[Worker], now: datetime) -> list[dict[str, Any]
         {
             "worker": worker,
             "state": status_of(worker, now).value.lower(),
+            "trouble": trouble_of(worker, now),
             "slots": [
                 {"kind": kind, "used": used.get(worker.id, {}).get(kind, 0), "total": total}
                 for kind, total in sorted(worker.slots.items())

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine.api.run_shapes import without_nones
 from engine.models import Worker
-from engine.models.worker_queries import status_of
+from engine.models.worker_queries import status_of, trouble_of
 from tenants.api.errors import AnyDict
 from tenants.api.render import metadata, timestamp
 
@@ -27,6 +27,7 @@ def worker_shape(worker: Worker, now: datetime, used: Mapping[str, int]) -> AnyD
             "name": worker.name,
             "type": "SELFHOSTED",
             "status": status_of(worker, now).value,
+            "trouble": trouble_of(worker, now) or None,
             "lastHeartbeatAt": timestamp(worker.last_heartbeat_at),
             "lastListenerEstablished": timestamp(worker.last_listener_at),
             "dispatcherId": None if worker.engine_id is None else str(worker.engine_id),

@@ -154,12 +154,13 @@ class Obstacle(IntEnum):
     LABEL_MISMATCH = 3
     WORKERS_INACTIVE = 4
     WORKERS_STALE = 5
-    WORKERS_PAUSED = 6
-    SLOTS_FULL = 7
-    BEHIND_OTHERS = 8
-    BATCH_FILLING = 9
-    BATCHES_RUNNING = 10
-    RATE_LIMITED = 11
+    WORKERS_STALLED = 6
+    WORKERS_PAUSED = 7
+    SLOTS_FULL = 8
+    BEHIND_OTHERS = 9
+    BATCH_FILLING = 10
+    BATCHES_RUNNING = 11
+    RATE_LIMITED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,16 @@ class Reason:
 class WorkerState:
     """The facts about one worker that the rules look at. `free` may be negative after a take-over."""
 
-    __slots__ = ("capacity", "free", "id", "is_active", "is_paused", "labels", "last_heartbeat")
+    __slots__ = (
+        "capacity",
+        "free",
+        "id",
+        "is_active",
+        "is_paused",
+        "is_stalled",
+        "labels",
+        "last_heartbeat",
+    )
 
     def __init__(self, worker_id: UUID) -> None:
         self.id = worker_id
@@ -193,7 +203,7 @@ class WorkerState:
         self.free: dict[str, int] = {ANY_SLOT: UNLIMITED}
         self.labels: Mapping[str, str | int] = {}
         self.is_active = False
-        self.is_paused = False
+        self.is_paused = self.is_stalled = False
         self.last_heartbeat: float | None = None
 
 
@@ -228,6 +238,8 @@ def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | N
     heartbeat = worker.last_heartbeat
     if heartbeat is None or now - heartbeat >= HEARTBEAT_FRESH_SECONDS:
         return Obstacle.WORKERS_STALE
+    if worker.is_stalled:
+        return Obstacle.WORKERS_STALLED
     if worker.is_paused:
         return Obstacle.WORKERS_PAUSED
     free = worker.free

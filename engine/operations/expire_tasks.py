@@ -15,7 +15,7 @@ from engine.operations.report_tasks import lock_dag_runs
 from engine.operations.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import LogLevel, Status, TaskEventKind
 from engine.store import events, lost_tasks, task_events, tasks
-from engine.store.lost_tasks import LostAttempt
+from engine.store.lost_tasks import LostAttempt, Swallowed
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Located, TaskRow
@@ -177,8 +177,27 @@ def requeue_undelivered(
     return (yield from _fail_internally(found, failures, now))
 
 
+def requeue_swallowed(found: Sequence[Swallowed], now: datetime) -> Operation[Changes]:
+    """Give attempts a new one that their workers did not acknowledge, unless they have meanwhile."""
+    error = (
+        "Could not send task to worker: it did not acknowledge the task, although it is connected."
+    )
+    failures = [
+        Failure(
+            row.id,
+            error,
+            retry_count=row.retry_count,
+            is_internal=True,
+            stops_worker=True,
+            unless_started=True,
+        )
+        for row in found
+    ]
+    return (yield from _fail_internally(found, failures, now))
+
+
 def _fail_internally(
-    found: Sequence[LostAttempt], failures: Sequence[Failure], now: datetime
+    found: Sequence[LostAttempt | Swallowed], failures: Sequence[Failure], now: datetime
 ) -> Operation[Changes]:
     changes = Changes()
     if not found:

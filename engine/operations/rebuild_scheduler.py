@@ -140,6 +140,7 @@ def upsert_worker(machine: TenantScheduler, row: WorkerRow, last_heartbeat: floa
         is_active=row.is_active,
         is_paused=row.is_paused,
         last_heartbeat=last_heartbeat,
+        is_stalled=row.is_stalled,
     )
     machine.set_worker_labels(row.id, orjson.loads(row.labels))
 

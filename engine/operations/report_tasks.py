@@ -14,7 +14,7 @@ from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.operations.start_batches import resolve_members
 from engine.states import Status
-from engine.store import runs, task_events, tasks
+from engine.store import runs, task_events, tasks, workers
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import LockedRun
 from engine.store.task_events import SentNote
@@ -32,6 +32,7 @@ class Reported:
     changes: Changes = field(default_factory=Changes)
     unknown: set[TaskOf] = field(default_factory=set)
     started: set[UUID] = field(default_factory=set)
+    """Tasks whose delivery was acknowledged."""
 
 
 def report_tasks(
@@ -56,12 +57,18 @@ def report_tasks(
     ]
     started = by_kind[ReportKind.STARTED]
     unmatched = yield from _start_and_complete(started, outcomes, now, done=done, along=along)
+    unmatched |= yield from _acknowledge(by_kind[ReportKind.ACKNOWLEDGED], now, done)
     failed, cancelled = by_kind[ReportKind.FAILED], by_kind[ReportKind.CANCELLED]
     wanted = unmatched | {(report.task_id, report.tenant_id) for report in (*failed, *cancelled)}
     if not wanted:
         return done
     # A cancellation that has locked a run waits for its tasks, which were locked here just before.
-    _, found = yield from fetch_all(runs.give_way(), tasks.locate(sorted(wanted)))
+    late = [_start(r) for r in started if (r.task_id, r.tenant_id) in unmatched]
+    _, found, *_ = yield from fetch_all(
+        runs.give_way(),
+        tasks.locate(sorted(wanted)),
+        *([workers.recover_late(late, now)] if late else []),
+    )
     known = {(row.id, row.tenant_id): row.run_id for row in found}
     done.unknown |= wanted - known.keys()
     locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])
@@ -75,6 +82,22 @@ def report_tasks(
         moved |= yield from cancel_attempts(attempts, now, done.changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, done.changes)
     return done
+
+
+def _start(report: TaskReport) -> Started:
+    return Started(report.task_id, report.tenant_id, report.retry_count, report.at)
+
+
+def _acknowledge(
+    reports: Sequence[TaskReport], now: datetime, done: Reported
+) -> Operation[set[TaskOf]]:
+    """Return the tasks that matched nothing."""
+    if not reports:
+        return set()
+    rows = yield from fetch(tasks.acknowledge([_start(report) for report in reports], now))
+    reached = {row.id for row in rows}
+    done.started |= reached
+    return {(r.task_id, r.tenant_id) for r in reports if r.task_id not in reached}
 
 
 def lock_dag_runs(found: Sequence[Located]) -> Operation[dict[UUID, LockedRun]]:
@@ -106,7 +129,7 @@ def _start_and_complete(
     along: Sequence[Query[Any]],
 ) -> Operation[set[TaskOf]]:
     """Return the tasks that matched nothing: they are of a DAG, stale or unknown."""
-    starts = [Started(r.task_id, r.tenant_id, r.retry_count, r.at) for r in started]
+    starts = [_start(report) for report in started]
     queries: list[Query[Any]] = [tasks.start(starts, now)] if starts else []
     queries += along
     if outcomes:

@@ -137,6 +137,10 @@ class Aftermath:
         for tenant_id, listed in stops.items():
             self.stop(tenant_id, listed)
 
+    def touch_workers(self, tenant_id: UUID) -> None:
+        """Tell open dashboards that workers look different now."""
+        self._notifier.touch(tenant_id, "workers")
+
     def stop(self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]) -> None:
         """Send CANCEL for (worker, task, retry count) to the workers whose streams are here."""
         here = set(self._sessions.holds(worker_id for worker_id, _, _ in stops))

@@ -57,6 +57,25 @@ WITH started AS (
 )
 SELECT id, run_id FROM started;
 
+-- name: task.acknowledge
+-- ACKNOWLEDGED reports: attempts that reached their workers and start later.
+WITH reached AS (
+    SELECT t.id, t.run_id, t.retry_count, t.worker_id, u.event_id
+      FROM engine_task t
+      JOIN unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
+                  %(event_ids)s::uuid[]) AS u(id, tenant_id, retry_count, event_id)
+        ON t.id = u.id AND t.tenant_id = u.tenant_id
+     WHERE t.status = 1 AND t.started_at IS NULL
+       AND t.retry_count = coalesce(u.retry_count, t.retry_count)
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT event_id, run_id, id, retry_count, 5, %(now)s::timestamptz, worker_id, '' FROM reached r
+     WHERE NOT EXISTS (SELECT FROM engine_taskevent e
+                        WHERE e.run_id = r.run_id AND e.task_id = r.id AND e.kind = 5
+                          AND e.retry_count = r.retry_count)
+)
+SELECT id, run_id FROM reached;
+
 -- name: task.complete_standalone
 -- COMPLETED reports about standalone tasks: task, run, output and log row in one statement. A worker's
 -- clock that says the task ended before it started, or later than now, is not believed. A run started when
@@ -434,6 +453,32 @@ SELECT t.id, t.run_id, t.retry_count FROM engine_task t JOIN engine_worker w ON 
    AND ((w.is_active AND w.last_listener_at > t.assigned_at
                     AND w.last_listener_at < %(quiet_since)s::timestamptz)
      OR (NOT w.is_active AND w.last_heartbeat_at < %(quiet_since)s::timestamptz))
+   AND NOT EXISTS (SELECT FROM engine_taskevent e
+                    WHERE e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 5
+                      AND e.retry_count = t.retry_count AND e.at >= t.assigned_at)
+ ORDER BY t.id;
+
+-- name: task.swallowed
+-- Of these attempts, the ones that went over the streams their workers still have, before `sent_before`, and
+-- that were not acknowledged, nor was another item of their batch. What is not known to have been sent may
+-- wait for an engine that missed a hint. `is_heard`: the worker has acknowledged what it was sent later.
+SELECT t.id, t.run_id, t.retry_count, t.worker_id, t.assigned_at, t.internal_retry_count,
+       EXISTS (SELECT FROM engine_task o
+                WHERE o.worker_id = w.id AND o.status = 1 AND o.started_at IS NOT NULL
+                  AND o.assigned_at > t.assigned_at) AS is_heard
+  FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
+ WHERE t.id = ANY(%(ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
+   AND w.is_active AND w.last_listener_at <= t.assigned_at
+   AND coalesce((SELECT min(e.at) FROM engine_taskevent e
+                  WHERE e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 3
+                    AND e.retry_count = t.retry_count AND e.at >= t.assigned_at),
+                t.assigned_at + interval '10 s') < %(sent_before)s::timestamptz
+   AND NOT EXISTS (SELECT FROM engine_taskevent e
+                    WHERE e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 5
+                      AND e.retry_count = t.retry_count AND e.at >= t.assigned_at)
+   AND NOT EXISTS (SELECT FROM engine_task o
+                    WHERE o.worker_id = w.id AND o.status = 1 AND o.batch_id = t.batch_id
+                      AND o.started_at IS NOT NULL)
  ORDER BY t.id;
 
 -- name: task.still_running

@@ -86,7 +86,7 @@ class Requeue(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A COMPLETED report; `output` None means the task returned nothing."""
+    """A COMPLETED report; without `output` the task returned nothing."""
 
     id: UUID
     tenant_id: UUID
@@ -230,19 +230,22 @@ def revive(tasks: Sequence[NewTask], now: datetime) -> Query[tuple[UUID, int]]:
 
 
 def start(reports: Sequence[Started], now: datetime) -> Query[Located]:
-    """`reports` come in id order."""
-    return Query(
-        "task.start",
-        {
-            "now": now,
-            "ids": [r.id for r in reports],
-            "tenant_ids": [r.tenant_id for r in reports],
-            "retry_counts": [r.retry_count for r in reports],
-            "event_ids": [new_id() for _ in reports],
-            "ats": [r.at for r in reports],
-        },
-        Located,
-    )
+    ats = {"ats": [report.at for report in reports]}
+    return Query("task.start", _start_params(reports, now) | ats, Located)
+
+
+def acknowledge(reports: Sequence[Started], now: datetime) -> Query[Located]:
+    return Query("task.acknowledge", _start_params(reports, now), Located)
+
+
+def _start_params(reports: Sequence[Started], now: datetime) -> dict[str, object]:
+    return {
+        "now": now,
+        "ids": [r.id for r in reports],
+        "tenant_ids": [r.tenant_id for r in reports],
+        "retry_counts": [r.retry_count for r in reports],
+        "event_ids": [new_id() for _ in reports],
+    }
 
 
 def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, object]:

@@ -44,6 +44,7 @@ for _name in (
     "task_event.insert",
     "event.triggers",
     "step_wait.for_events",
+    "worker.recover_late",
 ):
     STATEMENTS[_name] = nothing, None
 

@@ -68,6 +68,8 @@ class TenantOwner:
         self.unacknowledged: dict[UUID, tuple[int, float]] = {}
         """Attempts handed out and not confirmed yet: retry count and since when."""
         self.heartbeats: dict[UUID, float] = {}
+        self.heard: dict[UUID, float] = {}
+        """When workers last acknowledged an attempt; of stalled ones, since they are."""
         self._row_times: dict[UUID, datetime] = {}
         """When the rows of workers that were taken last were written."""
         self.reports_until = 0.0
@@ -105,7 +107,7 @@ class TenantOwner:
 
     def release_slot(self, task_id: UUID, retry_count: int) -> None:
         """A running attempt gave its slot back, or was evicted; its concurrency slots it keeps."""
-        self.acknowledge(task_id)
+        self.unacknowledged.pop(task_id, None)
 
         def release() -> None:
             self.machine.release(task_id, retry_count)
@@ -114,6 +116,8 @@ class TenantOwner:
 
     def acknowledge(self, task_id: UUID) -> None:
         self.unacknowledged.pop(task_id, None)
+        if on_worker := self.machine.task_on(task_id):
+            self.heard[on_worker[0]] = datetime.now(UTC).timestamp()
 
     def beat(self, worker_id: UUID, at: float) -> None:
         self.heartbeats[worker_id] = at
@@ -356,6 +360,7 @@ class TenantOwner:
                 if not self.machine.running_on(worker_id):
                     self.machine.remove_worker(worker_id)
                     self.heartbeats.pop(worker_id, None)
+                    self.heard.pop(worker_id, None)
                     self._row_times.pop(worker_id, None)
         self.drain(datetime.now(UTC).timestamp())
 
