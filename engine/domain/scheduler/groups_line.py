@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from uuid import UUID
 
-from engine.domain.assignment import Claim, Claims, ReadyTask, RunClaims, SharedStrategy, score_of
+from engine.domain.assignment import Claim, Claims, ReadyTask, RunClaims, SharedStrategy
 from engine.states import ConcurrencyStrategy
 
 _MOST_GARBAGE = 16
@@ -17,9 +17,11 @@ Place = tuple[int, int, "Member"]
 class Member:
     """Who asks for slots. It holds those of the first `held` groups of its chain."""
 
-    __slots__ = ("held", "is_leaving", "place")
+    __slots__ = ("held", "is_leaving", "place", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+        """Greater for who came to where it stands now later: where nobody is cancelled, the least goes on."""
         self.held = 0
         self.is_leaving = False
         """Its cancellation was decided: it waits for nothing, and holds its slots until it ends."""
@@ -39,8 +41,7 @@ class Member:
         raise NotImplementedError
 
     @property
-    def score(self) -> int:
-        """Greater for who goes first where nobody is cancelled: by priority, then by age."""
+    def priority(self) -> int:
         raise NotImplementedError
 
     @property
@@ -58,7 +59,7 @@ class TaskMember(Member):
     __slots__ = ("is_pending", "run", "task")
 
     def __init__(self, task: ReadyTask) -> None:
-        super().__init__()
+        super().__init__(task.id.int)
         self.task = task
         self.run: RunMember | None = None
         self.is_pending = False
@@ -74,8 +75,12 @@ class TaskMember(Member):
         return self.task.claims
 
     @property
-    def score(self) -> int:
-        return score_of(self.task)
+    def priority(self) -> int:
+        return self.task.priority
+
+    def admitted_task(self) -> ReadyTask:
+        """Return the task as it enters its queue: after those who were admitted before it."""
+        return self.task if self.turn == self.key else self.task._replace(admitted=self.turn)
 
 
 class RunMember(Member):
@@ -84,7 +89,7 @@ class RunMember(Member):
     __slots__ = ("claims", "tasks")
 
     def __init__(self, claims: RunClaims) -> None:
-        super().__init__()
+        super().__init__(claims.id)
         self.claims = claims
         self.tasks: dict[int, TaskMember] = {}
 
@@ -97,8 +102,13 @@ class RunMember(Member):
         return self.claims
 
     @property
-    def score(self) -> int:
-        return (self.claims.priority << 128) - self.claims.id
+    def priority(self) -> int:
+        return self.claims.priority
+
+
+def as_task(member: Member) -> TaskMember:
+    assert isinstance(member, TaskMember)
+    return member
 
 
 class Group:
@@ -167,7 +177,7 @@ class Group:
     def rank(self, member: Member) -> int:
         """Return the member's rank here; greater is better."""
         if self.strategy is not ConcurrencyStrategy.CANCEL_IN_PROGRESS:
-            return member.score
+            return (member.priority << 128) - member.turn
         asked = member.asked
         return ((asked.priority if self._counts_priority else 0) << 128) + asked.arrival
 

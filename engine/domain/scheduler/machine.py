@@ -257,6 +257,8 @@ class TenantScheduler(Waiting):
                 group=claim.group,
                 holders=holders,
             )
+        if (known := self._known(task.id.int)) and known.retry_count == task.retry_count:
+            task = known
         if reason := self.batches.explain(task.id):
             return reason
         if reason := self.limits.explain(task, now):
@@ -332,7 +334,7 @@ class TenantScheduler(Waiting):
             if worker is None and needs.wishes is not None:
                 refused.add((queue.action_id, needs))
             elif worker is not None:
-                task = queue.take_best(needs)
+                task = queue.take_best(needs).without_turn()
                 del self._waiting[task.id.int]
                 self._sync(queue)
                 self._take_slots(worker, task, needs.shape)
