@@ -128,6 +128,10 @@ class ReadyTask(NamedTuple):
     claims: Claims | None = None
     is_restored: bool = False
     limits: LimitClaims = ()
+    has_begun: bool = False
+    """Whether an attempt before this one was handed out since the task arrived in its groups."""
+    is_resting: bool = False
+    """Whether it is not to be queued before its back-off has ended: it holds no slots meanwhile."""
     admitted: int = 0
     """While it waits: greater for who was admitted by its groups later; 0 for who waited for nobody."""
 

@@ -88,8 +88,7 @@ class ConcurrencyGroups(Membership):
             group = self._groups.get(claim.group)
             if group is None:
                 continue
-            limit = group.limit_with(claim, asked.arrival)
-            if group.waiting_count or len(group.holders) >= limit:
+            if not group.may_be_joined(group.limit_with(claim, asked.arrival)):
                 return False
         return True
 
@@ -117,7 +116,9 @@ class ConcurrencyGroups(Membership):
         key = task.id.int
         member = self._tasks.get(key)
         if member is not None:
-            if member.task.retry_count >= task.retry_count:
+            if member.is_leaving and member.task.retry_count == task.retry_count:
+                return
+            if self.knows(task.id, task.retry_count) or member.task.retry_count > task.retry_count:
                 return
             self._ended.pop(key, None)
             if member.has_all and not member.is_pending and self._is_of_run(member, task):
@@ -136,6 +137,22 @@ class ConcurrencyGroups(Membership):
                 member.is_pending = True
                 return
         self._ask(member)
+
+    def rest(self, task: ReadyTask) -> None:
+        """Take note of an attempt whose back-off has yet to end: its task gives up its slots, and no more.
+
+        It stays as old as it is, so that who may outdo it does, and arrives when it is to be queued.
+        """
+        member = self._tasks.get(task.id.int)
+        if self.endings.cover(task) or (
+            member is not None and member.task.retry_count >= task.retry_count
+        ):
+            return
+        self.forget(task.id)
+        member = self._join(task)
+        if member.asked.run is not None:
+            self._join_run(member, member.asked.run)
+        self._rest(member)
 
     def end(self, task_id: UUID, retry_count: int) -> None:
         """Take note that this attempt, and any before it, ended."""
@@ -195,11 +212,11 @@ class ConcurrencyGroups(Membership):
             self._fill(group, group.take_first(), settled)
             return True
         if group.strategy is ConcurrencyStrategy.CANCEL_NEWEST:
-            self._cancel(group, group.waiting(), settled)
+            self._cancel(group, group.newcomers(), settled)
         elif group.strategy is ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_NEWEST:
-            self._cancel_but(group, max(group.waiting(), key=_age), settled)
+            self._cancel(group, sorted(group.newcomers(), key=_age)[:-1], settled)
         elif group.strategy is ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_OLDEST:
-            self._cancel_but(group, min(group.waiting(), key=_age), settled)
+            self._cancel(group, sorted(group.newcomers(), key=_age)[1:], settled)
         return False
 
     def _fill(self, group: Group, member: Member, settled: Settled) -> None:
@@ -213,15 +230,12 @@ class ConcurrencyGroups(Membership):
         self._ask(member)
 
     def _cancel_outdone(self, group: Group, settled: Settled) -> None:
-        """Keep the best of all who hold a slot or wait for one, as many as there are slots."""
-        staying = [member for member in group.holders.values() if not member.is_leaving]
+        """Keep the best of all who hold a slot, wait for one or rest, as many as there are slots."""
+        there = (*group.holders.values(), *group.resting.values())
+        staying = [member for member in there if not member.is_leaving]
         if len(staying) + group.waiting_count > group.limit:
             present = sorted([*staying, *group.waiting()], key=group.rank)
             self._cancel(group, present[: -group.limit], settled)
-
-    def _cancel_but(self, group: Group, kept: Member, settled: Settled) -> None:
-        others = [member for member in group.waiting() if member is not kept]
-        self._cancel(group, others, settled)
 
     def _cancel(self, group: Group, members: Iterable[Member], settled: Settled) -> None:
         for member in members:
@@ -235,10 +249,12 @@ class ConcurrencyGroups(Membership):
 
     # Questions
 
-    def knows(self, task_id: UUID, retry_count: int) -> bool:
-        """Whether this attempt holds slots or waits for one."""
+    def knows(self, task_id: UUID, retry_count: int, is_resting: bool = False) -> bool:
+        """Whether this attempt holds slots or waits for one; or else, whether it rests."""
         member = self._tasks.get(task_id.int)
-        return member is not None and member.task.retry_count == retry_count
+        if member is None or member.task.retry_count != retry_count:
+            return False
+        return member.is_resting is is_resting
 
     def attempts(self) -> list[tuple[UUID, int]]:
         """Return (task id, retry count) of every task in a group."""
@@ -254,14 +270,14 @@ class ConcurrencyGroups(Membership):
         return [
             m.task
             for key, m in self._tasks.items()
-            if m.is_pending or not m.has_all or key in passing
+            if m.is_pending or key in passing or not (m.has_all or m.is_resting)
         ]
 
     def blocking(self, task_id: UUID) -> Claim | None:
         """Return the claim of the group in which a task, or its run, waits for a slot."""
         task = self._tasks.get(task_id.int)
         member: Member | None = task.run if task is not None and task.is_pending else task
-        if member is None or member.has_all:
+        if member is None or member.has_all or (task is not None and task.is_resting):
             return None
         return member.chain[member.held]
 

@@ -45,6 +45,11 @@ class Member:
         raise NotImplementedError
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it was let through before, and gave its slots up for a while: it is no newcomer."""
+        raise NotImplementedError
+
+    @property
     def chain(self) -> tuple[Claim, ...]:
         return self.asked.chain
 
@@ -78,6 +83,14 @@ class TaskMember(Member):
     def priority(self) -> int:
         return self.task.priority
 
+    @property
+    def has_begun(self) -> bool:
+        return self.task.has_begun
+
+    @property
+    def is_resting(self) -> bool:
+        return self.task.is_resting
+
     def admitted_task(self) -> ReadyTask:
         """Return the task as it enters its queue: after those who were admitted before it."""
         return self.task if self.turn == self.key else self.task._replace(admitted=self.turn)
@@ -105,6 +118,11 @@ class RunMember(Member):
     def priority(self) -> int:
         return self.claims.priority
 
+    @property
+    def has_begun(self) -> bool:
+        """Never while it waits: a run that has begun holds its slots until it ends."""
+        return False
+
 
 def as_task(member: Member) -> TaskMember:
     assert isinstance(member, TaskMember)
@@ -121,6 +139,7 @@ class Group:
         "_places",
         "holders",
         "limit",
+        "resting",
         "shared",
         "strategy",
     )
@@ -132,6 +151,8 @@ class Group:
         self._limit_from = -1
         """The arrival of who brought the limit, where each brings one."""
         self.holders: dict[int, Member] = {}
+        self.resting: dict[int, Member] = {}
+        """Who will ask for a slot again when a back-off ends."""
         self._places: list[Place] = []
         self._garbage = 0
         if shared is not None:
@@ -169,10 +190,19 @@ class Group:
 
     @property
     def is_empty(self) -> bool:
-        return not self.holders and not self.waiting_count
+        return not self.holders and not self.resting and not self.waiting_count
 
     def waiting(self) -> list[Member]:
         return [place[2] for place in self._places if place[2].place is place]
+
+    def newcomers(self) -> list[Member]:
+        """Return who waits and has not begun."""
+        return [member for member in self.waiting() if not member.has_begun]
+
+    def may_be_joined(self, limit: int) -> bool:
+        """Whether one more may have a slot, if the limit is this, without anything to be decided first."""
+        is_outdoing = self.strategy is ConcurrencyStrategy.CANCEL_IN_PROGRESS and self.resting
+        return not is_outdoing and not self.waiting_count and len(self.holders) < limit
 
     def rank(self, member: Member) -> int:
         """Return the member's rank here; greater is better."""

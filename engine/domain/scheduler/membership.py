@@ -90,12 +90,23 @@ class Membership:
             self._unsettled[claim.group] = None
         member.held = len(member.chain)
 
+    def _rest(self, member: TaskMember) -> None:
+        """Have the groups of the chain know who holds no slot and will ask again."""
+        for claim in member.chain:
+            group = self._group(claim)
+            group.take_limit(claim, member.asked.arrival)
+            group.resting[member.key] = member
+            self._unsettled[claim.group] = None
+
     def _leave(self, member: Member) -> None:
         """Give up all slots, and the place in line."""
         self._leave_line(member)
         for claim in member.chain[: member.held]:
             del self._groups[claim.group].holders[member.key]
             self._unsettled[claim.group] = None
+        if isinstance(member, TaskMember) and member.is_resting:
+            for claim in member.chain:
+                del self._groups[claim.group].resting[member.key]
         for claim in member.chain:
             group = self._groups.get(claim.group)
             if group is not None and group.is_empty:
