@@ -15,7 +15,7 @@ from engine.api.views import EngineView
 from engine.models import Run
 from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
-from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.operations.replay_tasks import Replay, replay_matching, replay_tasks, told
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
@@ -56,12 +56,28 @@ class ReplayView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         ids, run_filter = _targets(self.body)
         now = datetime.now(UTC)
-        replayed: list[UUID] = []
+        replay = Replay([], ())
         if run_filter is not None:
-            replayed = sync_db.run(announced(replay_matching(self.tenant.id, run_filter, now)))
+            replay = sync_db.run(announced(told(replay_matching(self.tenant.id, run_filter, now))))
         elif ids:
-            replayed = sync_db.run(announced(replay_tasks(self.tenant.id, ids, now)))
-        return Response({"ids": [str(identity) for identity in replayed]})
+            replay = sync_db.run(announced(told(replay_tasks(self.tenant.id, ids, now))))
+        if replay.refused and not replay.ids:
+            raise replay.collision()
+        return Response(_told_of(replay))
+
+
+def _told_of(replay: Replay) -> dict[str, Any]:
+    """What was replayed; and, if others hold the keys of some, which were not."""
+    answer: dict[str, Any] = {"ids": [str(identity) for identity in replay.ids]}
+    if replay.refused:
+        answer["collisions"] = [
+            {
+                "existingRunExternalId": str(one.existing),
+                "collidingRunExternalId": str(one.colliding),
+            }
+            for one in replay.refused
+        ]
+    return answer
 
 
 def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:

@@ -15,7 +15,7 @@ from engine.operations.change_schedules import schedule_runs
 from engine.operations.changes import Changes
 from engine.operations.push_events import push_events, replay_event
 from engine.operations.read_runs import load_run_details
-from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.operations.replay_tasks import Replay, replay_matching, replay_tasks, told
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.outages import told_to_caller
 from engine.states import RateLimitWindow
@@ -77,10 +77,16 @@ class Calls:
         return await self._do(cancel_matching(tenant_id, run_filter, datetime.now(UTC)))
 
     async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        return await self._do(replay_tasks(tenant_id, ids, datetime.now(UTC)))
+        return await self._replay(replay_tasks(tenant_id, ids, datetime.now(UTC)))
 
     async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self._do(replay_matching(tenant_id, run_filter, datetime.now(UTC)))
+        return await self._replay(replay_matching(tenant_id, run_filter, datetime.now(UTC)))
+
+    async def _replay(self, operation: Operation[tuple[list[UUID], Changes]]) -> list[UUID]:
+        replay: Replay = await self._do(told(operation))
+        if replay.refused:
+            raise replay.collision()
+        return replay.ids
 
     async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
         details = await self._run(load_run_details(tenant_id, external_id))

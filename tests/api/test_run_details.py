@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from engine.domain.definition import Idempotency
 from engine.models import LogLine
-from engine.states import LogLevel
+from engine.states import IdempotencyMethod, LogLevel
 from tests.api.client import ApiClient
 from tests.api.factories import (
     begin,
@@ -213,6 +214,27 @@ class TestActions:
         task = api.get(f"{STABLE}/tasks/{run.id}").json
         assert (task["status"], task["retryCount"], task["output"]) == ("QUEUED", 1, {})
         assert task["input"] == {"who": "x"}
+
+    def test_a_run_whose_key_another_holds_is_not_replayed(
+        self, cast: Cast, api: ApiClient
+    ) -> None:
+        settings = Idempotency("input.key", 3_600_000, IdempotencyMethod.STATUS)
+        make_workflow(cast.tenant, idempotency=settings)
+        first, other = (start_run(cast.tenant, value={"key": key}) for key in ("a", "b"))
+        complete(tasks_of(first)[0], {})
+        complete(tasks_of(other)[0], {})
+        holder = start_run(cast.tenant, value={"key": "a"})
+        path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/replay"
+        refused = api.post(path, {"externalIds": [str(first.id)]})
+        assert refused.status == 409
+        assert refused.json["errors"][0]["description"] == "idempotency key collision"
+        both = api.post(path, {"externalIds": [str(first.id), str(other.id)]})
+        collision = {
+            "existingRunExternalId": str(holder.id),
+            "collidingRunExternalId": str(first.id),
+        }
+        assert both.json == {"ids": [str(other.id)], "collisions": [collision]}
+        assert api.get(f"{STABLE}/workflow-runs/{first.id}/status").json == "COMPLETED"
 
     def test_filters_select_by_metadata_and_status(self, cast: Cast, api: ApiClient) -> None:
         make_workflow(cast.tenant)
