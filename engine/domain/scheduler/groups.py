@@ -197,7 +197,7 @@ class ConcurrencyGroups(Membership):
                     self._unsettled[group_id] = None
         for member in self._passing:
             if not self._is_leaving(member) and self._tasks.get(member.key) is member:
-                settled.admitted.append(member.admitted_task())
+                settled.admitted.append(member.admit())
         self._passing.clear()
         self._fresh.clear()
         return settled
@@ -245,7 +245,7 @@ class ConcurrencyGroups(Membership):
                 settled.cancelled_runs.append(member.claims)
                 settled.withdrawn.extend(each.task for each in member.tasks.values())
             else:
-                settled.cancelled.append(as_task(member).task)
+                settled.cancelled.append(as_task(member).task.without_turn())
 
     # Questions
 

@@ -91,9 +91,11 @@ class TaskMember(Member):
     def is_resting(self) -> bool:
         return self.task.is_resting
 
-    def admitted_task(self) -> ReadyTask:
+    def admit(self) -> ReadyTask:
         """Return the task as it enters its queue: after those who were admitted before it."""
-        return self.task if self.turn == self.key else self.task._replace(admitted=self.turn)
+        if self.turn != self.key:
+            self.task = self.task._replace(admitted=self.turn)
+        return self.task
 
 
 class RunMember(Member):
