@@ -41,7 +41,7 @@ async def test_a_long_backlog_of_one_key_does_not_push_another_key_back(
     worker = await FakeWorker.connect(engine, tenant_id, slots=slots)
     key_of = await _trigger_both(engine, tenant_id)
     running = deque([await worker.next_start() for _ in range(min(slots, 2))])
-    assert (await _next_starts(worker, running, key_of)).count("b") == 5
+    assert (await _first_starts(worker, running, key_of)).count("b") == 5
 
 
 async def _trigger_both(engine: HatchetEngine, tenant_id: UUID) -> dict[UUID, str]:
@@ -49,10 +49,10 @@ async def _trigger_both(engine: HatchetEngine, tenant_id: UUID) -> dict[UUID, st
     return runs | dict.fromkeys(await trigger(engine, tenant_id, "b", 5), "b")
 
 
-async def _next_starts(worker: FakeWorker, running: deque[Action], key_of: dict[UUID, str]) -> str:
-    """Return the keys of the next ten that start, each when the one that runs longest has ended."""
-    order = ""
-    for _ in range(10):
+async def _first_starts(worker: FakeWorker, running: deque[Action], key_of: dict[UUID, str]) -> str:
+    """Return the keys of those that run and of the next fourteen, each started when the eldest has ended."""
+    order = "".join(key_of[action.run_id] for action in running)
+    for _ in range(14):
         await worker.complete(running.popleft())
         running.append(await worker.next_start())
         order += key_of[running[-1].run_id]
@@ -67,4 +67,4 @@ async def test_keys_take_turns_under_a_new_owner(engine: HatchetEngine, tenant_i
     owner = engine.ownership.owners[tenant_id]
     engine.ownership.distrust()
     await until(lambda: owner.is_ready or tenant_id in engine.ownership.owners)
-    assert (await _next_starts(worker, running, key_of)).count("b") == 5
+    assert (await _first_starts(worker, running, key_of)).count("b") == 5
