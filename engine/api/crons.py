@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -10,12 +11,14 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact, json_object
+from engine.api.payloads import compact
+from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.domain.cron import MAX_CRON_LENGTH
 from engine.models import Cron
 from engine.models.metadata_filters import all_metadata_reads
+from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
 from engine.operations.change_crons import create_cron, delete_cron, switch_cron
@@ -55,12 +58,14 @@ class CronListView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         query = self.query
         page = Page.of(query)
-        crons = _selection(query, of_live_workflows(Cron.objects.filter(tenant=self.tenant)))
+        crons = _selection(query, of_live_workflows(_lean_crons().filter(tenant=self.tenant)))
         field = query.member("orderByField", OrderField, OrderField.createdAt)
         direction = query.member("orderByDirection", Direction, Direction.DESC)
         ordered = crons.order_by(f"{direction.value}{field.value}", "id")
-        may_view = self.access.can_view_payloads
-        rows = [cron_shape(cron, may_view=may_view) for cron in page.slice(ordered)]
+        may_view, room = self.access.can_view_payloads, Room()
+        rows: list[object] = []
+        for chunk in page.chunks(ordered):
+            rows += packed(cron_rows(chunk, may_view=may_view, room=room))
         return Response(page.answer(rows, count_up_to(crons)))
 
 
@@ -87,8 +92,9 @@ class WorkflowCronsView(EngineView):
             request=requested_run(body, name),
             now=datetime.now(UTC),
         )
-        cron = of_live_workflows(Cron.objects.all()).get(id=sync_db.run(operation))
-        return Response(cron_shape(cron, may_view=self.access.can_view_payloads))
+        cron = of_live_workflows(_lean_crons()).get(id=sync_db.run(operation))
+        may_view = self.access.can_view_payloads
+        return Response(cron_rows([cron], may_view=may_view, room=Room())[0])
 
 
 class CronView(EngineView):
@@ -96,14 +102,15 @@ class CronView(EngineView):
     cron: Cron
 
     def check_resource(self) -> None:
-        crons = of_live_workflows(Cron.objects.filter(tenant=self.tenant))
+        crons = of_live_workflows(_lean_crons().filter(tenant=self.tenant))
         cron = crons.filter(id=self.ids["cron"]).first()
         if cron is None:
             raise ApiError(404, "there is no such cron")
         self.cron = cron
 
     def get(self, request: Request, **_: Any) -> Response:
-        return Response(cron_shape(self.cron, may_view=self.access.can_view_payloads))
+        may_view = self.access.can_view_payloads
+        return Response(cron_rows([self.cron], may_view=may_view, room=Room())[0])
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
@@ -121,7 +128,17 @@ class CronView(EngineView):
         return Response(status=204)
 
 
-def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
+def _lean_crons() -> QuerySet[Cron]:
+    return Cron.objects.defer("input", "additional_metadata")
+
+
+def cron_rows(crons: Sequence[Any], *, may_view: bool, room: Room) -> list[AnyDict]:
+    rows = Cron.objects.filter(id__in=[cron.id for cron in crons])
+    carried = wide_values(rows, ["input", "additional_metadata"], room=room.left)
+    return [_cron_shape(cron, carried.get(cron.id, {}), room, may_view=may_view) for cron in crons]
+
+
+def _cron_shape(cron: Any, carried: Mapping[str, Wide], room: Room, *, may_view: bool) -> AnyDict:
     return without_nones(
         {
             "metadata": metadata(cron.id, cron.created_at, cron.updated_at),
@@ -131,8 +148,8 @@ def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
             "workflowName": cron.workflow.name,
             "cron": cron.expression,
             "name": cron.name,
-            "input": json_object(bytes(cron.input)) if may_view else {},
-            "additionalMetadata": cron.additional_metadata or {},
+            "input": room.json(carried.get("input")) if may_view else {},
+            "additionalMetadata": room.json(carried.get("additional_metadata")),
             "enabled": cron.is_enabled,
             "method": "DEFAULT" if cron.is_declared else "API",
             "priority": cron.priority,

@@ -13,7 +13,7 @@ from engine.api.payloads import compact
 from engine.api.run_details import run_details
 from engine.api.run_selection import upper_bound
 from engine.api.views import EngineView
-from engine.models import Run
+from engine.models.run_queries import lean_runs
 from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
 from engine.operations.replay_tasks import replay_matching, replay_tasks
@@ -39,7 +39,7 @@ class TriggerView(EngineView):
         )
         operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))
         run_id = sync_db.run(announced(operation))[0]
-        run = Run.objects.get(id=run_id)
+        run = lean_runs().get(id=run_id)
         return Response(run_details(run, may_view=self.access.can_view_payloads))
 
 

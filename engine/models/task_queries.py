@@ -10,7 +10,6 @@ from django.db.models import (
     Count,
     F,
     Func,
-    IntegerField,
     OuterRef,
     QuerySet,
     Subquery,
@@ -20,7 +19,13 @@ from django.db.models import (
 from engine.models.cluster import Worker
 from engine.models.definitions import Step, Workflow, WorkflowVersion
 from engine.models.runs import LogLine, Payload, Run, Task, TaskEvent
+from engine.models.wide_columns import octet_length
 from engine.states import PayloadKind, Status
+
+
+def lean_tasks() -> QuerySet[Task]:
+    """Tasks without the texts that only the scheduler reads, which may be long."""
+    return Task.objects.defer("desired_labels", "concurrency_keys")
 
 
 def payload(owner_id: UUID | OuterRef, kind: PayloadKind) -> QuerySet[Payload]:
@@ -36,8 +41,7 @@ def _head(payloads: QuerySet[Payload], size: int) -> Subquery:
 
 
 def _length(payloads: QuerySet[Payload]) -> Subquery:
-    length: Func = Func(F("data"), function="octet_length", output_field=IntegerField())
-    return Subquery(payloads.annotate(length=length).values("length")[:1])
+    return Subquery(payloads.annotate(length=octet_length(F("data"))).values("length")[:1])
 
 
 def with_definition(runs: QuerySet[Run]) -> QuerySet[Run]:
