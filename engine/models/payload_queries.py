@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import BinaryField, F, Func, Q, Value
+from django.db.models import F, Q
 
 from engine.models.runs import Payload
-from engine.models.wide_columns import Wide, octet_length, wide_values
+from engine.models.wide_columns import Wide, head_of, octet_length, wide_values
 from engine.states import PayloadKind
 
 PayloadKey = tuple[UUID, int, int]
@@ -40,9 +40,6 @@ def payload_data(
 
 def payload_head(owner_id: UUID, kind: PayloadKind, size: int) -> tuple[bytes | None, int | None]:
     """Return the first `size` bytes of an owner's newest payload of a kind, and its whole length."""
-    head: Func = Func(
-        F("data"), Value(1), Value(size), function="substring", output_field=BinaryField()
-    )
     rows = Payload.objects.filter(owner_id=owner_id, kind=kind).order_by("-attempt")
-    found = rows.values_list(head, octet_length(F("data"))).first()
+    found = rows.values_list(head_of("data", size), octet_length(F("data"))).first()
     return (None, None) if found is None else (bytes(found[0]), found[1])

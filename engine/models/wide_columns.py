@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import (
     BigIntegerField,
+    BinaryField,
     Case,
     Expression,
     F,
@@ -69,6 +70,33 @@ def wide_values(
             name: Wide(length, _bytes(data)) for name, length, data in pairs if length is not None
         }
     return found
+
+
+def with_small(rows: QuerySet[Model], column: str, most: int) -> QuerySet[Model]:
+    """Read a column only where it takes at most `most` bytes.
+
+    Annotate `small_<column>`, None elsewhere, and `<column>_length`; the column itself is deferred.
+    """
+    length = octet_length(_as_stored(rows.model, column))
+    small = Case(
+        When(**{f"{column}_length__lte": most}, then=F(column)),
+        output_field=cast("models.Field[Any, Any]", rows.model._meta.get_field(column)),
+    )
+    measured: Any = rows.defer(column).annotate(**{f"{column}_length": length})
+    return cast("QuerySet[Model]", measured.annotate(**{f"small_{column}": small}))
+
+
+def with_head(rows: QuerySet[Model], column: str, size: int) -> QuerySet[Model]:
+    """Annotate `<column>_head`, the first `size` bytes, and `<column>_length`; defer the column."""
+    cut: Any = rows.defer(column).annotate(
+        **{f"{column}_head": head_of(column, size), f"{column}_length": octet_length(F(column))}
+    )
+    return cast("QuerySet[Model]", cut)
+
+
+def head_of(column: str, size: int) -> Func:
+    """The first `size` bytes of a binary column."""
+    return Func(F(column), Value(1), Value(size), function="substring", output_field=BinaryField())
 
 
 def octet_length(text: Expression | F) -> Func:

@@ -28,8 +28,8 @@ from tests.api.factories import (
     step,
     tasks_of,
 )
-from tests.api.fetched import counting_bytes
 from tests.cast import Cast
+from tests.fetched import counting_bytes
 
 MESSAGE = 10_000
 LARGE = 9_000
