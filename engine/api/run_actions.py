@@ -15,13 +15,14 @@ from engine.api.run_selection import upper_bound
 from engine.api.views import EngineView
 from engine.models.run_queries import lean_runs
 from engine.operations.announce import announced
-from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
-from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.operations.cancel_tasks import cancel_tasks
+from engine.operations.choose_runs import BulkAction, few_at_a_time, matching_runs
+from engine.operations.replay_tasks import replay_tasks
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
 from engine.types import RunFilter, TriggerRequest
-from tenants.api.errors import bad_request
+from tenants.api.errors import AnyDict, bad_request
 from tenants.api.params import Body, parse_member, parse_moment, parse_pair, parse_uuid
 
 MOST_IDS = 20_000
@@ -45,25 +46,23 @@ class TriggerView(EngineView):
 
 class CancelView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
-        ids, run_filter = _targets(self.body)
-        now = datetime.now(UTC)
-        if run_filter is not None:
-            ids = sync_db.run(announced(cancel_matching(self.tenant.id, run_filter, now)))
-        elif ids:
-            sync_db.run(announced(cancel_tasks(self.tenant.id, ids, now)))
-        return Response({"ids": [str(identity) for identity in ids]})
+        return Response(_act(cancel_tasks, self.tenant.id, self.body))
 
 
 class ReplayView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
-        ids, run_filter = _targets(self.body)
-        now = datetime.now(UTC)
-        replayed: list[UUID] = []
-        if run_filter is not None:
-            replayed = sync_db.run(announced(replay_matching(self.tenant.id, run_filter, now)))
-        elif ids:
-            replayed = sync_db.run(announced(replay_tasks(self.tenant.id, ids, now)))
-        return Response({"ids": [str(identity) for identity in replayed]})
+        return Response(_act(replay_tasks, self.tenant.id, self.body))
+
+
+def _act(action: BulkAction, tenant_id: UUID, body: Body) -> AnyDict:
+    """Act on what the body names, a few runs a transaction; tell the ids of what was changed."""
+    ids, run_filter = _targets(body)
+    if run_filter is not None:
+        ids = sync_db.run(matching_runs(tenant_id, run_filter))
+    changed: list[UUID] = []
+    for some in few_at_a_time(ids):
+        changed += sync_db.run(announced(action(tenant_id, some, datetime.now(UTC))))
+    return {"ids": [str(identity) for identity in changed]}
 
 
 def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:
@@ -76,7 +75,7 @@ def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:
     if len(given) > MOST_IDS:
         raise bad_request(f"at most {MOST_IDS} externalIds", field="externalIds")
     ids = [parse_uuid(text, "externalIds") for text in given]
-    return list(dict.fromkeys(ids)), None
+    return ids, None
 
 
 def _run_filter(body: Body) -> RunFilter:

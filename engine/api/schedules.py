@@ -29,11 +29,12 @@ from engine.operations.change_schedules import (
     move_schedules,
     schedule_runs,
 )
+from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
 from engine.operations.fire_schedules import ALREADY_FIRED, run_schedule_now
 from engine.states import Status
 from engine.store import sync_db
 from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import MOST_ROWS, Page, count_up_to
+from tenants.api.paging import Page, count_up_to
 from tenants.api.params import Body, Query, parse_moment, parse_pair, parse_uuid
 from tenants.api.render import metadata, timestamp
 
@@ -173,8 +174,12 @@ class ScheduleView(EngineView):
 class BulkDeleteView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         ids = _chosen_ids(self.body, self.tenant.id)
-        outcome = sync_db.run(delete_schedules(self.tenant.id, ids)) if ids else Outcome([], [])
-        return Response(_bulk("deletedIds", outcome))
+        deleted = Outcome([], [])
+        for some in few_at_a_time(ids):
+            outcome = sync_db.run(delete_schedules(self.tenant.id, some))
+            deleted.changed.extend(outcome.changed)
+            deleted.refused.extend(outcome.refused)
+        return Response(_bulk("deletedIds", deleted))
 
 
 def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
@@ -193,7 +198,13 @@ def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
         raise bad_request("filter must name something", field="filter")
     pending = Schedule.objects.filter(tenant_id=tenant_id, due_at__isnull=False)
     found = pending.filter(_chosen(ids[0], ids[1], ids[2], pairs)).order_by("id")
-    return list(found.values_list("id", flat=True)[:MOST_ROWS])
+    chosen_ids = list(found.values_list("id", flat=True)[: MOST_MATCHED + 1])
+    if len(chosen_ids) > MOST_MATCHED:
+        raise bad_request(
+            f"filter selects more than {MOST_MATCHED} and nothing was done; narrow it",
+            field="filter",
+        )
+    return chosen_ids
 
 
 class BulkUpdateView(EngineView):

@@ -22,9 +22,7 @@ from engine.store.payloads import NewPayload
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Requeue, TaskRow
-from engine.types import RunFilter
 
-MAX_REPLAYED_BY_FILTER = 1_000
 _MESSAGE = "Task was replayed, resetting task result."
 
 
@@ -166,11 +164,3 @@ def _fail_again(
 
 def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:
     return NewTaskEvent(row.run_id, row.id, row.retry_count + 1, kind, message)
-
-
-def replay_matching(
-    tenant_id: UUID, run_filter: RunFilter, now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
-    """Replay the runs a filter selects, newest 1,000 at most."""
-    ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_REPLAYED_BY_FILTER))
-    return (yield from replay_tasks(tenant_id, ids, now))
