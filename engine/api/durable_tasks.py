@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
-from engine.domain.durable import SIGNAL_BRANCH
+from engine.domain.durable import CURRENT_BRANCH, SIGNAL_BRANCH
 from engine.models import DurableEntry, Task
 from engine.models.names import load_names
 from engine.models.wide_columns import Wide, wide_values
@@ -45,9 +45,10 @@ class BranchView(EngineView):
         body = self.body
         task_id = parse_uuid(body.text("taskExternalId"), "taskExternalId")
         node_id = body.optional_integer("nodeId", minimum=1, maximum=_LARGEST)
-        branch_id = body.optional_integer("branchId", minimum=1, maximum=_LARGEST)
-        if node_id is None or branch_id is None:
-            raise bad_request("nodeId and branchId are required")
+        branch_id = body.optional_integer("branchId", minimum=CURRENT_BRANCH, maximum=_LARGEST)
+        if node_id is None:
+            raise bad_request("nodeId is required", field="nodeId")
+        branch_id = branch_id or CURRENT_BRANCH
         operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
         branch = sync_db.run(announced(operation))
         return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
