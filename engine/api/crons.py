@@ -30,6 +30,8 @@ from tenants.api.paging import Page, count_up_to
 from tenants.api.params import Body, Query
 from tenants.api.render import metadata
 
+LOWEST_PRIORITY = 1
+
 
 class OrderField(Enum):
     name = "name"
@@ -152,6 +154,6 @@ def _cron_shape(cron: Any, carried: Mapping[str, Wide], room: Room, *, may_view:
             "additionalMetadata": room.json(carried.get("additional_metadata")),
             "enabled": cron.is_enabled,
             "method": "DEFAULT" if cron.is_declared else "API",
-            "priority": cron.priority,
+            "priority": cron.priority or cron.default_priority or LOWEST_PRIORITY,
         }
     )

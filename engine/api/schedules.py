@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.crons import Direction, requested_run
+from engine.api.crons import LOWEST_PRIORITY, Direction, requested_run
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
@@ -267,7 +267,7 @@ def _schedule_shape(
             "triggerAt": timestamp(schedule.trigger_at),
             "input": room.json(carried.get("input")) if may_view else {},
             "additionalMetadata": room.json(carried.get("additional_metadata")),
-            "priority": schedule.priority,
+            "priority": schedule.priority or schedule.default_priority or LOWEST_PRIORITY,
             "method": "API",
             "workflowRunId": None if run is None else str(run.id),
             "workflowRunName": None if run is None else display_name(name, run.id),

@@ -46,8 +46,14 @@ Model = TypeVar("Model", bound=models.Model)
 
 
 def of_live_workflows(rows: QuerySet[Model]) -> QuerySet[Model]:
-    """Narrow rows that belong to workflows to live ones; annotate `latest_version_id`."""
+    """Narrow rows that belong to workflows to live ones.
+
+    Annotate `latest_version_id`, and `default_priority`, that version's.
+    """
     newest = WorkflowVersion.objects.filter(workflow=OuterRef("workflow_id")).order_by("-order")
     live = rows.filter(workflow__deleted_at__isnull=True).select_related("workflow")
-    annotated: Any = live.annotate(latest_version_id=Subquery(newest.values("id")[:1]))
+    annotated: Any = live.annotate(
+        latest_version_id=Subquery(newest.values("id")[:1]),
+        default_priority=Subquery(newest.values("definition__default_priority")[:1]),
+    )
     return cast("QuerySet[Model]", annotated)

@@ -28,6 +28,7 @@ from tests.api.factories import (
     step,
     tasks_of,
 )
+from tests.api.load import failures_of
 from tests.cast import Cast
 from tests.fetched import counting_bytes
 
@@ -36,6 +37,7 @@ LARGE = 9_000
 MANY = 60
 MOST = 8 * MESSAGE + MANY * 2_500
 """The room an answer has for large values, and what its rows take besides."""
+RUNS = "V1TaskSummaryList"
 
 pytestmark = pytest.mark.django_db
 
@@ -59,12 +61,22 @@ def large(number: int = 0) -> dict[str, str]:
     return {"n": str(number), "text": "x" * LARGE}
 
 
-def ask(api: ApiClient, path: str, query: dict[str, Any] | None = None, most: int = MOST) -> Any:
+def ask(
+    api: ApiClient,
+    path: str,
+    query: dict[str, Any] | None = None,
+    *,
+    most: int = MOST,
+    model: str | None = None,
+) -> Any:
+    """Ask; the answer is within bounds, and the official SDK's model loads it."""
     with counting_bytes() as fetched:
         answer: Answer = api.get(path, query)
     assert answer.status == 200, answer.content[:500]
     assert len(answer.content) < most
     assert fetched.bytes < most
+    if model is not None:
+        assert failures_of([[path, model, answer.json]]) == {}
     return answer.json
 
 
@@ -92,7 +104,9 @@ def test_runs_with_large_inputs_are_all_listed(
 ) -> None:
     make_workflow(cast.tenant)
     runs = start_many(cast)
-    rows = ask(api, f"{stable}/workflow-runs", runs_query(only_tasks=only_tasks))["rows"]
+    rows = ask(api, f"{stable}/workflow-runs", runs_query(only_tasks=only_tasks), model=RUNS)[
+        "rows"
+    ]
     assert [row["metadata"]["id"] for row in rows] == [str(run.id) for run in runs]
     whole = [row["input"] for row in rows if "text" in row["input"]]
     left_out = [row["input"] for row in rows if "text" not in row["input"]]
@@ -108,7 +122,7 @@ def test_runs_with_large_metadata_are_all_listed(
     make_workflow(cast.tenant)
     start_many(cast, metadata=large())
     query = runs_query(only_tasks=only_tasks, include_payloads="false")
-    rows = ask(api, f"{stable}/workflow-runs", query)["rows"]
+    rows = ask(api, f"{stable}/workflow-runs", query, model=RUNS)["rows"]
     assert len(rows) == MANY
     assert sum("text" in row["additionalMetadata"] for row in rows) >= 5
     assert sum("hatchet__omitted_bytes" in row["additionalMetadata"] for row in rows) > 0
@@ -131,7 +145,7 @@ def test_failures_with_large_errors_are_all_listed(cast: Cast, api: ApiClient, s
         fail(tasks_of(run)[0], "e" * LARGE)
     for only_tasks in ("true", "false"):
         query = runs_query(only_tasks=only_tasks, include_payloads="false", statuses="FAILED")
-        rows = ask(api, f"{stable}/workflow-runs", query)["rows"]
+        rows = ask(api, f"{stable}/workflow-runs", query, model=RUNS)["rows"]
         errors = [row["errorMessage"] for row in rows]
         assert len(errors) == 20
         assert errors.count("e" * LARGE) >= 5
@@ -154,7 +168,12 @@ def test_a_run_is_shown_whole_and_its_tasks_as_far_as_there_is_room(
     run = start_run(cast.tenant, "graph", value=large(), metadata=large())
     for task in tasks_of(run):
         complete(task, large())
-    shown = ask(api, f"/api/v1/stable/workflow-runs/{run.id}", most=8 * MESSAGE + 30 * 12_000)
+    shown = ask(
+        api,
+        f"/api/v1/stable/workflow-runs/{run.id}",
+        most=8 * MESSAGE + 30 * 12_000,
+        model="V1WorkflowRunDetails",
+    )
     assert shown["run"]["input"] == large()
     assert len(shown["tasks"]) == 30
     outputs = shown["run"]["output"]
@@ -213,7 +232,7 @@ def test_a_page_of_thousands_is_one_page(cast: Cast, api: ApiClient, stable: str
 def test_events(cast: Cast, api: ApiClient, stable: str) -> None:
     for number in range(MANY):
         push_event(cast.tenant, "order:paid", large(number), metadata=large(number))
-    rows = ask(api, f"{stable}/events", {"limit": 100})["rows"]
+    rows = ask(api, f"{stable}/events", {"limit": 100}, model="V1EventList")["rows"]
     assert len(rows) == MANY
     assert sum("text" in row["payload"] for row in rows) >= 3
     one = api.get(f"{stable}/events/{rows[-1]['metadata']['id']}").json
@@ -235,7 +254,7 @@ def test_logs(cast: Cast, api: ApiClient, stable: str) -> None:
             created_at=now(),
         )
     for path in (f"/api/v1/stable/tasks/{run.id}/logs", f"{stable}/logs"):
-        rows = ask(api, path, {"limit": 1_000})["rows"]
+        rows = ask(api, path, {"limit": 1_000}, model="V1LogLineList")["rows"]
         assert len(rows) == MANY
         assert sum(row["message"] == "m" * LARGE for row in rows) >= 3
         assert any("left out" in row["message"] for row in rows)
@@ -263,12 +282,12 @@ def test_crons_schedules_and_filters(cast: Cast, api: ApiClient, stable: str, te
             digest=number.to_bytes(32, "big"),
             is_declared=False,
         )
-    for path, field in (
-        (f"{tenant}/workflows/crons", "input"),
-        (f"{tenant}/workflows/scheduled", "input"),
-        (f"{stable}/filters", "payload"),
+    for path, field, model in (
+        (f"{tenant}/workflows/crons", "input", "CronWorkflowsList"),
+        (f"{tenant}/workflows/scheduled", "input", "ScheduledWorkflowsList"),
+        (f"{stable}/filters", "payload", "V1FilterList"),
     ):
-        rows = ask(api, path, {"limit": 100})["rows"]
+        rows = ask(api, path, {"limit": 100}, model=model)["rows"]
         assert len(rows) == MANY
         assert sum("text" in row[field] for row in rows) >= 3
         assert any("hatchet__omitted_bytes" in row[field] for row in rows)
@@ -280,14 +299,17 @@ def test_workflows_and_workers(cast: Cast, api: ApiClient, tenant: str) -> None:
     for number in range(MANY):
         make_workflow(cast.tenant, f"w{number}", description="d" * LARGE)
         make_worker(cast.tenant, labels={"text": "x" * LARGE}, runtime_extra="r" * LARGE)
-    rows = ask(api, f"{tenant}/workflows", {"limit": 100})["rows"]
+    rows = ask(api, f"{tenant}/workflows", {"limit": 100}, model="WorkflowList")["rows"]
     assert len(rows) == MANY
-    rows = ask(api, f"{tenant}/worker")["rows"]
+    rows = ask(api, f"{tenant}/worker", model="WorkerList")["rows"]
     assert len(rows) == MANY
+    assert any("hatchet__omitted_bytes" in row for row in rows)
     one = Worker.objects.first()
     assert one is not None
     shown = api.get(f"/api/v1/workers/{one.id}").json
     assert shown["labels"][0]["value"] == "x" * LARGE
+    assert shown["actions"] == ["acts:greet"]
+    assert any(row.get("actions") == ["acts:greet"] for row in rows)
 
 
 def test_the_log_of_a_durable_task(cast: Cast, api: ApiClient, stable: str) -> None:
@@ -310,3 +332,5 @@ def test_the_log_of_a_durable_task(cast: Cast, api: ApiClient, stable: str) -> N
     assert [entry["nodeId"] for entry in entries] == list(range(1, MANY + 1))
     assert sum(entry.get("waitData") == items for entry in entries) >= 3
     assert any(entry.get("waitDataOmittedBytes") for entry in entries)
+    shown = next(entry for entry in entries if "waitData" in entry)
+    assert failures_of([["entry", "V1DurableEventLogEntry", shown]]) == {}
