@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db.models import Count, F, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +27,7 @@ from tenants.api.paging import Page, count_up_to, whole
 from tenants.api.render import metadata
 
 MOST_NAMES = 10_000
+IDS_AT_A_TIME = 10_000
 
 
 class RunListView(EngineView):
@@ -62,9 +65,15 @@ class RunCountView(EngineView):
 
 
 class RunIdsView(EngineView):
+    """All of them, however many: whoever acts on them by their ids must miss none."""
+
     def get(self, request: Request, **_: Any) -> Response:
         selection = RunSelection.of(self.query, self.tenant.id)
-        return Response(list(selection.runs().values_list("id", flat=True)))
+        ids = selection.runs().values_list("id", flat=True).iterator(chunk_size=IDS_AT_A_TIME)
+        parts = []
+        while some := list(islice(ids, IDS_AT_A_TIME)):
+            parts.append(orjson.dumps(some)[1:-1])
+        return Response(orjson.Fragment(b"[%b]" % b",".join(parts)))
 
 
 class RunNamesView(EngineView):

@@ -154,7 +154,7 @@ def test_without_a_priority_that_of_its_workflow_is_shown(cast: Cast, api: ApiCl
     for name, default, shown in (("plain", None, 1), ("urgent", 3, 3)):
         make_workflow(cast.tenant, name, default_priority=default)
         base = f"/api/v1/tenants/{cast.tenant.id}/workflows"
-        body = {"input": {}, "additionalMetadata": {}}
+        body: dict[str, Any] = {"input": {}, "additionalMetadata": {}}
         cron = api.post(
             f"{base}/{name}/crons", body | {"cronName": "c", "cronExpression": "0 0 * * *"}
         )

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from engine.models import Cron, Filter, LogLine, Schedule, Task, Worker
-from engine.states import LogLevel, PayloadKind, Status, TaskEventKind
+from engine.states import DurableKind, LogLevel, PayloadKind, Status, TaskEventKind
 from tenants.models import Role, Tenant
 from tests.dashboard import factories
 from tests.fetched import counting_bytes
@@ -150,3 +150,20 @@ def test_a_run_of_many_tasks_and_long_logs(viewer: Client, tenant: Tenant, url: 
         )
     for tab in ("timeline", "attempts", "logs"):
         page(viewer, f"{url}/runs/{run.id}?tab={tab}", most=3_000_000)
+
+
+def test_the_log_of_a_durable_task(viewer: Client, tenant: Tenant, url: str) -> None:
+    step = factories.step("say", is_durable=True, slots={"durable": 1})
+    run = factories.make_run(factories.make_version(tenant, "long", [step]), Status.RUNNING)
+    (task,) = Task.objects.filter(run_id=run.id)
+    items = [{"kind": "USER_EVENT", "eventKey": "k" * LARGE}]
+    for node_id in range(1, 11):
+        factories.add_durable_step(
+            task,
+            node_id,
+            kind=DurableKind.WAIT_FOR,
+            detail=orjson.dumps(items).decode(),
+            satisfied_at=run.created_at,
+        )
+    text = page(viewer, f"{url}/runs/{run.id}?tab=durable")
+    assert text.count("More conditions than a page can show") == 10
