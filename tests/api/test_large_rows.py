@@ -10,6 +10,7 @@ import orjson
 import pytest
 from pytest_django import Settings
 
+from engine.api import dags, room, task_timings
 from engine.models import Cron, DurableEntry, Filter, LogLine, Run, Schedule, Worker
 from engine.models.definitions import Workflow
 from engine.operations.trigger_runs import trigger_runs
@@ -334,3 +335,42 @@ def test_the_log_of_a_durable_task(cast: Cast, api: ApiClient, stable: str) -> N
     assert any(entry.get("waitDataOmittedBytes") for entry in entries)
     shown = next(entry for entry in entries if "waitData" in entry)
     assert failures_of([["entry", "V1DurableEventLogEntry", shown]]) == {}
+
+
+def test_graphs_beyond_what_a_list_has_room_for_say_how_many_tasks_they_have(
+    cast: Cast, api: ApiClient, stable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MOST_CHILDREN", 5)
+    make_workflow(cast.tenant, "graph", step("a"), step("b"))
+    made = [start_run(cast.tenant, "graph") for _ in range(4)]
+    rows = ask(api, f"{stable}/workflow-runs", runs_query(), model=RUNS)["rows"]
+    assert [row["metadata"]["id"] for row in rows] == [str(run.id) for run in reversed(made)]
+    assert [len(row.get("children", ())) for row in rows] == [2, 2, 0, 0]
+    assert [row["output"] for row in rows[2:]] == [{"hatchet__omitted_tasks": 2}] * 2
+    assert {row["type"] for row in rows} == {"DAG"}
+
+
+def test_too_many_tasks_of_graphs_are_refused(
+    cast: Cast, api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dags, "MOST_CHILDREN", 3)
+    make_workflow(cast.tenant, "graph", step("a"), step("b"))
+    ids = [str(start_run(cast.tenant, "graph").id) for _ in range(2)]
+    asked: dict[str, Any] = {"tenant": str(cast.tenant.id), "dag_ids": ids}
+    refused = api.get("/api/v1/stable/dags/tasks", asked)
+    assert (refused.status, "name fewer runs" in refused.error) == (400, True)
+    assert api.get("/api/v1/stable/dags/tasks", asked | {"dag_ids": ids[:1]}).status == 200
+
+
+def test_too_many_timings_are_refused(
+    cast: Cast, api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_timings, "MOST_TASKS", 2)
+    make_workflow(cast.tenant)
+    run = start_run(cast.tenant)
+    for index in range(2):
+        start_run(cast.tenant, parent_task_id=run.id, child_index=index)
+    path = f"/api/v1/stable/workflow-runs/{run.id}/task-timings"
+    assert len(api.get(path).json["rows"]) == 1
+    refused = api.get(path, {"depth": 1})
+    assert (refused.status, "fewer levels" in refused.error) == (400, True)
