@@ -85,6 +85,7 @@ urlpatterns = [
     path("t/<slug:slug>/crons/<uuid:cron_id>", crons.detail, name="cron"),
     path("t/<slug:slug>/crons/<uuid:cron_id>/input.json", crons.download_input, name="cron_input"),
     path("t/<slug:slug>/crons/<uuid:cron_id>/switch", crons.switch, name="cron_switch"),
+    path("t/<slug:slug>/crons/<uuid:cron_id>/missed", crons.missed, name="cron_missed"),
     path("t/<slug:slug>/crons/<uuid:cron_id>/run", crons.run_now, name="cron_run"),
     path("t/<slug:slug>/crons/<uuid:cron_id>/delete", crons.delete, name="cron_delete"),
     path("t/<slug:slug>/scheduled", schedules.index, name="schedules"),

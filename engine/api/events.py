@@ -12,12 +12,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.room import Room, packed
+from engine.api.room import Room, json_object, packed
 from engine.api.run_selection import upper_bound
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.ids import id_at
 from engine.models import Event, Run
+from engine.models.json_objects import text_of
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.payload_queries import payload_data
 from engine.models.wide_columns import Wide, wide_values
@@ -97,7 +98,9 @@ class EventView(EngineView):
                 "metadata": metadata(event.id, event.seen_at),
                 "key": event.key,
                 "tenantId": str(event.tenant_id),
-                "additionalMetadata": event.additional_metadata or {},
+                "additionalMetadata": json_object(
+                    (text_of(event.additional_metadata) or "").encode()
+                ),
             }
         )
 

@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact
 from engine.api.room import Room, packed
 from engine.api.views import EngineView
 from engine.domain.cel import MAX_EXPRESSION_LENGTH
@@ -48,7 +47,7 @@ class FilterListView(EngineView):
         new = NewFilter(
             scope=body.text("scope", longest=LONGEST_SCOPE),
             expression=body.text("expression", longest=MAX_EXPRESSION_LENGTH),
-            payload=compact(body.optional_mapping("payload") or {}),
+            payload=body.document("payload"),
         )
         workflow_id = parse_uuid(body.text("workflowId"), "workflowId")
         operation = create_filter(self.tenant.id, workflow_id, new, datetime.now(UTC))
@@ -76,14 +75,13 @@ class FilterView(EngineView):
 
     def patch(self, request: Request, **_: Any) -> Response:
         body = self.body
-        payload = body.optional_mapping("payload")
         longest = MAX_EXPRESSION_LENGTH
         operation = update_filter(
             self.tenant.id,
             self.filter.id,
             scope=body.text("scope", longest=LONGEST_SCOPE) if body.has("scope") else None,
             expression=body.text("expression", longest=longest) if body.has("expression") else None,
-            payload=None if payload is None else compact(payload),
+            payload=body.document("payload") if body.has("payload") else None,
             now=datetime.now(UTC),
         )
         sync_db.run(operation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from uuid import UUID
 
@@ -11,12 +10,6 @@ from engine.models import Run, Task
 from engine.models.payload_queries import PayloadKey, payload_data
 from engine.models.wide_columns import Values, Wide, wide_values
 from engine.states import PayloadKind, Status
-from tenants.api.errors import AnyDict
-
-
-def compact(value: AnyDict) -> bytes:
-    """Return what a caller sent as the JSON text we store; every digit of its numbers is kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Payloads:

@@ -73,9 +73,10 @@ def json_object(data: bytes | None) -> JsonObject:
     if text.startswith(b"{"):
         return orjson.Fragment(text)
     try:
-        return {"value": orjson.loads(text)}
+        orjson.loads(text)
     except orjson.JSONDecodeError:
         return {"value": text.decode(errors="replace")}
+    return {"value": orjson.Fragment(text)}
 
 
 def packed(rows: Iterable[AnyDict]) -> list[orjson.Fragment]:

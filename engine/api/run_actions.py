@@ -9,7 +9,6 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact
 from engine.api.run_details import run_details
 from engine.api.run_selection import upper_bound
 from engine.api.views import EngineView
@@ -31,11 +30,10 @@ MOST_IDS = 20_000
 class TriggerView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         body = self.body
-        metadata = body.optional_mapping("additionalMetadata")
         wanted = TriggerRequest(
             workflow_name=body.text("workflowName"),
-            input=compact(body.mapping("input")),
-            additional_metadata=compact(metadata) if metadata else None,
+            input=body.document("input"),
+            additional_metadata=body.metadata("additionalMetadata"),
             priority=body.optional_integer("priority", minimum=1, maximum=3),
         )
         operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))

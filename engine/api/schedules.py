@@ -94,7 +94,9 @@ def _selection(query: Query, schedules: QuerySet[Schedule]) -> QuerySet[Schedule
         )
         by_status = Q(Exists(of_run))
         if statuses & {RunStatus.SCHEDULED.value, RunStatus.PENDING.value}:
-            by_status |= Q(run_id__isnull=True)
+            by_status |= Q(run_id__isnull=True, failure__isnull=True)
+        if RunStatus.FAILED.value in statuses:
+            by_status |= Q(failure__isnull=False)
         wanted &= by_status
     return schedules.filter(wanted, workflow__deleted_at__isnull=True)
 
@@ -253,6 +255,12 @@ def schedule_rows(schedules: Sequence[Any], *, may_view: bool, room: Room) -> li
     ]
 
 
+def _status_word(schedule: Any, run: Run | None) -> str | None:
+    if run is not None:
+        return _STATUS_WORDS[Status(run.status)]
+    return _STATUS_WORDS[Status.FAILED] if schedule.failure is not None else None
+
+
 def _schedule_shape(
     schedule: Any, run: Run | None, carried: Mapping[str, Wide], room: Room, *, may_view: bool
 ) -> AnyDict:
@@ -271,7 +279,8 @@ def _schedule_shape(
             "method": "API",
             "workflowRunId": None if run is None else str(run.id),
             "workflowRunName": None if run is None else display_name(name, run.id),
-            "workflowRunStatus": None if run is None else _STATUS_WORDS[Status(run.status)],
+            "workflowRunStatus": _status_word(schedule, run),
             "workflowRunCreatedAt": None if run is None else timestamp(run.created_at),
+            "failure": schedule.failure,
         }
     )

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import MD5
 
 from engine.ids import new_id
+from engine.models.json_objects import JsonObjectField
 from engine.states import Status
 
 
@@ -25,7 +26,7 @@ class Run(models.Model):
     is_dag = models.BooleanField()
     priority = models.SmallIntegerField()
     trigger = models.SmallIntegerField()
-    additional_metadata = models.JSONField(null=True, blank=True)
+    additional_metadata = JsonObjectField(null=True, blank=True)
     parent_run_id = models.UUIDField(null=True, blank=True)
     parent_task_id = models.UUIDField(null=True, blank=True)
     child_index = models.IntegerField(null=True, blank=True)
@@ -170,7 +171,7 @@ class LogLine(models.Model):
     retry_count = models.IntegerField()
     level = models.SmallIntegerField()
     message = models.TextField()
-    metadata = models.JSONField(null=True, blank=True)
+    metadata = JsonObjectField(null=True, blank=True)
     created_at = models.DateTimeField()
 
 
@@ -181,7 +182,7 @@ class Event(models.Model):
     tenant_id = models.UUIDField()
     key = models.TextField()
     scope = models.TextField(null=True, blank=True)
-    additional_metadata = models.JSONField(null=True, blank=True)
+    additional_metadata = JsonObjectField(null=True, blank=True)
     priority = models.SmallIntegerField(null=True, blank=True)
     seen_at = models.DateTimeField()
 

@@ -8,8 +8,8 @@ from engine.errors import InvalidArgument
 from engine.pb import dispatcher_pb2
 from engine.rpc.parse import parse_optional_uuid, parse_output, parse_uuid
 from engine.types import ReportKind, TaskReport
+from tenants.json_text import without_nul
 
-_UNPRINTABLE_ERROR = "The task failed, but its error text holds a null character and was not kept."
 # A retry cannot be asked for more than a year ahead.
 _LONGEST_RETRY_DELAY_MS = 366 * 86_400_000
 
@@ -56,8 +56,7 @@ def _parse_report(
         except ValueError as error:
             kind, payload = ReportKind.FAILED, str(error).encode()
     elif kind is ReportKind.FAILED:
-        has_nul = "\0" in event.event_payload
-        payload = (_UNPRINTABLE_ERROR if has_nul else event.event_payload).encode()
+        payload = without_nul(event.event_payload).encode()
     has_attempt = batch_id is None and event.HasField("retry_count")
     return TaskReport(
         tenant_id=tenant_id,

@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-import psycopg
-
-from engine.errors import NotFound, Unavailable
+from engine.errors import NotFound
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
 from engine.operations.change_schedules import schedule_runs
@@ -20,6 +18,7 @@ from engine.operations.push_events import push_events, replay_event
 from engine.operations.read_runs import load_run_details
 from engine.operations.replay_tasks import replay_tasks
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.outages import told_to_caller
 from engine.states import RateLimitWindow
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -57,10 +56,8 @@ class Calls:
         return await asyncio.shield(asyncio.ensure_future(run_and_apply()))
 
     async def _run(self, operation: Operation[Result]) -> Result:
-        try:
+        with told_to_caller():
             return await self.database.run(operation)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
 
     async def _few_at_a_time(
         self, act: BulkAction, tenant_id: UUID, ids: Sequence[UUID]

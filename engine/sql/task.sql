@@ -362,6 +362,12 @@ UNION ALL
   ORDER BY due_at LIMIT 1)
 ORDER BY due_at LIMIT 1;
 
+-- name: task.postpone
+-- A due attempt that cannot be acted on is looked at again then.
+UPDATE engine_task SET due_at = %(until)s::timestamptz
+ WHERE id = %(id)s::uuid AND due_at <= %(now)s::timestamptz
+RETURNING tenant_id;
+
 -- name: task.refresh_timeout
 -- Adds to the deadline of a running attempt.
 WITH refreshed AS (

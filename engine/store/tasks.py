@@ -346,6 +346,11 @@ def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[Located]
     return Query("task.due", {"tenant_ids": list(tenant_ids), "now": now, "limit": limit}, Located)
 
 
+def postpone(task_id: UUID, now: datetime, until: datetime) -> Query[UUID]:
+    """Return the tenant of the task if it is due."""
+    return Query("task.postpone", {"id": task_id, "now": now, "until": until}, the_value)
+
+
 def next_due(tenant_ids: Sequence[UUID]) -> Query[datetime]:
     return Query("task.next_due", {"tenant_ids": list(tenant_ids)}, the_value)
 

@@ -77,6 +77,7 @@ def test_feature_clients_see_and_change_what_is_there(tenant: Tenant) -> None:
         "task": {"greeting": "hi"},
         "logs": ["hello"],
         "new_input": {"who": "sdk"},
+        "new_metadata": {"from": "sdk", "n": 2**64 + 1},
         "by_metadata": True,
         "completed": 1,
         "paginated": 4,

@@ -18,17 +18,17 @@ from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
-    load_queue_head,
     load_rules,
     load_snapshot,
     restore,
     upsert_worker,
 )
 from engine.operations.versions import workflow_of
-from engine.runtime.outages import wait_out
+from engine.runtime.outages import is_outage, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
+from engine.runtime.scheduler.queue_rows import read_head
 from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
@@ -308,7 +308,12 @@ class TenantOwner:
         for change in noted:
             change()
         self._group_rows.load()
-        await self.refill()
+        try:
+            await self.refill()
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("tenant %s: a queue cannot be read", self.tenant_id)
         log.info(
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
             self.tenant_id,
@@ -369,16 +374,25 @@ class TenantOwner:
             self._group_rows.poll()
         machine = self.machine
         wanted = machine.wants_refill()
+        failures: list[Exception] = []
         for action_id in wanted:
-            limit = machine.head_limit(action_id)
-            ready = await self._database.run(load_queue_head(self.tenant_id, action_id, limit))
+            try:
+                await self._read_head(machine, action_id)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                failures.append(error)
             if self.machine is not machine:
                 return False  # distrusted meanwhile: the rebuild reads anew
-            self.machine.enqueue(self._without_paused(ready))
-            self.machine.mark_refilled(
-                action_id,
-                has_more=len(ready) == limit,
-                last=ready[-1] if ready else None,
-            )
         self.drain(datetime.now(UTC).timestamp())
+        if failures:  # a queue that cannot be read keeps none of the others
+            raise failures[0]
         return bool(wanted)
+
+    async def _read_head(self, machine: TenantScheduler, action_id: str) -> None:
+        limit = machine.head_limit(action_id)
+        ready, has_more = await read_head(self._database, self.tenant_id, action_id, limit)
+        if self.machine is machine:
+            machine.enqueue(self._without_paused(ready))
+            last = ready[-1] if ready else None
+            machine.mark_refilled(action_id, has_more=has_more, last=last)
