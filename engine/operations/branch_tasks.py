@@ -20,7 +20,7 @@ from engine.store.query import Operation, fetch, fetch_all
 def branch_task(
     tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int, now: datetime
 ) -> Operation[tuple[int, Changes]]:
-    """Run a task again; it keeps the entries before `node_id` as `branch_id` sees them.
+    """Run a task again; it keeps the entries before `node_id` as `branch_id` sees them, 0 for its own.
 
     Return the new branch. An attempt that runs, waits or is evicted is stopped first. NotFound if the
     tenant has no such durable task; InvalidArgument if the branch or node cannot be, or the task belongs

@@ -26,9 +26,7 @@ from engine.store.query import Operation, fetch, fetch_all
 from engine.store.runs import ExternalId
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Requeue, TaskRow
-from engine.types import RunFilter
 
-MAX_REPLAYED_BY_FILTER = 1_000
 _MESSAGE = "Task was replayed, resetting task result."
 
 
@@ -41,6 +39,10 @@ class Replay(NamedTuple):
     def collision(self) -> IdempotencyCollision:
         """Return the error that tells of the refused."""
         return IdempotencyCollision(self.refused, self.ids)
+
+    def and_also(self, other: Replay) -> Replay:
+        """Return both as one, for what took several transactions."""
+        return Replay([*self.ids, *other.ids], (*self.refused, *other.refused))
 
 
 def told(operation: Operation[tuple[list[UUID], Changes]]) -> Operation[tuple[Replay, Changes]]:
@@ -207,11 +209,3 @@ def _fail_again(
 
 def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:
     return NewTaskEvent(row.run_id, row.id, row.retry_count + 1, kind, message)
-
-
-def replay_matching(
-    tenant_id: UUID, run_filter: RunFilter, now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
-    """Replay the runs a filter selects, newest 1,000 at most."""
-    ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_REPLAYED_BY_FILTER))
-    return (yield from replay_tasks(tenant_id, ids, now))

@@ -11,7 +11,7 @@ from engine.domain.definition import Idempotency
 from engine.errors import Collision, IdempotencyCollision
 from engine.models import IdempotencyKey, Run, Task
 from engine.operations.branch_tasks import branch_task
-from engine.operations.replay_tasks import replay_matching
+from engine.operations.choose_runs import matching_runs
 from engine.states import IdempotencyMethod, Status
 from engine.store import sync_db
 from engine.types import RunFilter, TriggerRequest
@@ -137,9 +137,9 @@ def test_a_filter_passes_by_the_refused(bench: Bench) -> None:
     end(bench, other)
     second = start(bench, "a")
     everything = RunFilter(bench.now - timedelta(days=1))
-    replayed, changes = sync_db.run(replay_matching(bench.tenant_id, everything, bench.now))
-    assert replayed == [other]
-    assert changes.collisions == {first: second}
+    matching = sync_db.run(matching_runs(bench.tenant_id, everything))
+    assert bench.replay(*matching) == [other]
+    assert bench.changes.collisions == {first: second}
 
 
 def test_what_has_not_ended_is_passed_over_in_silence_and_claims_nothing(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engine", "0022_timetable_misses"),
+        ("engine", "0021_timetable_misses"),
     ]
 
     operations = [
