@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from tenants.json_text import indented
 
 HEAD_BYTES = 64 * 1024
+SMALL_BYTES = 4 * 1024
+"""How much of its metadata, or of another such column, a row of a list may show."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
+from django.template.defaultfilters import filesizeformat
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -108,6 +109,15 @@ def metadata_tags(metadata: dict[str, Any] | None, limit: int = 4) -> list[tuple
         if not key.startswith("hatchet__")
     ]
     return pairs[:limit]
+
+
+@register.simple_tag
+def large_metadata(row: Any) -> str:
+    """What to say of a row's metadata where it is too large to be read for a page."""
+    length = getattr(row, "additional_metadata_length", None)
+    if length is None or row.small_additional_metadata is not None:
+        return ""
+    return f"metadata of {filesizeformat(length)}"
 
 
 @register.simple_tag

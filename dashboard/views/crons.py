@@ -12,7 +12,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import show_json
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json
 from dashboard.rendering import render_fragment
 from dashboard.run_form import (
     RunForm,
@@ -29,6 +29,7 @@ from engine.domain.cron_firing import LATEST, MOST_MADE_UP
 from engine.errors import HatchetError
 from engine.models.pages import newest_page
 from engine.models.timetable import Cron
+from engine.models.wide_columns import with_head, with_small
 from engine.operations.announce import announced
 from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
 from engine.operations.fire_crons import run_cron_now
@@ -69,19 +70,25 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     if filters.workflow_id:
         crons = crons.filter(workflow_id=filters.workflow_id)
     page, has_newer, has_older = newest_page(
-        crons, before=filters.before, after=filters.after, size=PAGE_SIZE
+        with_small(crons, "additional_metadata", SMALL_BYTES),
+        before=filters.before,
+        after=filters.after,
+        size=PAGE_SIZE,
     )
     return {"filters": filters, "crons": page} | filters.pager(page, has_newer, has_older)
 
 
 @tenant_page()
 def detail(request: PageRequest, cron_id: UUID) -> HttpResponse:
-    cron = _find(request, cron_id)
-    given = bytes(cron.input)
+    found = with_small(_crons(request), "additional_metadata", HEAD_BYTES)
+    cron = with_head(found, "input", HEAD_BYTES).filter(id=cron_id).first()
+    if cron is None:
+        raise Http404("no such cron")
+    given = show_json(getattr(cron, "input_head", None), getattr(cron, "input_length", None))
     context = {
         "cron": cron,
         "upcoming": _upcoming(cron) if cron.is_enabled else None,
-        "input": show_json(given, len(given)) if request.access.can_view_payloads else None,
+        "input": given if request.access.can_view_payloads else None,
         "misses": [
             (CAUSES[CronMissCause(miss.cause)], miss)
             for miss in cron.misses.order_by("-id")[:MISSES_SHOWN]
@@ -94,6 +101,15 @@ def detail(request: PageRequest, cron_id: UUID) -> HttpResponse:
 
 def _upcoming(cron: Cron) -> Upcoming:
     return upcoming(cron.expression, datetime.now(UTC), cron.created_at)
+
+
+@tenant_page()
+def download_input(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    """The cron's input exactly as stored."""
+    if not request.access.can_view_payloads:
+        raise Http404("payloads are hidden from this member")
+    given = bytes(_find(request, cron_id).input)
+    return attachment(given, f"cron-{cron_id}.json", "application/json")
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
@@ -228,7 +244,7 @@ def delete(request: PageRequest, cron_id: UUID) -> HttpResponse:
 
 def _crons(request: PageRequest) -> QuerySet[Cron]:
     crons = Cron.objects.filter(tenant=request.tenant, workflow__deleted_at__isnull=True)
-    return crons.select_related("workflow")
+    return crons.select_related("workflow").defer("input", "additional_metadata")
 
 
 def _find(request: PageRequest, cron_id: UUID) -> Cron:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -11,12 +12,13 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import json_object, metadata_object
+from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.domain.cron import MAX_CRON_LENGTH
 from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
+from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
 from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
@@ -31,6 +33,8 @@ from tenants.api.render import metadata, timestamp
 
 MISSES_SHOWN = 20
 _POLICIES = {policy.name.lower(): policy for policy in MissedPolicy}
+
+LOWEST_PRIORITY = 1
 
 
 class OrderField(Enum):
@@ -59,12 +63,14 @@ class CronListView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         query = self.query
         page = Page.of(query)
-        crons = _selection(query, of_live_workflows(Cron.objects.filter(tenant=self.tenant)))
+        crons = _selection(query, of_live_workflows(_lean_crons().filter(tenant=self.tenant)))
         field = query.member("orderByField", OrderField, OrderField.createdAt)
         direction = query.member("orderByDirection", Direction, Direction.DESC)
         ordered = crons.order_by(f"{direction.value}{field.value}", "id")
-        may_view = self.access.can_view_payloads
-        rows = [cron_shape(cron, may_view=may_view) for cron in page.slice(ordered)]
+        may_view, room = self.access.can_view_payloads, Room()
+        rows: list[object] = []
+        for chunk in page.chunks(ordered):
+            rows += packed(cron_rows(chunk, may_view=may_view, room=room))
         return Response(page.answer(rows, count_up_to(crons)))
 
 
@@ -92,8 +98,9 @@ class WorkflowCronsView(EngineView):
             now=datetime.now(UTC),
             missed=_missed_policy(body) or MissedPolicy.SKIP,
         )
-        cron = of_live_workflows(Cron.objects.all()).get(id=sync_db.run(operation))
-        return Response(cron_shape(cron, may_view=self.access.can_view_payloads))
+        cron = of_live_workflows(_lean_crons()).get(id=sync_db.run(operation))
+        may_view = self.access.can_view_payloads
+        return Response(cron_rows([cron], may_view=may_view, room=Room())[0])
 
 
 class CronView(EngineView):
@@ -101,14 +108,15 @@ class CronView(EngineView):
     cron: Cron
 
     def check_resource(self) -> None:
-        crons = of_live_workflows(Cron.objects.filter(tenant=self.tenant))
+        crons = of_live_workflows(_lean_crons().filter(tenant=self.tenant))
         cron = crons.filter(id=self.ids["cron"]).first()
         if cron is None:
             raise ApiError(404, "there is no such cron")
         self.cron = cron
 
     def get(self, request: Request, **_: Any) -> Response:
-        shape = cron_shape(self.cron, may_view=self.access.can_view_payloads)
+        may_view = self.access.can_view_payloads
+        shape = cron_rows([self.cron], may_view=may_view, room=Room())[0]
         misses = self.cron.misses.order_by("-id")[:MISSES_SHOWN]
         return Response(shape | without_nones({"missedFires": [*map(_miss_shape, misses)] or None}))
 
@@ -152,7 +160,17 @@ def _miss_shape(miss: CronMiss) -> AnyDict:
     }
 
 
-def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
+def _lean_crons() -> QuerySet[Cron]:
+    return Cron.objects.defer("input", "additional_metadata")
+
+
+def cron_rows(crons: Sequence[Any], *, may_view: bool, room: Room) -> list[AnyDict]:
+    rows = Cron.objects.filter(id__in=[cron.id for cron in crons])
+    carried = wide_values(rows, ["input", "additional_metadata"], room=room.left)
+    return [_cron_shape(cron, carried.get(cron.id, {}), room, may_view=may_view) for cron in crons]
+
+
+def _cron_shape(cron: Any, carried: Mapping[str, Wide], room: Room, *, may_view: bool) -> AnyDict:
     return without_nones(
         {
             "metadata": metadata(cron.id, cron.created_at, cron.updated_at),
@@ -162,11 +180,11 @@ def cron_shape(cron: Any, *, may_view: bool) -> AnyDict:
             "workflowName": cron.workflow.name,
             "cron": cron.expression,
             "name": cron.name,
-            "input": json_object(bytes(cron.input)) if may_view else {},
-            "additionalMetadata": metadata_object(cron.additional_metadata),
+            "input": room.json(carried.get("input")) if may_view else {},
+            "additionalMetadata": room.json(carried.get("additional_metadata")),
             "enabled": cron.is_enabled,
             "method": "DEFAULT" if cron.is_declared else "API",
-            "priority": cron.priority,
+            "priority": cron.priority or cron.default_priority or LOWEST_PRIORITY,
             "missed": MissedPolicy(cron.missed).name.lower(),
         }
     )

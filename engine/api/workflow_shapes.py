@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.api.payloads import JsonObject, json_object
+from engine.api.room import JsonObject, json_object
 from engine.api.run_shapes import without_nones
 from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition

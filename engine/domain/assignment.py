@@ -128,6 +128,12 @@ class ReadyTask(NamedTuple):
     claims: Claims | None = None
     is_restored: bool = False
     limits: LimitClaims = ()
+    has_begun: bool = False
+    """Whether an attempt before this one was handed out since the task arrived in its groups."""
+    is_resting: bool = False
+    """Whether it is not to be queued before its back-off has ended: it holds no slots meanwhile."""
+    admitted: int = 0
+    """While it waits: greater for who was admitted by its groups later; 0 for who waited for nobody."""
 
     @property
     def is_kept(self) -> bool:
@@ -138,6 +144,10 @@ class ReadyTask(NamedTuple):
     def is_batched(self) -> bool:
         """Whether it runs together with others."""
         return self.claims is not None and self.claims.batch is not None
+
+    def without_turn(self) -> ReadyTask:
+        """Return the task as it was before its groups admitted it."""
+        return self._replace(admitted=0) if self.admitted else self
 
     @property
     def due_limits(self) -> LimitClaims:
@@ -221,8 +231,11 @@ def needs_of(task: ReadyTask) -> Needs:
 
 
 def score_of(task: ReadyTask) -> int:
-    """Return the task's rank in its action's queue as one positive integer; greater goes first."""
-    return (task.priority << 128) - task.id.int
+    """Return the task's rank in its action's queue as one positive integer; greater goes first.
+
+    By priority, then by when it was admitted: for who waited for no group, by when it was created.
+    """
+    return (task.priority << 128) - (task.admitted or task.id.int)
 
 
 def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | None:

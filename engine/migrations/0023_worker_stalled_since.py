@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engine", "0022_timetable_misses"),
+        ("engine", "0022_groups_know_who_rests"),
     ]
 
     operations = [

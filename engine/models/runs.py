@@ -121,8 +121,10 @@ class Task(models.Model):
             ),
             models.Index(
                 fields=["tenant_id", "queued_at", "id"],
-                condition=Q(status=0, is_delayed=False, concurrency_keys__isnull=False),
-                name="task_in_groups_by_time",
+                condition=Q(
+                    status=0, is_held=False, due_at__isnull=False, concurrency_keys__isnull=False
+                ),
+                name="task_in_groups_or_resting",
             ),
             models.Index(
                 fields=["tenant_id"],

@@ -86,8 +86,7 @@ def fail_attempts(
         if following.requeue:
             requeues.append(following.requeue)
             events += _retry_events(row, following, failure, now)
-            if not following.requeue.is_delayed:
-                _collect_ready(row, versions[row.version_id], changes)
+            _collect_next(row, versions[row.version_id], following.requeue, changes)
         else:
             settled.append(row)
         _collect_end(row, failure, error, changes)
@@ -182,7 +181,12 @@ def _retry_events(
     return events
 
 
-def _collect_ready(row: TaskRow, version: RegisteredVersion, changes: Changes) -> None:
+def _collect_next(
+    row: TaskRow, version: RegisteredVersion, requeue: Requeue, changes: Changes
+) -> None:
+    """Say that an attempt is in the queue; or that it rests, which only concurrency groups ask about."""
+    if requeue.is_delayed and row.concurrency_keys is None:
+        return
     ready = ready_task(
         version,
         row.id,
@@ -192,8 +196,12 @@ def _collect_ready(row: TaskRow, version: RegisteredVersion, changes: Changes) -
         desired_worker_id=row.desired_worker_id,
         desired_labels=row.desired_labels,
         concurrency_keys=row.concurrency_keys,
+        has_begun=True,
     )
-    changes.ready.append((row.tenant_id, ready))
+    if requeue.is_delayed:
+        changes.resting.append((row.tenant_id, ready._replace(is_resting=True)))
+    else:
+        changes.ready.append((row.tenant_id, ready))
 
 
 def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -> None:

@@ -63,7 +63,7 @@ class Aftermath:
         for tenant_id, task_id, _ in changes.evicted:
             self.starts.forget(tenant_id, task_id)
         ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
-        for tenant_id, task in changes.ready:
+        for tenant_id, task in (*changes.ready, *changes.resting):
             ready[tenant_id].append(task)
         moved: dict[TenantOwner, None] = {}
         for tenant_id, moves, take in _news_of(changes, ready):

@@ -214,6 +214,11 @@ SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
   LEFT JOIN engine_runslot s ON s.run_id = r.id
  WHERE r.id = ANY(%(ids)s::uuid[]);
 
+-- name: run.ended_with_keys
+-- Of these runs, those that ended and had an idempotency key.
+SELECT id, version_id, idempotency_key FROM engine_run
+ WHERE id = ANY(%(ids)s::uuid[]) AND idempotency_key IS NOT NULL AND status >= 2;
+
 -- name: run.outputs_sizes
 -- How many bytes the outputs of DAG runs come to so far.
 SELECT t.run_id, sum(octet_length(p.data))::bigint

@@ -279,7 +279,8 @@ SELECT t.run_id, s.readable_id, t.status, p.data
 -- The oldest waiting attempts of one action by priority, for the scheduler's memory; those that need
 -- slots of concurrency groups are all there already.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
    AND status = 0 AND NOT is_delayed AND concurrency_keys IS NULL
@@ -302,28 +303,32 @@ WITH RECURSIVE actions AS (
 SELECT action_id FROM actions WHERE action_id IS NOT NULL;
 
 -- name: task.by_ids_queued
--- Waiting attempts by id: what a hint from another process says became ready.
+-- Waiting attempts by id: what a hint from another process says became ready, or rests.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0
   FROM engine_task
  WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
-   AND status = 0 AND NOT is_delayed;
+   AND status = 0 AND (NOT is_delayed OR (NOT is_held AND due_at IS NOT NULL
+                                          AND concurrency_keys IS NOT NULL));
 
 -- name: task.queued_in_groups
--- Waiting attempts that need slots of concurrency groups, by when they were queued, from a place on.
+-- Attempts that need slots of concurrency groups, now or when their back-off ends, by when they began to
+-- wait, from a place on.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted, queued_at
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0, queued_at
   FROM engine_task
- WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+ WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_held AND due_at IS NOT NULL
    AND concurrency_keys IS NOT NULL
    AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
  ORDER BY queued_at, id LIMIT %(limit)s::int;
 
 -- name: task.places_in_groups
 -- The same rows, no more of each than tells whether it is known.
-SELECT id, retry_count, queued_at
+SELECT id, retry_count, queued_at, is_delayed
   FROM engine_task
- WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+ WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_held AND due_at IS NOT NULL
    AND concurrency_keys IS NOT NULL
    AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
  ORDER BY queued_at, id LIMIT %(limit)s::int;
@@ -331,7 +336,8 @@ SELECT id, retry_count, queued_at
 -- name: task.evicted_in_groups
 -- Attempts on no worker that hold slots of concurrency groups, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND is_evicted AND status = 1
    AND concurrency_keys IS NOT NULL
@@ -362,11 +368,11 @@ UPDATE engine_task t SET concurrency_keys = u.concurrency_keys
 RETURNING t.id;
 
 -- name: task.still_live
--- Of these attempts, the ones that still wait or run: an auditor compares them with what memory holds.
+-- Of these attempts, the ones that still wait, rest or run: an auditor compares them with what memory holds.
 SELECT t.id FROM engine_task t
   JOIN unnest(%(ids)s::uuid[], %(retry_counts)s::int[]) AS u(id, retry_count)
     ON t.id = u.id AND t.retry_count = u.retry_count
- WHERE t.status < 2 AND NOT t.is_delayed;
+ WHERE t.status < 2 AND NOT (t.is_delayed AND (t.is_held OR t.due_at IS NULL));
 
 -- name: task.running
 -- Running attempts of a tenant, for an owner rebuilding its memory.

@@ -70,6 +70,11 @@ class TaskRow(NamedTuple):
     assigned_at: datetime | None
 
     @property
+    def has_begun(self) -> bool:
+        """Whether an attempt was handed out since the task was created, or replayed."""
+        return self.app_retry_count + self.internal_retry_count > 0
+
+    @property
     def is_parked(self) -> bool:
         """Waiting for conditions, or for parents a replay runs again: as if it did not exist yet."""
         return self.is_delayed and self.due_at is None

@@ -34,6 +34,7 @@ from tenants.models import Role, Tenant, User
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 NO_CREDENTIALS = "sign in, or send a valid API token"
+NOT_YET = "this server does not offer that yet"
 
 
 class PublicView(APIView):

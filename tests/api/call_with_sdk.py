@@ -51,6 +51,7 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
         "workers": [worker.status for worker in hatchet.workers.list().rows or []],
         "event": [event.payload for event in hatchet.event.list(event_ids=[event_id]).rows or []],
     }
+    seen["webhooks"] = hatchet.webhooks.list().rows
     workflow = (hatchet.workflows.list(workflow_name="greet").rows or [])[0]
     seen["workflow"] = hatchet.workflows.get(workflow.metadata.id).name
     seen["version"] = hatchet.workflows.get_version(workflow.metadata.id).order

@@ -189,3 +189,16 @@ def test_crons_of_another_tenant_are_not_found(cast: Cast, api: ApiClient, base:
     assert {api.get(path).status, api.post(path).status, api.delete(path).status} == {404}
     assert api.get(f"{base}/crons/{uuid4()}").status == 404
     assert Cron.objects.count() == 1
+
+
+def test_without_a_priority_that_of_its_workflow_is_shown(cast: Cast, api: ApiClient) -> None:
+    for name, default, shown in (("plain", None, 1), ("urgent", 3, 3)):
+        make_workflow(cast.tenant, name, default_priority=default)
+        base = f"/api/v1/tenants/{cast.tenant.id}/workflows"
+        body: dict[str, Any] = {"input": {}, "additionalMetadata": {}}
+        cron = api.post(
+            f"{base}/{name}/crons", body | {"cronName": "c", "cronExpression": "0 0 * * *"}
+        )
+        later = {"triggerAt": "2099-01-02T03:04:05Z"}
+        schedule = api.post(f"{base}/{name}/scheduled", body | later)
+        assert (cron.json["priority"], schedule.json["priority"]) == (shown, shown)

@@ -89,6 +89,7 @@ def test_feature_clients_see_and_change_what_is_there(tenant: Tenant) -> None:
         "stats": ["greet", "on-order"],
         "workers": ["ACTIVE"],
         "event": [{"n": 1}],
+        "webhooks": [],
         "workflow": "greet",
         "version": 1,
         "cancelled": "CANCELLED",

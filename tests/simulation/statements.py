@@ -41,6 +41,7 @@ def nothing(_: Transaction, __: Params) -> Rows:
 for _name in (
     "lease.hold",
     "run.give_way",
+    "run.ended_with_keys",
     "task_event.insert",
     "event.triggers",
     "step_wait.for_events",
