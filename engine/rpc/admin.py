@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from engine.errors import InvalidArgument
+from engine.errors import IdempotencyCollision, InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.collisions import BulkCollision
 from engine.rpc.convert import to_run_details
 from engine.rpc.definitions import parse_definition
 from engine.rpc.fitting import fit_ids
@@ -48,10 +49,15 @@ class AdminServicer:
         self, request: pb.ReplayTasksRequest, tenant_id: UUID
     ) -> pb.ReplayTasksResponse:
         chosen = _parse_choice(request)
-        if isinstance(chosen, RunFilter):
-            ids = await self._engine.replay_matching(tenant_id, chosen)
-        else:
-            ids = await self._engine.replay(tenant_id, chosen) if chosen else []
+        try:
+            if isinstance(chosen, RunFilter):
+                ids = await self._engine.replay_matching(tenant_id, chosen)
+            else:
+                ids = await self._engine.replay(tenant_id, chosen) if chosen else []
+        except IdempotencyCollision as error:
+            if not isinstance(chosen, RunFilter) and len(chosen) == 1:
+                raise
+            raise BulkCollision(error.collisions, error.started) from None
         return pb.ReplayTasksResponse(replayed_tasks=self._told(ids))
 
     async def GetRunDetails(  # noqa: N802

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.cel import Environment, compile_expression
-from engine.domain.cron import parse_cron
+from engine.domain.cron import check_cron
 from engine.domain.dag import topological_order
 from engine.domain.definition import (
     DefaultFilter,
@@ -93,15 +93,14 @@ def _parse_idempotency(config: pb.IdempotencyConfig) -> Idempotency:
 def _parse_crons(expressions: Sequence[str]) -> tuple[str, ...]:
     check_count(expressions, _MOST_CRONS, "cron_triggers")
     for expression in expressions:
-        parse_cron(expression, "cron_triggers")
+        check_cron(expression, "cron_triggers")
     return unique(expressions)
 
 
 def _parse_cron_input(text: str) -> str | None:
     """SDKs send `{}` or `null` for none."""
-    if text.strip() in ("", "{}", "null"):
-        return None
-    return parse_json_object(text, "cron_input").decode()
+    given = parse_json_object(text, "cron_input")
+    return None if given.strip() == b"{}" else given.decode()
 
 
 def _parse_sticky(request: pb.CreateWorkflowVersionRequest) -> Sticky | None:
@@ -134,7 +133,9 @@ def _parse_filters(filters: Sequence[pb.DefaultFilter]) -> tuple[DefaultFilter, 
 
 
 def _parse_schema(schema: bytes) -> str | None:
-    return parse_json_object(schema, "input_json_schema").decode() if schema.strip() else None
+    if schema.strip() in (b"", b"null"):
+        return None
+    return parse_json_object(schema, "input_json_schema").decode()
 
 
 def _parse_steps(request: pb.CreateWorkflowVersionRequest) -> tuple[StepDefinition, ...]:

@@ -18,6 +18,7 @@ from engine.domain.durable import (
     WaitCall,
     WaitCondition,
 )
+from engine.domain.durable_results import as_object
 from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.pb.v1 import dispatcher_pb2 as pb
@@ -196,10 +197,9 @@ def _acknowledgement(reply: Acknowledged) -> pb.DurableTaskResponse:
 
 def _completion(completion: Completion) -> pb.DurableTaskEventLogEntryCompletedResponse:
     """Clients parse the payload as an object: the value of a memo, which may be anything, is left out."""
-    payload = completion.payload
     return pb.DurableTaskEventLogEntryCompletedResponse(
         ref=_ref(*_address(completion)),
-        payload=payload if payload.startswith(b"{") else b"",
+        payload=as_object(completion.payload),
         is_failure=completion.error is not None,
         error_message=completion.error,
         satisfied_order=completion.order,

@@ -18,6 +18,7 @@ from engine.rpc.parse import (
 from engine.runtime.service import Engine
 from engine.states import LogLevel
 from engine.types import EventInput, LogInput
+from tenants.json_text import without_nul
 
 MAX_BULK_EVENTS = 1_000
 MAX_LOG_LENGTH = 10_000
@@ -87,8 +88,7 @@ def _parse_log(request: pb.PutLogRequest, tenant_id: UUID) -> LogInput:
     return LogInput(
         tenant_id=tenant_id,
         task_id=parse_uuid(request.task_run_external_id, "task_run_external_id"),
-        # Postgres cannot store it, and a log line is worth more than the character.
-        message=request.message.replace("\0", "\ufffd"),
+        message=without_nul(request.message),
         level=LogLevel[level],
         metadata=parse_metadata(request.metadata, "metadata"),
         retry_count=request.task_retry_count if request.HasField("task_retry_count") else None,

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import psycopg
 
 from engine.errors import HatchetError, InvalidArgument, ResourceExhausted, Unavailable
+from engine.runtime.isolation import isolate
 from engine.runtime.outages import wait_out
 
 log = logging.getLogger("hatchet.batcher")
@@ -119,21 +120,22 @@ class Batcher(Generic[Item, Answer]):
 
     async def _settle(self, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         try:
-            flush = partial(self._flush, [waiting.item for waiting in batch])
-            answers = await wait_out(self.name, flush, self._on_outage)
-        except Exception as error:
-            if len(batch) == 1 or isinstance(error, Unavailable):
-                if isinstance(error, psycopg.DataError):
-                    error = InvalidArgument(f"the database refused a value: {error}")
-                elif not isinstance(error, HatchetError):
-                    log.exception("%s: an item could not be written", self.name)
-                _answer(batch, [error] * len(batch))
-                return
-            half = len(batch) // 2
-            await self._settle(batch[:half])
-            await self._settle(batch[half:])
-            return
-        _answer(batch, answers)
+            await isolate(self.name, batch, self._flush_together, self._refuse)
+        except Unavailable as error:
+            left = [waiting for waiting in batch if not waiting.answer.done()]
+            _answer(left, [error] * len(left))
+
+    async def _flush_together(self, batch: Sequence[_Waiting[Item, Answer]]) -> None:
+        flush = partial(self._flush, [waiting.item for waiting in batch])
+        _answer(batch, await wait_out(self.name, flush, self._on_outage))
+
+    async def _refuse(self, waiting: _Waiting[Item, Answer], error: Exception) -> None:
+        """Tell the caller of an item that cannot be written, whoever it is flushed with."""
+        if isinstance(error, (psycopg.DataError, psycopg.OperationalError)):
+            error = InvalidArgument(f"the database refused a value: {error}")
+        elif not isinstance(error, HatchetError):
+            log.error("%s: an item could not be written", self.name, exc_info=error)
+        _answer([waiting], [error])
 
 
 def _answer(batch: Sequence[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:

@@ -100,6 +100,7 @@ class HatchetEngine(Calls):
             notifier=self.notifier,
             notes=self.notes,
             on_due=self._wake_clock,
+            on_broken=self.ownership.distrust_one,
         )
         self.outdone = Outdone(
             self.database, self.aftermath, on_lease_lost=self._drop, on_outage=self._distrust
@@ -148,7 +149,7 @@ class HatchetEngine(Calls):
             on_timetable=self.timetable.wake,
         )
         self.listener = Listener(
-            conninfo, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
+            conninfo, self.id, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
         )
         self._engine_count = 1
         self._loops: list[asyncio.Task[None]] = []

@@ -15,6 +15,7 @@ from engine.errors import NotFound
 from engine.ids import id_at
 from engine.operations.read_runs import load_run_details
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.isolation import each_alone
 from engine.runtime.notifier import Notifier
 from engine.runtime.run_streams import RunFollower, RunStreams
 from engine.store import runs, tasks
@@ -171,8 +172,11 @@ class Streaming:
 
     async def settle(self, tenant_id: UUID, run_ids: list[UUID]) -> None:
         """Another engine says these runs ended: their followers here are told."""
-        for run_id in run_ids:
-            if self._streams.is_followed(run_id):
-                details = await self._database.run(load_run_details(tenant_id, run_id))
-                if details and details.is_done:
-                    self._streams.apply_details(details)
+
+        async def tell(run_id: UUID) -> None:
+            details = await self._database.run(load_run_details(tenant_id, run_id))
+            if details and details.is_done:
+                self._streams.apply_details(details)
+
+        followed = [run_id for run_id in run_ids if self._streams.is_followed(run_id)]
+        await each_alone("telling the followers of a run", followed, tell)

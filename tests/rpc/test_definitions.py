@@ -78,7 +78,7 @@ async def test_every_supported_option_reaches_the_engine(
             description="what orders need",
             version="ignored",
             event_triggers=["order:created", "order:*", "order:created"],
-            cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin */10 * * * * *", "0 9 * * 1-5"],
+            cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m", "0 9 * * 1-5"],
             cron_input='{"from": "cron"}',
             default_filters=[
                 pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
@@ -93,7 +93,7 @@ async def test_every_supported_option_reaches_the_engine(
         name="Orders",
         description="what orders need",
         event_triggers=("order:created", "order:*"),
-        cron_triggers=("0 9 * * 1-5", "TZ=Europe/Berlin */10 * * * * *"),
+        cron_triggers=("0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m"),
         cron_input='{"from": "cron"}',
         default_filters=(
             DefaultFilter("input.n > 1", "s", '{"a": 1}'),
@@ -241,7 +241,8 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
         (workflow(event_triggers=["a\0"]), "event_triggers"),
         (workflow(cron_triggers=["61 * * * *"]), 'cron_triggers: "61 * * * *"'),
         (workflow(cron_triggers=["a b c d e f"]), 'cron_triggers: "a b c d e f"'),
-        (workflow(cron_triggers=["@daily"]), 'cron_triggers: "@daily"'),
+        (workflow(cron_triggers=["@reboot"]), 'cron_triggers: "@reboot"'),
+        (workflow(cron_triggers=["@every 0s"]), 'cron_triggers: "@every 0s"'),
         (workflow(cron_triggers=[f"{n} * * * *" for n in range(60)] * 2), "cron_triggers: at most"),
         (workflow(cron_triggers=["* * * * *"], cron_input="[]"), "cron_input"),
         (workflow(cron_triggers=["* * * * *"], cron_input="{"), "cron_input"),

@@ -94,6 +94,13 @@ async def test_memos_and_their_values_are_handed_on(worker: Worker) -> None:
     assert await worker.heard() == Call(TENANT_ID, TASK, 2, MemoResult(NODE, b"7"))
 
 
+async def test_null_is_no_input_of_a_child(worker: Worker) -> None:
+    await worker.say(**spawn(trigger_pb2.TriggerWorkflowRequest(name="child", input="null")))
+    body = (await worker.heard()).body
+    assert isinstance(body, SpawnCall)
+    assert body.children[0].input == b"{}"
+
+
 async def test_waits_are_handed_on(worker: Worker) -> None:
     request = wait(
         sleep_conditions=[sleep()],
@@ -250,8 +257,10 @@ async def test_completions(worker: Worker) -> None:
 
 async def test_the_value_of_a_memo_need_not_be_an_object(worker: Worker) -> None:
     """Clients parse what completes an entry as an object; the value they have from the answer."""
-    told = await worker.tell(Completed(Completion(TASK, 2, NODE, DurableKind.MEMO, None, b"7")))
-    assert told.entry_completed == pb.DurableTaskEventLogEntryCompletedResponse(ref=ref())
+    for value in (b"7", b"{broken"):
+        done = Completion(TASK, 2, NODE, DurableKind.MEMO, None, value)
+        told = await worker.tell(Completed(done))
+        assert told.entry_completed == pb.DurableTaskEventLogEntryCompletedResponse(ref=ref())
 
 
 async def test_a_call_that_is_another_than_before_is_an_error_of_its_own_kind(

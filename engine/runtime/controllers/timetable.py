@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from engine.operations.fire_crons import fire_crons
-from engine.operations.fire_schedules import fire_schedules
+from engine.operations.fire_crons import BATCH, Fired, fire_crons, set_cron_aside
+from engine.operations.fire_schedules import fire_schedules, set_schedule_aside
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService, is_woken
-from engine.store import schedules
+from engine.runtime.isolation import cause_of, work_off
+from engine.store import crons, schedules
 from engine.store.async_db import AsyncDatabase
+from engine.store.query import Operation
 
 _SLOWEST_SECONDS = 20.0
 _SHORTEST_SECONDS = 0.001
 _AFTER_ANOTHER = timedelta(milliseconds=100)
 RESTART_GRACE = timedelta(seconds=3)
-LATEST = timedelta(seconds=60)
 
 
 class Timetable(PeriodicService):
     """Sleeps until the next due instant of any tenant; woken when an earlier one may have been set.
 
     Every engine tries; locked rows are left to the one that holds them. What fell due before this
-    engine was there is missed by crons, give or take a quick restart, and so is what is a minute old.
+    engine was there is missed by crons, give or take a quick restart. What cannot be fired is written
+    down where it is shown, and keeps nothing from the rest.
     """
 
     name = "timetable"
@@ -31,7 +35,7 @@ class Timetable(PeriodicService):
     def __init__(self, database: AsyncDatabase, aftermath: Aftermath) -> None:
         self._database, self._aftermath = database, aftermath
         self._woken = asyncio.Event()
-        self._since = datetime.now(UTC)
+        self._running_since = datetime.now(UTC) - RESTART_GRACE
         self._due_at: datetime | None = None
 
     def wake(self) -> None:
@@ -43,15 +47,39 @@ class Timetable(PeriodicService):
         now = datetime.now(UTC)
         if self._due_at is None or self._due_at > now:
             return False
-        not_before = max(self._since - RESTART_GRACE, now - LATEST)
-        looked_at = 0
-        for operation in (fire_crons(now, not_before), fire_schedules(now)):
-            fired = await self._database.run(operation)
-            self._aftermath.apply(fired.changes)
-            looked_at += fired.looked_at
+        looked_at = await self._fire_crons(now) + await self._fire_schedules(now)
         if not looked_at:  # another engine is at it
             self._due_at = now + _AFTER_ANOTHER
         return looked_at > 0
+
+    async def _fire_crons(self, now: datetime) -> int:
+        async def fire(only: Sequence[UUID] | None) -> int:
+            return await self._fire(fire_crons(now, self._running_since, only))
+
+        async def due() -> list[UUID]:
+            return await self._database.fetch(crons.due_ids(now, BATCH))
+
+        async def set_aside(cron_id: UUID, error: Exception) -> None:
+            await self._database.run(set_cron_aside(cron_id, cause_of(error), now))
+
+        return await work_off("crons", fire, due, set_aside)
+
+    async def _fire_schedules(self, now: datetime) -> int:
+        async def fire(only: Sequence[UUID] | None) -> int:
+            return await self._fire(fire_schedules(now, only))
+
+        async def due() -> list[UUID]:
+            return await self._database.fetch(schedules.due_ids(now, BATCH))
+
+        async def set_aside(schedule_id: UUID, error: Exception) -> None:
+            await self._database.run(set_schedule_aside(schedule_id, cause_of(error), now))
+
+        return await work_off("schedules", fire, due, set_aside)
+
+    async def _fire(self, operation: Operation[Fired]) -> int:
+        fired = await self._database.run(operation)
+        self._aftermath.apply(fired.changes)
+        return fired.looked_at
 
     async def wait(self) -> None:
         seconds = _SLOWEST_SECONDS
