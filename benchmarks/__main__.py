@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from benchmarks.installation import Installation, installation
 from benchmarks.latency import measure_latency
 from benchmarks.orchestration import measure_flows, measure_keys, measure_limits
 from benchmarks.processes import Neighbours
+from benchmarks.recovery import measure_recovery
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
 
 Part = Callable[[Installation, float], dict[str, Any]]
@@ -34,6 +36,7 @@ PARTS: dict[str, Part] = {
     "backlog": lambda installed, scale: measure_backlog(
         installed, int(200 * scale) * 1000, 5 * scale
     ),
+    "recovery": lambda installed, scale: measure_recovery(installed, math.ceil(5 * scale)),
     "keys": lambda installed, scale: measure_keys(installed, int(100 * scale) * 1000, 5 * scale),
 }
 """In the order they run: an idle installation first, the long queues last."""

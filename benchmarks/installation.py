@@ -35,7 +35,7 @@ class Installation:
             "DJANGO_SETTINGS_MODULE": "hatchet_site.settings",
         }
         os.environ.pop("DATABASE_URL", None)
-        self._log = (data_dir / "processes.log").open("ab")
+        self.log = (data_dir / "processes.log").open("ab")
         # The configuration reads the environment set above when these are imported.
         from engine.postgres import BundledPostgres, home_for
 
@@ -47,8 +47,16 @@ class Installation:
         self.database_url = self.postgres.start()
         self.target = Target(f"127.0.0.1:{self.grpc_port}", _prepare_database())
         self.database = psycopg.connect(self.database_url, autocommit=True)
+        self.start_engine()
+
+    def start_engine(self) -> None:
         self.engine_pid = self._start("manage.py", "runengine")
         self.wait_for_port(self.grpc_port)
+
+    def stop_engine(self) -> None:
+        (engine,) = (process for process in self._processes if process.pid == self.engine_pid)
+        self._processes.remove(engine)
+        end(engine)
 
     @property
     def postgres_pid(self) -> int:
@@ -84,11 +92,11 @@ class Installation:
         for process in self._processes:
             end(process)
         self.postgres.stop()
-        self._log.close()
+        self.log.close()
 
     def _start(self, *arguments: str) -> int:
         process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, stdout=self._log, stderr=self._log
+            [sys.executable, *arguments], cwd=ROOT, stdout=self.log, stderr=self.log
         )
         self._processes.append(process)
         return process.pid

@@ -63,6 +63,6 @@ def _apply(attempt: Attempt, event: TaskEvent) -> None:
         attempt.started_at, attempt.state = event.at, "running"
     elif kind in _OUTCOMES and attempt.ended_at is None:
         attempt.ended_at, attempt.state = event.at, _OUTCOMES[kind]
-        attempt.message = event.message
+        attempt.message = getattr(event, "said", "")
         if attempt.state == "failed":
             attempt.error = show_text(getattr(event, "error_head", None), None)

@@ -19,6 +19,7 @@ from engine.models.durable_queries import branches, entries_page, waits_of_entri
 from engine.states import DurableKind, Status
 
 STEPS_SHOWN = 100
+DETAIL_BYTES = 128 * 1024
 CONDITIONS_SHOWN = 20
 ERROR_HEAD_BYTES = 2_000
 
@@ -86,7 +87,11 @@ class Steps:
 def steps_of(task: Task, log: DurableTask, *, before: Node | None = None) -> Steps:
     """Read the end of a task's log, or what comes before a node of it."""
     entries, has_earlier = entries_page(
-        task.id, before=before, size=STEPS_SHOWN, error_size=ERROR_HEAD_BYTES
+        task.id,
+        before=before,
+        size=STEPS_SHOWN,
+        error_size=ERROR_HEAD_BYTES,
+        most_detail=DETAIL_BYTES,
     )
     open_nodes = [_node(entry) for entry in entries if entry.satisfied_at is None]
     waits = waits_of_entries(task.id, open_nodes, most=CONDITIONS_SHOWN)
@@ -179,13 +184,16 @@ def _title(kind: DurableKind, groups: list[list[Condition]]) -> Condition:
 
 def _groups(entry: DurableEntry, waits: Sequence[DurableWait]) -> tuple[list[list[Condition]], int]:
     """What an entry waits for, and how many conditions more than are shown."""
-    listed = json.loads(entry.detail) if entry.detail else []
+    detail = getattr(entry, "small_detail", None)
+    listed = json.loads(detail) if detail else []
     number = sum(len(one.get("or", [one])) for one in listed)
     if waits:
         by_group: dict[int, list[Condition]] = {}
         for wait in waits:
             by_group.setdefault(wait.group, []).append(_open_condition(wait))
         groups = list(by_group.values())
+    elif detail is None and getattr(entry, "detail_length", None):
+        groups = [[Condition("waiting", "More conditions than a page can show")]]
     else:
         groups = [[_condition(each) for each in one.get("or", [one])] for one in listed]
     shown, room = [], CONDITIONS_SHOWN

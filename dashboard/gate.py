@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from tenants.access import TenantAccess, accesses_of_user
+from tenants.access import TenantAccess, accesses_of_user, may_enter
 from tenants.models import Role, Tenant, User
 
 P = ParamSpec("P")
@@ -38,6 +38,8 @@ def tenant_page(
             slug = str(kwargs.pop("slug"))
             if not request.user.is_authenticated:
                 return _ask_to_sign_in(request)
+            if not may_enter(request.user):
+                return ask_to_confirm(request)
             page_request = _enter(request, slug)
             if not page_request.access.includes(needs):
                 return render(request, "dashboard/errors/role.html", {"needs": needs}, status=403)
@@ -68,6 +70,10 @@ def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
         return response
     wanted = request.get_full_path() if request.method in {"GET", "HEAD"} else "/"
     return redirect_to_login(wanted, "dashboard:sign_in")
+
+
+def ask_to_confirm(request: HttpRequest) -> HttpResponse:
+    return render(request, "dashboard/account/unconfirmed.html", status=403)
 
 
 def is_fragment_request(request: HttpRequest) -> bool:

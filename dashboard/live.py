@@ -1,123 +1,33 @@
-"""Live updates: Postgres says what changed, a WebSocket per tab passes on only the topics it watches.
-
-    engine ──NOTIFY──▶ Hub (one LISTEN connection per web process) ──▶ LiveSocket (one per tab)
-
-No content and no permission passes here: a browser that hears of a topic fetches its fragment, and
-the view decides what may be seen.
-"""
+"""The WebSocket of one tab; see `live_hub` for what it is told, and how long it lasts."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import random
-from contextlib import suppress
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
-import psycopg
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db import connection
 
-from engine.store.hints import LIVE_CHANNEL
+from dashboard.live_hub import ANY_RUN, hub
 from tenants.access import accesses_of_user
+from tenants.origins import is_foreign
+from tenants.sessions import Seat
 
 MAX_TOPICS = 20
 MAX_TOPIC_LENGTH = 80
+MAX_MESSAGE_LENGTH = 8192
 COALESCE_SECONDS = 1.0
-RECONNECT_SECONDS = (0.2, 10.0)
-ANY_RUN = "run:*"
-"""Said by the hub when too many runs changed to name them: it reaches every watcher of one run."""
-
-logger = logging.getLogger(__name__)
-
-
-class Hub:
-    """Listens on one dedicated connection while any tab is open, and wakes the tabs concerned."""
-
-    def __init__(self) -> None:
-        self._sockets: dict[UUID, set[LiveSocket]] = {}
-        self._listening: asyncio.Task[None] | None = None
-        self._is_live = False
-
-    def join(self, socket: LiveSocket) -> None:
-        self._sockets.setdefault(socket.tenant_id, set()).add(socket)
-        if self._listening is None:
-            self._listening = asyncio.create_task(self._listen(), name="dashboard live hub")
-        elif self._is_live:
-            socket.set_live(is_live=True)
-
-    async def leave(self, socket: LiveSocket) -> None:
-        sockets = self._sockets.get(socket.tenant_id, set())
-        sockets.discard(socket)
-        if not sockets:
-            self._sockets.pop(socket.tenant_id, None)
-        if not self._sockets and self._listening is not None:
-            listening, self._listening = self._listening, None
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
-
-    async def _listen(self) -> None:
-        """Listen for ever. A lost database is waited for; meanwhile tabs poll."""
-        shortest, longest = RECONNECT_SECONDS
-        delay = shortest
-        while True:
-            try:
-                await self._listen_once()
-            except (psycopg.Error, OSError) as error:
-                logger.warning("live updates lost their database connection: %s", error)
-            except Exception:  # a bug must not end the updates of every tab
-                logger.exception("live updates failed")
-            delay = shortest if self._is_live else min(delay * 2, longest)
-            self._set_live(is_live=False)
-            await asyncio.sleep(delay * random.uniform(0.7, 1.3))
-
-    async def _listen_once(self) -> None:
-        parameters = connection.get_connection_params()
-        for name in ("cursor_factory", "context", "prepare_threshold"):
-            parameters.pop(name, None)
-        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listener:
-            await listener.execute(f"LISTEN {LIVE_CHANNEL}")
-            self._set_live(is_live=True)
-            async for notification in listener.notifies():
-                self.pass_on(notification.payload)
-
-    def _set_live(self, *, is_live: bool) -> None:
-        self._is_live = is_live
-        for sockets in self._sockets.values():
-            for socket in sockets:
-                socket.set_live(is_live=is_live)
-
-    def pass_on(self, payload: str) -> None:
-        """Wake the tabs a notification concerns; one that cannot be read concerns nobody."""
-        try:
-            notification = json.loads(payload)
-            tenant_id = UUID(notification["t"])
-            topics = {str(topic) for topic in notification.get("topics", ())}
-            runs = notification.get("runs")
-            named = {f"run:{run_id}" for run_id in runs or ()}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            logger.warning("unreadable notification on %s: %.200s", LIVE_CHANNEL, payload)
-            return
-        topics |= named
-        if runs is None and "runs" in topics:
-            topics.add(ANY_RUN)
-        for socket in self._sockets.get(tenant_id, ()):
-            socket.signal(topics)
-
-
-hub = Hub()
+CLOSE_SIGNED_OUT = 4401
+CLOSE_TOO_MANY = 4429
 
 
 class LiveSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
     """One tab. It says which topics it shows and is told when one of them changed."""
 
-    tenant_id: UUID
+    seat: Seat
 
     async def connect(self) -> None:
         self._topics: frozenset[str] = frozenset()
@@ -127,16 +37,30 @@ class LiveSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is u
         self._state_changed = False
         self._is_live = False
         self._has_joined = False
-        tenant_id = await self._tenant_to_enter() if self._is_same_origin() else None
+        self._ending: asyncio.Task[None] | None = None
+        tenant_id = None if self._is_foreign() else await self._tenant_to_enter()
         if tenant_id is None:
             await self.close()
             return
-        self.tenant_id = tenant_id
+        self.seat = Seat(self.scope["session"].session_key, tenant_id)
         await self.accept()
         self._has_joined = True
-        hub.join(self)
+        if not hub.join(self):
+            self._has_joined = False
+            await self.close(code=CLOSE_TOO_MANY)
 
     async def disconnect(self, code: int) -> None:
+        await self._leave()
+
+    def end(self) -> None:
+        if self._ending is None and self._has_joined:
+            self._ending = asyncio.create_task(self._end(), name="dashboard live socket ends")
+
+    async def _end(self) -> None:
+        await self._leave()
+        await self.close(code=CLOSE_SIGNED_OUT)
+
+    async def _leave(self) -> None:
         if not self._has_joined:
             return
         self._has_joined = False
@@ -147,6 +71,8 @@ class LiveSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is u
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Take the list of topics; anything else ends the connection."""
         try:
+            if len(text_data or "") > MAX_MESSAGE_LENGTH:
+                raise ValueError("too long for a list of topics")
             topics = json.loads(text_data or "")["watch"]
             self._topics = frozenset(
                 topic[:MAX_TOPIC_LENGTH] for topic in topics[:MAX_TOPICS] if topic
@@ -190,11 +116,14 @@ class LiveSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is u
     async def _tell(self, message: dict[str, Any]) -> None:
         await self.send(text_data=json.dumps(message))
 
-    def _is_same_origin(self) -> bool:
-        headers = dict(self.scope["headers"])
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        host = headers.get(b"host", b"").decode("latin-1")
-        return bool(host) and urlsplit(origin).netloc == host
+    def _is_foreign(self) -> bool:
+        headers = {name: value.decode("latin-1") for name, value in self.scope["headers"]}
+        return is_foreign(
+            headers.get(b"origin"),
+            headers.get(b"sec-fetch-site"),
+            scheme="https" if self.scope.get("scheme") == "wss" else "http",
+            host=headers.get(b"host", ""),
+        )
 
     async def _tenant_to_enter(self) -> UUID | None:
         user = self.scope.get("user")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+import orjson
 from django.http import HttpResponse
 
+from tenants.json_text import indented
+
 HEAD_BYTES = 64 * 1024
+SMALL_BYTES = 4 * 1024
+"""How much of its metadata, or of another such column, a row of a list may show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +29,10 @@ def show_json(head: bytes | memoryview | None, length: int | None) -> Shown | No
     if shown is None or shown.is_cut:
         return shown
     try:
-        text = json.dumps(json.loads(shown.text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        orjson.loads(shown.text)
+    except orjson.JSONDecodeError:
         return shown
-    return Shown(text, shown.length, is_cut=False)
+    return Shown(indented(shown.text), shown.length, is_cut=False)
 
 
 def show_text(head: bytes | memoryview | None, length: int | None) -> Shown | None:

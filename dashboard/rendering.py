@@ -21,5 +21,4 @@ def render_fragment(request: HttpRequest, template: str, context: dict[str, Any]
     is_known = request.headers.get("HX-PTag") == tag
     response = HttpResponse(status=304) if is_known else HttpResponse(content)
     response["HX-PTag"] = tag
-    response["Cache-Control"] = "no-store"
     return response

@@ -14,7 +14,7 @@ from dashboard.gate import PageRequest
 from dashboard.trigger_form import TriggerForm
 from engine.domain.definition import WorkflowDefinition
 from engine.models.definitions import Workflow
-from engine.models.workflow_queries import with_latest_version, workflows_of
+from engine.models.workflow_queries import workflows_of
 from engine.types import TriggerRequest
 
 PRIORITY_WORDS = [
@@ -41,7 +41,8 @@ class RunForm:
 def open_form(request: PageRequest) -> RunForm:
     given = request.POST if request.method == "POST" else request.GET
     workflow = chosen_workflow(request, given.get("workflow", ""))
-    definition = definition_of(getattr(workflow, "latest_definition", None))
+    newest = None if workflow is None else workflow.versions.order_by("-order").first()
+    definition = definition_of(newest.definition) if newest else None
     wants_raw = given.get("mode") == "raw"
     return RunForm(workflow, definition, trigger_form.blank(definition, wants_raw=wants_raw))
 
@@ -53,7 +54,7 @@ def chosen_workflow(request: PageRequest, text: str) -> Workflow | None:
         wanted = UUID(text)
     except ValueError:
         raise Http404("no such workflow") from None
-    found = with_latest_version(workflows_of(request.tenant.id)).filter(id=wanted).first()
+    found = workflows_of(request.tenant.id).filter(id=wanted).first()
     if found is None:
         raise Http404("no such workflow")
     return found

@@ -6,7 +6,6 @@ becomes a field for JSON. The submitted whole is judged by the schema itself, no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,8 @@ from jsonschema import validators
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+
+from tenants.json_text import dumps, indented, loads
 
 MAX_DEPTH = 3
 MAX_FIELDS = 60
@@ -117,10 +118,7 @@ def _resolved(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, 
 def _choices(node: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Choices keep their JSON as value, so that 1 and "1" stay apart."""
     values = [node["const"]] if "const" in node else node.get("enum", ())
-    return [
-        (json.dumps(value), value if isinstance(value, str) else json.dumps(value))
-        for value in values
-    ]
+    return [(dumps(value), value if isinstance(value, str) else dumps(value)) for value in values]
 
 
 def fill(made: Field, value: Any) -> None:
@@ -137,7 +135,7 @@ def fill(made: Field, value: Any) -> None:
     elif made.kind == "boolean":
         made.text = "true" if value else "false"
     else:
-        made.text = json.dumps(value, ensure_ascii=False, indent=2 if made.kind == "json" else None)
+        made.text = indented(dumps(value)) if made.kind == "json" else dumps(value)
 
 
 def read(fields: list[Field], posted: Mapping[str, str]) -> dict[str, Any]:
@@ -179,21 +177,12 @@ def _value(made: Field) -> Any:
         return int(made.text)
     if made.kind == "choice" and made.text not in {value for value, _ in made.choices}:
         raise ValueError(made.text)
-    value = parse_json(made.text)
+    value = loads(made.text)
     if made.kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise ValueError(made.text)
     if made.kind == "boolean" and not isinstance(value, bool):
         raise ValueError(made.text)
     return value
-
-
-def parse_json(text: str) -> Any:
-    """Parse strict JSON: unlike Python's parser, no NaN and no Infinity."""
-    return json.loads(text, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def problems_of(

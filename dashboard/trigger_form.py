@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from dashboard import schema_form
 from dashboard.schema_form import Field
 from engine.domain.definition import WorkflowDefinition
+from tenants.json_text import (
+    JsonRefused,
+    dumps,
+    has_escaped_nul,
+    indented,
+    loads,
+    read_object,
+)
+from tenants.json_text import read_metadata as metadata_text
 
-MAX_INPUT_BYTES = 4 * 1024 * 1024
 MAX_METADATA_PAIRS = 50
 PRIORITIES = {"": None, "1": 1, "2": 2, "3": 3}
 
@@ -46,7 +56,7 @@ def _schema(definition: WorkflowDefinition | None) -> dict[str, Any] | None:
     if definition is None or not definition.input_json_schema:
         return None
     try:
-        schema = json.loads(definition.input_json_schema)
+        schema = loads(definition.input_json_schema)
     except (ValueError, RecursionError):
         return None
     return schema if isinstance(schema, dict) else None
@@ -55,14 +65,14 @@ def _schema(definition: WorkflowDefinition | None) -> dict[str, Any] | None:
 def prefill(form: TriggerForm, stored: bytes) -> None:
     """Start from the input of an earlier run."""
     try:
-        document = schema_form.parse_json(stored.decode())
+        document = loads(stored)
     except (ValueError, RecursionError):
         return
     show(form, document)
 
 
 def show(form: TriggerForm, document: Any) -> None:
-    form.raw = json.dumps(document, indent=2, ensure_ascii=False)
+    form.raw = indented(dumps(document))
     if isinstance(document, dict):
         for made in form.fields or ():
             if made.path[-1] in document:
@@ -73,7 +83,7 @@ def read_document(form: TriggerForm, posted: Mapping[str, str]) -> Any:
     """Take the input from the fields or from the JSON text; problems are kept in the form."""
     if not form.is_raw:
         document = schema_form.read(form.fields or [], posted)
-        form.raw = json.dumps(document, indent=2, ensure_ascii=False)
+        form.raw = indented(dumps(document))
         return document
     form.raw = posted.get("input", "")
     document, form.raw_problem = _parse(form.raw)
@@ -83,7 +93,7 @@ def read_document(form: TriggerForm, posted: Mapping[str, str]) -> Any:
 def _parse(text: str) -> tuple[Any, str]:
     """Return the document, or None and what is wrong with its text."""
     try:
-        return schema_form.parse_json(text), ""
+        return loads(text), ""
     except json.JSONDecodeError as error:
         return None, f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
     except (ValueError, RecursionError):
@@ -101,7 +111,7 @@ def read_input(form: TriggerForm, posted: Mapping[str, str]) -> bytes:
     document = read_document(form, posted)
     if form.raw_problem:
         return b""
-    data = form.raw if form.is_raw else json.dumps(document, ensure_ascii=False)
+    data = form.raw if form.is_raw else dumps(document)
     if problem := _unfit(document, data):
         form.problems.append(problem)
         return b""
@@ -113,24 +123,17 @@ def read_input(form: TriggerForm, posted: Mapping[str, str]) -> bytes:
 def _unfit(document: Any, data: str, what: str = "The input") -> str:
     if not isinstance(document, dict):
         return f'{what} must be a JSON object, such as {{}} or {{"key": "value"}}.'
-    if _holds_nul(document):
+    encoded = data.encode(errors="replace")
+    if has_escaped_nul(encoded):
         return f"{what} holds a NUL character, which cannot be stored."
+    most = settings.HATCHET.grpc_max_message_bytes
+    if len(encoded) > most:
+        return f"{what} is {len(encoded):,} bytes long; at most {most:,} are allowed."
     try:
-        size = len(data.encode())
-        json.dumps(document, ensure_ascii=False).encode()  # finds halves written as escapes, too
-    except UnicodeEncodeError:
-        return f"{what} holds half of a surrogate pair, which is no character."
-    if size > MAX_INPUT_BYTES:
-        return f"{what} is {size:,} bytes long; at most {MAX_INPUT_BYTES:,} are allowed."
+        read_object(data)
+    except JsonRefused as error:
+        return f"{what} {error}."
     return ""
-
-
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _holds_nul(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def read_metadata(form: TriggerForm, posted: Mapping[str, str]) -> bytes | None:
@@ -149,7 +152,13 @@ def read_metadata(form: TriggerForm, posted: Mapping[str, str]) -> bytes | None:
         form.metadata_problem = "Metadata cannot hold a NUL character."
     elif len(pairs) > MAX_METADATA_PAIRS:
         form.metadata_problem = f"At most {MAX_METADATA_PAIRS} pairs are allowed."
-    return json.dumps(pairs).encode() if pairs and not form.metadata_problem else None
+    if not pairs or form.metadata_problem:
+        return None
+    try:
+        return metadata_text(json.dumps(pairs))
+    except JsonRefused as error:
+        form.metadata_problem = f"Metadata {error}."
+        return None
 
 
 def read_priority(form: TriggerForm, posted: Mapping[str, str]) -> int | None:

@@ -20,9 +20,10 @@ class Upcoming:
     problem: str = ""
 
 
-def upcoming(expression: str, now: datetime) -> Upcoming:
+def upcoming(expression: str, now: datetime, since: datetime | None = None) -> Upcoming:
+    """Return its times after `now`; it was made at `since`, or would be made now."""
     try:
-        cron = parse_cron(expression, "expression", with_aliases=True)
+        cron = parse_cron(expression, "expression", since or now)
     except InvalidArgument as error:
         return Upcoming(problem=str(error))
     times: list[tuple[datetime, str]] = []

@@ -9,28 +9,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from engine import secret_files
+from engine import pem, secret_files
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
 
 MEBIBYTE = 1024 * 1024
+MAX_MESSAGE_BYTES = 4 * MEBIBYTE
+"""What clients and engines send and accept at most unless they are told otherwise."""
+LOOPBACK = "127.0.0.0/8 ::1/128"
+SHORTEST_SECRET = 16
+FEWEST_CHARACTERS = 5
+"""How many different ones a secret has at least."""
+LONGEST_NAME = 200
+LONGEST_EMAIL = 254
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NOTICED: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -62,7 +64,9 @@ class Config:
     http_bind_address: str
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
-    """Patterns of origins whose pages may use the API; none: any."""
+    """Patterns of origins whose pages may call the API with a token; none: any."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    """Who is believed when it tells for whom it asks."""
 
     grpc_port: int
     grpc_bind_address: str
@@ -108,7 +112,8 @@ class Config:
             http_port=http_port,
             http_bind_address=env.text("SERVER_BIND_ADDRESS", "127.0.0.1"),
             allowed_hosts=_allowed_hosts(env, server_url),
-            allowed_origins=env.words("SERVER_ALLOWED_ORIGINS"),
+            allowed_origins=env.origins("SERVER_ALLOWED_ORIGINS"),
+            trusted_proxies=env.networks("SERVER_TRUSTED_PROXIES", LOOPBACK),
             grpc_port=grpc_port,
             grpc_bind_address=env.text("SERVER_GRPC_BIND_ADDRESS", "127.0.0.1"),
             grpc_broadcast_address=env.host_and_port(
@@ -116,18 +121,20 @@ class Config:
             ),
             grpc_max_message_bytes=_message_bytes(env),
             grpc_tls=_grpc_tls(env),
-            cookie_name=env.text("SERVER_AUTH_COOKIE_NAME", "hatchet"),
-            cookie_domain=env.optional("SERVER_AUTH_COOKIE_DOMAIN"),
+            cookie_name=env.cookie_name("SERVER_AUTH_COOKIE_NAME", "hatchet"),
+            cookie_domain=_cookie_domain(env),
             cookie_is_secure=not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https),
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
             admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),
-            admin_name=env.text("ADMIN_NAME", "Admin"),
+            admin_name=env.short_text("ADMIN_NAME", "Admin", at_most=LONGEST_NAME),
             default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
-            default_tenant_name=env.text("DEFAULT_TENANT_NAME", "Default"),
-            default_tenant_slug=env.text("DEFAULT_TENANT_SLUG", "default"),
+            default_tenant_name=env.short_text(
+                "DEFAULT_TENANT_NAME", "Default", at_most=LONGEST_NAME
+            ),
+            default_tenant_slug=env.slug("DEFAULT_TENANT_SLUG", "default", at_most=LONGEST_NAME),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )
@@ -176,7 +183,7 @@ def _database_url(env: Environment) -> str | None:
             user=env.text("DATABASE_POSTGRES_USERNAME", "hatchet"),
             password=env.text("DATABASE_POSTGRES_PASSWORD", "hatchet"),
             dbname=env.text("DATABASE_POSTGRES_DB_NAME", "hatchet"),
-            sslmode=env.text("DATABASE_POSTGRES_SSL_MODE", "prefer"),
+            sslmode=env.choice("DATABASE_POSTGRES_SSL_MODE", "prefer", _SSL_MODES),
         )
     try:
         parts = conninfo_to_dict(url)
@@ -192,12 +199,21 @@ def _database_url(env: Environment) -> str | None:
 def _allowed_hosts(env: Environment, server_url: str) -> tuple[str, ...]:
     own = urlsplit(server_url).hostname or "localhost"
     own = f"[{own}]" if ":" in own else own
-    return (own, "localhost", "127.0.0.1", "[::1]", *env.words("SERVER_ALLOWED_HOSTS"))
+    return (own, "localhost", "127.0.0.1", "[::1]", *env.host_names("SERVER_ALLOWED_HOSTS"))
+
+
+def _cookie_domain(env: Environment) -> str | None:
+    name = "SERVER_AUTH_COOKIE_DOMAIN"
+    domains = env.host_names(name)
+    if len(domains) > 1 or "*" in domains:
+        raise ConfigError(f"{name} must be one name such as example.com.")
+    return domains[0] if domains else None
 
 
 def _message_bytes(env: Environment) -> int:
-    name, default = "SERVER_GRPC_MAX_MSG_SIZE", 4 * MEBIBYTE
-    return env.integer(name, default, at_least=64 * 1024, at_most=512 * MEBIBYTE)
+    """Less would not hold the longest lists of ids that answers consist of."""
+    name = "SERVER_GRPC_MAX_MSG_SIZE"
+    return env.integer(name, MAX_MESSAGE_BYTES, at_least=MEBIBYTE, at_most=512 * MEBIBYTE)
 
 
 def _grpc_tls(env: Environment) -> TlsConfig | None:
@@ -217,19 +233,29 @@ def _grpc_tls(env: Environment) -> TlsConfig | None:
     client_ca = env.text_or_file("SERVER_TLS_ROOT_CA") if strategy == "mtls" else None
     if strategy == "mtls" and client_ca is None:
         raise ConfigError("SERVER_TLS_ROOT_CA (or _FILE) is needed for SERVER_TLS_STRATEGY=mtls.")
+    certified = pem.certified_key(certificate)
+    if certified is None:
+        raise ConfigError("SERVER_TLS_CERT must be a certificate in PEM form.")
+    if pem.public_half(private_key) != certified:
+        raise ConfigError(
+            "SERVER_TLS_KEY must be the PEM private key of SERVER_TLS_CERT, without a password."
+        )
+    if client_ca is not None and pem.certified_key(client_ca) is None:
+        raise ConfigError("SERVER_TLS_ROOT_CA must be a certificate in PEM form.")
     return TlsConfig(certificate=certificate, private_key=private_key, client_ca=client_ca)
 
 
 def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:
     """The first signs cookies; the others are still accepted, so that keys can be renewed."""
-    given = env.words("SERVER_AUTH_COOKIE_SECRETS")
+    name = "SERVER_AUTH_COOKIE_SECRETS"
+    given = env.words(name)
+    for secret in given:
+        if len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS:
+            raise ConfigError(
+                f"{name} must hold random secrets of {SHORTEST_SECRET} characters or more "
+                "(`openssl rand -hex 32` makes one)."
+            )
     return given or (_kept_secret(data_dir, "secret_key"),)
-
-
-def new_signing_key() -> str:
-    """A fresh P-256 private key in PEM form."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _jwt_private_key(env: Environment, data_dir: Path) -> str:
@@ -240,29 +266,19 @@ def _jwt_private_key(env: Environment, data_dir: Path) -> str:
         if public is not None:
             raise ConfigError(f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET needs {name} beside it.")
         name = str(data_dir / "api_token_key.pem")
-        private = _kept_secret(data_dir, "api_token_key.pem", new_signing_key)
-    try:
-        key = load_pem_private_key(private.encode(), password=None)
-    except ValueError:
-        key = None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ConfigError(f"{name} must be a P-256 private key in PEM form.")
-    if public is not None and not _belongs_to(public, key):
+        private = _kept_secret(data_dir, "api_token_key.pem", pem.new_signing_key)
+    half = pem.signing_key_half(private)
+    if half is None:
+        raise ConfigError(f"{name} must be a P-256 private key in PEM form, without a password.")
+    if public is not None and pem.public_key(public) != half:
         raise ConfigError(
             f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET is not the PEM public half of {name}."
         )
     return private
 
 
-def _belongs_to(public: str, key: ec.EllipticCurvePrivateKey) -> bool:
-    try:
-        return load_pem_public_key(public.encode()) == key.public_key()
-    except ValueError:
-        return False
-
-
 def _email(env: Environment, name: str, default: str) -> str:
-    value = env.text(name, default)
+    value = env.short_text(name, default, at_most=LONGEST_EMAIL)
     before, at, after = value.rpartition("@")
     if not (before and at and after) or " " in value:
         raise ConfigError(f"{name} must be an e-mail address, not {value!r}.")
@@ -270,7 +286,11 @@ def _email(env: Environment, name: str, default: str) -> str:
 
 
 def _kept_secret(data_dir: Path, name: str, make: Callable[[], str] = random_text) -> str:
+    path = data_dir / name
     try:
-        return secret_files.read_or_create(data_dir / name, make)
-    except OSError as error:
+        secret = secret_files.read_or_create(path, make)
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"HATCHET_DATA_DIR: cannot keep a secret there: {error}.") from None
+    if not secret.strip():
+        raise ConfigError(f"HATCHET_DATA_DIR: {path} holds no secret; remove it for a new one.")
+    return secret

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,6 +12,14 @@ from uuid import UUID
 TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "f", "false", "n", "no", "off"})
 HIGHEST_PORT = 65535
+_PLAIN = re.IGNORECASE | re.ASCII
+_LABEL = r"[a-z0-9*_]([a-z0-9*_-]*[a-z0-9*_])?"
+_HOST = rf"({_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\])"
+_HOST_NAME = re.compile(rf"\.?{_HOST}", _PLAIN)
+_ORIGIN = re.compile(rf"\*|https?://{_HOST}(:[0-9*]{{1,5}})?", _PLAIN)
+_HOST_AND_PORT = re.compile(rf"{_HOST}:([0-9]{{1,5}})", _PLAIN)
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_SLUG = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ConfigError(Exception):
@@ -67,24 +77,77 @@ class Environment:
             raise ConfigError(f"{name} must be a UUID, not {value!r}.") from None
 
     def http_url(self, name: str, default: str) -> str:
+        """The scheme, host and port of a site. Every path below it is ours, so it has none itself."""
         value = self.text(name, default).rstrip("/")
         try:
             parts = urlsplit(value)
             is_right = parts.scheme in {"http", "https"} and bool(parts.hostname)
-            is_right = is_right and parts.port != 0 and not (parts.query or parts.fragment)
+            is_right = is_right and parts.port != 0
+            is_right = is_right and value == f"{parts.scheme}://{parts.netloc}"
+            host = _host_of(value)
+            is_right = is_right and "*" not in host and not host.startswith(".")
+            is_right = is_right and _HOST_NAME.fullmatch(host) is not None
         except ValueError:  # a port that is no number
             is_right = False
         if not is_right:
             raise ConfigError(
-                f"{name} must be a URL such as https://hatchet.example.com, not {value!r}."
+                f"{name} must be a URL such as https://hatchet.example.com, "
+                f"without a path, a query or a password, not {value!r}."
             )
         return value
 
     def host_and_port(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        host, colon, port = value.rpartition(":")
-        if not (host and colon and port.isdigit() and 0 < int(port) <= HIGHEST_PORT) or "/" in host:
+        match = _HOST_AND_PORT.fullmatch(value)
+        if match is None or "*" in value or not 0 < int(match.groups()[-1]) <= HIGHEST_PORT:
             raise ConfigError(f"{name} must look like host:port, not {value!r}.")
+        return value
+
+    def host_names(self, name: str) -> tuple[str, ...]:
+        """Host names without scheme and port; `*` alone, or a dot in front for all below a domain."""
+        names = self.words(name)
+        for value in names:
+            if value != "*" and ("*" in value or not _HOST_NAME.fullmatch(value)):
+                raise ConfigError(f"{name} must hold names such as example.com, not {value!r}.")
+        return names
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        origins = tuple(value.rstrip("/") for value in self.words(name))
+        for value in origins:
+            if not _ORIGIN.fullmatch(value):
+                raise ConfigError(
+                    f"{name} must hold origins such as https://*.example.com, not {value!r}."
+                )
+        return origins
+
+    def networks(self, name: str, default: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Addresses and networks; `none` for no address at all."""
+        words = self.words(name) or tuple(default.split())
+        if words == ("none",):
+            return ()
+        try:
+            return tuple(ip_network(word) for word in words)
+        except ValueError as error:
+            raise ConfigError(
+                f"{name} must hold addresses or networks such as 10.0.0.0/8: {error}."
+            ) from None
+
+    def cookie_name(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        if not _COOKIE_NAME.fullmatch(value):
+            raise ConfigError(f"{name} must be a word that names a cookie, not {value!r}.")
+        return value
+
+    def slug(self, name: str, default: str, *, at_most: int) -> str:
+        value = self.short_text(name, default, at_most=at_most)
+        if not _SLUG.fullmatch(value):
+            raise ConfigError(f"{name} must be of letters, digits, - and _, not {value!r}.")
+        return value
+
+    def short_text(self, name: str, default: str, *, at_most: int) -> str:
+        value = self.text(name, default)
+        if len(value) > at_most:
+            raise ConfigError(f"{name} must have at most {at_most} characters.")
         return value
 
     def words(self, name: str) -> tuple[str, ...]:
@@ -107,3 +170,8 @@ class Environment:
         value = self.optional(name)
         if value is not None and value.lower() not in unless:
             raise ConfigError(f"{name}={value} is not supported: {because}.")
+
+
+def _host_of(url: str) -> str:
+    """The host as it is written: brackets of an IPv6 address stay."""
+    return re.sub(r":[0-9]*$", "", url.partition("://")[2])

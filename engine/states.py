@@ -182,3 +182,26 @@ class RunTrigger(IntEnum):
 
 RETRY_QUEUE_PRIORITY = 4
 """Queue priority of every attempt after the first: above what users may ask for (1-3)."""
+
+
+class MissedPolicy(IntEnum):
+    """What a cron does about times it missed: nothing, fire for the latest, or fire for all of them."""
+
+    SKIP = 0
+    LATEST = 1
+    ALL = 2
+
+
+class CronMissCause(IntEnum):
+    """Why a cron did not fire for a time."""
+
+    STOPPED = 1
+    """No engine was running."""
+    LATE = 2
+    """Engines were running, but could not get at it in time."""
+    PAUSED = 3
+    """Its workflow was paused."""
+    FAILED = 4
+    """Its run could not be started."""
+    TOO_MANY = 5
+    """More had been missed than are made up."""

@@ -85,6 +85,8 @@ class TaskReport:
     retry_after_ms: int | None = None
     batch_id: UUID | None = None
     """The batch in which it says the task ran: then that tells which attempt is meant."""
+    at: datetime | None = None
+    """When it happened, by the worker's clock, which may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)

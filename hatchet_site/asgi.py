@@ -1,6 +1,7 @@
 """The web process: pages and API over HTTP, live updates over WebSocket."""
 
 import os
+import sys
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hatchet_site.settings")
 
@@ -8,22 +9,33 @@ import django
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
 
-# Loads the apps, which the routes below need.
-django.setup(set_prefix=False)
+from engine.environment import ConfigError
 
-from dashboard.urls import websocket_urlpatterns  # noqa: E402  (it needs the apps)
-from engine.sandbox.pool import sandbox  # noqa: E402
-from hatchet_site.request_threads import MOST_THREADS, ThreadKeepingHandler  # noqa: E402
+try:
+    # Loads the apps, which the routes below need.
+    django.setup(set_prefix=False)
+except ConfigError as error:
+    sys.exit(f"Hatchet cannot start: {error}")
+
+from dashboard.urls import websocket_urlpatterns
+from engine.sandbox.pool import sandbox
+from hatchet_site.bodies import bound_bodies
+from hatchet_site.proxies import ForwardedRequests
+from hatchet_site.request_threads import MOST_THREADS, ThreadKeepingHandler
 
 sandbox.limit_callers(of_a_tenant=MOST_THREADS // 3, together=MOST_THREADS * 2 // 3)
-
-application = ProtocolTypeRouter(
-    {
-        "http": ThreadKeepingHandler(),
-        # A page of another origin may not listen with the visitor's session.
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
-        ),
-    }
+bound_bodies()
+application = ForwardedRequests(
+    ProtocolTypeRouter(
+        {
+            "http": ThreadKeepingHandler(),
+            # A page of another origin may not listen with the visitor's session.
+            "websocket": AllowedHostsOriginValidator(
+                AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+            ),
+        }
+    ),
+    settings.HATCHET.trusted_proxies,
 )

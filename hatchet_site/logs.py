@@ -26,8 +26,18 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry, default=str).decode()
 
 
+class WithoutRefusals(logging.Filter):
+    """Drops what was answered with a 4xx: it is the caller's affair, and callers can write any number."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not 400 <= getattr(record, "status_code", 0) < 500
+
+
 def logging_config(level: str, style: str) -> dict[str, Any]:
-    """A dictConfig: everything to one stream; chatty libraries speak from WARNING on."""
+    """A dictConfig: everything to one stream; chatty libraries speak from WARNING on.
+
+    Refused requests are told at the level `debug`.
+    """
     quiet = {"level": "WARNING"}
     return {
         "version": 1,
@@ -39,7 +49,14 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
             },
             "json": {"()": JsonFormatter},
         },
-        "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": style}},
+        "filters": {"without refusals": {"()": WithoutRefusals}},
+        "handlers": {
+            "stream": {
+                "class": "logging.StreamHandler",
+                "formatter": style,
+                "filters": [] if level == "debug" else ["without refusals"],
+            }
+        },
         "root": {"handlers": ["stream"], "level": LEVELS[level]},
         "loggers": {
             "daphne": quiet,

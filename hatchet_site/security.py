@@ -1,4 +1,4 @@
-"""The headers that confine a page to this origin."""
+"""The headers that confine an answer to this origin and to whom it was given."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ POLICY = "; ".join(
 )
 
 
-def content_security_policy(
+def confine_answers(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: no script, style or request from anywhere else, nothing inline, no framing."""
+    """Middleware: nothing from anywhere else, nothing inline, no framing, and no copies kept.
+
+    Static files, which everybody may keep, are answered before this.
+    """
 
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
+        response.headers.setdefault("Cache-Control", "private, no-store")
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), geolocation=(), microphone=()"

@@ -15,7 +15,6 @@ HATCHET = Config.from_environment(os.environ, BASE_DIR)
 SECRET_KEY, *SECRET_KEY_FALLBACKS = HATCHET.secret_keys
 DEBUG = False
 ALLOWED_HOSTS = list(HATCHET.allowed_hosts)
-HATCHET_ALLOWED_ORIGINS = HATCHET.allowed_origins
 ROOT_URLCONF = "hatchet_site.urls"
 ASGI_APPLICATION = "hatchet_site.asgi.application"
 APPEND_SLASH = False
@@ -27,7 +26,6 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 
 INSTALLED_APPS = [
-    "daphne",
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,7 +42,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "hatchet_site.security.content_security_policy",
+    "hatchet_site.security.confine_answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -83,14 +81,13 @@ SESSION_COOKIE_NAME = HATCHET.cookie_name
 SESSION_COOKIE_DOMAIN = HATCHET.cookie_domain
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HATCHET.cookie_is_secure
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 CSRF_TRUSTED_ORIGINS = [HATCHET.server_url]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 if HATCHET.server_url.startswith("https://"):
-    # TLS ends at the proxy in front, which must set this header itself.
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}

@@ -7,6 +7,8 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 from hatchet_site import health
 
+handler500 = "hatchet_site.failures.server_error"
+
 urlpatterns = [
     path("api/live", health.live),
     path("api/ready", health.ready),

@@ -8,6 +8,7 @@ from uuid import UUID
 from tenants.models import Member, Role, Tenant, User
 from tenants.token_claims import VerifiedToken
 
+UNCONFIRMED = "confirm your e-mail address first"
 _RANK = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
@@ -37,6 +38,11 @@ class TenantAccess:
             raise AccessDenied(f"this needs the role {role.value}")
 
 
+def may_enter(user: User) -> bool:
+    """Whether this person may enter tenants at all: an active user who confirmed their address."""
+    return user.is_active and user.is_email_verified
+
+
 def includes(held: Role, needed: Role) -> bool:
     """OWNER includes ADMIN includes MEMBER includes VIEWER."""
     return _RANK[held] >= _RANK[needed]
@@ -44,6 +50,8 @@ def includes(held: Role, needed: Role) -> bool:
 
 def access_of_user(user: User, tenant: Tenant, needed: Role = Role.VIEWER) -> TenantAccess:
     """Return the user's access, or raise AccessDenied for strangers and for too low a role."""
+    if user.is_active and not may_enter(user):
+        raise AccessDenied(UNCONFIRMED)
     member = Member.objects.filter(tenant=tenant, user=user).first()
     if member is None or not user.is_active:
         raise AccessDenied("you are not a member of this tenant", is_stranger=True)
@@ -54,7 +62,7 @@ def access_of_user(user: User, tenant: Tenant, needed: Role = Role.VIEWER) -> Te
 
 def accesses_of_user(user: User) -> list[TenantAccess]:
     """Return the user's access to each of their tenants, by tenant name, in one query."""
-    if not user.is_active:
+    if not may_enter(user):
         return []
     members = Member.objects.filter(user=user).select_related("tenant")
     return [

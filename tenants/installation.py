@@ -18,6 +18,9 @@ class Installation(Protocol):
     def grpc_broadcast_address(self) -> str: ...
 
     @property
+    def allowed_origins(self) -> tuple[str, ...]: ...
+
+    @property
     def jwt_private_key(self) -> str: ...
 
     @property

@@ -83,3 +83,11 @@ class APIToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+
+
+class SignInTries(models.Model):
+    """A counter of tried passwords; `subject` is a kind of counter and a digest of what it is about."""
+
+    subject = models.CharField(primary_key=True, max_length=80)
+    tries = models.PositiveIntegerField()
+    expires_at = models.DateTimeField(db_index=True)

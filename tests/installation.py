@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.conf import settings
 
-from engine.config import Config, new_signing_key
+from engine.config import Config
+from engine.pem import new_signing_key
 
 DEFAULT_TENANT_ID = UUID("707d0855-80ab-4e1f-a156-f1c4546cbf52")
 

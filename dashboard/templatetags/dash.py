@@ -8,11 +8,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
+from django.template.defaultfilters import filesizeformat
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from engine.models.json_objects import text_of
 from engine.states import RunTrigger, Status
+from tenants.json_text import members
 
 register = template.Library()
 NOTHING = "\N{EN DASH}"
@@ -98,16 +101,23 @@ def short_id(value: Any) -> str:
 
 
 @register.filter
-def metadata_tags(metadata: Any, limit: int = 4) -> list[tuple[str, str]]:
+def metadata_tags(metadata: dict[str, Any] | None, limit: int = 4) -> list[tuple[str, str]]:
     """The user's own pairs as texts; keys of the system (`hatchet__…`) are left out."""
-    if not isinstance(metadata, dict):
-        return []
     pairs = [
-        (key, value if isinstance(value, str) else json.dumps(value))
-        for key, value in metadata.items()
+        (key, json.loads(value) if value.startswith('"') else value)
+        for key, value in members(text_of(metadata)).items()
         if not key.startswith("hatchet__")
     ]
     return pairs[:limit]
+
+
+@register.simple_tag
+def large_metadata(row: Any) -> str:
+    """What to say of a row's metadata where it is too large to be read for a page."""
+    length = getattr(row, "additional_metadata_length", None)
+    if length is None or row.small_additional_metadata is not None:
+        return ""
+    return f"metadata of {filesizeformat(length)}"
 
 
 @register.simple_tag
@@ -146,11 +156,6 @@ def gist(text: str) -> str:
 def is_long(text: str) -> bool:
     """Whether a message is better folded away."""
     return len(text) > 200 or "\n" in text.strip()
-
-
-@register.filter
-def compact_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 @register.filter

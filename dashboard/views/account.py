@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import authenticate, login, logout
+from django.conf import settings
+from django.contrib.auth import authenticate, login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -10,9 +11,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from dashboard.gate import ask_to_confirm
 from tenants import sign_in_limits
-from tenants.access import accesses_of_user
+from tenants.access import accesses_of_user, may_enter
 from tenants.models import User
+from tenants.sessions import end_session
 
 THEME_COOKIE = "theme"
 THEMES = ("system", "light", "dark")
@@ -31,15 +34,16 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return redirect(wanted)
         return render(request, "dashboard/account/sign_in.html", {"next": wanted})
     email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
-    if not sign_in_limits.may_try(request.META.get("REMOTE_ADDR", ""), email):
+    if not sign_in_limits.may_try(request, email):
         error, status = "Too many attempts. Wait five minutes and try again.", 429
     elif (user := _user_with(request, email, request.POST.get("password", ""))) is None:
         # One sentence for every reason: it must not tell which accounts exist.
         error, status = "This e-mail address and password do not match an account.", 422
     else:
-        sign_in_limits.forgive(email)
         login(request, user)
-        return redirect(wanted)
+        response = redirect(wanted)
+        sign_in_limits.welcome(request, response, email)
+        return response
     context = {"next": wanted, "email": email, "error": error}
     return render(request, "dashboard/account/sign_in.html", context, status=status)
 
@@ -52,7 +56,7 @@ def _user_with(request: HttpRequest, email: str, password: str) -> User | None:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    logout(request)
+    end_session(request)
     return redirect("dashboard:sign_in")
 
 
@@ -61,6 +65,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """Go to the first tenant the user may enter."""
     if not request.user.is_authenticated:
         return redirect("dashboard:sign_in")
+    if not may_enter(request.user):
+        return ask_to_confirm(request)
     accesses = accesses_of_user(request.user)
     if not accesses:
         return render(request, "dashboard/account/no_tenant.html")
@@ -78,7 +84,14 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "system")
     response = redirect(_safe_next(request))
     if theme in THEMES:
-        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_SECONDS, samesite="Lax")
+        response.set_cookie(
+            THEME_COOKIE,
+            theme,
+            max_age=_YEAR_SECONDS,
+            samesite="Lax",
+            httponly=True,
+            secure=settings.SESSION_COOKIE_SECURE,
+        )
     return response
 
 

@@ -12,7 +12,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import show_json
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json
 from dashboard.rendering import render_fragment
 from dashboard.run_form import (
     RunForm,
@@ -25,17 +25,32 @@ from dashboard.run_form import (
 from dashboard.upcoming import Upcoming, upcoming
 from dashboard.url_filters import parse_list_filters
 from engine.domain.cron import MAX_CRON_LENGTH
+from engine.domain.cron_firing import LATEST, MOST_MADE_UP
 from engine.errors import HatchetError
 from engine.models.pages import newest_page
 from engine.models.timetable import Cron
+from engine.models.wide_columns import with_head, with_small
 from engine.operations.announce import announced
-from engine.operations.change_crons import create_cron, delete_cron, switch_cron
+from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
 from engine.operations.fire_crons import run_cron_now
+from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from tenants.models import Role
 
-PAGE_SIZE = 50
+PAGE_SIZE, MISSES_SHOWN = 50, 20
 MAX_NAME = 200
+POLICIES = {
+    "skip": "Missed times are left out",
+    "latest": "The latest missed time is made up",
+    "all": f"Missed times are made up, the last {MOST_MADE_UP} of them",
+}
+CAUSES = {
+    CronMissCause.STOPPED: "No engine was running",
+    CronMissCause.LATE: f"No engine got to it within {LATEST.total_seconds():.0f} seconds",
+    CronMissCause.PAUSED: "Its workflow was paused",
+    CronMissCause.FAILED: "Its run could not be started",
+    CronMissCause.TOO_MANY: f"More than {MOST_MADE_UP} times had been missed",
+}
 
 
 @tenant_page()
@@ -55,21 +70,46 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     if filters.workflow_id:
         crons = crons.filter(workflow_id=filters.workflow_id)
     page, has_newer, has_older = newest_page(
-        crons, before=filters.before, after=filters.after, size=PAGE_SIZE
+        with_small(crons, "additional_metadata", SMALL_BYTES),
+        before=filters.before,
+        after=filters.after,
+        size=PAGE_SIZE,
     )
     return {"filters": filters, "crons": page} | filters.pager(page, has_newer, has_older)
 
 
 @tenant_page()
 def detail(request: PageRequest, cron_id: UUID) -> HttpResponse:
-    cron = _find(request, cron_id)
-    given = bytes(cron.input)
+    found = with_small(_crons(request), "additional_metadata", HEAD_BYTES)
+    cron = with_head(found, "input", HEAD_BYTES).filter(id=cron_id).first()
+    if cron is None:
+        raise Http404("no such cron")
+    given = show_json(getattr(cron, "input_head", None), getattr(cron, "input_length", None))
     context = {
         "cron": cron,
-        "upcoming": upcoming(cron.expression, datetime.now(UTC)) if cron.is_enabled else None,
-        "input": show_json(given, len(given)) if request.access.can_view_payloads else None,
+        "upcoming": _upcoming(cron) if cron.is_enabled else None,
+        "input": given if request.access.can_view_payloads else None,
+        "misses": [
+            (CAUSES[CronMissCause(miss.cause)], miss)
+            for miss in cron.misses.order_by("-id")[:MISSES_SHOWN]
+        ],
+        "policies": POLICIES,
+        "chosen": MissedPolicy(cron.missed).name.lower(),
     }
     return render(request, "dashboard/crons/detail.html", context)
+
+
+def _upcoming(cron: Cron) -> Upcoming:
+    return upcoming(cron.expression, datetime.now(UTC), cron.created_at)
+
+
+@tenant_page()
+def download_input(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    """The cron's input exactly as stored."""
+    if not request.access.can_view_payloads:
+        raise Http404("payloads are hidden from this member")
+    given = bytes(_find(request, cron_id).input)
+    return attachment(given, f"cron-{cron_id}.json", "application/json")
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
@@ -77,15 +117,21 @@ def new(request: PageRequest) -> HttpResponse:
     """Show the form with a look at the next times; a POST makes the cron, or says what is wrong."""
     asked = open_form(request)
     given = request.POST if request.method == "POST" else request.GET
-    typed = {"name": given.get("name", "").strip(), "expression": given.get("expression", "")}
+    typed = {
+        "name": given.get("name", "").strip(),
+        "expression": given.get("expression", ""),
+        "missed": given.get("missed", "skip"),
+    }
     if request.method != "POST":
         return _form(request, asked, typed)
     if "switch" in request.POST:
         switch_mode(asked, request)
         return _form(request, asked, typed)
-    problem = _name_problem(typed["name"])
+    problem, missed = _name_problem(typed["name"]), _policy(typed["missed"])
     wanted = read_request(asked, request)
-    if wanted is None or problem:
+    if missed is None:
+        asked.problems.append("Choose what to do about missed times.")
+    if wanted is None or missed is None or problem:
         return _form(request, asked, typed | {"name_problem": problem}, status=422)
     operation = create_cron(
         request.tenant.id,
@@ -93,6 +139,7 @@ def new(request: PageRequest) -> HttpResponse:
         expression=typed["expression"],
         request=wanted,
         now=datetime.now(UTC),
+        missed=missed,
     )
     try:
         cron_id = sync_db.run(operation)
@@ -122,6 +169,8 @@ def _form(
         "upcoming": _preview(typed["expression"]),
         "max_name": MAX_NAME,
         "max_expression": MAX_CRON_LENGTH,
+        "policies": POLICIES,
+        "chosen": typed["missed"],
     }
     return render(request, "dashboard/crons/new.html", context, status=status)
 
@@ -143,10 +192,31 @@ def switch(request: PageRequest, cron_id: UUID) -> HttpResponse:
     cron = _find(request, cron_id)
     is_enabled = request.POST.get("enabled", "yes") != "no"
     now = datetime.now(UTC)
-    sync_db.run(switch_cron(request.tenant.id, cron.id, is_enabled=is_enabled, now=now))
+    try:
+        sync_db.run(switch_cron(request.tenant.id, cron.id, is_enabled=is_enabled, now=now))
+    except HatchetError as error:
+        messages.error(request, f"Nothing was changed: {error}")
+        return redirect("dashboard:cron", request.tenant.slug, cron.id)
     words = "enabled" if is_enabled else "disabled: it starts nothing until it is enabled again"
     messages.success(request, f"Cron {words}.")
     return redirect("dashboard:cron", request.tenant.slug, cron.id)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def missed(request: PageRequest, cron_id: UUID) -> HttpResponse:
+    """Choose what it does about times it misses."""
+    cron = _find(request, cron_id)
+    policy = _policy(request.POST.get("missed", ""))
+    if policy is None:
+        messages.error(request, "Choose what to do about missed times.")
+    else:
+        sync_db.run(choose_missed(request.tenant.id, cron.id, policy, datetime.now(UTC)))
+        messages.success(request, f"From now on: {POLICIES[policy.name.lower()]}.")
+    return redirect("dashboard:cron", request.tenant.slug, cron.id)
+
+
+def _policy(text: str) -> MissedPolicy | None:
+    return MissedPolicy[text.upper()] if text in POLICIES else None
 
 
 @tenant_page("POST", needs=Role.MEMBER)
@@ -174,7 +244,7 @@ def delete(request: PageRequest, cron_id: UUID) -> HttpResponse:
 
 def _crons(request: PageRequest) -> QuerySet[Cron]:
     crons = Cron.objects.filter(tenant=request.tenant, workflow__deleted_at__isnull=True)
-    return crons.select_related("workflow")
+    return crons.select_related("workflow").defer("input", "additional_metadata")
 
 
 def _find(request: PageRequest, cron_id: UUID) -> Cron:

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from dashboard.durable_run import parse_node
 from dashboard.gate import PageRequest, tenant_page
-from engine.errors import InvalidArgument, NotFound
+from engine.errors import IdempotencyCollision, InvalidArgument, NotFound
 from engine.models import Task
 from engine.models.durable_queries import durable_task, log_entries
 from engine.operations.announce import announced
@@ -66,6 +66,9 @@ def reset(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
         raise Http404("no such task") from error
     except InvalidArgument as error:
         messages.error(request, f"Not reset: {error}.")
+    except IdempotencyCollision as error:
+        holder = error.collisions[0].existing
+        messages.error(request, f"Not reset: run {holder} holds its run's idempotency key.")
     else:
         text = f"The task runs again from step {node.node_id} on, on branch {branch_id}."
         messages.success(request, text)

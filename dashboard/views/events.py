@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 
 from dashboard import trigger_form
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import HEAD_BYTES, attachment, show_json
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json
 from dashboard.rendering import render_fragment
 from dashboard.run_filters import DEFAULT_WINDOW, WINDOWS
 from dashboard.run_form import PRIORITY_WORDS, workflow_choices
@@ -30,6 +30,7 @@ from engine.models.payload_queries import payload_head
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import Event, Run
 from engine.models.task_queries import payload
+from engine.models.wide_columns import with_small
 from engine.operations.announce import announced
 from engine.operations.push_events import push_events, replay_event
 from engine.states import PayloadKind, Status
@@ -74,7 +75,10 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
         started = Run.objects.filter(event_id=OuterRef("id"), workflow_id=filters.workflow_id)
         found = found.filter(Exists(started))
     page, has_newer, has_older = newest_page(
-        found, before=filters.before, after=filters.after, size=PAGE_SIZE
+        with_small(found, "additional_metadata", SMALL_BYTES),
+        before=filters.before,
+        after=filters.after,
+        size=PAGE_SIZE,
     )
     return {
         "filters": filters,
@@ -223,7 +227,8 @@ def download_payload(request: PageRequest, event_id: UUID) -> HttpResponse:
 
 
 def _find(request: PageRequest, event_id: UUID) -> Event:
-    event = Event.objects.filter(tenant_id=request.tenant.id, id=event_id).first()
+    events = with_small(Event.objects.all(), "additional_metadata", HEAD_BYTES)
+    event = events.filter(tenant_id=request.tenant.id, id=event_id).first()
     if event is None:
         raise Http404("no such event")
     return event

@@ -34,7 +34,7 @@ def index(request: PageRequest) -> HttpResponse:
     if filters.text("scope"):
         found = found.filter(scope=filters.text("scope"))
     page, has_newer, has_older = newest_page(
-        found, before=filters.before, after=filters.after, size=PAGE_SIZE
+        found.defer("payload"), before=filters.before, after=filters.after, size=PAGE_SIZE
     )
     context = {"filters": filters, "found": page, "workflows": workflow_choices(request)}
     context |= filters.pager(page, has_newer, has_older)

@@ -14,12 +14,13 @@ from dashboard.definitions import definition_of, drawing, on_failure_steps
 from dashboard.durable_run import DurableTasks, durable_context, durable_tasks_of
 from dashboard.event_words import words_of
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import HEAD_BYTES, attachment, show_json, show_text
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json, show_text
 from dashboard.rendering import render_fragment
 from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
+from engine.models.wide_columns import with_small
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 from engine.store import sync_db
@@ -33,9 +34,13 @@ TABS = {
 DURABLE_TAB = {"durable": "Durable log"}
 EVENTS_SHOWN = 400
 LOG_LINES_SHOWN = 500
+MOST_LOG_BYTES = 32 * 1024 * 1024
 EXPLAINED = 20
 CHILDREN_SHOWN = 200
 ERROR_HEAD_BYTES = 8 * 1024
+OUTCOME_BYTES = 1024 * 1024
+SHORTEST_HEAD = 256
+"""What all steps show of their outputs and errors, and each of them at least."""
 _KINDS = {
     "input": PayloadKind.INPUT,
     "output": PayloadKind.OUTPUT,
@@ -85,16 +90,18 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
 
 def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
     runs = with_workflow_names(runs_of(request.tenant.id))
-    tasks = task_queries.tasks_of_run(run_id)
+    runs = with_small(runs.defer("desired_labels"), "additional_metadata", HEAD_BYTES)
     if request.access.can_view_payloads:
         runs = task_queries.with_input_head(runs, HEAD_BYTES)
-        tasks = task_queries.with_outcome_heads(tasks, HEAD_BYTES)
-    else:
-        tasks = task_queries.with_error_heads(tasks, HEAD_BYTES)
     run = task_queries.with_definition(runs).filter(id=run_id).first()
     if run is None:
         raise Http404("no such run")
-    return run, list(tasks)
+    steps = len((getattr(run, "definition", None) or {}).get("steps", ()))
+    head = max(min(HEAD_BYTES, OUTCOME_BYTES // max(steps, 1)), SHORTEST_HEAD)
+    tasks = task_queries.tasks_of_run(run_id)
+    if request.access.can_view_payloads:
+        return run, list(task_queries.with_outcome_heads(tasks, head))
+    return run, list(task_queries.with_error_heads(tasks, head))
 
 
 def _steps(definition: WorkflowDefinition | None, tasks: list[Task]) -> list[dict[str, Any]]:
@@ -176,7 +183,7 @@ def _tab_context(
 
 
 def _logs(request: PageRequest, run: Run, readable_ids: dict[UUID, str]) -> dict[str, Any]:
-    lines = task_queries.log_lines(run.id)
+    lines = task_queries.log_lines(run.id, most_metadata=SMALL_BYTES)
     after = _uuid(request.GET.get("after", ""))
     if after is not None:
         lines = lines.filter(id__gt=after)
@@ -199,15 +206,19 @@ def _line(line: LogLine, readable_ids: dict[UUID, str]) -> dict[str, Any]:
 
 @tenant_page()
 def download_log(request: PageRequest, run_id: UUID) -> HttpResponse:
-    """The whole log as text, one line a line."""
+    """The log as text, one line a line; of a very long one the beginning, and a line that says so."""
     if not runs_of(request.tenant.id).filter(id=run_id).exists():
         raise Http404("no such run")
-    lines = task_queries.log_lines(run_id).values_list("created_at", "level", "message")
-    text = "".join(
-        f"{created_at:%Y-%m-%dT%H:%M:%S.%fZ} {LogLevel(level).name:5} {message}\n"
-        for created_at, level, message in lines.iterator()
-    )
-    return attachment(text.encode(), f"run-{run_id}.log", "text/plain; charset=utf-8")
+    lines = task_queries.log_texts(run_id).values_list("created_at", "level", "message")
+    text, room = [], MOST_LOG_BYTES
+    for created_at, level, message in lines.iterator(chunk_size=LOG_LINES_SHOWN):
+        line = f"{created_at:%Y-%m-%dT%H:%M:%S.%fZ} {LogLevel(level).name:5} {message}\n".encode()
+        room -= len(line)
+        if room < 0:
+            text.append(b"[The log is longer. The API has the rest.]\n")
+            break
+        text.append(line)
+    return attachment(b"".join(text), f"run-{run_id}.log", "text/plain; charset=utf-8")
 
 
 @tenant_page()

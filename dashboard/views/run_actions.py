@@ -15,7 +15,7 @@ from dashboard.gate import PageRequest, tenant_page
 from engine.models.run_queries import runs_of
 from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_tasks
-from engine.operations.replay_tasks import replay_tasks
+from engine.operations.replay_tasks import replay_tasks, told
 from engine.store import sync_db
 from tenants.models import Role
 
@@ -34,8 +34,13 @@ def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
 @tenant_page("POST", needs=Role.MEMBER)
 def replay(request: PageRequest, run_id: UUID) -> HttpResponse:
     _was_final(request, run_id)
-    replayed = sync_db.run(announced(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC))))
-    if replayed:
+    replay = sync_db.run(
+        announced(told(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC))))
+    )
+    if replay.refused:
+        holder = replay.refused[0].existing
+        messages.error(request, f"Not replayed: run {holder} holds its idempotency key.")
+    elif replay.ids:
         messages.success(request, "Run queued again with the same input.")
     else:
         messages.info(request, "Nothing to replay: the run has not finished.")

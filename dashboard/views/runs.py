@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from dashboard.gate import PageRequest, tenant_page
+from dashboard.payloads import SMALL_BYTES
 from dashboard.rendering import render_fragment
 from dashboard.run_filters import WINDOWS, RunFilters, parse_run_filters
 from engine.ids import time_of
@@ -19,6 +20,7 @@ from engine.models.cluster import Worker
 from engine.models.durable_queries import which_are_off_worker
 from engine.models.pages import newest_page
 from engine.models.run_queries import runs_of, status_counts, with_workflow_names
+from engine.models.wide_columns import with_small
 from engine.models.workflow_queries import workflows_of
 from engine.states import Status
 from tenants.models import APIToken, Tenant
@@ -47,8 +49,12 @@ def _list_context(request: PageRequest, filters: RunFilters) -> dict[str, Any]:
     since = filters.since(now)
     tenant_id = request.tenant.id
     runs, has_newer, has_older = newest_page(
-        with_workflow_names(filters.apply(tenant_id, since)).defer(
-            "child_key", "event_key", "event_id"
+        with_small(
+            with_workflow_names(filters.apply(tenant_id, since)).defer(
+                "child_key", "event_key", "event_id", "desired_labels"
+            ),
+            "additional_metadata",
+            SMALL_BYTES,
         ),
         before=filters.before,
         after=filters.after,

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.moments import moment_text, parse_when
-from dashboard.payloads import show_json
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json
 from dashboard.rendering import render_fragment
 from dashboard.run_form import (
     RunForm,
@@ -26,8 +26,10 @@ from dashboard.run_form import (
 )
 from dashboard.url_filters import ListFilters, parse_id, parse_list_filters
 from engine.errors import HatchetError
+from engine.models.run_queries import lean_runs
 from engine.models.runs import Run
 from engine.models.timetable import Schedule
+from engine.models.wide_columns import with_head, with_small
 from engine.operations.announce import announced
 from engine.operations.change_schedules import (
     Outcome,
@@ -62,6 +64,7 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     is_fired = filters.text("state") == "fired"
     found = _matching(request, filters).filter(due_at__isnull=is_fired)
     total = found.count() if not is_fired else 0
+    found = with_small(found, "additional_metadata", SMALL_BYTES)
     page = list(_page_of(found, request.GET.get("from", ""), is_fired=is_fired)[: PAGE_SIZE + 1])
     shown = page[:PAGE_SIZE]
     runs = Run.objects.only("id", "status").in_bulk([s.run_id for s in shown if s.run_id])
@@ -137,15 +140,28 @@ def detail(request: PageRequest, schedule_id: UUID) -> HttpResponse:
 def _detail(
     request: PageRequest, schedule: Schedule, typed: dict[str, str], status: int = 200
 ) -> HttpResponse:
-    given = bytes(schedule.input)
+    found = with_small(_schedules(request), "additional_metadata", HEAD_BYTES)
+    schedule = with_head(found, "input", HEAD_BYTES).get(id=schedule.id)
+    given = show_json(
+        getattr(schedule, "input_head", None), getattr(schedule, "input_length", None)
+    )
     context = {
         "schedule": schedule,
         "typed": typed,
-        "run": Run.objects.filter(id=schedule.run_id).first() if schedule.run_id else None,
-        "input": show_json(given, len(given)) if request.access.can_view_payloads else None,
+        "run": lean_runs().filter(id=schedule.run_id).first() if schedule.run_id else None,
+        "input": given if request.access.can_view_payloads else None,
         "now": datetime.now(UTC),
     }
     return render(request, "dashboard/schedules/detail.html", context, status=status)
+
+
+@tenant_page()
+def download_input(request: PageRequest, schedule_id: UUID) -> HttpResponse:
+    """The input exactly as stored."""
+    if not request.access.can_view_payloads:
+        raise Http404("payloads are hidden from this member")
+    given = bytes(_find(request, schedule_id).input)
+    return attachment(given, f"scheduled-{schedule_id}.json", "application/json")
 
 
 @tenant_page("POST", needs=Role.MEMBER)
@@ -253,7 +269,7 @@ def _matching(request: PageRequest, filters: ListFilters) -> QuerySet[Schedule]:
 
 def _schedules(request: PageRequest) -> QuerySet[Schedule]:
     schedules = Schedule.objects.filter(tenant=request.tenant, workflow__deleted_at__isnull=True)
-    return schedules.select_related("workflow")
+    return schedules.select_related("workflow").defer("input", "additional_metadata")
 
 
 def _find(request: PageRequest, schedule_id: UUID) -> Schedule:

@@ -8,16 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from dashboard.gate import PageRequest, tenant_page
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES
 from dashboard.rendering import render_fragment
 from engine.errors import NotFound
 from engine.models.cluster import Worker
 from engine.models.slot_queries import used_slots
 from engine.models.task_queries import running_on
-from engine.models.worker_queries import seen_workers, status_of, workers_of
+from engine.models.wide_columns import with_small
+from engine.models.worker_queries import seen_workers, status_of, trouble_of, workers_of
 from engine.operations.pause_worker import pause_worker
 from engine.store import sync_db
 from tenants.models import Role
@@ -38,7 +41,8 @@ def live(request: PageRequest) -> HttpResponse:
 
 def _list_context(request: PageRequest) -> dict[str, Any]:
     now = datetime.now(UTC)
-    workers = list(seen_workers(request.tenant.id, now)[:WORKERS_SHOWN])
+    seen = _with_small_parts(seen_workers(request.tenant.id, now), SMALL_BYTES)
+    workers = list(seen.defer("actions", "runtime_extra")[:WORKERS_SHOWN])
     return {"workers": _with_state(workers, now)}
 
 
@@ -70,11 +74,16 @@ def pause(request: PageRequest, worker_id: UUID) -> HttpResponse:
 
 
 def _detail_context(request: PageRequest, worker_id: UUID) -> dict[str, Any]:
-    worker = workers_of(request.tenant.id).filter(id=worker_id).first()
+    workers = _with_small_parts(workers_of(request.tenant.id), HEAD_BYTES)
+    worker = workers.filter(id=worker_id).first()
     if worker is None:
         raise Http404("no such worker")
     [state] = _with_state([worker], datetime.now(UTC))
     return state | {"running": list(running_on(worker.id)[:RUNNING_SHOWN])}
+
+
+def _with_small_parts(workers: QuerySet[Worker], most: int) -> QuerySet[Worker]:
+    return with_small(with_small(workers, "labels", most), "slots", most)
 
 
 def _with_state(workers: Sequence[Worker], now: datetime) -> list[dict[str, Any]]:
@@ -84,11 +93,12 @@ def _with_state(workers: Sequence[Worker], now: datetime) -> list[dict[str, Any]
         {
             "worker": worker,
             "state": status_of(worker, now).value.lower(),
+            "trouble": trouble_of(worker, now),
             "slots": [
                 {"kind": kind, "used": used.get(worker.id, {}).get(kind, 0), "total": total}
-                for kind, total in sorted(worker.slots.items())
+                for kind, total in sorted((getattr(worker, "small_slots", None) or {}).items())
             ],
-            "labels": sorted(worker.labels.items()),
+            "labels": sorted((getattr(worker, "small_labels", None) or {}).items()),
         }
         for worker in workers
     ]

@@ -16,13 +16,20 @@ from dashboard.rendering import render_fragment
 from engine.models.definitions import Workflow, WorkflowVersion
 from engine.models.run_queries import runs_of, status_counts_by_workflow
 from engine.models.runs import Run
-from engine.models.workflow_queries import with_latest_version, workflows_of
+from engine.models.workflow_queries import (
+    definitions_of_versions,
+    with_latest_version,
+    workflows_of,
+)
 from engine.operations.put_workflow import delete_workflow
 from engine.states import Status
 from engine.store import sync_db
 from tenants.models import Role
 
 VERSIONS_SHOWN = 20
+WORKFLOWS_SHOWN = 1_000
+DEFINITION_BYTES = 2 * 1024 * 1024
+"""How much of all their definitions the list of workflows reads; its rows lack what is beyond."""
 RUNS_SHOWN = 15
 COUNTED = timedelta(days=1)
 
@@ -38,17 +45,21 @@ def live(request: PageRequest) -> HttpResponse:
 
 
 def _list_context(request: PageRequest) -> dict[str, Any]:
-    workflows = list(with_latest_version(workflows_of(request.tenant.id)))
+    found = list(with_latest_version(workflows_of(request.tenant.id))[: WORKFLOWS_SHOWN + 1])
+    workflows = found[:WORKFLOWS_SHOWN]
+    newest = [getattr(workflow, "latest_id", None) for workflow in workflows]
+    definitions = definitions_of_versions(newest, room=DEFINITION_BYTES)
     counts = status_counts_by_workflow(request.tenant.id, since=datetime.now(UTC) - COUNTED)
     return {
         "workflows": [
             {
                 "workflow": workflow,
-                "definition": definition_of(getattr(workflow, "latest_definition", None)),
+                "definition": definition_of(definitions.get(getattr(workflow, "latest_id", None))),
                 "counts": _shown_counts(counts.get(workflow.id, {})),
             }
             for workflow in workflows
-        ]
+        ],
+        "has_more": len(found) > WORKFLOWS_SHOWN,
     }
 
 
@@ -101,8 +112,9 @@ def find_workflow(request: PageRequest, workflow_id: UUID) -> Workflow:
 
 def _recent_runs(workflow: Workflow) -> list[Run]:
     runs = runs_of(workflow.tenant_id).filter(workflow_id=workflow.id)
-    return list(runs.order_by("-id")[:RUNS_SHOWN])
+    return list(runs.order_by("-id").defer("additional_metadata")[:RUNS_SHOWN])
 
 
 def _versions(workflow: Workflow) -> list[WorkflowVersion]:
-    return list(workflow.versions.order_by("-order").defer("checksum")[:VERSIONS_SHOWN])
+    versions = workflow.versions.order_by("-order").defer("checksum", "definition")
+    return list(versions[:VERSIONS_SHOWN])

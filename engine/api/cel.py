@@ -7,7 +7,6 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact
 from engine.api.views import EngineView
 from engine.domain.cel import MAX_EXPRESSION_LENGTH, try_filter
 from engine.sandbox.pool import settled
@@ -22,9 +21,9 @@ class DebugView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         body = self.body
         variables: dict[str, bytes | str] = {
-            "input": compact(body.mapping("input")),
-            "payload": compact(body.optional_mapping("filterPayload") or {}),
-            "additional_metadata": compact(body.optional_mapping("additionalMetadata") or {}),
+            "input": body.document("input", is_required=True),
+            "payload": body.document("filterPayload"),
+            "additional_metadata": body.document("additionalMetadata"),
         }
         expression = body.any_text("expression", longest=10 * MAX_EXPRESSION_LENGTH)
         found = settled(self.tenant.id, lambda: try_filter(expression, variables))

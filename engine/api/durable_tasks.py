@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
-from engine.domain.durable import SIGNAL_BRANCH
+from engine.domain.durable import CURRENT_BRANCH, SIGNAL_BRANCH
 from engine.models import DurableEntry, Task
 from engine.models.names import load_names
+from engine.models.wide_columns import Wide, wide_values
 from engine.operations.announce import announced
 from engine.operations.branch_tasks import branch_task
 from engine.operations.evict_tasks import restore_tasks
@@ -41,9 +45,10 @@ class BranchView(EngineView):
         body = self.body
         task_id = parse_uuid(body.text("taskExternalId"), "taskExternalId")
         node_id = body.optional_integer("nodeId", minimum=1, maximum=_LARGEST)
-        branch_id = body.optional_integer("branchId", minimum=1, maximum=_LARGEST)
-        if node_id is None or branch_id is None:
-            raise bad_request("nodeId and branchId are required")
+        branch_id = body.optional_integer("branchId", minimum=CURRENT_BRANCH, maximum=_LARGEST)
+        if node_id is None:
+            raise bad_request("nodeId is required", field="nodeId")
+        branch_id = branch_id or CURRENT_BRANCH
         operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
         branch = sync_db.run(announced(operation))
         return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
@@ -59,22 +64,39 @@ class LogView(EngineView):
         entries: QuerySet[DurableEntry] = (
             DurableEntry.objects.filter(task_id=task.id)
             .exclude(branch_id=SIGNAL_BRANCH)
-            .defer("result", "error", "identity")
+            .defer("result", "error", "identity", "description", "detail")
             .order_by("branch_id", "node_id")
         )
         names = load_names([], [task.step_id])
         name = names.task_display_name(task.id, task.step_id)
         page = Page.of(self.query, default_limit=1000)
-        return Response([_entry(entry, name) for entry in page.slice(entries)])
+        return Response(_entries(task.id, page.slice(entries), name))
 
 
-def _entry(entry: DurableEntry, name: str) -> AnyDict:
+def _entries(task_id: UUID, entries: Sequence[DurableEntry], name: str) -> list[orjson.Fragment]:
+    room = Room()
+    nodes = {entry.node_id for entry in entries}
+    details = wide_values(
+        DurableEntry.objects.filter(task_id=task_id, node_id__in=nodes, detail__isnull=False),
+        ["detail"],
+        room=room.left,
+        key=("branch_id", "node_id"),
+    )
+    return packed(
+        _entry(entry, name, details.get((entry.branch_id, entry.node_id), {}).get("detail"), room)
+        for entry in entries
+    )
+
+
+def _entry(entry: DurableEntry, name: str, detail: Wide | None, room: Room) -> AnyDict:
+    shown = room.list(detail)
     return without_nones(
         {
             "nodeId": entry.node_id,
             "branchId": entry.branch_id,
             "kind": DurableKind(entry.kind).name,
-            "waitData": None if entry.detail is None else orjson.loads(entry.detail),
+            "waitData": shown,
+            "waitDataOmittedBytes": detail.length if detail and shown is None else None,
             "isSatisfied": entry.satisfied_at is not None,
             "satisfiedAt": timestamp(entry.satisfied_at),
             "insertedAt": timestamp(entry.created_at),

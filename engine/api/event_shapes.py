@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from engine.api.payloads import Payloads
 from engine.api.run_shapes import without_nones
 from engine.ids import id_at, number_of, time_of
 from engine.models import TaskEvent
+from engine.models.wide_columns import Values, wide_values
 from engine.states import TaskEventKind
 from tenants.api.errors import AnyDict
 from tenants.api.render import timestamp
@@ -22,7 +23,8 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 
 def events_of_run(run_id: UUID) -> QuerySet[TaskEvent]:
     """A run's event log, newest first. Nothing happened before the run: older partitions are skipped."""
-    return TaskEvent.objects.filter(run_id=run_id, id__gte=log_floor(run_id)).order_by("-id")
+    log = TaskEvent.objects.filter(run_id=run_id, id__gte=log_floor(run_id))
+    return log.defer("message").order_by("-id")
 
 
 def log_floor(run_id: UUID) -> UUID:
@@ -40,8 +42,25 @@ def first_of_each_kind(events: Iterable[TaskEvent]) -> list[TaskEvent]:
     return sorted(seen.values(), key=lambda event: event.id, reverse=True)
 
 
-def event_shape(
-    event: TaskEvent, payloads: Payloads, name_of: Callable[[UUID], str | None]
+def event_rows(
+    events: Sequence[TaskEvent], payloads: Payloads, name_of: Callable[[UUID], str | None]
+) -> list[AnyDict]:
+    """Return rows of one run's log, with its messages and errors as far as there is room for them."""
+    room = payloads.room
+    messages: Values = {}
+    if events:
+        log = TaskEvent.objects.filter(run_id=events[0].run_id, id__in=[e.id for e in events])
+        messages = wide_values(log, ["message"], room=room.left)
+    return [
+        _event_row(
+            event, room.text(messages.get(event.id, {}).get("message")) or "", payloads, name_of
+        )
+        for event in events
+    ]
+
+
+def _event_row(
+    event: TaskEvent, message: str, payloads: Payloads, name_of: Callable[[UUID], str | None]
 ) -> AnyDict:
     kind = TaskEventKind(event.kind)
     has_error = kind in _WITH_ERROR
@@ -51,7 +70,7 @@ def event_shape(
             "taskId": str(event.task_id),
             "timestamp": timestamp(event.at),
             "eventType": kind.name,
-            "message": event.message,
+            "message": message,
             "errorMessage": (
                 payloads.error_of(event.task_id, event.retry_count) if has_error else None
             ),

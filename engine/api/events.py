@@ -8,18 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import json_object
+from engine.api.room import Room, json_object, packed
 from engine.api.run_selection import upper_bound
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.ids import id_at
 from engine.models import Event, Run
+from engine.models.json_objects import text_of
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.payload_queries import payload_data
+from engine.models.wide_columns import Wide, wide_values
 from engine.states import PayloadKind, Status
 from tenants.api.errors import AnyDict, ApiError
 from tenants.api.paging import Page, count_up_to, whole
@@ -33,6 +35,7 @@ _SUMMARY = {
     Status.FAILED: "failed",
     Status.CANCELLED: "cancelled",
 }
+MOST_KEYS = 10_000
 _DAY = timedelta(days=1)
 
 
@@ -40,8 +43,11 @@ class EventListView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         query = self.query
         page = Page.of(query)
-        events = Event.objects.filter(_selection(query, self.tenant.id)).order_by("-id")
-        rows = event_rows(page.slice(events), may_view=self.access.can_view_payloads)
+        events = _lean_events().filter(_selection(query, self.tenant.id)).order_by("-id")
+        may_view, room = self.access.can_view_payloads, Room()
+        rows: list[object] = []
+        for chunk in page.chunks(events):
+            rows += packed(event_rows(chunk, may_view=may_view, room=room))
         return Response(page.answer(rows, count_up_to(events)))
 
 
@@ -51,7 +57,7 @@ class EventKeysView(EngineView):
         recent = Event.objects.filter(tenant_id=self.tenant.id, id__gte=since)
         keys = recent.order_by("key").values_list("key", flat=True).distinct()
         body = whole([])
-        return Response(body | {"rows": list(keys)})
+        return Response(body | {"rows": list(keys[:MOST_KEYS])})
 
 
 class EventInTenantView(EngineView):
@@ -61,13 +67,15 @@ class EventInTenantView(EngineView):
     event: Event
 
     def check_resource(self) -> None:
-        event = Event.objects.filter(id=self.ids["event"], tenant_id=self.tenant.id).first()
+        found = _lean_events().filter(id=self.ids["event"], tenant_id=self.tenant.id)
+        event = found.first()
         if event is None:
             raise ApiError(404, "there is no such event")
         self.event = event
 
     def get(self, request: Request, **_: Any) -> Response:
-        return Response(event_rows([self.event], may_view=self.access.can_view_payloads)[0])
+        may_view = self.access.can_view_payloads
+        return Response(event_rows([self.event], may_view=may_view, room=Room())[0])
 
 
 class EventView(EngineView):
@@ -90,7 +98,9 @@ class EventView(EngineView):
                 "metadata": metadata(event.id, event.seen_at),
                 "key": event.key,
                 "tenantId": str(event.tenant_id),
-                "additionalMetadata": event.additional_metadata or {},
+                "additionalMetadata": json_object(
+                    (text_of(event.additional_metadata) or "").encode()
+                ),
             }
         )
 
@@ -106,9 +116,10 @@ class EventDataInTenantView(EventInTenantView):
 
 
 def _data_of(event: Event, *, may_view: bool) -> AnyDict:
-    found = payload_data([event.id], [PayloadKind.EVENT]) if may_view else {}
-    data = found.get((event.id, PayloadKind.EVENT, 0), b"{}")
-    return {"data": data.decode()}
+    kinds = [PayloadKind.EVENT] if may_view else []
+    room = Room()
+    found = payload_data([event.id], kinds, room=room.left)
+    return {"data": room.text(found.get((event.id, PayloadKind.EVENT, 0))) or "{}"}
 
 
 def _selection(query: Query, tenant_id: UUID) -> Q:
@@ -137,10 +148,16 @@ def _selection(query: Query, tenant_id: UUID) -> Q:
     return wanted
 
 
-def event_rows(events: Sequence[Event], *, may_view: bool) -> list[AnyDict]:
-    """Return V1Event rows; payloads and triggered runs are fetched with one query each."""
+def _lean_events() -> QuerySet[Event]:
+    return Event.objects.defer("additional_metadata")
+
+
+def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[AnyDict]:
+    """Return V1Event rows; what they carry and triggered runs are fetched with one query each."""
     ids = [event.id for event in events]
-    data = payload_data(ids, [PayloadKind.EVENT]) if may_view else {}
+    with_metadata = Event.objects.filter(id__in=ids)
+    metadata_of = wide_values(with_metadata, ["additional_metadata"], room=room.left)
+    data = payload_data(ids, [PayloadKind.EVENT] if may_view else [], room=room.left)
     started: dict[UUID, list[Run]] = {identity: [] for identity in ids}
     if ids:
         runs = Run.objects.filter(event_id__in=ids, id__gte=id_at(_earliest(events)))
@@ -152,6 +169,8 @@ def event_rows(events: Sequence[Event], *, may_view: bool) -> list[AnyDict]:
             event,
             started[event.id],
             data.get((event.id, PayloadKind.EVENT, 0)),
+            metadata_of.get(event.id, {}).get("additional_metadata"),
+            room,
             may_view=may_view,
         )
         for event in events
@@ -169,7 +188,13 @@ def _triggered(run: Run) -> AnyDict:
 
 
 def _event_shape(
-    event: Event, runs: Sequence[Run], payload: bytes | None, *, may_view: bool
+    event: Event,
+    runs: Sequence[Run],
+    payload: Wide | None,
+    carried: Wide | None,
+    room: Room,
+    *,
+    may_view: bool,
 ) -> AnyDict:
     counts = Counter(Status(run.status) for run in runs)
     return without_nones(
@@ -178,8 +203,8 @@ def _event_shape(
             "key": event.key,
             "tenantId": str(event.tenant_id),
             "workflowRunSummary": {word: counts[status] for status, word in _SUMMARY.items()},
-            "additionalMetadata": event.additional_metadata or {},
-            "payload": json_object(payload) if may_view else None,
+            "additionalMetadata": room.json(carried),
+            "payload": room.json(payload) if may_view else None,
             "payloadsRestricted": None if may_view else True,
             "scope": event.scope,
             "seenAt": timestamp(event.seen_at),

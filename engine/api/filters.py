@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact, json_object
+from engine.api.room import Room, packed
 from engine.api.views import EngineView
 from engine.domain.cel import MAX_EXPRESSION_LENGTH
 from engine.models import Filter
+from engine.models.wide_columns import Wide, wide_values
 from engine.operations.change_filters import create_filter, delete_filter, update_filter
 from engine.store import sync_db
 from engine.store.filters import NewFilter
@@ -27,16 +30,16 @@ class FilterListView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         query = self.query
         page = Page.of(query, default_limit=MOST_ROWS)
-        filters = Filter.objects.filter(tenant=self.tenant, workflow__deleted_at__isnull=True)
+        filters = _lean_filters().filter(tenant=self.tenant, workflow__deleted_at__isnull=True)
         workflow_ids, scopes = query.uuids("workflowIds"), query.texts("scopes")
         if workflow_ids:
             filters = filters.filter(workflow_id__in=workflow_ids)
         if scopes:
             filters = filters.filter(scope__in=scopes)
-        may_view = self.access.can_view_payloads
-        rows = [
-            filter_shape(found, may_view=may_view) for found in page.slice(filters.order_by("-id"))
-        ]
+        may_view, room = self.access.can_view_payloads, Room()
+        rows: list[object] = []
+        for chunk in page.chunks(filters.order_by("-id")):
+            rows += packed(filter_rows(chunk, may_view=may_view, room=room))
         return Response(page.answer(rows, count_up_to(filters)))
 
     def post(self, request: Request, **_: Any) -> Response:
@@ -44,12 +47,13 @@ class FilterListView(EngineView):
         new = NewFilter(
             scope=body.text("scope", longest=LONGEST_SCOPE),
             expression=body.text("expression", longest=MAX_EXPRESSION_LENGTH),
-            payload=compact(body.optional_mapping("payload") or {}),
+            payload=body.document("payload"),
         )
         workflow_id = parse_uuid(body.text("workflowId"), "workflowId")
         operation = create_filter(self.tenant.id, workflow_id, new, datetime.now(UTC))
-        made = Filter.objects.get(id=sync_db.run(operation))
-        return Response(filter_shape(made, may_view=self.access.can_view_payloads))
+        made = _lean_filters().get(id=sync_db.run(operation))
+        may_view = self.access.can_view_payloads
+        return Response(filter_rows([made], may_view=may_view, room=Room())[0])
 
 
 class FilterView(EngineView):
@@ -57,44 +61,65 @@ class FilterView(EngineView):
     filter: Filter
 
     def check_resource(self) -> None:
-        found = Filter.objects.filter(
-            id=self.ids["filter"], tenant=self.tenant, workflow__deleted_at__isnull=True
-        ).first()
+        found = (
+            _lean_filters()
+            .filter(id=self.ids["filter"], tenant=self.tenant, workflow__deleted_at__isnull=True)
+            .first()
+        )
         if found is None:
             raise ApiError(404, "there is no such filter")
         self.filter = found
 
     def get(self, request: Request, **_: Any) -> Response:
-        return Response(filter_shape(self.filter, may_view=self.access.can_view_payloads))
+        return Response(self._shown())
 
     def patch(self, request: Request, **_: Any) -> Response:
         body = self.body
-        payload = body.optional_mapping("payload")
         longest = MAX_EXPRESSION_LENGTH
         operation = update_filter(
             self.tenant.id,
             self.filter.id,
             scope=body.text("scope", longest=LONGEST_SCOPE) if body.has("scope") else None,
             expression=body.text("expression", longest=longest) if body.has("expression") else None,
-            payload=None if payload is None else compact(payload),
+            payload=body.document("payload") if body.has("payload") else None,
             now=datetime.now(UTC),
         )
         sync_db.run(operation)
-        self.filter.refresh_from_db()
-        return self.get(request)
+        self.check_resource()
+        return Response(self._shown())
 
     def delete(self, request: Request, **_: Any) -> Response:
+        shown = self._shown()
         sync_db.run(delete_filter(self.tenant.id, self.filter.id))
-        return self.get(request)
+        return Response(shown)
+
+    def _shown(self) -> AnyDict:
+        may_view = self.access.can_view_payloads
+        return filter_rows([self.filter], may_view=may_view, room=Room())[0]
 
 
-def filter_shape(found: Filter, *, may_view: bool) -> AnyDict:
+def _lean_filters() -> QuerySet[Filter]:
+    return Filter.objects.defer("payload", "expression", "digest")
+
+
+def filter_rows(filters: Sequence[Filter], *, may_view: bool, room: Room) -> list[AnyDict]:
+    rows = Filter.objects.filter(id__in=[found.id for found in filters])
+    carried = wide_values(rows, ["payload", "expression"], room=room.left)
+    return [
+        _filter_shape(found, carried.get(found.id, {}), room, may_view=may_view)
+        for found in filters
+    ]
+
+
+def _filter_shape(
+    found: Filter, carried: Mapping[str, Wide], room: Room, *, may_view: bool
+) -> AnyDict:
     return {
         "metadata": metadata(found.id, found.created_at, found.updated_at),
         "tenantId": str(found.tenant_id),
         "workflowId": str(found.workflow_id),
         "scope": found.scope,
-        "expression": found.expression,
-        "payload": json_object(bytes(found.payload)) if may_view else {},
+        "expression": room.text(carried.get("expression")) or "",
+        "payload": room.json(carried.get("payload")) if may_view else {},
         "isDeclarative": found.is_declared,
     }

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
+import orjson
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.event_shapes import log_floor
+from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
 from engine.ids import id_at
 from engine.models import LogLine, Task
 from engine.models.names import load_names
+from engine.models.task_queries import lean_tasks
+from engine.models.wide_columns import Wide, wide_values
 from engine.states import LogLevel
 from tenants.api.errors import AnyDict
 from tenants.api.paging import whole
@@ -37,7 +43,7 @@ class TaskLogsView(TaskView):
         lines = narrow(of_run.filter(task_id=task.id), self.query)
         names = load_names([], [task.step_id])
         name = names.task_display_name(task.id, task.step_id)
-        return Response(whole([log_line_shape(line, name) for line in lines]))
+        return Response(whole(log_line_rows(list(lines), {task.id: name})))
 
 
 class TenantLogsView(EngineView):
@@ -60,13 +66,12 @@ class TenantLogsView(EngineView):
         if of_task:
             lines = lines.filter(Exists(Task.objects.filter(of_task, id=OuterRef("task_id"))))
         found = list(narrow(lines, query))
-        tasks = Task.objects.in_bulk({line.task_id for line in found})
+        tasks = lean_tasks().in_bulk({line.task_id for line in found})
         names = load_names([], [task.step_id for task in tasks.values()])
         display_names = {
             task.id: names.task_display_name(task.id, task.step_id) for task in tasks.values()
         }
-        rows = [log_line_shape(line, display_names.get(line.task_id)) for line in found]
-        return Response(whole(rows))
+        return Response(whole(log_line_rows(found, display_names)))
 
 
 def narrow(lines: QuerySet[LogLine], query: Query) -> QuerySet[LogLine]:
@@ -88,15 +93,34 @@ def narrow(lines: QuerySet[LogLine], query: Query) -> QuerySet[LogLine]:
     direction = query.member("order_by_direction", Direction, Direction.ASC)
     limit = query.integer("limit", 50, minimum=1, maximum=MOST_LINES)
     order = "id" if direction is Direction.ASC else "-id"
-    return lines.order_by(order)[:limit]
+    return lines.order_by(order).defer("message", "metadata")[:limit]
 
 
-def log_line_shape(line: LogLine, display_name: str | None) -> AnyDict:
+def log_line_rows(
+    lines: Sequence[LogLine], display_names: Mapping[UUID, str]
+) -> list[orjson.Fragment]:
+    room = Room()
+    run_ids = {line.run_id for line in lines}
+    texts = wide_values(
+        LogLine.objects.filter(run_id__in=run_ids, id__in=[line.id for line in lines]),
+        ["message", "metadata"],
+        room=room.left,
+    )
+    return packed(
+        _log_line_shape(line, texts.get(line.id, {}), display_names.get(line.task_id), room)
+        for line in lines
+    )
+
+
+def _log_line_shape(
+    line: LogLine, texts: Mapping[str, Wide], display_name: str | None, room: Room
+) -> AnyDict:
+    carried = room.json(texts.get("metadata"))
     return without_nones(
         {
             "createdAt": timestamp(line.created_at),
-            "message": line.message,
-            "metadata": line.metadata if isinstance(line.metadata, dict) else {},
+            "message": room.text(texts.get("message")) or "",
+            "metadata": carried,
             "taskExternalId": str(line.task_id),
             "taskDisplayName": display_name,
             "retryCount": line.retry_count,

@@ -9,17 +9,27 @@ from typing import Any, ClassVar
 
 from django.urls import URLPattern, path
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from engine.api.views import EngineView
+from tenants.api.described import Operation, route
 from tenants.api.errors import ApiError
-from tenants.api.views import NO_CREDENTIALS, PublicView, bearer_token, session_user
+from tenants.api.paging import Page, whole
+from tenants.api.views import (
+    NO_CREDENTIALS,
+    NOT_YET,
+    PublicView,
+    UserView,
+    bearer_token,
+    session_user,
+)
+from tenants.models import Role
 
 _T = "api/v1/tenants/<str:tenant>"
 _ST = "api/v1/stable/tenants/<str:tenant>"
 _S = "api/v1/stable"
 _V = "api/v1"
 
-LATER = "this server does not offer that yet"
 LEGACY = "this endpoint is deprecated; use its successor under /api/v1/stable"
 SWITCHED_OFF = "this is switched off on this server"
 
@@ -29,16 +39,10 @@ _LATER_IN_TENANT = (
     f"{_ST}/serverless/endpoints",
     f"{_ST}/streams/payloads",
     f"{_ST}/streams/topics",
-    f"{_ST}/webhooks",
-    f"{_T}/alerting/settings",
-    f"{_T}/alerting-email-groups",
-    f"{_T}/invites",
     f"{_T}/invites/<str:invite>",
     f"{_T}/members/<str:member>",
     f"{_T}/prometheus-metrics",
-    f"{_T}/slack",
     f"{_T}/slack/start",
-    f"{_T}/sns",
 )
 _LEGACY_IN_TENANT = (
     f"{_T}/events",
@@ -68,7 +72,6 @@ LATER_ALONE = (
     f"{_V}/alerting-email-groups/<str:group>",
     f"{_V}/slack/<str:slack>",
     f"{_V}/sns/<str:sns>",
-    f"{_V}/users/invites",
     f"{_V}/users/invites/accept",
     f"{_V}/users/invites/reject",
     f"{_V}/users/password",
@@ -95,10 +98,32 @@ _SWITCHED_OFF_PUBLIC = (
 class RefusedInTenantView(EngineView):
     """Refuses whoever may enter the tenant; others learn no more than elsewhere."""
 
-    sentence: ClassVar[str] = LATER
+    sentence: ClassVar[str] = NOT_YET
 
     def check_resource(self) -> None:
         raise ApiError(400, self.sentence)
+
+
+class NothingYetView(EngineView):
+    """Things that cannot be made here yet: there are none, and whoever would make one is told."""
+
+    def check_resource(self) -> None:
+        if self.request.method not in ("GET", "HEAD"):
+            raise ApiError(400, NOT_YET)
+
+    def get(self, request: Request, **_: Any) -> Response:
+        Page.of(self.query)
+        return Response(whole([]))
+
+
+class NoInvitesView(NothingYetView):
+    reading_needs = Role.ADMIN
+    writing_needs = Role.ADMIN
+
+
+class NoInvitesOfUserView(UserView):
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(whole([]))
 
 
 class LegacyInTenantView(RefusedInTenantView):
@@ -108,7 +133,7 @@ class LegacyInTenantView(RefusedInTenantView):
 class RefusedView(PublicView):
     """Refuses anybody with credentials."""
 
-    sentence: ClassVar[str] = LATER
+    sentence: ClassVar[str] = NOT_YET
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -144,7 +169,25 @@ class WebhookView(RefusedInTenantView):
         super().initial(request, *args, **kwargs)
 
 
+_NOTHING_YET = [
+    (f"{_ST}/webhooks", NothingYetView, "v1-webhook:list", "V1WebhookList"),
+    (f"{_T}/invites", NoInvitesView, "tenant-invite:list", "TenantInviteList"),
+    (
+        f"{_T}/alerting-email-groups",
+        NothingYetView,
+        "alert-email-group:list",
+        "TenantAlertEmailGroupList",
+    ),
+    (f"{_T}/slack", NothingYetView, "slack-webhook:list", "ListSlackWebhooks"),
+    (f"{_T}/sns", NothingYetView, "sns:list", "ListSNSIntegrations"),
+    (f"{_V}/users/invites", NoInvitesOfUserView, "user:list:tenant-invites", "TenantInviteList"),
+]
+
 urlpatterns: list[URLPattern] = [
+    *(
+        route(path_text, view, Operation("GET", identity, model))
+        for path_text, view, identity, model in _NOTHING_YET
+    ),
     path(f"{_ST}/webhooks/<str:name>", WebhookView.as_view()),
     path(f"{_V}/tenants", SwitchedOffView.as_view()),
     *(path(route, RefusedInTenantView.as_view()) for route in _LATER_IN_TENANT),

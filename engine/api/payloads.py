@@ -2,57 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from uuid import UUID
 
-import orjson
-
-from engine.models import Task
+from engine.api.room import JsonObject, Room
+from engine.models import Run, Task
 from engine.models.payload_queries import PayloadKey, payload_data
+from engine.models.wide_columns import Values, Wide, wide_values
 from engine.states import PayloadKind, Status
-from tenants.api.errors import AnyDict
-
-JsonObject = AnyDict | orjson.Fragment
-
-
-def json_object(data: bytes | None) -> JsonObject:
-    """Return stored JSON as an object; anything else a worker may have sent is put under `value`."""
-    text = (data or b"").strip()
-    if text in (b"", b"null"):
-        return {}
-    if text.startswith(b"{"):
-        return orjson.Fragment(text)
-    try:
-        return {"value": orjson.loads(text)}
-    except orjson.JSONDecodeError:
-        return {"value": text.decode(errors="replace")}
-
-
-def compact(value: AnyDict) -> bytes:
-    """Return what a caller sent as the JSON text we store; every digit of its numbers is kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Payloads:
-    """The payloads of some runs and tasks, empty where they were not asked for or may not be seen."""
+    """The payloads and the metadata of some runs and tasks, as far as the answer has room for them.
 
-    def __init__(self, data: dict[PayloadKey, bytes], *, is_restricted: bool) -> None:
+    Payloads are empty where they were not asked for or may not be seen.
+    """
+
+    def __init__(
+        self, data: dict[PayloadKey, Wide], metadata: Values, room: Room, *, is_restricted: bool
+    ) -> None:
         self._data = data
+        self._metadata = metadata
+        self.room = room
         self.is_restricted = is_restricted
 
     def input_of(self, run_id: UUID) -> JsonObject:
-        return json_object(self._data.get((run_id, PayloadKind.INPUT, 0)))
+        return self.room.json(self._data.get((run_id, PayloadKind.INPUT, 0)))
 
     def output_of(self, task: Task) -> JsonObject:
         """A task has one output, that of the attempt which completed it."""
         if task.status != Status.COMPLETED:
             return {}
-        return json_object(self._data.get((task.id, PayloadKind.OUTPUT, 0)))
+        return self.room.json(self._data.get((task.id, PayloadKind.OUTPUT, 0)))
 
     def error_of(self, task_id: UUID, retry_count: int) -> str | None:
-        data = self._data.get((task_id, PayloadKind.ERROR, retry_count))
-        return None if data is None else data.decode(errors="replace")
+        return self.room.text(self._data.get((task_id, PayloadKind.ERROR, retry_count)))
+
+    def metadata_of(self, run_id: UUID) -> JsonObject:
+        return self.room.json(self._metadata.get(run_id, {}).get("additional_metadata"))
 
 
 def load_payloads(
@@ -61,9 +48,11 @@ def load_payloads(
     tasks: Collection[Task],
     wanted: bool,
     may_view: bool,
+    room: Room,
     every_attempt: bool = False,
+    first_owners: Collection[UUID] = (),
 ) -> Payloads:
-    """Fetch in one query. Errors explain a status, so they come along even where payloads do not."""
+    """Fetch in two queries. Errors explain a status, so they come along even where payloads do not."""
     is_shown = wanted and may_view
     failed = [task.id for task in tasks if every_attempt or task.status == Status.FAILED]
     if is_shown:
@@ -71,4 +60,10 @@ def load_payloads(
         kinds = {PayloadKind.INPUT, PayloadKind.OUTPUT, PayloadKind.ERROR}
     else:
         owners, kinds = set(failed), {PayloadKind.ERROR}
-    return Payloads(payload_data(owners, kinds), is_restricted=not may_view)
+    runs = Run.objects.filter(id__in=run_ids)
+    metadata = wide_values(runs, ["additional_metadata"], room=room.left) if run_ids else {}
+    fetched = sum(
+        value.length for values in metadata.values() for value in values.values() if value.data
+    )
+    data = payload_data(owners, kinds, room=room.left - fetched, first_owners=first_owners)
+    return Payloads(data, metadata, room, is_restricted=not may_view)

@@ -9,6 +9,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.room import packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.models import RateLimit
@@ -40,7 +41,9 @@ class RateLimitsView(EngineView):
         field = query.member("orderByField", OrderField, OrderField.key)
         direction = query.member("orderByDirection", Direction, Direction.asc)
         ordered = found.order_by(f"{direction.value}{field.value}", "key")
-        rows = [rate_limit_shape(limit, now) for limit in page.slice(ordered)]
+        rows: list[object] = []
+        for chunk in page.chunks(ordered):
+            rows += packed(rate_limit_shape(limit, now) for limit in chunk)
         return Response(page.answer(rows, count_up_to(found)))
 
     def delete(self, request: Request, **_: Any) -> Response:

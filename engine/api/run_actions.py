@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -9,14 +10,14 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.payloads import compact
 from engine.api.run_details import run_details
 from engine.api.run_selection import upper_bound
 from engine.api.views import EngineView
-from engine.models import Run
+from engine.models.run_queries import lean_runs
 from engine.operations.announce import announced
-from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
-from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.operations.cancel_tasks import cancel_tasks
+from engine.operations.choose_runs import few_at_a_time, matching_runs
+from engine.operations.replay_tasks import Replay, replay_tasks, told
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
@@ -30,40 +31,58 @@ MOST_IDS = 20_000
 class TriggerView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         body = self.body
-        metadata = body.optional_mapping("additionalMetadata")
         wanted = TriggerRequest(
             workflow_name=body.text("workflowName"),
-            input=compact(body.mapping("input")),
-            additional_metadata=compact(metadata) if metadata else None,
+            input=body.document("input"),
+            additional_metadata=body.metadata("additionalMetadata"),
             priority=body.optional_integer("priority", minimum=1, maximum=3),
         )
         operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))
         run_id = sync_db.run(announced(operation))[0]
-        run = Run.objects.get(id=run_id)
+        run = lean_runs().get(id=run_id)
         return Response(run_details(run, may_view=self.access.can_view_payloads))
 
 
 class CancelView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
-        ids, run_filter = _targets(self.body)
-        now = datetime.now(UTC)
-        if run_filter is not None:
-            ids = sync_db.run(announced(cancel_matching(self.tenant.id, run_filter, now)))
-        elif ids:
-            sync_db.run(announced(cancel_tasks(self.tenant.id, ids, now)))
-        return Response({"ids": [str(identity) for identity in ids]})
+        cancelled: list[UUID] = []
+        for some in _few_at_a_time(self.tenant.id, self.body):
+            operation = cancel_tasks(self.tenant.id, some, datetime.now(UTC))
+            cancelled += sync_db.run(announced(operation))
+        return Response({"ids": [str(identity) for identity in cancelled]})
 
 
 class ReplayView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
-        ids, run_filter = _targets(self.body)
-        now = datetime.now(UTC)
-        replayed: list[UUID] = []
-        if run_filter is not None:
-            replayed = sync_db.run(announced(replay_matching(self.tenant.id, run_filter, now)))
-        elif ids:
-            replayed = sync_db.run(announced(replay_tasks(self.tenant.id, ids, now)))
-        return Response({"ids": [str(identity) for identity in replayed]})
+        replay = Replay([], ())
+        for some in _few_at_a_time(self.tenant.id, self.body):
+            operation = told(replay_tasks(self.tenant.id, some, datetime.now(UTC)))
+            replay = replay.and_also(sync_db.run(announced(operation)))
+        if replay.refused and not replay.ids:
+            raise replay.collision()
+        return Response(_told_of(replay))
+
+
+def _told_of(replay: Replay) -> dict[str, Any]:
+    """What was replayed; and, if others hold the keys of some, which were not."""
+    answer: dict[str, Any] = {"ids": [str(identity) for identity in replay.ids]}
+    if replay.refused:
+        answer["collisions"] = [
+            {
+                "existingRunExternalId": str(one.existing),
+                "collidingRunExternalId": str(one.colliding),
+            }
+            for one in replay.refused
+        ]
+    return answer
+
+
+def _few_at_a_time(tenant_id: UUID, body: Body) -> Iterator[list[UUID]]:
+    """The ids of what the body names, in parts that take a transaction each."""
+    ids, run_filter = _targets(body)
+    if run_filter is not None:
+        ids = sync_db.run(matching_runs(tenant_id, run_filter))
+    return few_at_a_time(ids)
 
 
 def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:
@@ -76,7 +95,7 @@ def _targets(body: Body) -> tuple[list[UUID], RunFilter | None]:
     if len(given) > MOST_IDS:
         raise bad_request(f"at most {MOST_IDS} externalIds", field="externalIds")
     ids = [parse_uuid(text, "externalIds") for text in given]
-    return list(dict.fromkeys(ids)), None
+    return ids, None
 
 
 def _run_filter(body: Body) -> RunFilter:

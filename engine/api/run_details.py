@@ -8,8 +8,9 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.event_shapes import event_shape, events_of_run, first_of_each_kind
+from engine.api.event_shapes import event_rows, events_of_run, first_of_each_kind
 from engine.api.payloads import load_payloads
+from engine.api.room import Room
 from engine.api.run_shapes import NO_TASK, run_shape, task_summary
 from engine.api.runs import tasks_of_runs
 from engine.api.task_timings import timings_of
@@ -21,6 +22,7 @@ from tenants.api.errors import AnyDict
 from tenants.api.paging import Page, whole
 
 DEEPEST = 10
+MOST_EVENTS = 10_000
 
 
 class RunDetailView(RunView):
@@ -50,18 +52,24 @@ def run_details(run: Run, *, may_view: bool) -> AnyDict:
     """Everything about a run, as it stands now (V1WorkflowRunDetails)."""
     tasks = tasks_of_runs([run])
     payloads = load_payloads(
-        run_ids=[run.id], tasks=tasks, wanted=True, may_view=may_view, every_attempt=True
+        run_ids=[run.id],
+        tasks=tasks,
+        wanted=True,
+        may_view=may_view,
+        room=Room(),
+        every_attempt=True,
+        first_owners=[run.id],
     )
     steps = list(Step.objects.filter(version_id=run.version_id).order_by("ordinal"))
     names = load_names([run.workflow_id], [step.id for step in steps])
     display_names = {task.id: names.task_display_name(task.id, task.step_id) for task in tasks}
-    events = first_of_each_kind(events_of_run(run.id))
+    events = first_of_each_kind(events_of_run(run.id)[:MOST_EVENTS])
     version = WorkflowVersion.objects.filter(id=run.version_id).first()
     definition: AnyDict = version.definition if version is not None else {}
     return {
         "run": run_shape(run, tasks, names, payloads),
         "tasks": [task_summary(task, run, names, payloads) for task in reversed(tasks)],
-        "taskEvents": [event_shape(event, payloads, display_names.get) for event in events],
+        "taskEvents": event_rows(events, payloads, display_names.get),
         "shape": _shape(steps, definition, tasks),
         "workflowConfig": definition,
     }

@@ -14,6 +14,8 @@ from engine.ids import id_at
 from engine.models import Run, Task
 from engine.models.durable_queries import IS_OFF_WORKER, runs_off_worker
 from engine.models.metadata_filters import all_metadata_reads, any_metadata_reads
+from engine.models.run_queries import lean_runs
+from engine.models.task_queries import lean_tasks
 from engine.states import Status
 from tenants.api.errors import bad_request
 from tenants.api.params import Query
@@ -78,7 +80,7 @@ class RunSelection:
         """Select runs, newest first."""
         if self.worker_id is not None:
             raise bad_request("worker_id needs only_tasks=true", field="worker_id")
-        runs = Run.objects.filter(self._bounds(), self._of_run())
+        runs = lean_runs().filter(self._bounds(), self._of_run())
         if self.running_filter is not RunningFilter.ALL:
             runs = runs.filter(self._among_running(runs_off_worker()))
         return runs.order_by("-id")
@@ -90,7 +92,7 @@ class RunSelection:
 
     def tasks(self) -> QuerySet[Task]:
         """Select tasks, newest first; what a run carries is looked up there."""
-        tasks = Task.objects.filter(self._bounds(), self._among_running(IS_OFF_WORKER))
+        tasks = lean_tasks().filter(self._bounds(), self._among_running(IS_OFF_WORKER))
         of_run = self._of_run()
         if of_run:
             tasks = tasks.filter(Exists(Run.objects.filter(of_run, id=OuterRef("run_id"))))

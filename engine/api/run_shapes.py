@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from engine.api.payloads import JsonObject, Payloads
+from engine.api.payloads import Payloads
+from engine.api.room import JsonObject
 from engine.ids import number_of
 from engine.models import Run, Task
 from engine.models.names import Names
@@ -16,6 +17,7 @@ from tenants.api.errors import AnyDict
 from tenants.api.render import metadata, timestamp
 
 NO_TASK = UUID(int=0)
+OMITTED_TASKS = "hatchet__omitted_tasks"
 
 
 def without_nones(shape: AnyDict) -> AnyDict:
@@ -72,24 +74,43 @@ def run_summary(run: Run, tasks: Sequence[Task], names: Names, payloads: Payload
         }
     return without_nones(
         {
-            **_common(run, names, payloads),
-            **times(run.started_at, run.finished_at),
-            "metadata": metadata(run.id, run.created_at, _last_change(run)),
-            "createdAt": timestamp(run.created_at),
-            "taskInsertedAt": timestamp(run.created_at),
-            "displayName": names.run_display_name(run.id, run.workflow_id),
-            "status": Status(run.status).name,
-            "type": "DAG" if run.is_dag else "TASK",
-            "taskExternalId": str(run.id),
-            "taskId": 0,
+            **_graph(run, names, payloads),
             "output": run_output(run, tasks, names, payloads),
             "errorMessage": first_error(tasks, payloads),
-            "numSpawnedChildren": 0,
-            "idempotencyKey": run.idempotency_key,
             "isEvicted": bool(tasks) and all(task.is_off_worker for task in tasks),
             "children": [task_summary(task, run, names, payloads) for task in tasks],
         }
     )
+
+
+def run_without_tasks(
+    run: Run, number: int, names: Names, payloads: Payloads, *, is_evicted: bool
+) -> AnyDict:
+    """A DAG with more tasks than a list has room for: it says how many, and its details have them."""
+    return without_nones(
+        {
+            **_graph(run, names, payloads),
+            "output": {OMITTED_TASKS: number},
+            "isEvicted": is_evicted,
+        }
+    )
+
+
+def _graph(run: Run, names: Names, payloads: Payloads) -> AnyDict:
+    return {
+        **_common(run, names, payloads),
+        **times(run.started_at, run.finished_at),
+        "metadata": metadata(run.id, run.created_at, _last_change(run)),
+        "createdAt": timestamp(run.created_at),
+        "taskInsertedAt": timestamp(run.created_at),
+        "displayName": names.run_display_name(run.id, run.workflow_id),
+        "status": Status(run.status).name,
+        "type": "DAG" if run.is_dag else "TASK",
+        "taskExternalId": str(run.id),
+        "taskId": 0,
+        "numSpawnedChildren": 0,
+        "idempotencyKey": run.idempotency_key,
+    }
 
 
 def run_shape(run: Run, tasks: Sequence[Task], names: Names, payloads: Payloads) -> AnyDict:
@@ -105,7 +126,7 @@ def run_shape(run: Run, tasks: Sequence[Task], names: Names, payloads: Payloads)
             "workflowVersionId": str(run.version_id),
             "input": payloads.input_of(run.id),
             "output": run_output(run, tasks, names, payloads),
-            "additionalMetadata": run.additional_metadata or {},
+            "additionalMetadata": payloads.metadata_of(run.id),
             "errorMessage": first_error(tasks, payloads),
             "parentTaskExternalId": _text(run.parent_task_id),
             "payloadsRestricted": payloads.is_restricted or None,
@@ -149,7 +170,7 @@ def _common(run: Run, names: Names, payloads: Payloads) -> dict[str, Any]:
         "workflowVersionId": str(run.version_id),
         "workflowRunExternalId": str(run.id),
         "parentTaskExternalId": _text(run.parent_task_id),
-        "additionalMetadata": run.additional_metadata or {},
+        "additionalMetadata": payloads.metadata_of(run.id),
         "input": payloads.input_of(run.id),
         "payloadsRestricted": payloads.is_restricted or None,
     }

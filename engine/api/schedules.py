@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -12,14 +12,15 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.crons import Direction, requested_run
-from engine.api.payloads import json_object
+from engine.api.crons import LOWEST_PRIORITY, Direction, requested_run
+from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
 from engine.errors import InvalidArgument, NotFound
 from engine.models import Run, Schedule
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.names import display_name
+from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
 from engine.operations.change_schedules import (
@@ -28,11 +29,12 @@ from engine.operations.change_schedules import (
     move_schedules,
     schedule_runs,
 )
+from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
 from engine.operations.fire_schedules import ALREADY_FIRED, run_schedule_now
 from engine.states import Status
 from engine.store import sync_db
 from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import MOST_ROWS, Page, count_up_to
+from tenants.api.paging import Page, count_up_to
 from tenants.api.params import Body, Query, parse_moment, parse_pair, parse_uuid
 from tenants.api.render import metadata, timestamp
 
@@ -67,11 +69,14 @@ class ScheduleListView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         query = self.query
         page = Page.of(query)
-        schedules = _selection(query, Schedule.objects.filter(tenant=self.tenant))
+        schedules = _selection(query, _lean_schedules().filter(tenant=self.tenant))
         field = query.member("orderByField", OrderField, OrderField.triggerAt)
         direction = query.member("orderByDirection", Direction, Direction.DESC)
         ordered = of_live_workflows(schedules).order_by(f"{direction.value}{field.value}", "id")
-        rows = schedule_rows(page.slice(ordered), may_view=self.access.can_view_payloads)
+        may_view, room = self.access.can_view_payloads, Room()
+        rows: list[object] = []
+        for chunk in page.chunks(ordered):
+            rows += packed(schedule_rows(chunk, may_view=may_view, room=room))
         return Response(page.answer(rows, count_up_to(schedules)))
 
 
@@ -89,7 +94,9 @@ def _selection(query: Query, schedules: QuerySet[Schedule]) -> QuerySet[Schedule
         )
         by_status = Q(Exists(of_run))
         if statuses & {RunStatus.SCHEDULED.value, RunStatus.PENDING.value}:
-            by_status |= Q(run_id__isnull=True)
+            by_status |= Q(run_id__isnull=True, failure__isnull=True)
+        if RunStatus.FAILED.value in statuses:
+            by_status |= Q(failure__isnull=False)
         wanted &= by_status
     return schedules.filter(wanted, workflow__deleted_at__isnull=True)
 
@@ -123,8 +130,9 @@ class WorkflowSchedulesView(EngineView):
             made = sync_db.run(operation)
         except NotFound as error:
             raise InvalidArgument(str(error)) from error
-        found = of_live_workflows(Schedule.objects.filter(id=made.schedules[0][0]))
-        return Response(schedule_rows(list(found), may_view=self.access.can_view_payloads)[0])
+        found = list(of_live_workflows(_lean_schedules().filter(id=made.schedules[0][0])))
+        may_view = self.access.can_view_payloads
+        return Response(schedule_rows(found, may_view=may_view, room=Room())[0])
 
 
 class ScheduleView(EngineView):
@@ -138,12 +146,12 @@ class ScheduleView(EngineView):
         self.schedule = schedule
 
     def _find(self) -> Schedule | None:
-        schedules = Schedule.objects.filter(tenant=self.tenant, id=self.ids["scheduled"])
+        schedules = _lean_schedules().filter(tenant=self.tenant, id=self.ids["scheduled"])
         return of_live_workflows(schedules).first()
 
     def get(self, request: Request, **_: Any) -> Response:
         may_view = self.access.can_view_payloads
-        return Response(schedule_rows([self.schedule], may_view=may_view)[0])
+        return Response(schedule_rows([self.schedule], may_view=may_view, room=Room())[0])
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_schedule_now(self.tenant.id, self.schedule.id, datetime.now(UTC))
@@ -168,8 +176,12 @@ class ScheduleView(EngineView):
 class BulkDeleteView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         ids = _chosen_ids(self.body, self.tenant.id)
-        outcome = sync_db.run(delete_schedules(self.tenant.id, ids)) if ids else Outcome([], [])
-        return Response(_bulk("deletedIds", outcome))
+        deleted = Outcome([], [])
+        for some in few_at_a_time(ids):
+            outcome = sync_db.run(delete_schedules(self.tenant.id, some))
+            deleted.changed.extend(outcome.changed)
+            deleted.refused.extend(outcome.refused)
+        return Response(_bulk("deletedIds", deleted))
 
 
 def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
@@ -188,7 +200,13 @@ def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
         raise bad_request("filter must name something", field="filter")
     pending = Schedule.objects.filter(tenant_id=tenant_id, due_at__isnull=False)
     found = pending.filter(_chosen(ids[0], ids[1], ids[2], pairs)).order_by("id")
-    return list(found.values_list("id", flat=True)[:MOST_ROWS])
+    chosen_ids = list(found.values_list("id", flat=True)[: MOST_MATCHED + 1])
+    if len(chosen_ids) > MOST_MATCHED:
+        raise bad_request(
+            f"filter selects more than {MOST_MATCHED} and nothing was done; narrow it",
+            field="filter",
+        )
+    return chosen_ids
 
 
 class BulkUpdateView(EngineView):
@@ -215,17 +233,37 @@ def _bulk(name: str, outcome: Outcome) -> AnyDict:
     }
 
 
-def schedule_rows(schedules: Sequence[Any], *, may_view: bool) -> list[AnyDict]:
-    """Return rows with the runs that came of them, fetched with one query."""
+def _lean_schedules() -> QuerySet[Schedule]:
+    return Schedule.objects.defer("input", "additional_metadata", "child_key")
+
+
+def schedule_rows(schedules: Sequence[Any], *, may_view: bool, room: Room) -> list[AnyDict]:
+    """Return rows with what they carry and the runs that came of them, one query for each."""
+    rows = Schedule.objects.filter(id__in=[schedule.id for schedule in schedules])
+    carried = wide_values(rows, ["input", "additional_metadata"], room=room.left)
     run_ids = [schedule.run_id for schedule in schedules if schedule.run_id]
     runs = Run.objects.only("id", "status", "created_at").in_bulk(run_ids) if run_ids else {}
     return [
-        _schedule_shape(schedule, runs.get(schedule.run_id), may_view=may_view)
+        _schedule_shape(
+            schedule,
+            runs.get(schedule.run_id),
+            carried.get(schedule.id, {}),
+            room,
+            may_view=may_view,
+        )
         for schedule in schedules
     ]
 
 
-def _schedule_shape(schedule: Any, run: Run | None, *, may_view: bool) -> AnyDict:
+def _status_word(schedule: Any, run: Run | None) -> str | None:
+    if run is not None:
+        return _STATUS_WORDS[Status(run.status)]
+    return _STATUS_WORDS[Status.FAILED] if schedule.failure is not None else None
+
+
+def _schedule_shape(
+    schedule: Any, run: Run | None, carried: Mapping[str, Wide], room: Room, *, may_view: bool
+) -> AnyDict:
     name = schedule.workflow.name
     return without_nones(
         {
@@ -235,13 +273,14 @@ def _schedule_shape(schedule: Any, run: Run | None, *, may_view: bool) -> AnyDic
             "workflowId": str(schedule.workflow_id),
             "workflowName": name,
             "triggerAt": timestamp(schedule.trigger_at),
-            "input": json_object(bytes(schedule.input)) if may_view else {},
-            "additionalMetadata": schedule.additional_metadata or {},
-            "priority": schedule.priority,
+            "input": room.json(carried.get("input")) if may_view else {},
+            "additionalMetadata": room.json(carried.get("additional_metadata")),
+            "priority": schedule.priority or schedule.default_priority or LOWEST_PRIORITY,
             "method": "API",
             "workflowRunId": None if run is None else str(run.id),
             "workflowRunName": None if run is None else display_name(name, run.id),
-            "workflowRunStatus": None if run is None else _STATUS_WORDS[Status(run.status)],
+            "workflowRunStatus": _status_word(schedule, run),
             "workflowRunCreatedAt": None if run is None else timestamp(run.created_at),
+            "failure": schedule.failure,
         }
     )

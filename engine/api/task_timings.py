@@ -5,11 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from engine.api.run_shapes import without_nones
-from engine.api.runs import tasks_of_runs
+from engine.api.runs import numbers_of_children, tasks_of_runs
 from engine.ids import number_of
 from engine.models import Run, Task
 from engine.models.names import Names, load_names
-from tenants.api.errors import AnyDict
+from engine.models.run_queries import lean_runs
+from tenants.api.errors import AnyDict, bad_request
 from tenants.api.render import metadata, timestamp
 
 MOST_TASKS = 10_000
@@ -25,11 +26,13 @@ def timings_of(run: Run, depth: int) -> list[AnyDict]:
         for child in spawned:
             assert child.parent_task_id is not None
             children_by_task.setdefault(child.parent_task_id, []).append(child)
+        total += len(spawned) + sum(numbers_of_children(spawned).values())
+        if total > MOST_TASKS:
+            raise bad_request(f"more than {MOST_TASKS} tasks; ask for fewer levels", field="depth")
         level = tasks_of_runs(spawned)
         for task in level:
             tasks_by_run.setdefault(task.run_id, []).append(task)
-        total += len(level)
-        if not level or total >= MOST_TASKS:
+        if not level:
             break
     every = [task for tasks in tasks_by_run.values() for task in tasks]
     names = load_names([], [task.step_id for task in every])
@@ -49,10 +52,10 @@ def timings_of(run: Run, depth: int) -> list[AnyDict]:
 def _children_of(tenant_id: UUID, tasks: list[Task]) -> list[Run]:
     if not tasks:
         return []
-    spawned = Run.objects.filter(
+    spawned = lean_runs().filter(
         tenant_id=tenant_id, parent_task_id__in=[task.id for task in tasks]
     )
-    return list(spawned.order_by("id")[:MOST_TASKS])
+    return list(spawned.order_by("id")[: MOST_TASKS + 1])
 
 
 def _timing(task: Task, depth: int, parent_task_id: UUID | None, names: Names) -> AnyDict:

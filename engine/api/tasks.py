@@ -8,12 +8,14 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.event_shapes import event_shape, events_of_run
+from engine.api.event_shapes import event_rows, events_of_run
 from engine.api.payloads import Payloads, load_payloads
+from engine.api.room import Room
 from engine.api.run_shapes import task_summary, times, without_nones
 from engine.api.views import TaskView
 from engine.models import Run, Task
 from engine.models.names import load_names
+from engine.models.run_queries import lean_runs
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db
@@ -37,7 +39,7 @@ class TaskDetailView(TaskView):
         attempt = self.query.integer("attempt", task.retry_count + 1, minimum=1)
         if attempt > task.retry_count + 1:
             raise ApiError(404, "there is no such attempt")
-        run = Run.objects.filter(id=task.run_id).first()
+        run = lean_runs().filter(id=task.run_id).first()
         if run is None:
             raise ApiError(404, "there is no such task")
         payloads = load_payloads(
@@ -45,7 +47,9 @@ class TaskDetailView(TaskView):
             tasks=[task],
             wanted=True,
             may_view=self.access.can_view_payloads,
+            room=Room(),
             every_attempt=True,
+            first_owners=[run.id, task.id],
         )
         names = load_names([task.workflow_id], [task.step_id])
         spawned = Run.objects.filter(tenant_id=task.tenant_id, parent_task_id=task.id).count()
@@ -81,11 +85,16 @@ class TaskEventsView(TaskView):
         page = Page.of(self.query, default_limit=1000)
         log = events_of_run(self.task.run_id).filter(task_id=self.task.id)
         payloads = load_payloads(
-            run_ids=[], tasks=[self.task], wanted=False, may_view=True, every_attempt=True
+            run_ids=[],
+            tasks=[self.task],
+            wanted=False,
+            may_view=True,
+            room=Room(),
+            every_attempt=True,
         )
         names = load_names([], [self.task.step_id])
         name = names.task_display_name(self.task.id, self.task.step_id)
-        rows = [event_shape(event, payloads, lambda _: name) for event in page.slice(log)]
+        rows = event_rows(page.slice(log), payloads, lambda _: name)
         return Response(page.answer(rows, count_up_to(log)))
 
 

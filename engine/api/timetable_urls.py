@@ -22,7 +22,7 @@ CRONS = [
         crons.CronView,
         get("workflow-cron:get", "CronWorkflows"),
         post("workflow-cron:trigger", "TriggerRunResult"),
-        Operation("PATCH", "workflow-cron:update", None, body="enabled:boolean"),
+        Operation("PATCH", "workflow-cron:update", None, body="enabled:boolean missed"),
         Operation("DELETE", "workflow-cron:delete", None),
     ),
     route(
@@ -31,7 +31,8 @@ CRONS = [
         post(
             "cron-workflow-trigger:create",
             "CronWorkflows",
-            "input:object! additionalMetadata:object cronName! cronExpression! priority:integer",
+            "input:object! additionalMetadata:object cronName! cronExpression! priority:integer "
+            "missed",
         ),
     ),
 ]

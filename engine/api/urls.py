@@ -85,7 +85,7 @@ _TASKS = [
         post(
             "v1-durable-task:branch",
             "V1BranchDurableTaskResponse",
-            "taskExternalId:uuid! nodeId:integer! branchId:integer!",
+            "taskExternalId:uuid! nodeId:integer! branchId:integer",
         ),
     ),
     route(

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from engine.api.errors import handle_engine_exception
 from engine.models import Run, Task, Worker, Workflow
+from engine.models.run_queries import lean_runs
+from engine.models.task_queries import lean_tasks
 from tenants.api.errors import ApiError
 from tenants.api.views import TenantView
 
@@ -23,7 +25,7 @@ class RunView(EngineView):
     run: Run
 
     def find_tenant(self) -> UUID:
-        run = Run.objects.filter(id=self.ids["run"]).first()
+        run = lean_runs().filter(id=self.ids["run"]).first()
         if run is None:
             raise ApiError(404, "there is no such run")
         self.run = run
@@ -35,7 +37,7 @@ class TaskView(EngineView):
     task: Task
 
     def find_tenant(self) -> UUID:
-        task = Task.objects.filter(id=self.ids["task"]).first()
+        task = lean_tasks().filter(id=self.ids["task"]).first()
         if task is None:
             raise ApiError(404, "there is no such task")
         self.task = task

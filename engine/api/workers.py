@@ -11,16 +11,17 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.room import Room, packed
 from engine.api.views import EngineView, WorkerView
-from engine.api.worker_shapes import label_text, worker_shape
+from engine.api.worker_shapes import worker_rows
 from engine.models import Step, Task, Worker
-from engine.models.slot_queries import used_slots
+from engine.models.metadata_filters import metadata_reads
 from engine.models.worker_queries import WorkerStatus, seen_workers, status_of
 from engine.operations.pause_worker import pause_worker
 from engine.states import Status
 from engine.store import sync_db
 from tenants.api.errors import AnyDict
-from tenants.api.paging import Page
+from tenants.api.paging import ROWS_AT_A_TIME, Page
 
 _RECENT = 20
 
@@ -34,15 +35,19 @@ class WorkerListView(EngineView):
         statuses = query.members("statuses", WorkerStatus)
         labels = query.pairs("labels")
         now = datetime.now(UTC)
+        seen = seen_workers(self.tenant.id, now)
+        for key, value in labels:
+            seen = seen.filter(metadata_reads(key, value, "labels"))
         found = [
-            worker
-            for worker in seen_workers(self.tenant.id, now)
-            if (not statuses or status_of(worker, now) in statuses)
-            and all(label_text(worker.labels.get(key)) == value for key, value in labels)
+            worker.id
+            for worker in seen.only("is_active", "is_paused", "last_heartbeat_at")
+            if not statuses or status_of(worker, now) in statuses
         ]
+        room = Room()
+        rows: list[object] = []
         shown = found[page.offset : page.offset + page.limit]
-        used = used_slots([worker.id for worker in shown])
-        rows = [worker_shape(worker, now, used.get(worker.id, {})) for worker in shown]
+        for start in range(0, len(shown), ROWS_AT_A_TIME):
+            rows += packed(worker_rows(shown[start : start + ROWS_AT_A_TIME], now, room))
         return Response(page.answer(rows, len(found)))
 
 
@@ -65,8 +70,7 @@ def _details(worker: Worker) -> AnyDict:
     running = list(
         Task.objects.filter(worker_id=worker.id, status=Status.RUNNING).order_by("-id")[:_RECENT]
     )
-    return worker_shape(worker, now, used_slots([worker.id]).get(worker.id, {})) | {
-        "actions": worker.actions,
+    return worker_rows([worker.id], now, Room())[0] | {
         "registeredWorkflows": _registered_workflows(worker.tenant_id, worker.actions),
         "slots": [_slot_shape(task) for task in running],
         "recentStepRuns": [],

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import orjson
-
+from engine.api.room import JsonObject, json_object
 from engine.api.run_shapes import without_nones
 from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
@@ -107,9 +105,8 @@ def _concurrency(definition: WorkflowDefinition) -> list[AnyDict]:
     ]
 
 
-def _schema(text: str | None) -> dict[str, Any] | None:
-    schema = orjson.loads(text) if text else None
-    return schema if isinstance(schema, dict) else None
+def _schema(text: str | None) -> JsonObject | None:
+    return json_object(text.encode()) if text else None
 
 
 def _jobs(

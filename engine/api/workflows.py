@@ -9,10 +9,12 @@ from django.db.models import Case, IntegerField, Value, When
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.room import Room, packed
 from engine.api.views import EngineView, WorkflowView
 from engine.api.workflow_shapes import version_meta_shape, version_shape, workflow_shape
 from engine.domain.durations import parse_sleep
 from engine.models import Step, Workflow, WorkflowVersion
+from engine.models.wide_columns import wide_values
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.put_workflow import delete_workflow
 from engine.store import sync_db
@@ -32,6 +34,7 @@ class WorkflowListView(EngineView):
         query = self.query
         page = Page.of(query)
         workflows = Workflow.objects.filter(tenant=self.tenant, deleted_at__isnull=True)
+        workflows = workflows.defer("description")
         name = query.text("name")
         if name is not None:
             workflows = workflows.filter(name__icontains=name)
@@ -39,7 +42,14 @@ class WorkflowListView(EngineView):
         else:
             exact = Case(default=Value(0), output_field=IntegerField())
         ordered = workflows.annotate(exact=exact).order_by("exact", "-id")
-        rows = [workflow_shape(workflow) for workflow in page.slice(ordered)]
+        room = Room()
+        rows: list[object] = []
+        for chunk in page.chunks(ordered):
+            found = Workflow.objects.filter(id__in=[workflow.id for workflow in chunk])
+            texts = wide_values(found, ["description"], room=room.left)
+            for workflow in chunk:
+                workflow.description = room.text(texts.get(workflow.id, {}).get("description"))
+            rows += packed(workflow_shape(workflow) for workflow in chunk)
         return Response(page.answer(rows, count_up_to(workflows)))
 
 

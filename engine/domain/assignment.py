@@ -128,6 +128,12 @@ class ReadyTask(NamedTuple):
     claims: Claims | None = None
     is_restored: bool = False
     limits: LimitClaims = ()
+    has_begun: bool = False
+    """Whether an attempt before this one was handed out since the task arrived in its groups."""
+    is_resting: bool = False
+    """Whether it is not to be queued before its back-off has ended: it holds no slots meanwhile."""
+    admitted: int = 0
+    """While it waits: greater for who was admitted by its groups later; 0 for who waited for nobody."""
 
     @property
     def is_kept(self) -> bool:
@@ -138,6 +144,10 @@ class ReadyTask(NamedTuple):
     def is_batched(self) -> bool:
         """Whether it runs together with others."""
         return self.claims is not None and self.claims.batch is not None
+
+    def without_turn(self) -> ReadyTask:
+        """Return the task as it was before its groups admitted it."""
+        return self._replace(admitted=0) if self.admitted else self
 
     @property
     def due_limits(self) -> LimitClaims:
@@ -154,12 +164,13 @@ class Obstacle(IntEnum):
     LABEL_MISMATCH = 3
     WORKERS_INACTIVE = 4
     WORKERS_STALE = 5
-    WORKERS_PAUSED = 6
-    SLOTS_FULL = 7
-    BEHIND_OTHERS = 8
-    BATCH_FILLING = 9
-    BATCHES_RUNNING = 10
-    RATE_LIMITED = 11
+    WORKERS_STALLED = 6
+    WORKERS_PAUSED = 7
+    SLOTS_FULL = 8
+    BEHIND_OTHERS = 9
+    BATCH_FILLING = 10
+    BATCHES_RUNNING = 11
+    RATE_LIMITED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +196,16 @@ class Reason:
 class WorkerState:
     """The facts about one worker that the rules look at. `free` may be negative after a take-over."""
 
-    __slots__ = ("capacity", "free", "id", "is_active", "is_paused", "labels", "last_heartbeat")
+    __slots__ = (
+        "capacity",
+        "free",
+        "id",
+        "is_active",
+        "is_paused",
+        "is_stalled",
+        "labels",
+        "last_heartbeat",
+    )
 
     def __init__(self, worker_id: UUID) -> None:
         self.id = worker_id
@@ -193,7 +213,7 @@ class WorkerState:
         self.free: dict[str, int] = {ANY_SLOT: UNLIMITED}
         self.labels: Mapping[str, str | int] = {}
         self.is_active = False
-        self.is_paused = False
+        self.is_paused = self.is_stalled = False
         self.last_heartbeat: float | None = None
 
 
@@ -211,8 +231,11 @@ def needs_of(task: ReadyTask) -> Needs:
 
 
 def score_of(task: ReadyTask) -> int:
-    """Return the task's rank in its action's queue as one positive integer; greater goes first."""
-    return (task.priority << 128) - task.id.int
+    """Return the task's rank in its action's queue as one positive integer; greater goes first.
+
+    By priority, then by when it was admitted: for who waited for no group, by when it was created.
+    """
+    return (task.priority << 128) - (task.admitted or task.id.int)
 
 
 def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | None:
@@ -228,6 +251,8 @@ def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | N
     heartbeat = worker.last_heartbeat
     if heartbeat is None or now - heartbeat >= HEARTBEAT_FRESH_SECONDS:
         return Obstacle.WORKERS_STALE
+    if worker.is_stalled:
+        return Obstacle.WORKERS_STALLED
     if worker.is_paused:
         return Obstacle.WORKERS_PAUSED
     free = worker.free

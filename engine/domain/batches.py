@@ -27,3 +27,8 @@ class BatchPlace(NamedTuple):
 
     group: BatchGroup
     size: int
+
+
+def max_batch_bytes(message_bytes: int) -> int:
+    """Return the same where messages may hold less. Where they may hold more, batches do not."""
+    return min(MAX_BATCH_BYTES, message_bytes - (4 * 1024 * 1024 - MAX_BATCH_BYTES))

@@ -15,6 +15,8 @@ from engine.states import ConditionKind, DurableKind
 from engine.types import TriggerRequest
 
 ROOT_BRANCH = 1
+CURRENT_BRANCH = 0
+"""What clients send for the branch a task is on when they do not know its number."""
 SIGNAL_BRANCH = 0
 """Where waits of the older API are kept: they have a key and no place in the log."""
 

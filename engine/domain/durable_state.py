@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.durable import ROOT_BRANCH, Node
+from engine.domain.durable import CURRENT_BRANCH, ROOT_BRANCH, Node
 from engine.errors import InvalidArgument
 from engine.states import DurableKind
 
@@ -101,8 +101,11 @@ class LogState:
     def fork(self, branch_id: int, first_node: int) -> int:
         """Begin a branch that shares the nodes before `first_node` with `branch_id`; return its id.
 
+        `CURRENT_BRANCH` stands for the one the task is on.
         Orders are not given out anew: a later fork may go back to what has them.
         """
+        if branch_id == CURRENT_BRANCH:
+            branch_id = self.branch_id
         if not ROOT_BRANCH <= branch_id <= len(self.forks) + ROOT_BRANCH:
             raise InvalidArgument(f"there is no branch {branch_id}")
         if first_node < 1:

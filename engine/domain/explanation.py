@@ -29,6 +29,7 @@ class Cause(StrEnum):
     LABEL_MISMATCH = "LABEL_MISMATCH"
     WORKERS_INACTIVE = "WORKERS_INACTIVE"
     WORKERS_STALE = "WORKERS_STALE"
+    WORKERS_STALLED = "WORKERS_STALLED"
     WORKERS_PAUSED = "WORKERS_PAUSED"
     SLOTS_FULL = "SLOTS_FULL"
     BEHIND_OTHERS = "BEHIND_OTHERS"
@@ -57,6 +58,7 @@ _STUCK = {
     Cause.LABEL_MISMATCH,
     Cause.WORKERS_INACTIVE,
     Cause.WORKERS_STALE,
+    Cause.WORKERS_STALLED,
     Cause.WORKERS_PAUSED,
 }
 
@@ -99,6 +101,9 @@ _WORDS = {
     Obstacle.LABEL_MISMATCH: "No worker that offers {action} has the labels it asks for{ahead}.",
     Obstacle.WORKERS_INACTIVE: "No active worker offers {action}: worker {worker} has gone{ahead}.",
     Obstacle.WORKERS_STALE: "Worker {worker}, which offers {action}, sends no heartbeats{ahead}.",
+    Obstacle.WORKERS_STALLED: (
+        "Worker {worker}, which offers {action}, does not acknowledge what it is sent{ahead}."
+    ),
     Obstacle.WORKERS_PAUSED: "Worker {worker}, which offers {action}, is paused{ahead}.",
     Obstacle.SLOTS_FULL: (
         "All {slot} slots of the workers that offer {action} are in use"

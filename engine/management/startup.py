@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from django.core.management import call_command
 from django.db import connection
@@ -23,7 +24,8 @@ MIGRATION_LOCK = 0x68617470
 
 @contextlib.contextmanager
 def only_one_here(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory; ConfigError when another `up` has it."""
+    """Hold the data directory; ConfigError when another `up` has it, or when it cannot be written."""
+    check_data_dir(data_dir)
     with (data_dir / "up.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,30 +41,51 @@ def only_one_here(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def check_data_dir(data_dir: Path) -> None:
+    """Raise ConfigError for a directory in which nothing can be kept."""
+    try:
+        with TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"HATCHET_DATA_DIR: cannot write to {data_dir} ({error.strerror})."
+        ) from None
+
+
 def check_ports(config: Config) -> None:
     """Raise ConfigError for a port that somebody else listens on."""
-    for name, host, port in [
-        ("SERVER_PORT", config.http_bind_address, config.http_port),
-        ("SERVER_GRPC_PORT", config.grpc_bind_address, config.grpc_port),
-    ]:
-        try:
-            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-        except OSError as error:
-            raise ConfigError(
-                f"port {port} of {host} cannot be used ({error.strerror}); "
-                f"free it or set {name} to another one."
-            ) from None
+    check_port("SERVER_PORT", config.http_bind_address, config.http_port)
+    check_port("SERVER_GRPC_PORT", config.grpc_bind_address, config.grpc_port)
+
+
+def check_port(name: str, host: str, port: int, *, is_shared: bool = False) -> None:
+    """Raise ConfigError if the port cannot be had; a shared one may be held by other engines."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if is_shared:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"port {port} of {host} cannot be used ({error.strerror}); "
+            f"free it or set {name} to another one."
+        ) from None
 
 
 def prepare(config: Config, progress: Callable[[str], None]) -> Credentials:
     """Do whatever is missing; running it again, or on two machines at once, does no harm."""
+    check_data_dir(config.data_dir)
     check_database(config.database_url)
     migrate(progress)
-    credentials = ensure_credentials(config)
-    call_command("collectstatic", interactive=False, verbosity=0)
+    try:
+        credentials = ensure_credentials(config)
+        call_command("collectstatic", interactive=False, verbosity=0)
+    except OSError as error:
+        raise ConfigError(f"HATCHET_DATA_DIR: cannot keep what belongs there: {error}.") from None
     return credentials
 
 

@@ -23,13 +23,14 @@ from engine.models.runs import (
     Task,
     TaskEvent,
 )
-from engine.models.timetable import Cron, Schedule
+from engine.models.timetable import Cron, CronMiss, Schedule
 from engine.models.waits import StepWait
 
 __all__ = [
     "CelFailure",
     "ChildLink",
     "Cron",
+    "CronMiss",
     "DurableEntry",
     "DurableTask",
     "DurableWait",

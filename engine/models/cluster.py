@@ -20,6 +20,8 @@ class Worker(models.Model):
     engine_id = models.UUIDField(null=True, blank=True)
     last_heartbeat_at = models.DateTimeField(null=True, blank=True)
     last_listener_at = models.DateTimeField(null=True, blank=True)
+    stalled_since = models.DateTimeField(null=True, blank=True)
+    """When it was sent what it has not acknowledged in time, although its stream is open."""
     sdk_version = models.TextField(blank=True, default="")
     language = models.TextField(blank=True, default="")
     language_version = models.TextField(blank=True, default="")

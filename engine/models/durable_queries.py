@@ -14,6 +14,7 @@ from django.db.models.functions import Left
 from engine.domain.durable import Node
 from engine.models.durable import DurableEntry, DurableTask, DurableWait
 from engine.models.runs import Run, Task
+from engine.models.wide_columns import with_small
 from engine.states import Status
 
 _SIGNAL_BRANCH = 0
@@ -47,14 +48,15 @@ def log_entries(task_id: UUID) -> QuerySet[DurableEntry]:
 
 
 def entries_page(
-    task_id: UUID, *, before: Node | None, size: int, error_size: int
+    task_id: UUID, *, before: Node | None, size: int, error_size: int, most_detail: int
 ) -> tuple[list[DurableEntry], bool]:
     """Return the last entries of a log, or the last ones before a node, and whether there are earlier ones.
 
-    Each has the head of its error, `error_head`.
+    Each has the head of its error, `error_head`, and `small_detail` where that is not too long.
     """
-    entries = log_entries(task_id).annotate(error_head=Left("error", error_size))
-    entries = entries.defer("result", "identity", "error")
+    entries = with_small(log_entries(task_id), "detail", most_detail)
+    entries = entries.annotate(error_head=Left("error", error_size))
+    entries = entries.defer("result", "identity", "error", "description", "detail")
     if before is not None:
         is_same_branch = Q(branch_id=before.branch_id, node_id__lt=before.node_id)
         entries = entries.filter(is_same_branch | Q(branch_id__lt=before.branch_id))

@@ -8,10 +8,10 @@ from django.db.models import Func, Q, TextField, Value
 from django.db.models.lookups import Exact
 
 
-def metadata_reads(key: str, value: str) -> Q:
-    """True for rows whose `additional_metadata` holds `key` with a value that reads as `value`."""
+def metadata_reads(key: str, value: str, column: str = "additional_metadata") -> Q:
+    """True for rows whose JSON in `column` holds `key` with a value that reads as `value`."""
     text = Func(
-        "additional_metadata",
+        column,
         Value(key),
         function="jsonb_extract_path_text",
         output_field=TextField(),

@@ -20,6 +20,11 @@ from engine.models.runs import Run, RunTally
 from engine.states import Status
 
 
+def lean_runs() -> QuerySet[Run]:
+    """Runs without the columns that may be large and that lists do not show, or read apart."""
+    return Run.objects.defer("additional_metadata", "desired_labels", "child_key")
+
+
 def runs_of(tenant_id: UUID) -> QuerySet[Run]:
     return Run.objects.filter(tenant_id=tenant_id)
 

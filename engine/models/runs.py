@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import MD5
 
 from engine.ids import new_id
+from engine.models.json_objects import JsonObjectField
 from engine.states import Status
 
 
@@ -25,7 +26,7 @@ class Run(models.Model):
     is_dag = models.BooleanField()
     priority = models.SmallIntegerField()
     trigger = models.SmallIntegerField()
-    additional_metadata = models.JSONField(null=True, blank=True)
+    additional_metadata = JsonObjectField(null=True, blank=True)
     parent_run_id = models.UUIDField(null=True, blank=True)
     parent_task_id = models.UUIDField(null=True, blank=True)
     child_index = models.IntegerField(null=True, blank=True)
@@ -120,8 +121,10 @@ class Task(models.Model):
             ),
             models.Index(
                 fields=["tenant_id", "queued_at", "id"],
-                condition=Q(status=0, is_delayed=False, concurrency_keys__isnull=False),
-                name="task_in_groups_by_time",
+                condition=Q(
+                    status=0, is_held=False, due_at__isnull=False, concurrency_keys__isnull=False
+                ),
+                name="task_in_groups_or_resting",
             ),
             models.Index(
                 fields=["tenant_id"],
@@ -170,7 +173,7 @@ class LogLine(models.Model):
     retry_count = models.IntegerField()
     level = models.SmallIntegerField()
     message = models.TextField()
-    metadata = models.JSONField(null=True, blank=True)
+    metadata = JsonObjectField(null=True, blank=True)
     created_at = models.DateTimeField()
 
 
@@ -181,7 +184,7 @@ class Event(models.Model):
     tenant_id = models.UUIDField()
     key = models.TextField()
     scope = models.TextField(null=True, blank=True)
-    additional_metadata = models.JSONField(null=True, blank=True)
+    additional_metadata = JsonObjectField(null=True, blank=True)
     priority = models.SmallIntegerField(null=True, blank=True)
     seen_at = models.DateTimeField()
 

@@ -6,21 +6,25 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import (
-    BinaryField,
     Count,
     F,
-    Func,
-    IntegerField,
     OuterRef,
     QuerySet,
     Subquery,
-    Value,
 )
+from django.db.models.functions import Left
 
 from engine.models.cluster import Worker
 from engine.models.definitions import Step, Workflow, WorkflowVersion
+from engine.models.run_queries import lean_runs
 from engine.models.runs import LogLine, Payload, Run, Task, TaskEvent
+from engine.models.wide_columns import head_of, octet_length, with_small
 from engine.states import PayloadKind, Status
+
+
+def lean_tasks() -> QuerySet[Task]:
+    """Tasks without the texts that only the scheduler reads, which may be long."""
+    return Task.objects.defer("desired_labels", "concurrency_keys")
 
 
 def payload(owner_id: UUID | OuterRef, kind: PayloadKind) -> QuerySet[Payload]:
@@ -29,15 +33,11 @@ def payload(owner_id: UUID | OuterRef, kind: PayloadKind) -> QuerySet[Payload]:
 
 
 def _head(payloads: QuerySet[Payload], size: int) -> Subquery:
-    head: Func = Func(
-        F("data"), Value(1), Value(size), function="substring", output_field=BinaryField()
-    )
-    return Subquery(payloads.annotate(head=head).values("head")[:1])
+    return Subquery(payloads.annotate(head=head_of("data", size)).values("head")[:1])
 
 
 def _length(payloads: QuerySet[Payload]) -> Subquery:
-    length: Func = Func(F("data"), function="octet_length", output_field=IntegerField())
-    return Subquery(payloads.annotate(length=length).values("length")[:1])
+    return Subquery(payloads.annotate(length=octet_length(F("data"))).values("length")[:1])
 
 
 def with_definition(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -57,7 +57,8 @@ def tasks_of_run(run_id: UUID) -> QuerySet[Task]:
     step = Step.objects.filter(id=OuterRef("step_id"))
     worker = Worker.objects.filter(id=OuterRef("worker_id"))
     return (
-        Task.objects.filter(run_id=run_id)
+        lean_tasks()
+        .filter(run_id=run_id)
         .annotate(
             readable_id=Subquery(step.values("readable_id")[:1]),
             step_kind=Subquery(step.values("kind")[:1]),
@@ -87,7 +88,10 @@ def with_error_heads(tasks: QuerySet[Task], size: int) -> QuerySet[Task]:
 
 
 def event_log(run_id: UUID, *, error_size: int) -> QuerySet[TaskEvent]:
-    """A run's event log, newest first, with `worker_name` and the head of that attempt's `error`."""
+    """A run's event log, newest first, with `worker_name`, and the head of that attempt's error.
+
+    `said` is the first `error_size` characters of the event's message.
+    """
     worker = Worker.objects.filter(id=OuterRef("worker_id"))
     error = Payload.objects.filter(
         owner_id=OuterRef("task_id"), kind=PayloadKind.ERROR, attempt=OuterRef("retry_count")
@@ -95,20 +99,27 @@ def event_log(run_id: UUID, *, error_size: int) -> QuerySet[TaskEvent]:
     return (
         TaskEvent.objects.filter(run_id=run_id)
         .annotate(
-            worker_name=Subquery(worker.values("name")[:1]), error_head=_head(error, error_size)
+            worker_name=Subquery(worker.values("name")[:1]),
+            error_head=_head(error, error_size),
+            said=Left("message", error_size),
         )
+        .defer("message")
         .order_by("-id")
     )
 
 
-def log_lines(run_id: UUID) -> QuerySet[LogLine]:
-    """A run's log lines, oldest first; two equal lines are two lines."""
+def log_lines(run_id: UUID, *, most_metadata: int) -> QuerySet[LogLine]:
+    """A run's log lines, oldest first; two equal lines are two lines. Metadata only where it is small."""
+    return with_small(log_texts(run_id), "metadata", most_metadata)
+
+
+def log_texts(run_id: UUID) -> QuerySet[LogLine]:
     return LogLine.objects.filter(run_id=run_id).order_by("id")
 
 
 def children_of_run(tenant_id: UUID, task_ids: list[UUID]) -> QuerySet[Run]:
     """Runs that these tasks spawned, oldest first."""
-    return Run.objects.filter(tenant_id=tenant_id, parent_task_id__in=task_ids).order_by("id")
+    return lean_runs().filter(tenant_id=tenant_id, parent_task_id__in=task_ids).order_by("id")
 
 
 class RunningStep(NamedTuple):
@@ -138,7 +149,8 @@ def running_on(worker_id: UUID) -> QuerySet[Task]:
     step = Step.objects.filter(id=OuterRef("step_id"))
     workflow = Workflow.objects.filter(id=OuterRef("workflow_id"))
     return (
-        Task.objects.filter(status=Status.RUNNING, worker_id=worker_id)
+        lean_tasks()
+        .filter(status=Status.RUNNING, worker_id=worker_id)
         .annotate(
             readable_id=Subquery(step.values("readable_id")[:1]),
             workflow_name=Subquery(workflow.values("name")[:1]),

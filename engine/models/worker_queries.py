@@ -22,10 +22,28 @@ class WorkerStatus(StrEnum):
 
 def status_of(worker: Worker, now: datetime) -> WorkerStatus:
     """A stale heartbeat says more than a pause: who is gone is not paused."""
-    heartbeat = worker.last_heartbeat_at
-    if not worker.is_active or heartbeat is None or now - heartbeat > HEARTBEAT_IS_STALE_AFTER:
+    if trouble_of(worker, now):
         return WorkerStatus.INACTIVE
     return WorkerStatus.PAUSED if worker.is_paused else WorkerStatus.ACTIVE
+
+
+def trouble_of(worker: Worker, now: datetime) -> str:
+    """Say why a worker gets no new tasks although nobody paused it; nothing if it does get some."""
+    heartbeat = worker.last_heartbeat_at
+    if heartbeat is None or now - heartbeat > HEARTBEAT_IS_STALE_AFTER:
+        return (
+            "No heartbeat for more than 5 seconds: it gets no new tasks. After 30 seconds its tasks are"
+            " given to other workers."
+        )
+    if not worker.is_active:
+        return "It sends heartbeats and has no open stream of tasks: it gets no new ones."
+    if worker.stalled_since is not None:
+        return (
+            "It sends heartbeats and does not acknowledge the tasks it was sent since"
+            f" {worker.stalled_since:%Y-%m-%d %H:%M:%S} UTC: it gets no new ones until it does, or connects"
+            " anew."
+        )
+    return ""
 
 
 def workers_of(tenant_id: UUID) -> QuerySet[Worker]:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-import orjson
-
 from engine.errors import InvalidArgument
 from engine.store import runs
 from engine.store.query import Operation, fetch
 from engine.types import TriggerRequest
+from tenants.json_text import MAX_METADATA_BYTES, members, object_of, with_texts
 
 
 def adopt_children(
@@ -19,7 +18,7 @@ def adopt_children(
 ) -> Operation[list[TriggerRequest]]:
     """Return the requests with what children inherit from their parent tasks filled in.
 
-    InvalidArgument if a parent task is unknown. Metadata of the parent lies under the child's own; keys that
+    InvalidArgument if a parent task is unknown, or if the metadata grows too large. Metadata of the parent lies under the child's own; keys that
     start with `hatchet__` are not inherited.
     """
     parent_ids = sorted({r.parent_task_id for r in requests if r.parent_task_id})
@@ -39,14 +38,21 @@ def adopt_children(
 
 
 def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest:
-    inherited = orjson.loads(parent.additional_metadata) if parent.additional_metadata else {}
+    inherited = members(parent.additional_metadata)
     metadata = {key: value for key, value in inherited.items() if not key.startswith("hatchet__")}
-    metadata |= orjson.loads(request.additional_metadata) if request.additional_metadata else {}
-    metadata["hatchet__parent_workflow_run_id"] = str(parent.run_id)
-    metadata["hatchet__parent_step_run_id"] = str(parent.task_id)
+    metadata |= members(request.additional_metadata)
+    marks = {
+        "hatchet__parent_workflow_run_id": str(parent.run_id),
+        "hatchet__parent_step_run_id": str(parent.task_id),
+    }
+    merged = with_texts(object_of(metadata), marks)
+    if len(merged) > MAX_METADATA_BYTES:
+        raise InvalidArgument(
+            f"additional_metadata is larger than {MAX_METADATA_BYTES} bytes with what it inherits"
+        )
     return replace(
         request,
-        additional_metadata=orjson.dumps(metadata),
+        additional_metadata=merged,
         parent_run_id=parent.run_id,
         parent_task_id=parent.task_id,
     )

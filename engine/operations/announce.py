@@ -18,7 +18,7 @@ MAX_NAMED_TASKS = 600
 def hints_of(changes: Changes) -> list[Hint]:
     """Return what engines should know of these changes, one hint a tenant."""
     hints = _Hints()
-    for tenant_id, task in changes.ready:
+    for tenant_id, task in (*changes.ready, *changes.resting):
         hints[tenant_id].ready.append(task.id)
     for end in changes.ended:
         hints[end.tenant_id].ended.append((end.task_id, end.retry_count))

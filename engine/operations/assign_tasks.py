@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.batches import MAX_BATCH_BYTES
 from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
@@ -50,6 +51,8 @@ def assign_tasks(
     now: datetime,
     made: Sequence[MadeBatch] = (),
     taken: Mapping[UUID, Sequence[Taken]] = MappingProxyType({}),
+    *,
+    max_batch_bytes: int = MAX_BATCH_BYTES,
 ) -> Operation[list[tuple[UUID, Action]]]:
     """Assign queued attempts to workers; return (worker id, action) of those still queued.
 
@@ -89,7 +92,7 @@ def assign_tasks(
     actions = yield from actions_of(rows, versions, invocations)
     if not made:
         return actions
-    fitting, split = split_large(made, actions)
+    fitting, split = split_large(made, actions, max_batch_bytes)
     if split:
         yield from fetch(batches.mark(memberships(split), now))
     return gather_made(actions, fitting, now)
@@ -204,9 +207,14 @@ def _action(
     )
 
 
-def load_undelivered(worker_ids: Sequence[UUID]) -> Operation[list[tuple[UUID, Action]]]:
-    """Return the actions of attempts assigned to these workers and not acknowledged yet."""
-    rows = yield from fetch(tasks.undelivered_of_worker(worker_ids))
+def load_undelivered(
+    worker_ids: Sequence[UUID], task_ids: Sequence[UUID] | None = None
+) -> Operation[list[tuple[UUID, Action]]]:
+    """Return the actions of attempts assigned to these workers and not acknowledged yet.
+
+    With `task_ids` of these tasks only. Of a batch name all or none.
+    """
+    rows = yield from fetch(tasks.undelivered_of_worker(worker_ids, task_ids))
     versions = yield from load_versions(row.version_id for row in rows)
     invocations = yield from _load_invocations(rows, versions)
     actions = yield from actions_of(rows, versions, invocations)

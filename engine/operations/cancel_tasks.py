@@ -12,23 +12,21 @@ from engine.states import Status, TaskEventKind
 from engine.store import leases, run_slots, runs, step_waits, task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
-from engine.types import RunFilter
-
-MAX_CANCELLED_BY_FILTER = 20_000
+from engine.store.tasks import Settled
 
 
 @repeatable
 def cancel_tasks(
     tenant_id: UUID, ids: Sequence[UUID], now: datetime
 ) -> Operation[tuple[list[UUID], Changes]]:
-    """Cancel by the ids clients hold: runs with all their tasks, or single tasks; return the ids known.
+    """Cancel by the ids clients hold: runs with all their tasks, or single tasks.
 
-    Unknown ids are ignored and final tasks left alone. Descendants of a cancelled DAG task that do not
+    Return those of the ids of which something was cancelled: unknown ones are ignored and final tasks
+    left alone. Descendants of a cancelled DAG task that do not
     exist yet are created cancelled.
     """
     changes = Changes()
     found = yield from fetch(runs.find_external(tenant_id, ids))
-    known = [row.external_id for row in found]
     whole_runs = {row.run_id for row in found if row.task_id is None and row.is_dag}
     dag_runs = sorted({row.run_id for row in found if row.is_dag})
     locked = {run.id: run for run in (yield from fetch(runs.lock(dag_runs)))} if dag_runs else {}
@@ -36,16 +34,18 @@ def cancel_tasks(
     if whole_runs:
         rows = yield from fetch(tasks.of_runs(sorted(whole_runs)))
         targets |= {row.id for row in rows if not Status(row.status).is_final}
+    cancelled = {run_id for run_id in whole_runs if not Status(locked[run_id].status).is_final}
     if not targets:
-        return known, changes
+        return [], changes
     moved = yield from cancel_attempts([(task, None) for task in targets], now, changes)
+    cancelled |= {end.task_id for end in changes.ended}
     moved |= whole_runs
     yield from advance_runs(
         [locked[run_id] for run_id in sorted(moved) if not Status(locked[run_id].status).is_final],
         now,
         changes,
     )
-    return known, changes
+    return [row.external_id for row in found if row.external_id in cancelled], changes
 
 
 def cancel_attempts(
@@ -72,7 +72,7 @@ def cancel_attempts(
         return set()
     parked = [row.id for row in rows if row.is_parked]
     settled, *_ = yield from fetch_all(
-        tasks.settle([(row.id, Status.CANCELLED) for row in rows], now),
+        tasks.settle([Settled(row.id, Status.CANCELLED) for row in rows], now),
         task_events.insert(
             [
                 NewTaskEvent(row.run_id, row.id, row.retry_count, kind, message, row.worker_id)
@@ -149,12 +149,3 @@ def _attempts_of(
     current = [row.run_id for row in found if (row.run_id, row.arrival) in set(outdone_runs)]
     rows = (yield from fetch(tasks.of_runs(current))) if current else []
     return [(row.id, None) for row in rows if not Status(row.status).is_final]
-
-
-@repeatable
-def cancel_matching(
-    tenant_id: UUID, run_filter: RunFilter, now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
-    """Cancel the runs a filter selects, newest 20,000 at most; return their ids."""
-    ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_CANCELLED_BY_FILTER))
-    return (yield from cancel_tasks(tenant_id, ids, now))

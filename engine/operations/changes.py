@@ -43,6 +43,8 @@ class Changes:
 
     ready: list[tuple[UUID, ReadyTask]] = field(default_factory=list)
     """Attempts now in the queue, with their tenants."""
+    resting: list[tuple[UUID, ReadyTask]] = field(default_factory=list)
+    """Attempts that wait for the end of a back-off before they ask their concurrency groups again."""
     ended: list[AttemptEnd] = field(default_factory=list)
     finished: list[FinishedRun] = field(default_factory=list)
     left: list[LeftSlots] = field(default_factory=list)

@@ -11,12 +11,13 @@ from uuid import UUID
 from engine.domain.cel import Environment, compile_expression
 from engine.domain.cel_answers import Evaluated
 from engine.domain.definition import RegisteredVersion
+from engine.operations.versions import load_versions
 from engine.states import CelSource, IdempotencyMethod
 from engine.store import filters, idempotency, runs
 from engine.store.idempotency import KeyClaim
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.run_starts import NewRun
-from engine.store.runs import ChildClaim
+from engine.store.runs import ChildClaim, KeyedRun
 
 
 def claim_children(new_runs: Sequence[NewRun]) -> Operation[list[UUID]]:
@@ -81,27 +82,52 @@ def claim_keys(
 
     Of runs with equal keys the first may win. What children claimed before them is taken back.
     """
+    keyed = [
+        KeyedRun(run.id, run.version_id, run.idempotency_key)
+        for run in new_runs
+        if run.idempotency_key is not None
+    ]
+    holder_of = yield from _claim(keyed, versions, now)
+    children = [
+        (run.id, run.parent_task_id)
+        for run in new_runs
+        if run.id in holder_of and run.parent_task_id
+    ]
+    if children:
+        yield from fetch(runs.unclaim_children(children))
+    return holder_of
+
+
+def claim_keys_again(run_ids: Sequence[UUID], now: datetime) -> Operation[Mapping[UUID, UUID]]:
+    """Claim the keys of those of these runs that ended, for they are to go on; return as `claim_keys` does.
+
+    Call it before their rows are locked: whoever starts a run with the same key has the key's row locked
+    when it looks at the run that holds it.
+    """
+    place = {run_id: number for number, run_id in enumerate(run_ids)}
+    keyed = yield from fetch(runs.ended_with_keys(sorted(place)))
+    if not keyed:
+        return {}
+    versions = yield from load_versions(run.version_id for run in keyed)
+    return (yield from _claim(sorted(keyed, key=lambda run: place[run.run_id]), versions, now))
+
+
+def _claim(
+    keyed: Sequence[KeyedRun], versions: Mapping[UUID, RegisteredVersion], now: datetime
+) -> Operation[Mapping[UUID, UUID]]:
     wanted: dict[tuple[UUID, bytes], KeyClaim] = {}
-    for run in new_runs:
-        settings = versions[run.version_id].definition.idempotency
-        if run.idempotency_key is not None and settings is not None:
+    asked: dict[UUID, tuple[UUID, bytes]] = {}
+    for run in keyed:
+        version = versions[run.version_id]
+        settings = version.definition.idempotency
+        if settings is not None:
+            digest = sha256(run.idempotency_key.encode()).digest()
             ends_with_run = settings.method is IdempotencyMethod.STATUS
-            claim = KeyClaim(run.tenant_id, _digest(run), run.id, settings.ttl_ms, ends_with_run)
+            claim = KeyClaim(version.tenant_id, digest, run.run_id, settings.ttl_ms, ends_with_run)
             wanted.setdefault(claim[:2], claim)
+            asked[run.run_id] = claim[:2]
     if not wanted:
         return {}
     holders = yield from fetch(idempotency.claim([wanted[key] for key in sorted(wanted)], now))
     holder_of = {(row.tenant_id, row.digest): row.run_id for row in holders}
-    losers = {
-        run: holder_of[run.tenant_id, _digest(run)]
-        for run in new_runs
-        if run.idempotency_key is not None and holder_of[run.tenant_id, _digest(run)] != run.id
-    }
-    children = [(run.id, run.parent_task_id) for run in losers if run.parent_task_id]
-    if children:
-        yield from fetch(runs.unclaim_children(children))
-    return {run.id: holder for run, holder in losers.items()}
-
-
-def _digest(run: NewRun) -> bytes:
-    return sha256((run.idempotency_key or "").encode()).digest()
+    return {run_id: holder_of[key] for run_id, key in asked.items() if holder_of[key] != run_id}

@@ -6,27 +6,34 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from engine.ids import new_id
 from engine.operations.advance_runs import advance_runs
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import Changes
 from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.operations.report_tasks import lock_dag_runs
 from engine.operations.versions import load_versions, ready_as_it_stands, step_of
-from engine.states import Status, TaskEventKind
-from engine.store import lost_tasks, task_events, tasks
-from engine.store.lost_tasks import LostAttempt
+from engine.states import LogLevel, Status, TaskEventKind
+from engine.store import events, lost_tasks, task_events, tasks
+from engine.store.lost_tasks import LostAttempt, Swallowed
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
 from engine.store.tasks import Located, TaskRow
+from engine.types import LogInput
 
 BATCH = 500
 
 
 @repeatable
-def expire_tasks(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
-    """Act on tasks of these tenants whose time has come; return how many were looked at."""
+def expire_tasks(
+    tenant_ids: Sequence[UUID], now: datetime, only: Sequence[Located] | None = None
+) -> Operation[tuple[int, Changes]]:
+    """Act on tasks of these tenants whose time has come, or `only` on these of them.
+
+    Return how many were looked at.
+    """
     changes = Changes()
-    due = yield from fetch(tasks.due(tenant_ids, now, BATCH))
+    due = (yield from fetch(tasks.due(tenant_ids, now, BATCH))) if only is None else only
     if not due:
         return 0, changes
     locked = yield from lock_dag_runs(due)
@@ -55,6 +62,14 @@ def expire_tasks(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[i
     moved |= yield from _time_out([r for r in rows if r.status == Status.RUNNING], now, changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
     return len(due), changes
+
+
+def postpone_task(task_id: UUID, cause: str, now: datetime, until: datetime) -> Operation[None]:
+    """Leave a due task alone until then: it cannot be acted on. Its log says why."""
+    message = f"The engine could not act on this task when its time was up: {cause}"
+    for tenant_id in (yield from fetch(tasks.postpone(task_id, now, until))):
+        line = LogInput(tenant_id, task_id, message, LogLevel.ERROR)
+        yield from fetch(events.insert_log_lines([new_id()], [line], now))
 
 
 def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Operation[None]:
@@ -110,10 +125,20 @@ def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Opera
 
 @repeatable
 def requeue_lost(
-    worker_ids: Sequence[UUID], silent_since: datetime, now: datetime
+    worker_ids: Sequence[UUID],
+    silent_since: datetime,
+    now: datetime,
+    only: Sequence[LostAttempt] | None = None,
 ) -> Operation[Changes]:
-    """Give attempts on workers whose last heartbeat is older than `silent_since` a new attempt."""
-    found = yield from fetch(lost_tasks.on_lost_workers(worker_ids, silent_since, BATCH))
+    """Give attempts on workers whose last heartbeat is older than `silent_since` a new attempt.
+
+    `only` those named, if any are, which were found to be lost.
+    """
+    found = (
+        (yield from fetch(lost_tasks.on_lost_workers(worker_ids, silent_since, BATCH)))
+        if only is None
+        else only
+    )
     error = (
         f"Worker did not send a heartbeat for {(now - silent_since).total_seconds():.0f} seconds"
     )
@@ -155,8 +180,27 @@ def requeue_undelivered(
     return (yield from _fail_internally(found, failures, now))
 
 
+def requeue_swallowed(found: Sequence[Swallowed], now: datetime) -> Operation[Changes]:
+    """Give attempts a new one that their workers did not acknowledge, unless they have meanwhile."""
+    error = (
+        "Could not send task to worker: it did not acknowledge the task, although it is connected."
+    )
+    failures = [
+        Failure(
+            row.id,
+            error,
+            retry_count=row.retry_count,
+            is_internal=True,
+            stops_worker=True,
+            unless_started=True,
+        )
+        for row in found
+    ]
+    return (yield from _fail_internally(found, failures, now))
+
+
 def _fail_internally(
-    found: Sequence[LostAttempt], failures: Sequence[Failure], now: datetime
+    found: Sequence[LostAttempt | Swallowed], failures: Sequence[Failure], now: datetime
 ) -> Operation[Changes]:
     changes = Changes()
     if not found:

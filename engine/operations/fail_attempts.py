@@ -17,7 +17,7 @@ from engine.store import payloads, task_events, tasks
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
-from engine.store.tasks import Requeue, TaskRow
+from engine.store.tasks import Requeue, Settled, TaskRow
 
 MAX_INTERNAL_RETRIES = 10
 _LONGEST_DELIVERY_DELAY_SECONDS = 5.0
@@ -40,6 +40,10 @@ class Failure(NamedTuple):
     stops_worker: bool = False
     unless_started: bool = False
     """The failure is that no worker acknowledged the attempt: nothing fails if one has meanwhile."""
+    was_started: bool = False
+    """A worker says so, which must have started the attempt."""
+    at: datetime | None = None
+    """When, by the worker's clock."""
 
 
 class _Next(NamedTuple):
@@ -78,16 +82,24 @@ def fail_attempts(
         following = _decide(row, step, failure)
         error = following.error
         errors.append(NewPayload(row.id, PayloadKind.ERROR, error.encode(), row.retry_count))
-        events.append(_event(row, failure.kind, error))
+        events.append(_event(row, failure.kind, error)._replace(at=_ended_at(row, failure, now)))
         if following.requeue:
             requeues.append(following.requeue)
             events += _retry_events(row, following, failure, now)
-            if not following.requeue.is_delayed:
-                _collect_ready(row, versions[row.version_id], changes)
+            _collect_next(row, versions[row.version_id], following.requeue, changes)
         else:
             settled.append(row)
         _collect_end(row, failure, error, changes)
-    children = yield from _write(requeues, settled, events, errors=errors, now=now)
+    ended = [
+        Settled(
+            row.id,
+            Status.FAILED,
+            by_id[row.id].was_started,
+            _ended_at(row, by_id[row.id], now),
+        )
+        for row in settled
+    ]
+    children = yield from _write(requeues, ended, events, errors=errors, now=now)
     changes.wakes_clock = changes.wakes_clock or bool(requeues)
     for row in settled:
         if row.run_id == row.id:
@@ -101,6 +113,14 @@ def _is_current(row: TaskRow, failure: Failure) -> bool:
     if failure.unless_started and row.started_at is not None:
         return False
     return row.status == Status.RUNNING and same_attempt
+
+
+def _ended_at(row: TaskRow, failure: Failure, now: datetime) -> datetime | None:
+    """Return when the attempt ended if that was before now and the worker's clock can be right."""
+    since = row.started_at or row.assigned_at
+    if failure.at is None or since is None or not since <= failure.at <= now:
+        return None
+    return failure.at
 
 
 def _decide(row: TaskRow, step: StepDefinition, failure: Failure) -> _Next:
@@ -161,7 +181,12 @@ def _retry_events(
     return events
 
 
-def _collect_ready(row: TaskRow, version: RegisteredVersion, changes: Changes) -> None:
+def _collect_next(
+    row: TaskRow, version: RegisteredVersion, requeue: Requeue, changes: Changes
+) -> None:
+    """Say that an attempt is in the queue; or that it rests, which only concurrency groups ask about."""
+    if requeue.is_delayed and row.concurrency_keys is None:
+        return
     ready = ready_task(
         version,
         row.id,
@@ -171,8 +196,12 @@ def _collect_ready(row: TaskRow, version: RegisteredVersion, changes: Changes) -
         desired_worker_id=row.desired_worker_id,
         desired_labels=row.desired_labels,
         concurrency_keys=row.concurrency_keys,
+        has_begun=True,
     )
-    changes.ready.append((row.tenant_id, ready))
+    if requeue.is_delayed:
+        changes.resting.append((row.tenant_id, ready._replace(is_resting=True)))
+    else:
+        changes.ready.append((row.tenant_id, ready))
 
 
 def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -> None:
@@ -194,7 +223,7 @@ def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -
 
 def _write(
     requeues: Sequence[Requeue],
-    settled: Sequence[TaskRow],
+    settled: Sequence[Settled],
     events: Sequence[NewTaskEvent],
     *,
     errors: Sequence[NewPayload],
@@ -205,6 +234,6 @@ def _write(
     if requeues:
         queries.append(tasks.requeue(requeues, now))
     if settled:
-        queries.append(tasks.settle([(row.id, Status.FAILED) for row in settled], now))
+        queries.append(tasks.settle(settled, now))
     results = yield from fetch_all(*queries)
     return set(results[-1]) if settled else set()

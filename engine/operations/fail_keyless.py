@@ -12,7 +12,7 @@ from engine.operations.start_steps import events_of, outputs_of
 from engine.states import Status
 from engine.store import payloads, runs, task_events, tasks
 from engine.store.query import Operation, Query, fetch
-from engine.store.tasks import NewTask
+from engine.store.tasks import NewTask, Settled
 
 
 def fail_keyless(failed: Sequence[NewTask], now: datetime) -> list[Query[Any]]:
@@ -20,7 +20,7 @@ def fail_keyless(failed: Sequence[NewTask], now: datetime) -> list[Query[Any]]:
     queries: list[Query[Any]] = [payloads.insert(outputs_of(failed))]
     if standalone := [task for task in failed if task.id == task.run_id]:
         queries += [
-            tasks.settle([(task.id, Status.FAILED) for task in standalone], now),
+            tasks.settle([Settled(task.id, Status.FAILED) for task in standalone], now),
             task_events.insert(events_of(standalone), now),
         ]
     return queries

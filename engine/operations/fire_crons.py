@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-import orjson
-
-from engine.domain.cron import Cron, parse_cron
+from engine.domain.cron import parse_cron
+from engine.domain.cron_firing import DueCron, Firing, Missed, fire, missed_between
 from engine.errors import InvalidArgument, NotFound
 from engine.operations.changes import Changes
 from engine.operations.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.operations.versions import load_versions
-from engine.states import RunTrigger
+from engine.states import CronMissCause, MissedPolicy, RunTrigger
 from engine.store import crons
-from engine.store.crons import Advance, CronRow
-from engine.store.query import Operation, fetch, repeatable
+from engine.store.crons import Advance, CronRow, DueRow
+from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.types import TriggerRequest
+from tenants.json_text import with_texts
 
 BATCH = 100
 
@@ -34,33 +34,40 @@ class Fired(NamedTuple):
 @repeatable
 def fire_crons(
     now: datetime,
-    not_before: datetime,
+    running_since: datetime,
+    ids: Sequence[UUID] | None = None,
     *,
     only: UUID | None = None,
     but: Collection[UUID] = (),
 ) -> Operation[Fired]:
-    """Fire each due cron for its one due nominal time and set the next one.
+    """Fire each due cron, or those of these `ids`, for its due time and set the next one.
 
-    Times before `not_before` were missed and are not made up. The rows stay locked until the runs
-    are committed with the new due times, and `fired_at` only grows, so no time fires twice. `only` and
-    `but` choose tenants.
+    No engine was running before `running_since`: what was due then, and what is too late for another
+    reason, is written down as missed, and made up if the cron asks for it. The rows stay locked until
+    the runs are committed with the new due times, and `fired_at` only grows, so no time fires twice.
+    `only` and `but` choose tenants.
     """
-    rows = yield from fetch(crons.due(now, BATCH, only=only, but=but))
+    due = crons.due(now, BATCH, only=only, but=but) if ids is None else crons.due_of(ids, now)
+    rows = yield from fetch(due)
     if not rows:
         return Fired(0, Changes())
-    advances, firing = [], []
+    advances, firing, missed = [], [], []
     for row in rows:
-        step = _advance(row, not_before)
-        advances.append(step)
-        if step.fired_at is not None and not row.is_dropped:
-            firing.append(row)
+        step = _decide(row, now, running_since)
+        advances.append(Advance(row.id, step.due_at, step.fires_for))
+        if step.fires_for is not None:
+            firing.append((row, step.fires_for))
+        if step.missed is not None:
+            missed.append((row.id, step.missed))
     yield from fetch(crons.advance(sorted(advances)))
+    if missed:
+        yield from fetch(crons.record_misses(missed, now))
     if not firing:
         return Fired(len(rows), Changes())
-    versions = yield from load_versions(row.version_id for row in firing)
+    versions = yield from load_versions(row.version_id for row, _ in firing)
     planned = [
-        plan_new_run(_request(row, row.due_at), versions[row.version_id], _BY_CRON)
-        for row in firing
+        plan_new_run(_request(row, nominal), versions[row.version_id], _BY_CRON)
+        for row, nominal in firing
     ]
     return Fired(len(rows), (yield from insert_runs(planned, now, is_last=True)))
 
@@ -68,36 +75,52 @@ def fire_crons(
 _BY_CRON = Trigger(kind=RunTrigger.CRON)
 
 
-def _advance(row: CronRow, not_before: datetime) -> Advance:
-    """Return the next due time, and the nominal time to fire for now unless it was missed."""
+def _decide(row: CronRow, now: datetime, running_since: datetime) -> Firing:
     assert row.due_at is not None, "only due crons are asked for"
     try:
-        cron = parse_cron(row.expression, "cron", with_aliases=True)
-    except InvalidArgument:
-        # It was accepted once; a zone may have been abolished since.
-        return Advance(row.id, None, None)
-    latest = max(row.due_at, row.fired_at or row.due_at)
-    if row.due_at < not_before:
-        return Advance(row.id, first_due(cron, not_before, row.fired_at), None)
-    is_new = row.fired_at is None or row.due_at > row.fired_at
-    return Advance(row.id, cron.next_after(latest), row.due_at if is_new else None)
+        times = parse_cron(row.expression, "cron", row.created_at)
+    except InvalidArgument as error:
+        return _ended(row.due_at, error)
+    cron = DueCron(times, row.due_at, row.fired_at, MissedPolicy(row.missed))
+    return fire(cron, now, running_since, is_paused=row.is_dropped)
 
 
-def first_due(cron: Cron, since: datetime, fired_at: datetime | None = None) -> datetime | None:
-    """Return the first nominal time from `since` on, that instant included, which did not fire yet."""
-    just_before = since - timedelta(microseconds=1)
-    return cron.next_after(max(just_before, fired_at or just_before))
+def _ended(due_at: datetime, error: InvalidArgument) -> Firing:
+    """The expression was accepted once; its zone may have been abolished since."""
+    return Firing(None, None, Missed(CronMissCause.FAILED, 1, due_at, due_at, str(error)))
+
+
+def set_cron_aside(cron_id: UUID, cause: str, now: datetime) -> Operation[None]:
+    """Pass over the times for which a cron cannot fire, and write down why."""
+    for row in (yield from fetch(crons.lock_due(cron_id, now))):
+        step = _pass_over(row, cause, now)
+        yield from fetch_all(
+            crons.advance([Advance(cron_id, step.due_at, None)]),
+            *([crons.record_misses([(cron_id, step.missed)], now)] if step.missed else []),
+        )
+
+
+def _pass_over(row: DueRow, cause: str, now: datetime) -> Firing:
+    try:
+        times = parse_cron(row.expression, "cron", row.created_at)
+    except InvalidArgument as error:
+        return _ended(row.due_at, error)
+    cron = DueCron(times, row.due_at, None, MissedPolicy.SKIP)
+    until = now + timedelta(microseconds=1)
+    missed = missed_between(cron, until, CronMissCause.FAILED, cause)
+    return Firing(None, times.next_after(now), missed)
 
 
 def _request(row: CronRow, nominal: datetime | None) -> TriggerRequest:
-    metadata = orjson.loads(row.additional_metadata) if row.additional_metadata else {}
-    metadata |= {"hatchet__cron_expression": row.expression, "hatchet__cron_name": row.name}
+    if not (row.additional_metadata or "{").startswith("{"):
+        raise InvalidArgument("the cron's metadata is not a JSON object")
+    marks = {"hatchet__cron_expression": row.expression, "hatchet__cron_name": row.name}
     if nominal is not None:
-        metadata["hatchet__cron_scheduled_at"] = nominal.isoformat().replace("+00:00", "Z")
+        marks["hatchet__cron_scheduled_at"] = nominal.isoformat().replace("+00:00", "Z")
     return TriggerRequest(
         workflow_name=row.workflow_name,
         input=bytes(row.input),
-        additional_metadata=orjson.dumps(metadata),
+        additional_metadata=with_texts(row.additional_metadata, marks),
         priority=row.priority,
     )
 

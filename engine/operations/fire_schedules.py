@@ -28,13 +28,18 @@ _BY_SCHEDULE = Trigger(kind=RunTrigger.SCHEDULE)
 
 @repeatable
 def fire_schedules(
-    now: datetime, *, only: UUID | None = None, but: Collection[UUID] = ()
+    now: datetime,
+    ids: Sequence[UUID] | None = None,
+    *,
+    only: UUID | None = None,
+    but: Collection[UUID] = (),
 ) -> Operation[Fired]:
-    """Fire what is due, however late: a schedule that was missed runs as soon as it can.
+    """Fire what is due, or of it these `ids`, however late: what was missed runs as soon as it can.
 
     `only` and `but` choose tenants.
     """
-    rows = yield from fetch(schedules.due(now, BATCH, only=only, but=but))
+    due = schedules.due(now, BATCH, only=only, but=but)
+    rows = yield from fetch(due if ids is None else schedules.due_of(ids, now))
     if not rows:
         return Fired(0, Changes())
     planned = yield from _plan(rows)
@@ -80,11 +85,18 @@ def _fire(
     new = [item for item, run_id in zip(planned, run_ids, strict=True) if item.run.id == run_id]
     changes = (yield from insert_runs(new, now)) if new else Changes()
     fired = [
-        (row.id, None if item.problem else changes.collisions.get(run_id, run_id))
+        (row.id, None, item.problem)
+        if item.problem
+        else (row.id, changes.collisions.get(run_id, run_id), None)
         for row, item, run_id in zip(rows, planned, run_ids, strict=True)
     ]
     yield from fetch(schedules.settle(fired, now))
     return run_ids, changes
+
+
+def set_schedule_aside(schedule_id: UUID, cause: str, now: datetime) -> Operation[None]:
+    """Give up a schedule whose run cannot be started, and write down why."""
+    yield from fetch(schedules.fail(schedule_id, cause, now))
 
 
 def _request(row: ScheduleRow) -> Operation[TriggerRequest]:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import orjson
-
 from engine.domain.cel_answers import asking_for, repeated_id
 from engine.errors import NotFound
 from engine.operations import satisfy_entries
@@ -22,6 +20,7 @@ from engine.store.events import TriggerMatch
 from engine.store.filters import Failure
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.types import EventInput, EventRecord, TriggerRequest
+from tenants.json_text import members, object_of, with_texts
 
 _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
 
@@ -81,10 +80,11 @@ def replay_event(
 
 def _without_marks(metadata: bytes | None) -> bytes | None:
     """Drop the server's own `hatchet__` keys a client may not set."""
-    if metadata is None or b"hatchet__" not in metadata:
+    # Letters of a key may be written as escapes.
+    if metadata is None or not (b"hatchet__" in metadata or b"\\u" in metadata):
         return metadata
-    pairs = orjson.loads(metadata)
-    return orjson.dumps(
+    pairs = members(metadata)
+    return object_of(
         {k: v for k, v in pairs.items() if not k.startswith("hatchet__") or k in _KEPT_MARKS}
     )
 
@@ -119,6 +119,5 @@ def _plan(
 
 
 def _marked(event: EventRecord) -> bytes:
-    own = orjson.loads(event.additional_metadata) if event.additional_metadata else {}
     marks = {"hatchet__event_id": str(event.event_id), "hatchet__event_key": event.key}
-    return orjson.dumps(own | marks)
+    return with_texts(event.additional_metadata, marks)

@@ -95,7 +95,7 @@ def _filters_of(definition: WorkflowDefinition) -> list[NewFilter]:
 
 
 def _first_due(expression: str, now: datetime) -> datetime | None:
-    return parse_cron(expression, "cron_triggers").next_after(now)
+    return parse_cron(expression, "cron_triggers", now).next_after(now)
 
 
 def _new_steps(definition: WorkflowDefinition) -> list[workflows.NewStep]:

@@ -34,6 +34,8 @@ from engine.store.queues import QueuedRow, QueuePlace
 from engine.store.rate_limits import RateLimitRow
 from engine.store.workers import WorkerRow
 
+Knows = Callable[[UUID, int, bool], bool]
+
 
 class RunningTask(NamedTuple):
     task: ReadyTask
@@ -140,6 +142,7 @@ def upsert_worker(machine: TenantScheduler, row: WorkerRow, last_heartbeat: floa
         is_active=row.is_active,
         is_paused=row.is_paused,
         last_heartbeat=last_heartbeat,
+        is_stalled=row.is_stalled,
     )
     machine.set_worker_labels(row.id, orjson.loads(row.labels))
 
@@ -175,24 +178,27 @@ def load_queue_head(tenant_id: UUID, action_id: str, limit: int) -> Operation[li
 def load_in_groups(
     tenant_id: UUID, after: QueuePlace, limit: int
 ) -> Operation[tuple[list[ReadyTask], QueuePlace | None]]:
-    """Return waiting attempts that need slots of concurrency groups, and after whom to go on, if at all."""
+    """Return attempts that need slots of concurrency groups now, or when they have rested.
+
+    And after whom to go on, if at all.
+    """
     found = yield from fetch(queues.queued_in_groups(tenant_id, after, limit))
     waiting = yield from _waiting([row for row, _ in found])
     return waiting, found[-1][1] if len(found) == limit else None
 
 
 def load_unknown_in_groups(
-    knows: Callable[[UUID, int], bool], tenant_id: UUID, after: QueuePlace, limit: int
+    knows: Knows, tenant_id: UUID, after: QueuePlace, limit: int
 ) -> Operation[tuple[list[ReadyTask], QueuePlace | None]]:
-    """The same, without the attempts that somebody `knows` by task and retry count."""
+    """The same, without the attempts that somebody `knows` by task, retry count, and whether it rests."""
     found = yield from fetch(queues.places_in_groups(tenant_id, after, limit))
-    unknown = [row.id for row in found if not knows(row.id, row.retry_count)]
+    unknown = [row.id for row in found if not knows(row.id, row.retry_count, row.is_delayed)]
     waiting = (yield from load_queued(tenant_id, unknown)) if unknown else []
     return waiting, QueuePlace(found[-1].queued_at, found[-1].id) if len(found) == limit else None
 
 
 def load_queued(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[ReadyTask]]:
-    """Return those of these tasks that wait in the queue."""
+    """Return those of these tasks that wait in the queue, or rest before they ask their groups again."""
     return (yield from _waiting((yield from fetch(queues.queued_by_ids(tenant_id, ids)))))
 
 
@@ -202,4 +208,7 @@ def load_workers(tenant_id: UUID, ids: Sequence[UUID]) -> Operation[list[WorkerR
 
 def _waiting(rows: Sequence[QueuedRow]) -> Operation[list[ReadyTask]]:
     versions = yield from load_versions(row.version_id for row in rows)
-    return [ready_as_it_stands(row, versions[row.version_id]) for row in rows]
+    return [
+        ready_as_it_stands(row, versions[row.version_id])._replace(is_resting=row.is_delayed)
+        for row in rows
+    ]

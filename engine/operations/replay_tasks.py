@@ -5,27 +5,55 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.concurrency import NO_KEYS, Keys, asks_with_run
 from engine.domain.definition import RegisteredVersion
 from engine.domain.plan_run import replay_set
 from engine.domain.task_keys import keyed_steps
+from engine.errors import Collision, IdempotencyCollision
 from engine.ids import new_id
 from engine.operations.advance_runs import advance_runs, states_of
 from engine.operations.changes import Changes, FinishedRun
+from engine.operations.claim_keys import claim_keys_again
 from engine.operations.group_keys import ask_again, keys_from, load_key_data
 from engine.operations.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
 from engine.store import payloads, queues, runs, step_waits, task_events, tasks
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, fetch, fetch_all, repeatable
+from engine.store.runs import ExternalId
 from engine.store.task_events import NewTaskEvent
-from engine.store.tasks import Requeue, TaskRow
-from engine.types import RunFilter
+from engine.store.tasks import Requeue, Settled, TaskRow
 
-MAX_REPLAYED_BY_FILTER = 1_000
 _MESSAGE = "Task was replayed, resetting task result."
+
+
+class Replay(NamedTuple):
+    """The tasks that were replayed, and the runs that were not because others hold their keys."""
+
+    ids: list[UUID]
+    refused: tuple[Collision, ...]
+
+    def collision(self) -> IdempotencyCollision:
+        """Return the error that tells of the refused."""
+        return IdempotencyCollision(self.refused, self.ids)
+
+    def and_also(self, other: Replay) -> Replay:
+        """Return both as one, for what took several transactions."""
+        return Replay([*self.ids, *other.ids], (*self.refused, *other.refused))
+
+
+def told(operation: Operation[tuple[list[UUID], Changes]]) -> Operation[tuple[Replay, Changes]]:
+    """Run a replay; return what a caller is to be told of it."""
+    ids, changes = yield from operation
+    return Replay(ids, refused_by(changes)), changes
+
+
+def refused_by(changes: Changes) -> tuple[Collision, ...]:
+    """Return the runs that a replay left alone because of their idempotency keys, and who holds those."""
+    return tuple(Collision(holder, run_id) for run_id, holder in changes.collisions.items())
 
 
 @repeatable
@@ -36,9 +64,12 @@ def replay_tasks(
 
     What is not final stays as it is, and so does a DAG run whose steps are not all created. Replaying
     a DAG task replays its descendants; those wait for their parents' new outcomes.
+
+    A run that ended claims its idempotency key again; if another holds it, it stays as it is and is among
+    the `collisions`.
     """
     changes = Changes()
-    found = yield from fetch(runs.find_external(tenant_id, ids))
+    found = yield from _claimed(tenant_id, ids, now, changes)
     dag_runs = sorted({row.run_id for row in found if row.is_dag})
     locked = (yield from fetch(runs.lock(dag_runs))) if dag_runs else []
     whole_runs = {row.run_id for row in found if row.is_dag and row.task_id is None}
@@ -66,6 +97,18 @@ def replay_tasks(
     if queue:
         yield from _reset(queue, parked, now, changes)
     return [row.id for row in (*queue, *parked)], changes
+
+
+def _claimed(
+    tenant_id: UUID, ids: Sequence[UUID], now: datetime, changes: Changes
+) -> Operation[list[ExternalId]]:
+    """Find what the ids name, without the runs that do not get their idempotency keys."""
+    found = yield from fetch(runs.find_external(tenant_id, ids))
+    place = {identity: number for number, identity in enumerate(ids)}
+    found.sort(key=lambda row: place[row.external_id])
+    wanted = list(dict.fromkeys(row.run_id for row in found))
+    changes.collisions.update((yield from claim_keys_again(wanted, now)))
+    return [row for row in found if row.run_id not in changes.collisions]
 
 
 def _reset(
@@ -146,7 +189,7 @@ def _fail_again(
     """End new attempts that still have no keys."""
     errors = {row.id: keys_of[row.id].error or "" for row in rows}
     yield from fetch_all(
-        tasks.settle([(row.id, Status.FAILED) for row in rows], now),
+        tasks.settle([Settled(row.id, Status.FAILED) for row in rows], now),
         payloads.insert(
             [
                 NewPayload(row.id, PayloadKind.ERROR, errors[row.id].encode(), row.retry_count + 1)
@@ -167,12 +210,3 @@ def _fail_again(
 
 def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:
     return NewTaskEvent(row.run_id, row.id, row.retry_count + 1, kind, message)
-
-
-@repeatable
-def replay_matching(
-    tenant_id: UUID, run_filter: RunFilter, now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
-    """Replay the runs a filter selects, newest 1,000 at most."""
-    ids = yield from fetch(runs.matching(tenant_id, run_filter, MAX_REPLAYED_BY_FILTER))
-    return (yield from replay_tasks(tenant_id, ids, now))

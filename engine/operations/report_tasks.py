@@ -14,11 +14,11 @@ from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.fail_attempts import Failure, fail_attempts
 from engine.operations.start_batches import resolve_members
 from engine.states import Status
-from engine.store import runs, task_events, tasks
+from engine.store import runs, task_events, tasks, workers
 from engine.store.query import Operation, Query, fetch, fetch_all, repeatable
 from engine.store.runs import LockedRun
 from engine.store.task_events import SentNote
-from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome
+from engine.store.tasks import Completed, CompletedOfDag, Located, Outcome, Started
 from engine.types import ReportKind, TaskReport
 
 TaskOf = tuple[UUID, UUID]
@@ -32,6 +32,7 @@ class Reported:
     changes: Changes = field(default_factory=Changes)
     unknown: set[TaskOf] = field(default_factory=set)
     started: set[UUID] = field(default_factory=set)
+    """Tasks whose delivery was acknowledged."""
 
 
 @repeatable
@@ -50,17 +51,25 @@ def report_tasks(
     for report in sorted(reports, key=lambda report: report.task_id):
         by_kind[report.kind].append(report)
     outcomes = [
-        Outcome(report.task_id, report.tenant_id, report.retry_count, report.payload or None)
+        Outcome(
+            report.task_id, report.tenant_id, report.retry_count, report.payload or None, report.at
+        )
         for report in by_kind[ReportKind.COMPLETED]
     ]
     started = by_kind[ReportKind.STARTED]
     unmatched = yield from _start_and_complete(started, outcomes, now, done=done, along=along)
+    unmatched |= yield from _acknowledge(by_kind[ReportKind.ACKNOWLEDGED], now, done)
     failed, cancelled = by_kind[ReportKind.FAILED], by_kind[ReportKind.CANCELLED]
     wanted = unmatched | {(report.task_id, report.tenant_id) for report in (*failed, *cancelled)}
     if not wanted:
         return done
     # A cancellation that has locked a run waits for its tasks, which were locked here just before.
-    _, found = yield from fetch_all(runs.give_way(), tasks.locate(sorted(wanted)))
+    late = [_start(r) for r in started if (r.task_id, r.tenant_id) in unmatched]
+    _, found, *_ = yield from fetch_all(
+        runs.give_way(),
+        tasks.locate(sorted(wanted)),
+        *([workers.recover_late(late, now)] if late else []),
+    )
     known = {(row.id, row.tenant_id): row.run_id for row in found}
     done.unknown |= wanted - known.keys()
     locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])
@@ -74,6 +83,22 @@ def report_tasks(
         moved |= yield from cancel_attempts(attempts, now, done.changes)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, done.changes)
     return done
+
+
+def _start(report: TaskReport) -> Started:
+    return Started(report.task_id, report.tenant_id, report.retry_count, report.at)
+
+
+def _acknowledge(
+    reports: Sequence[TaskReport], now: datetime, done: Reported
+) -> Operation[set[TaskOf]]:
+    """Return the tasks that matched nothing."""
+    if not reports:
+        return set()
+    rows = yield from fetch(tasks.acknowledge([_start(report) for report in reports], now))
+    reached = {row.id for row in rows}
+    done.started |= reached
+    return {(r.task_id, r.tenant_id) for r in reports if r.task_id not in reached}
 
 
 def lock_dag_runs(found: Sequence[Located]) -> Operation[dict[UUID, LockedRun]]:
@@ -91,6 +116,8 @@ def _failure(report: TaskReport) -> Failure:
         retry_count=report.retry_count,
         should_not_retry=report.should_not_retry,
         retry_after_ms=report.retry_after_ms,
+        at=report.at,
+        was_started=True,
     )
 
 
@@ -103,7 +130,7 @@ def _start_and_complete(
     along: Sequence[Query[Any]],
 ) -> Operation[set[TaskOf]]:
     """Return the tasks that matched nothing: they are of a DAG, stale or unknown."""
-    starts = [(report.task_id, report.tenant_id, report.retry_count) for report in started]
+    starts = [_start(report) for report in started]
     queries: list[Query[Any]] = [tasks.start(starts, now)] if starts else []
     queries += along
     if outcomes:
@@ -112,7 +139,7 @@ def _start_and_complete(
     begun_rows: Sequence[Located] = results[0] if starts else []
     done.started = {row.id for row in begun_rows}
     completed = {row.id: row for row in results[-1]} if outcomes else {}
-    tenant_of = {task_id: tenant_id for task_id, tenant_id, _ in starts}
+    tenant_of = {start.id: start.tenant_id for start in starts}
     done.changes.touched |= {(tenant_of[row.id], row.run_id) for row in begun_rows}
     for outcome in outcomes:
         row = completed.get(outcome.id)
@@ -125,7 +152,7 @@ def _start_and_complete(
             done.changes.finished.append(finished)
     finished_ids = {run.run_id for run in done.changes.finished}
     begun = done.started | finished_ids
-    unmatched = {(start[0], start[1]) for start in starts if start[0] not in begun}
+    unmatched = {(start.id, start.tenant_id) for start in starts if start.id not in begun}
     return unmatched | {(o.id, o.tenant_id) for o in outcomes if o.id not in finished_ids}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -69,11 +69,14 @@ def offer_events(
 
 
 def expire_durable_sleeps(
-    tenant_ids: Sequence[UUID], now: datetime
+    tenant_ids: Sequence[UUID], now: datetime, only: Sequence[OpenWait] | None = None
 ) -> Operation[tuple[int, Changes]]:
-    """End the sleeps of these tenants' durable tasks that are over; return how many there were."""
+    """End the sleeps of these tenants' durable tasks that are over, or `only` these of them.
+
+    Return how many there were.
+    """
     changes = Changes()
-    due = yield from fetch(durable_waits.due(tenant_ids, now, BATCH))
+    due = (yield from fetch(durable_waits.due(tenant_ids, now, BATCH))) if only is None else only
     met = [MetWait(wait.task_id, wait.node, wait.ordinal) for wait in due]
     yield from _meet(met, "a sleep is over", now, changes, is_last=True)
     return len(due), changes
@@ -150,10 +153,23 @@ def complete(
 # Children
 
 
-def complete_children(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
-    """Complete the entries of children of these tenants that ended; return how many there were."""
+def complete_children(
+    tenant_ids: Sequence[UUID],
+    now: datetime,
+    only: Sequence[UUID] | None = None,
+    *,
+    but: Collection[UUID] = (),
+) -> Operation[tuple[int, Changes]]:
+    """Complete the entries of children of these tenants that ended, or `only` of these runs.
+
+    Not those `but` for which it cannot be done. Return how many there were.
+    """
     changes = Changes()
-    ended = yield from fetch(durable_entries.take_ended(tenant_ids, CHILDREN_AT_ONCE))
+    ended = yield from fetch(
+        durable_entries.take_ended(tenant_ids, CHILDREN_AT_ONCE, but)
+        if only is None
+        else durable_entries.take_ended_of(only)
+    )
     if not ended:
         return 0, changes
     logs = yield from lock_logs(child.task_id for child in ended)

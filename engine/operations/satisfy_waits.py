@@ -44,10 +44,12 @@ def offer_events(
 
 
 @repeatable
-def expire_sleeps(tenant_ids: Sequence[UUID], now: datetime) -> Operation[tuple[int, Changes]]:
-    """End the sleeps of these tenants that are over; return how many there were."""
+def expire_sleeps(
+    tenant_ids: Sequence[UUID], now: datetime, only: Sequence[WaitRow] | None = None
+) -> Operation[tuple[int, Changes]]:
+    """End the sleeps of these tenants that are over, or `only` these; return how many there were."""
     changes = Changes()
-    due = yield from fetch(step_waits.due(tenant_ids, now, BATCH))
+    due = (yield from fetch(step_waits.due(tenant_ids, now, BATCH))) if only is None else only
     if due:
         yield from _satisfy([(wait, None) for wait in due], now, changes)
     return len(due), changes

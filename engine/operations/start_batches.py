@@ -10,7 +10,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.domain.batches import MAX_BATCH_BYTES
 from engine.domain.concurrency import claims_of
 from engine.domain.definition import RegisteredVersion
 from engine.ids import new_id
@@ -51,7 +50,7 @@ def _message(batch: MadeBatch) -> str:
 
 
 def split_large(
-    made: Sequence[MadeBatch], actions: Sequence[Delivery]
+    made: Sequence[MadeBatch], actions: Sequence[Delivery], max_bytes: int
 ) -> tuple[list[MadeBatch], list[MadeBatch]]:
     """Return batches that fit into one message each, and those of them that are new.
 
@@ -66,7 +65,7 @@ def split_large(
         size = 0
         for task in batch.tasks:
             size += size_of.get(task.id, 0)
-            if size > MAX_BATCH_BYTES and parts[-1]:
+            if size > max_bytes and parts[-1]:
                 parts.append([])
                 size = size_of.get(task.id, 0)
             parts[-1].append(task)

@@ -67,6 +67,7 @@ def ready_task(
     desired_labels: str | None,
     concurrency_keys: str | None,
     is_restored: bool = False,
+    has_begun: bool = False,
 ) -> ReadyTask:
     """Return a queued attempt as the scheduler sees it; the run's labels replace the step's."""
     registered = step_of(version, step_id)
@@ -88,6 +89,7 @@ def ready_task(
         claims_of(version, registered, concurrency_keys),
         is_restored,
         limits_of(concurrency_keys),
+        has_begun,
     )
 
 
@@ -103,6 +105,7 @@ def ready_as_it_stands(row: TaskRow | QueuedRow, version: RegisteredVersion) -> 
         desired_labels=row.desired_labels,
         concurrency_keys=row.concurrency_keys,
         is_restored=row.is_evicted,
+        has_begun=row.has_begun,
     )
 
 

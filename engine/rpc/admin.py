@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from engine.errors import InvalidArgument
+from engine.errors import IdempotencyCollision, InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
+from engine.rpc.collisions import BulkCollision
 from engine.rpc.convert import to_run_details
 from engine.rpc.definitions import parse_definition
+from engine.rpc.fitting import fit_ids
 from engine.rpc.parse import parse_moment, parse_text, parse_uuid
 from engine.rpc.triggers import parse_run_trigger
 from engine.runtime.service import Engine
@@ -18,8 +20,8 @@ from engine.types import RunFilter
 
 
 class AdminServicer:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+        self._engine, self._limit = engine, max_message_bytes
 
     async def PutWorkflow(  # noqa: N802
         self, request: pb.CreateWorkflowVersionRequest, tenant_id: UUID
@@ -42,23 +44,29 @@ class AdminServicer:
             ids = await self._engine.cancel_matching(tenant_id, chosen)
         else:
             ids = await self._engine.cancel(tenant_id, chosen) if chosen else []
-        return pb.CancelTasksResponse(cancelled_tasks=map(str, ids))
+        return pb.CancelTasksResponse(cancelled_tasks=self._told(ids))
 
     async def ReplayTasks(  # noqa: N802
         self, request: pb.ReplayTasksRequest, tenant_id: UUID
     ) -> pb.ReplayTasksResponse:
         chosen = _parse_choice(request)
-        if isinstance(chosen, RunFilter):
-            ids = await self._engine.replay_matching(tenant_id, chosen)
-        else:
-            ids = await self._engine.replay(tenant_id, chosen) if chosen else []
-        return pb.ReplayTasksResponse(replayed_tasks=map(str, ids))
+        try:
+            if isinstance(chosen, RunFilter):
+                ids = await self._engine.replay_matching(tenant_id, chosen)
+            else:
+                ids = await self._engine.replay(tenant_id, chosen) if chosen else []
+        except IdempotencyCollision as error:
+            if not isinstance(chosen, RunFilter) and len(chosen) == 1:
+                raise
+            raise BulkCollision(error.collisions, error.started) from None
+        return pb.ReplayTasksResponse(replayed_tasks=self._told(ids))
 
     async def GetRunDetails(  # noqa: N802
         self, request: pb.GetRunDetailsRequest, tenant_id: UUID
     ) -> pb.GetRunDetailsResponse:
         external_id = _parse_external_id(request.external_id)
-        return to_run_details(await self._engine.get_run_details(tenant_id, external_id))
+        details = await self._engine.get_run_details(tenant_id, external_id)
+        return to_run_details(details, self._limit)
 
     async def BranchDurableTask(  # noqa: N802
         self, request: pb.BranchDurableTaskRequest, tenant_id: UUID
@@ -70,6 +78,9 @@ class AdminServicer:
         return pb.BranchDurableTaskResponse(
             task_external_id=str(task_id), node_id=request.node_id, branch_id=branch_id
         )
+
+    def _told(self, ids: Sequence[UUID]) -> Sequence[str]:
+        return fit_ids([str(each) for each in ids], self._limit)
 
 
 def _parse_choice(request: pb.CancelTasksRequest | pb.ReplayTasksRequest) -> list[UUID] | RunFilter:

@@ -9,12 +9,15 @@ from engine.domain.concurrency import shared_strategies_of
 from engine.domain.definition import Concurrency, WorkflowDefinition
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
-from engine.rpc.parse import parse_key
+from engine.rpc.parse import check_count, parse_key
 from engine.states import ConcurrencyStrategy
+
+_MOST_STRATEGIES = 100
 
 
 def parse_concurrency(strategies: Sequence[pb.Concurrency], where: str) -> tuple[Concurrency, ...]:
     """Return the strategies in order. InvalidArgument for what is wrong and for what nothing honours yet."""
+    check_count(strategies, _MOST_STRATEGIES, f"{where}: concurrency")
     return tuple(_parse(strategy, f"{where}: concurrency") for strategy in strategies)
 
 

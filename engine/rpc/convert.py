@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from engine.ids import time_of
 from engine.pb import dispatcher_pb2, events_pb2
 from engine.pb import workflows_pb2 as triggers_pb
 from engine.pb.v1 import workflows_pb2
+from engine.rpc.fitting import fit_details, fit_event, fit_events, fit_results, fit_stream_event
 from engine.states import Status
 from engine.types import (
     Action,
@@ -26,9 +27,6 @@ from engine.types import (
     TaskDetails,
     TaskResult,
 )
-
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Clients refuse anything larger, and lose the whole stream by it."""
 
 _ACTION_TYPES = {
     ActionKind.START: dispatcher_pb2.START_STEP_RUN,
@@ -49,9 +47,6 @@ _STATUSES = {
     Status.FAILED: workflows_pb2.FAILED,
     Status.CANCELLED: workflows_pb2.CANCELLED,
 }
-_RESULTS_BYTES = 3 * 1024 * 1024
-_LONG_ERROR = 10_000
-_ERROR_TOO_LARGE = "The error is too large to be sent; it is kept with the task."
 
 
 def to_timestamp(moment: datetime) -> Timestamp:
@@ -112,22 +107,14 @@ def _to_batch_start(action: Action, batch: BatchStart) -> dispatcher_pb2.Assigne
     )
 
 
-def to_run_finished(finished: RunFinished) -> dispatcher_pb2.WorkflowRunEvent:
-    """Keep the message sendable: long errors shrink first, then outputs are left out."""
+def to_run_finished(finished: RunFinished, limit: int) -> dispatcher_pb2.WorkflowRunEvent:
     message = dispatcher_pb2.WorkflowRunEvent(
         workflow_run_id=str(finished.run_id),
         event_type=dispatcher_pb2.WORKFLOW_RUN_EVENT_TYPE_FINISHED,
         event_timestamp=to_timestamp(finished.finished_at),
         results=[_to_result(result) for result in finished.results],
     )
-    if message.ByteSize() > _RESULTS_BYTES:
-        for result in message.results:
-            if len(result.error) > _LONG_ERROR:
-                result.error = _ERROR_TOO_LARGE
-    if message.ByteSize() > _RESULTS_BYTES:
-        for result in message.results:
-            result.ClearField("output")
-    return message
+    return fit_results(message, limit)
 
 
 def _to_result(result: TaskResult) -> dispatcher_pb2.StepRunResult:
@@ -148,8 +135,9 @@ def _error_of(result: TaskResult) -> str | None:
     return (result.error or "the task failed") if result.status is Status.FAILED else None
 
 
-def to_stream_event(event: StreamEvent) -> dispatcher_pb2.WorkflowEvent:
-    return dispatcher_pb2.WorkflowEvent(
+def to_stream_events(event: StreamEvent, limit: int) -> Iterator[dispatcher_pb2.WorkflowEvent]:
+    """One message, nearly always. Each is to be sent before the next is asked for."""
+    message = dispatcher_pb2.WorkflowEvent(
         workflow_run_id=str(event.run_id),
         resource_type=(
             dispatcher_pb2.RESOURCE_TYPE_WORKFLOW_RUN
@@ -165,10 +153,11 @@ def to_stream_event(event: StreamEvent) -> dispatcher_pb2.WorkflowEvent:
         retry_count=event.retry_count,
         event_index=event.event_index,
     )
+    return fit_stream_event(message, limit)
 
 
-def to_run_details(details: RunDetails) -> workflows_pb2.GetRunDetailsResponse:
-    return workflows_pb2.GetRunDetailsResponse(
+def to_run_details(details: RunDetails, limit: int) -> workflows_pb2.GetRunDetailsResponse:
+    message = workflows_pb2.GetRunDetailsResponse(
         input=details.input,
         status=_STATUSES[details.status],
         task_runs={task.readable_id: _to_task_detail(task) for task in details.tasks},
@@ -176,6 +165,7 @@ def to_run_details(details: RunDetails) -> workflows_pb2.GetRunDetailsResponse:
         additional_metadata=details.additional_metadata or b"",
         is_evicted=any(task.is_evicted for task in details.tasks),
     )
+    return fit_details(message, str(details.run_id), limit)
 
 
 def _to_task_detail(task: TaskDetails) -> workflows_pb2.TaskRunDetail:
@@ -206,7 +196,16 @@ def to_scheduled(made: ScheduledRuns) -> triggers_pb.WorkflowVersion:
     )
 
 
-def to_event(tenant_id: UUID, record: EventRecord) -> events_pb2.Event:
+def to_event(tenant_id: UUID, record: EventRecord, limit: int) -> events_pb2.Event:
+    return fit_event(_to_event(tenant_id, record), limit)
+
+
+def to_events(tenant_id: UUID, records: Sequence[EventRecord], limit: int) -> events_pb2.Events:
+    message = events_pb2.Events(events=[_to_event(tenant_id, record) for record in records])
+    return fit_events(message, limit)
+
+
+def _to_event(tenant_id: UUID, record: EventRecord) -> events_pb2.Event:
     return events_pb2.Event(
         tenant_id=str(tenant_id),
         event_id=str(record.event_id),
@@ -216,16 +215,6 @@ def to_event(tenant_id: UUID, record: EventRecord) -> events_pb2.Event:
         additional_metadata=_text(record.additional_metadata),
         scope=record.scope,
     )
-
-
-def to_events(tenant_id: UUID, records: Sequence[EventRecord]) -> events_pb2.Events:
-    """The reply adds ids to what was sent, so a full request may not fit back: echo less then."""
-    message = events_pb2.Events(events=[to_event(tenant_id, record) for record in records])
-    if message.ByteSize() > MAX_MESSAGE_BYTES:
-        for event in message.events:
-            event.ClearField("payload")
-            event.ClearField("additional_metadata")
-    return message
 
 
 def _text(value: bytes | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.cel import Environment, compile_expression
-from engine.domain.cron import parse_cron
+from engine.domain.cron import check_cron
 from engine.domain.dag import topological_order
 from engine.domain.definition import (
     DefaultFilter,
@@ -24,6 +24,7 @@ from engine.rpc.batches import parse_batch
 from engine.rpc.concurrency import check_shared, parse_concurrency
 from engine.rpc.conditions import parse_conditions
 from engine.rpc.parse import (
+    check_count,
     parse_action,
     parse_json_object,
     parse_key,
@@ -37,8 +38,11 @@ from engine.rpc.wishes import parse_wishes
 from engine.states import IdempotencyMethod, StepKind, Sticky
 
 _LONGEST_DESCRIPTION = 10_000
+_MOST_TASKS = 10_000
+_MOST_EVENTS = 10_000
 _MOST_CRONS = 100
 _MOST_FILTERS = 500
+_MOST_SLOT_TYPES = 1_000
 _DEFAULT_EXECUTION_TIMEOUT = "60s"
 _DEFAULT_SCHEDULE_TIMEOUT = "5m"
 _LONGEST_BACKOFF_SECONDS = 86_400
@@ -49,6 +53,8 @@ def parse_definition(request: pb.CreateWorkflowVersionRequest) -> WorkflowDefini
     name = parse_name(request.name, "name")
     if not request.tasks:
         raise InvalidArgument(f"workflow {name} has no tasks")
+    check_count(request.tasks, _MOST_TASKS, "tasks")
+    check_count(request.event_triggers, _MOST_EVENTS, "event_triggers")
     definition = WorkflowDefinition(
         name=name,
         steps=_parse_steps(request),
@@ -85,18 +91,16 @@ def _parse_idempotency(config: pb.IdempotencyConfig) -> Idempotency:
 
 
 def _parse_crons(expressions: Sequence[str]) -> tuple[str, ...]:
-    if len(expressions) > _MOST_CRONS:
-        raise InvalidArgument(f"cron_triggers: at most {_MOST_CRONS} are allowed")
+    check_count(expressions, _MOST_CRONS, "cron_triggers")
     for expression in expressions:
-        parse_cron(expression, "cron_triggers")
+        check_cron(expression, "cron_triggers")
     return unique(expressions)
 
 
 def _parse_cron_input(text: str) -> str | None:
     """SDKs send `{}` or `null` for none."""
-    if text.strip() in ("", "{}", "null"):
-        return None
-    return parse_json_object(text, "cron_input").decode()
+    given = parse_json_object(text, "cron_input")
+    return None if given.strip() == b"{}" else given.decode()
 
 
 def _parse_sticky(request: pb.CreateWorkflowVersionRequest) -> Sticky | None:
@@ -116,8 +120,7 @@ def _chain_of_workflow(request: pb.CreateWorkflowVersionRequest) -> list[pb.Conc
 
 def _parse_filters(filters: Sequence[pb.DefaultFilter]) -> tuple[DefaultFilter, ...]:
     """A blank expression is allowed and never true."""
-    if len(filters) > _MOST_FILTERS:
-        raise InvalidArgument(f"default_filters: at most {_MOST_FILTERS} are allowed")
+    check_count(filters, _MOST_FILTERS, "default_filters")
     parsed = []
     for index, found in enumerate(filters):
         where = f"default_filters[{index}]."
@@ -130,7 +133,9 @@ def _parse_filters(filters: Sequence[pb.DefaultFilter]) -> tuple[DefaultFilter, 
 
 
 def _parse_schema(schema: bytes) -> str | None:
-    return parse_json_object(schema, "input_json_schema").decode() if schema.strip() else None
+    if schema.strip() in (b"", b"null"):
+        return None
+    return parse_json_object(schema, "input_json_schema").decode()
 
 
 def _parse_steps(request: pb.CreateWorkflowVersionRequest) -> tuple[StepDefinition, ...]:
@@ -211,6 +216,7 @@ def _parse_backoff(task: pb.CreateTaskOpts, where: str) -> tuple[float | None, i
 
 
 def _parse_slots(task: pb.CreateTaskOpts, where: str) -> dict[str, int]:
+    check_count(task.slot_requests, _MOST_SLOT_TYPES, f"{where}: slot_requests")
     for kind, count in task.slot_requests.items():
         parse_key(kind, f"{where}: slot_requests key")
         if count <= 0:

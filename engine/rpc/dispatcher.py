@@ -12,12 +12,12 @@ from engine.domain.durations import parse_duration
 from engine.errors import HatchetError, InvalidArgument, NotFound, Unavailable
 from engine.pb import dispatcher_pb2 as pb
 from engine.rpc.convert import (
-    MAX_MESSAGE_BYTES,
     to_assigned_action,
     to_run_finished,
-    to_stream_event,
+    to_stream_events,
     to_timestamp,
 )
+from engine.rpc.fitting import too_large_to_start
 from engine.rpc.parse import parse_key, parse_labels, parse_text, parse_uuid
 from engine.rpc.registrations import parse_registration
 from engine.rpc.reports import parse_batch_reports, parse_report
@@ -27,12 +27,10 @@ from engine.version import ENGINE_VERSION
 
 logger = logging.getLogger(__name__)
 
-_TOO_LARGE = b"The task's input and its parents' outputs are larger than one message (4 MiB)."
-
 
 class DispatcherServicer:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+        self._engine, self._limit = engine, max_message_bytes
 
     async def GetVersion(  # noqa: N802
         self, _request: pb.GetVersionRequest, _tenant_id: UUID
@@ -133,7 +131,7 @@ class DispatcherServicer:
         reader = asyncio.create_task(_add_runs(requests, subscription), name="run-subscription")
         try:
             async for finished in subscription:
-                yield to_run_finished(finished)
+                yield to_run_finished(finished, self._limit)
         finally:
             reader.cancel()
             subscription.close()
@@ -145,7 +143,8 @@ class DispatcherServicer:
         events = await self._open_events(request, tenant_id)
         try:
             async for event in events:
-                yield to_stream_event(event)
+                for message in to_stream_events(event, self._limit):
+                    yield message
         finally:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
@@ -174,17 +173,18 @@ class DispatcherServicer:
         try:
             async for action in session:
                 message = to_assigned_action(action)
-                if message.ByteSize() <= MAX_MESSAGE_BYTES:
+                size = message.ByteSize()
+                if size <= self._limit:
                     yield message
                     session.mark_sent(action)
                 else:
-                    await self._fail_unsendable(action)
+                    await self._fail_unsendable(action, size)
         finally:
             await session.close()
         # A clean end would look like a failure to some clients and like good-bye to others.
         raise Unavailable("the action stream was closed; connect again")
 
-    async def _fail_unsendable(self, action: Action) -> None:
+    async def _fail_unsendable(self, action: Action, size: int) -> None:
         """Sending it would break the worker's stream again and again."""
         reports = [
             TaskReport(
@@ -192,7 +192,7 @@ class DispatcherServicer:
                 task_id=item.task_id,
                 kind=ReportKind.FAILED,
                 retry_count=item.retry_count,
-                payload=_TOO_LARGE,
+                payload=too_large_to_start(size, self._limit).encode(),
                 should_not_retry=True,
             )
             for item in action.items

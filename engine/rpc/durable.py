@@ -27,8 +27,8 @@ _LONGEST_REASON = 10_000
 
 
 class DurableServicer:
-    def __init__(self, engine: Engine) -> None:
-        self._durable = engine.durable
+    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+        self._durable, self._limit = engine.durable, max_message_bytes
 
     async def DurableTask(  # noqa: N802
         self, requests: AsyncIterator[pb.DurableTaskRequest], tenant_id: UUID
@@ -37,7 +37,7 @@ class DurableServicer:
         reader = asyncio.create_task(_read(requests, tenant_id, stream), name="durable-requests")
         try:
             async for reply in stream:
-                yield to_response(reply)
+                yield to_response(reply, self._limit)
         finally:
             is_clients_end = reader.done() and not reader.cancelled()
             reader.cancel()

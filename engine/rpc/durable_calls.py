@@ -18,11 +18,12 @@ from engine.domain.durable import (
     WaitCall,
     WaitCondition,
 )
+from engine.domain.durable_results import as_object
 from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.pb.v1 import dispatcher_pb2 as pb
 from engine.pb.v1.shared import condition_pb2
-from engine.rpc.convert import MAX_MESSAGE_BYTES
+from engine.rpc.fitting import size_text
 from engine.rpc.parse import parse_key, parse_moment, parse_text, parse_uuid
 from engine.rpc.triggers import parse_trigger
 from engine.runtime.durable.replies import (
@@ -119,12 +120,14 @@ def _data_key(base: condition_pb2.BaseMatchCondition) -> str:
 # Replies
 
 
-def to_response(reply: Reply) -> pb.DurableTaskResponse:
+def to_response(reply: Reply, limit: int) -> pb.DurableTaskResponse:
     """Return the message; what is too large for one becomes an error about its node."""
     message = _to_response(reply)
-    if message.ByteSize() <= MAX_MESSAGE_BYTES:
+    if message.ByteSize() <= limit:
         return message
-    too_large = "the result is larger than one message (4 MiB)"
+    too_large = (
+        f"the result is larger than one message ({size_text(limit)}): have it stored elsewhere"
+    )
     if isinstance(reply, Completed):
         task_id, count, node = _address(reply.completion)
         return _failure(Failed(task_id, count, too_large), node)
@@ -194,10 +197,9 @@ def _acknowledgement(reply: Acknowledged) -> pb.DurableTaskResponse:
 
 def _completion(completion: Completion) -> pb.DurableTaskEventLogEntryCompletedResponse:
     """Clients parse the payload as an object: the value of a memo, which may be anything, is left out."""
-    payload = completion.payload
     return pb.DurableTaskEventLogEntryCompletedResponse(
         ref=_ref(*_address(completion)),
-        payload=payload if payload.startswith(b"{") else b"",
+        payload=as_object(completion.payload),
         is_failure=completion.error is not None,
         error_message=completion.error,
         satisfied_order=completion.order,

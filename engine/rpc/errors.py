@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import grpc
 
@@ -46,17 +46,29 @@ _STATUSES: dict[type[HatchetError], grpc.StatusCode] = {
 _LONGEST_MESSAGE_BYTES = 2_000
 
 
-async def abort(
-    context: grpc.aio.ServicerContext[object, object], method: str, error: Exception
-) -> NoReturn:
-    """End the call with the status of `error`; what we did not expect is logged, not shown."""
+class Refusal(NamedTuple):
+    """How a call ends that was not carried out."""
+
+    code: grpc.StatusCode
+    message: str
+    trailers: tuple[tuple[str, bytes], ...] = ()
+
+    async def send(self, context: grpc.aio.ServicerContext[object, object]) -> NoReturn:
+        """End the call. No caller of this may still hold the request.
+
+        The transport keeps the frames of those that are here until the garbage collector comes by, and
+        with them whatever they hold.
+        """
+        await context.abort(self.code, self.message, trailing_metadata=self.trailers)
+
+
+def refusal_of(method: str, error: BaseException) -> Refusal:
+    """Return the status of `error`; what we did not expect is logged, not shown."""
     if isinstance(error, IdempotencyCollision):
-        await context.abort(
-            grpc.StatusCode.ALREADY_EXISTS, str(error), trailing_metadata=collision_details(error)
-        )
+        return Refusal(grpc.StatusCode.ALREADY_EXISTS, str(error), collision_details(error))
     for kind in type(error).__mro__:
         if kind in _STATUSES:
             shortened = str(error).encode()[:_LONGEST_MESSAGE_BYTES].decode(errors="ignore")
-            await context.abort(_STATUSES[kind], shortened)
+            return Refusal(_STATUSES[kind], shortened)
     logger.error("%s failed", method, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+    return Refusal(grpc.StatusCode.INTERNAL, "internal error")

@@ -18,18 +18,19 @@ from engine.rpc.parse import (
 from engine.runtime.service import Engine
 from engine.states import LogLevel
 from engine.types import EventInput, LogInput
+from tenants.json_text import without_nul
 
 MAX_BULK_EVENTS = 1_000
 MAX_LOG_LENGTH = 10_000
 
 
 class EventsServicer:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+        self._engine, self._limit = engine, max_message_bytes
 
     async def Push(self, request: pb.PushEventRequest, tenant_id: UUID) -> pb.Event:  # noqa: N802
         (record,) = await self._engine.push_events(tenant_id, [_parse_event(request)])
-        return to_event(tenant_id, record)
+        return to_event(tenant_id, record, self._limit)
 
     async def BulkPush(  # noqa: N802
         self, request: pb.BulkPushEventRequest, tenant_id: UUID
@@ -39,13 +40,14 @@ class EventsServicer:
         events = [
             _parse_event(event, f"events[{index}].") for index, event in enumerate(request.events)
         ]
-        return to_events(tenant_id, await self._engine.push_events(tenant_id, events))
+        return to_events(tenant_id, await self._engine.push_events(tenant_id, events), self._limit)
 
     async def ReplaySingleEvent(  # noqa: N802
         self, request: pb.ReplayEventRequest, tenant_id: UUID
     ) -> pb.Event:
         event_id = parse_uuid(request.event_id, "event_id")
-        return to_event(tenant_id, await self._engine.replay_event(tenant_id, event_id))
+        record = await self._engine.replay_event(tenant_id, event_id)
+        return to_event(tenant_id, record, self._limit)
 
     async def PutLog(self, request: pb.PutLogRequest, tenant_id: UUID) -> pb.PutLogResponse:  # noqa: N802
         await self._engine.append_log(_parse_log(request, tenant_id))
@@ -86,8 +88,7 @@ def _parse_log(request: pb.PutLogRequest, tenant_id: UUID) -> LogInput:
     return LogInput(
         tenant_id=tenant_id,
         task_id=parse_uuid(request.task_run_external_id, "task_run_external_id"),
-        # Postgres cannot store it, and a log line is worth more than the character.
-        message=request.message.replace("\0", "\ufffd"),
+        message=without_nul(request.message),
         level=LogLevel[level],
         metadata=parse_metadata(request.metadata, "metadata"),
         retry_count=request.task_retry_count if request.HasField("task_retry_count") else None,

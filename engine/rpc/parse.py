@@ -6,23 +6,29 @@ Every function names the field it refuses, so a client can tell what to mend.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.errors import InvalidArgument
 from engine.pb import dispatcher_pb2
+from tenants.json_text import (
+    JsonRefused,
+    TooDeep,
+    has_escaped_nul,
+    read_json,
+    read_metadata,
+    read_object,
+)
 
-MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 # Names and keys end up in indexes, whose entries are bounded.
 MAX_NAME_LENGTH = 255
 MAX_KEY_LENGTH = 1_000
+MAX_LABELS = 1_000
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _UUID_LENGTH = 36
 
 
@@ -82,20 +88,19 @@ def parse_priority(value: int, field: str = "priority") -> int:
 
 
 def parse_json_object(raw: str | bytes, field: str) -> bytes:
-    """Return the text as it came, `{}` for a blank one, once it is known to be a JSON object."""
-    encoded = raw.encode() if isinstance(raw, str) else raw
-    if not encoded.strip():
-        return b"{}"
-    if len(encoded) > MAX_PAYLOAD_BYTES:
-        raise InvalidArgument(f"{field} is larger than {MAX_PAYLOAD_BYTES} bytes")
-    if not isinstance(_parse_json(encoded, field), dict):
-        raise InvalidArgument(f"{field} must be a JSON object")
-    return encoded
+    """Return the text as it came, `{}` for a blank one or `null`, once it is known to be a JSON object."""
+    try:
+        return read_object(raw)
+    except JsonRefused as error:
+        raise InvalidArgument(f"{field} {error}") from error
 
 
 def parse_metadata(raw: str | bytes, field: str = "additional_metadata") -> bytes | None:
-    """Return None for absent or empty metadata."""
-    return parse_json_object(raw, field) if raw.strip() else None
+    """Return None for absent metadata."""
+    try:
+        return read_metadata(raw)
+    except JsonRefused as error:
+        raise InvalidArgument(f"{field} {error}") from error
 
 
 def parse_output(text: str) -> bytes:
@@ -107,21 +112,20 @@ def parse_output(text: str) -> bytes:
     if encoded in (b"", b"null"):
         return b""
     try:
-        _parse_json(encoded, "taskOutput")
-    except InvalidArgument as error:
+        read_json(encoded)
+    except TooDeep as error:
+        raise ValueError(f"field `taskOutput` {error}") from error
+    except JsonRefused as error:
         if has_escaped_nul(encoded):
             raise ValueError("null character (\\u0000) in field `taskOutput`") from error
         raise ValueError("invalid json in field `taskOutput`") from error
     return encoded
 
 
-def has_escaped_nul(encoded: bytes) -> bool:
-    return b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded) is not None
-
-
 def parse_labels(
     labels: Mapping[str, dispatcher_pb2.WorkerLabels], field: str = "labels"
 ) -> dict[str, str | int]:
+    check_count(labels, MAX_LABELS, field)
     parsed: dict[str, str | int] = {}
     for key, label in labels.items():
         has_text, has_number = label.HasField("str_value"), label.HasField("int_value")
@@ -141,16 +145,22 @@ def parse_moment(stamp: Timestamp, field: str) -> datetime:
         raise InvalidArgument(f"{field} is not a time we can represent") from error
 
 
+def check_count(listed: Sized, most: int, field: str) -> None:
+    """Refuse a list that nobody could have meant: each of its items costs something, again and again."""
+    if len(listed) > most:
+        raise InvalidArgument(f"{field}: at most {most} are allowed, not {len(listed)}")
+
+
 def unique(values: Iterable[str]) -> tuple[str, ...]:
     """Drop repeats, keep the order."""
     return tuple(dict.fromkeys(values))
 
 
-def _parse_json(encoded: bytes, field: str) -> object:
+def parse_clock(stamp: Timestamp) -> datetime | None:
+    """Return what a worker's clock says, however wrong; None if that is no date at all, or is not said."""
+    if not stamp.seconds:
+        return None
     try:
-        parsed: object = orjson.loads(encoded)
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgument(f"{field} is not valid JSON: {error}") from error
-    if has_escaped_nul(encoded):
-        raise InvalidArgument(f"{field} contains a null character (\\u0000)")
-    return parsed
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

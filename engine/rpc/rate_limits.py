@@ -11,7 +11,7 @@ from engine.domain.rate_limits import is_number, key_problem
 from engine.errors import InvalidArgument
 from engine.pb import workflows_pb2
 from engine.pb.v1 import workflows_pb2 as pb
-from engine.rpc.parse import parse_moment
+from engine.rpc.parse import check_count, parse_moment
 from engine.states import RateLimitWindow
 
 _MOST_LIMITS = 50
@@ -21,8 +21,7 @@ def parse_rate_limits(
     limits: Sequence[pb.CreateTaskRateLimit], where: str
 ) -> tuple[RateLimit, ...]:
     """Return a task's rate limits. One with an expression is dynamic: its plain parts stand for themselves."""
-    if len(limits) > _MOST_LIMITS:
-        raise InvalidArgument(f"{where}: at most {_MOST_LIMITS} rate_limits are allowed")
+    check_count(limits, _MOST_LIMITS, f"{where}: rate_limits")
     return tuple(_parse(found, f"{where}: rate_limits[{n}]") for n, found in enumerate(limits))
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from engine.errors import InvalidArgument
 from engine.pb import dispatcher_pb2
-from engine.rpc.parse import parse_action, parse_key, parse_labels, parse_name, parse_text, unique
+from engine.rpc.parse import (
+    check_count,
+    parse_action,
+    parse_key,
+    parse_labels,
+    parse_name,
+    parse_text,
+    unique,
+)
 from engine.types import WorkerRegistration
 
+_MOST_ACTIONS = 50_000
+_MOST_SLOT_TYPES = 1_000
 _DEFAULT_SLOTS = {"default": 100}
 _LANGUAGES = {
     dispatcher_pb2.GO: "GOLANG",
@@ -17,6 +27,9 @@ _LANGUAGES = {
 
 
 def parse_registration(request: dispatcher_pb2.WorkerRegisterRequest) -> WorkerRegistration:
+    check_count(request.services, _MOST_ACTIONS, "services")
+    check_count(request.actions, _MOST_ACTIONS, "actions")
+    check_count(request.slot_config, _MOST_SLOT_TYPES, "slot_config")
     for service in request.services:
         parse_name(service, "services")
     if request.webhook_id:

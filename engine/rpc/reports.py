@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from engine.errors import InvalidArgument
 from engine.pb import dispatcher_pb2
-from engine.rpc.parse import parse_optional_uuid, parse_output, parse_uuid
+from engine.rpc.parse import parse_clock, parse_optional_uuid, parse_output, parse_uuid
 from engine.types import ReportKind, TaskReport
+from tenants.json_text import without_nul
 
-_UNPRINTABLE_ERROR = "The task failed, but its error text holds a null character and was not kept."
 # A retry cannot be asked for more than a year ahead.
 _LONGEST_RETRY_DELAY_MS = 366 * 86_400_000
 
@@ -17,7 +18,8 @@ _LONGEST_RETRY_DELAY_MS = 366 * 86_400_000
 def parse_report(event: dispatcher_pb2.StepActionEvent, tenant_id: UUID) -> TaskReport:
     """An output we cannot keep turns COMPLETED into FAILED: the worker will not report again."""
     kind = _parse_kind(event.event_type)
-    return _parse_report(event, kind, tenant_id, "task_run_external_id")
+    at = parse_clock(event.event_timestamp)
+    return _parse_report(event, kind, tenant_id, "task_run_external_id", at)
 
 
 def parse_batch_reports(
@@ -28,8 +30,9 @@ def parse_batch_reports(
     if kind is ReportKind.ACKNOWLEDGED:
         raise InvalidArgument("event_type ACKNOWLEDGED says nothing about a batch")
     batch_id = parse_optional_uuid(event.batch_id, "batch_id")
+    at = parse_clock(event.event_timestamp)
     return [
-        _parse_report(item, kind, tenant_id, f"items[{index}].task_run_external_id", batch_id)
+        _parse_report(item, kind, tenant_id, f"items[{index}].task_run_external_id", at, batch_id)
         for index, item in enumerate(event.items)
     ]
 
@@ -46,6 +49,7 @@ def _parse_report(
     kind: ReportKind,
     tenant_id: UUID,
     where: str,
+    at: datetime | None,
     batch_id: UUID | None = None,
 ) -> TaskReport:
     task_id = parse_uuid(event.task_run_external_id, where)
@@ -56,8 +60,7 @@ def _parse_report(
         except ValueError as error:
             kind, payload = ReportKind.FAILED, str(error).encode()
     elif kind is ReportKind.FAILED:
-        has_nul = "\0" in event.event_payload
-        payload = (_UNPRINTABLE_ERROR if has_nul else event.event_payload).encode()
+        payload = without_nul(event.event_payload).encode()
     has_attempt = batch_id is None and event.HasField("retry_count")
     return TaskReport(
         tenant_id=tenant_id,
@@ -68,6 +71,7 @@ def _parse_report(
         should_not_retry=event.should_not_retry,
         retry_after_ms=_retry_delay(event),
         batch_id=batch_id,
+        at=at,
     )
 
 

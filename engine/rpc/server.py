@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
 
-from engine.config import TlsConfig
+from engine.config import MAX_MESSAGE_BYTES, TlsConfig
 from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
 from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
 from engine.rpc.admin import AdminServicer
 from engine.rpc.auth import Authenticator, TokenVerifier
-from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.rpc.dispatcher import DispatcherServicer
 from engine.rpc.durable import DurableServicer
 from engine.rpc.events import EventsServicer
+from engine.rpc.public import PublicServices
 from engine.rpc.routes import Routes
 from engine.rpc.streams import OpenStreams, TokenWatch
 from engine.rpc.workflows import WorkflowServicer
@@ -57,6 +56,7 @@ class RpcServer:
         self, engine: Engine, verifier: TokenVerifier, settings: ServerSettings | None = None
     ) -> None:
         self._settings = settings or ServerSettings()
+        limit = self._settings.max_message_bytes
         self._authenticator = Authenticator(verifier)
         self._streams = OpenStreams()
         self._token_watch: asyncio.Task[None] | None = None
@@ -64,14 +64,15 @@ class RpcServer:
             self._authenticator,
             self._streams,
             {
-                "Dispatcher": DispatcherServicer(engine),
-                "EventsService": EventsServicer(engine),
-                "WorkflowService": WorkflowServicer(engine),
-                "v1.AdminService": AdminServicer(engine),
-                "v1.V1Dispatcher": DurableServicer(engine),
+                "Dispatcher": DispatcherServicer(engine, limit),
+                "EventsService": EventsServicer(engine, limit),
+                "WorkflowService": WorkflowServicer(engine, limit),
+                "v1.AdminService": AdminServicer(engine, limit),
+                "v1.V1Dispatcher": DurableServicer(engine, limit),
             },
+            limit,
         )
-        self._health = health.aio.HealthServicer()
+        self._public = PublicServices([service.full_name for service in SERVICES])
         self._server: grpc.aio.Server | None = None
         self.port = self._settings.port
 
@@ -80,16 +81,11 @@ class RpcServer:
         server = grpc.aio.server(options=_options(self._settings))
         for service in SERVICES:
             self._routes.add_service(service)
-        server.add_generic_rpc_handlers((self._routes,))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [service.full_name for service in SERVICES]
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-        )
+        server.add_generic_rpc_handlers((self._routes, self._public))
         self.port = self._add_port(server)
         await server.start()
-        for name in ["", *names]:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        for name in ["", *(service.full_name for service in SERVICES)]:
+            await self._public.health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
         watch = TokenWatch(self._authenticator, self._streams)
         self._token_watch = asyncio.create_task(watch.run(), name=watch.name)
@@ -99,7 +95,7 @@ class RpcServer:
         if self._server is None or self._token_watch is None:
             return
         self._token_watch.cancel()
-        await self._health.enter_graceful_shutdown()
+        await self._public.health.enter_graceful_shutdown()
         self._streams.close()
         await self._server.stop(grace_seconds)
         self._authenticator.close()
@@ -116,6 +112,10 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
+        # It inflates a message to whatever it comes to before anybody looks at it: the routes do it.
+        ("grpc.per_message_decompression", 0),
+        # It takes in megabytes of each call on a fast line although nobody has asked to read them.
+        ("grpc.http2.bdp_probe", 0),
         # Clients ping every 10 s, with and without calls; a server that minds drops their streams.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),

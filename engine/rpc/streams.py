@@ -37,10 +37,15 @@ class OpenStreams:
     def tokens(self) -> set[str]:
         return set(self._tokens.values())
 
+    def end(self, stream: Stream, error: HatchetError) -> None:
+        if stream not in self._endings:
+            self._endings[stream] = error
+            stream.cancel()
+
     def end_token(self, token: str, error: HatchetError) -> None:
         for stream, its_token in self._tokens.items():
             if its_token == token:
-                self._end(stream, error)
+                self.end(stream, error)
 
     def close(self) -> None:
         """End every stream, and every later one, with UNAVAILABLE.
@@ -49,12 +54,7 @@ class OpenStreams:
         """
         self._is_closed = True
         for stream in self._tokens:
-            self._end(stream, _stopping())
-
-    def _end(self, stream: Stream, error: HatchetError) -> None:
-        if stream not in self._endings:
-            self._endings[stream] = error
-            stream.cancel()
+            self.end(stream, _stopping())
 
 
 class TokenWatch(PeriodicService):

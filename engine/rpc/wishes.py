@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from engine.errors import InvalidArgument
 from engine.pb.v1.shared import trigger_pb2
-from engine.rpc.parse import parse_key, parse_text
+from engine.rpc.parse import MAX_LABELS, check_count, parse_key, parse_text
 from engine.states import Comparator
 from engine.types import DEFAULT_WEIGHT, LabelWish, LabelWishes
 
 
 def parse_wishes(wanted: Mapping[str, trigger_pb2.DesiredWorkerLabels], field: str) -> LabelWishes:
     """Return the wishes in the order of their keys."""
+    check_count(wanted, MAX_LABELS, field)
     return tuple(_parse_wish(key, wanted[key], field) for key in sorted(wanted))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from engine.errors import IdempotencyCollision
+from engine.errors import IdempotencyCollision, InvalidArgument
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.collisions import BulkCollision
 from engine.rpc.convert import to_scheduled
 from engine.rpc.definitions import parse_definition
 from engine.rpc.first_definitions import translate_definition
+from engine.rpc.fitting import ID_BYTES
 from engine.rpc.rate_limits import parse_pause, parse_put
 from engine.rpc.triggers import parse_schedule, parse_trigger
 from engine.runtime.service import Engine
@@ -19,8 +20,8 @@ from engine.types import TriggerRequest
 
 
 class WorkflowServicer:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+        self._engine, self._limit = engine, max_message_bytes
 
     async def PutWorkflow(  # noqa: N802
         self, request: pb.PutWorkflowRequest, tenant_id: UUID
@@ -64,6 +65,9 @@ class WorkflowServicer:
     async def BulkTriggerWorkflow(  # noqa: N802
         self, request: pb.BulkTriggerWorkflowRequest, tenant_id: UUID
     ) -> pb.BulkTriggerWorkflowResponse:
+        most = self._limit // ID_BYTES - 100
+        if len(request.workflows) > most:
+            raise InvalidArgument(f"workflows: at most {most} runs can be told of in one answer")
         triggers = [
             parse_trigger(trigger, f"workflows[{index}].")
             for index, trigger in enumerate(request.workflows)

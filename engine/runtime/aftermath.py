@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from engine.operations.versions import readable_id
 from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.durable.routes import Routes
 from engine.runtime.event_notes import EventNotes
+from engine.runtime.isolation import isolate
 from engine.runtime.notifier import Notifier
 from engine.runtime.outages import wait_out
 from engine.runtime.run_streams import RunStreams
@@ -28,6 +31,8 @@ from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint
 
 log = logging.getLogger("hatchet.engine")
+
+_RESULTS_AT_ONCE = 50
 
 
 class Aftermath:
@@ -43,11 +48,12 @@ class Aftermath:
         notifier: Notifier,
         notes: EventNotes,
         on_due: Callable[[], None],
+        on_broken: Callable[[TenantOwner], None],
     ) -> None:
         self._database = database
         self._owners, self._sessions = owners, sessions
         self._streams, self._notifier = streams, notifier
-        self._notes, self._on_due = notes, on_due
+        self._notes, self._on_due, self._on_broken = notes, on_due, on_broken
         self._background: set[asyncio.Task[None]] = set()
         self._is_looking_up = False
         self.subscriptions = RunSubscriptions(self._look_up_soon)
@@ -56,38 +62,49 @@ class Aftermath:
 
     def apply(self, changes: Changes) -> None:
         """Act on what an operation changed. Its transaction has committed."""
-        moved: set[TenantOwner] = set()
-        ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
-        for tenant_id, task in changes.ready:
-            ready[tenant_id].append(task)
-        for end in changes.ended:
-            if owner := self._owners.get(end.tenant_id):
-                owner.end(end.task_id, end.retry_count)
-                moved.add(owner)
-        for tenant_id, task_id, retry_count in changes.evicted:
+        for tenant_id, task_id, _ in changes.evicted:
             self.starts.forget(tenant_id, task_id)
+        ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
+        for tenant_id, task in (*changes.ready, *changes.resting):
+            ready[tenant_id].append(task)
+        moved: dict[TenantOwner, None] = {}
+        for tenant_id, moves, take in _news_of(changes, ready):
             if owner := self._owners.get(tenant_id):
-                owner.release_slot(task_id, retry_count)
-        for left in changes.left:
-            if owner := self._owners.get(left.tenant_id):
-                owner.end_run(left.run_id, left.arrival)
-                moved.add(owner)
-        for tenant_id, listed in ready.items():
-            if owner := self._owners.get(tenant_id):
-                owner.enqueue(listed)
-                moved.add(owner)
-        self._stop(changes)
-        self._streams.apply(changes)
-        self.durable.apply(changes)
-        self._deliver_standalone(changes)
-        self._hint(changes)
-        self._notifier.touch_runs(changes)
-        if changes.wakes_clock:
-            self._on_due()
+                self._have(owner, take)
+                if moves:
+                    moved[owner] = None
+        self._tell_others(changes)
         now = datetime.now(UTC).timestamp()
         for owner in moved:
-            owner.drain(now)
-            self.note_unplaceable(owner, ready.get(owner.tenant_id, ()), now)
+            self._have(owner, partial(self._go_on, ready=ready.get(owner.tenant_id, ()), now=now))
+
+    def _have(self, owner: TenantOwner, act: Callable[[TenantOwner], None]) -> None:
+        """Have a tenant's scheduler do something; what is wrong with one is no concern of the others."""
+        try:
+            act(owner)
+        except Exception:
+            log.exception("tenant %s: its scheduler failed and is rebuilt", owner.tenant_id)
+            self._on_broken(owner)
+
+    def _go_on(self, owner: TenantOwner, ready: Sequence[ReadyTask], now: float) -> None:
+        owner.drain(now)
+        self.note_unplaceable(owner, ready, now)
+
+    def _tell_others(self, changes: Changes) -> None:
+        for tell in (
+            self._stop,
+            self._streams.apply,
+            self.durable.apply,
+            self._deliver_standalone,
+            self._hint,
+            self._notifier.touch_runs,
+        ):
+            try:
+                tell(changes)
+            except Exception:
+                log.exception("what follows a commit was not all done")
+        if changes.wakes_clock:
+            self._on_due()
 
     def note_unplaceable(self, owner: TenantOwner, queued: Sequence[ReadyTask], now: float) -> None:
         """Have the log say which attempts entered the queue without a worker that might take them.
@@ -121,6 +138,10 @@ class Aftermath:
                 stops[end.tenant_id].append((end.stop_on, end.task_id, end.retry_count))
         for tenant_id, listed in stops.items():
             self.stop(tenant_id, listed)
+
+    def touch_workers(self, tenant_id: UUID) -> None:
+        """Tell open dashboards that workers look different now."""
+        self._notifier.touch(tenant_id, "workers")
 
     def stop(self, tenant_id: UUID, stops: Sequence[tuple[UUID, UUID, int]]) -> None:
         """Send CANCEL for (worker, task, retry count) to the workers whose streams are here."""
@@ -160,10 +181,18 @@ class Aftermath:
 
     async def deliver_finished(self, tenant_id: UUID, run_ids: Sequence[UUID]) -> None:
         """Answer those who wait for these runs, as far as they have finished."""
-        awaited = [run_id for run_id in run_ids if self.subscriptions.awaits(tenant_id, run_id)]
-        if awaited:
-            for finished in await self._database.run(load_finished(tenant_id, awaited)):
+
+        async def deliver(part: Sequence[UUID]) -> None:
+            for finished in await self._database.run(load_finished(tenant_id, part)):
                 self.subscriptions.deliver(tenant_id, finished)
+
+        async def skip(run_id: UUID, error: Exception) -> None:
+            log.error("the result of run %s cannot be read", run_id, exc_info=error)
+
+        for start in range(0, len(run_ids), _RESULTS_AT_ONCE):
+            part = run_ids[start : start + _RESULTS_AT_ONCE]
+            awaited = self.subscriptions.postpone_where_full(tenant_id, part)
+            await isolate("results", awaited, deliver, skip)
 
     def _look_up_soon(self) -> None:
         if not self._is_looking_up:
@@ -200,3 +229,17 @@ class Aftermath:
             here = set(self._sessions.holds(worker for worker, _, _ in hint.stops))
             hint.stops = [stop for stop in hint.stops if stop[0] not in here]
             self._notifier.hint(hint)
+
+
+def _news_of(
+    changes: Changes, ready: Mapping[UUID, Sequence[ReadyTask]]
+) -> Iterator[tuple[UUID, bool, Callable[[TenantOwner], None]]]:
+    """Return by tenant what its scheduler must take note of, and if something may be handed out then."""
+    for end in changes.ended:
+        yield end.tenant_id, True, methodcaller("end", end.task_id, end.retry_count)
+    for tenant_id, task_id, retry_count in changes.evicted:
+        yield tenant_id, False, methodcaller("release_slot", task_id, retry_count)
+    for left in changes.left:
+        yield left.tenant_id, True, methodcaller("end_run", left.run_id, left.arrival)
+    for tenant_id, listed in ready.items():
+        yield tenant_id, True, methodcaller("enqueue", listed)

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-import psycopg
-
-from engine.errors import NotFound, Unavailable
+from engine.errors import NotFound
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.outages import told_to_caller
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Query
@@ -37,10 +36,8 @@ class Attempts:
         self._aftermath.free_slot(tenant_id, task_id, retry_count)
 
     async def _one(self, query: Query[Row]) -> Row:
-        try:
+        with told_to_caller():
             rows = await self._database.fetch(query)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
         if not rows:
             raise NotFound("the task is not running")
         return rows[0]

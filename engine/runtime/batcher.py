@@ -15,6 +15,7 @@ import psycopg
 
 from engine.domain.cel_answers import Answers, Unanswered
 from engine.errors import HatchetError, InvalidArgument, ResourceExhausted, Unavailable
+from engine.runtime.isolation import isolate
 from engine.runtime.outages import wait_out
 from engine.sandbox.pool import answer_async
 
@@ -151,25 +152,31 @@ class Batcher(Generic[Item, Answer]):
         if not batch:
             return
         answers = answers or Answers()
-        flush = partial(self._flush, [waiting.item for waiting in batch])
+        write = partial(self._flush_together, answers)
         try:
-            with answers if self._tenant_of else nullcontext():
-                found = await wait_out(self.name, flush, self._on_outage)
+            await isolate(self.name, batch, write, self._refuse)
         except Unanswered:
-            await self._settle(self._put_aside(batch, answers))
-        except Exception as error:
-            if len(batch) == 1 or isinstance(error, Unavailable):
-                if isinstance(error, psycopg.DataError):
-                    error = InvalidArgument(f"the database refused a value: {error}")
-                elif not isinstance(error, HatchetError):
-                    log.exception("%s: an item could not be written", self.name)
-                _answer(batch, [error] * len(batch))
-                return
-            half = len(batch) // 2
-            await self._settle(batch[:half], answers)
-            await self._settle(batch[half:], answers)
-        else:
-            _answer(batch, found)
+            left = [waiting for waiting in batch if not waiting.answer.done()]
+            await self._settle(self._put_aside(left, answers))
+        except Unavailable as error:
+            left = [waiting for waiting in batch if not waiting.answer.done()]
+            _answer(left, [error] * len(left))
+
+    async def _flush_together(
+        self, answers: Answers, batch: Sequence[_Waiting[Item, Answer]]
+    ) -> None:
+        flush = partial(self._flush, [waiting.item for waiting in batch])
+        with answers if self._tenant_of else nullcontext():
+            found = await wait_out(self.name, flush, self._on_outage)
+        _answer(batch, found)
+
+    async def _refuse(self, waiting: _Waiting[Item, Answer], error: Exception) -> None:
+        """Tell the caller of an item that cannot be written, whoever it is flushed with."""
+        if isinstance(error, (psycopg.DataError, psycopg.OperationalError)):
+            error = InvalidArgument(f"the database refused a value: {error}")
+        elif not isinstance(error, HatchetError):
+            log.error("%s: an item could not be written", self.name, exc_info=error)
+        _answer([waiting], [error])
 
     # Costly expressions
 

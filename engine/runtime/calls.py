@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-import psycopg
-
-from engine.errors import NotFound, Unavailable
-from engine.operations.cancel_tasks import cancel_matching, cancel_tasks
+from engine.errors import NotFound
+from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
 from engine.operations.change_schedules import schedule_runs
 from engine.operations.changes import Changes
+from engine.operations.choose_runs import few_at_a_time, matching_runs
 from engine.operations.push_events import push_events, replay_event
 from engine.operations.read_runs import load_run_details
-from engine.operations.replay_tasks import replay_matching, replay_tasks
+from engine.operations.replay_tasks import Replay, replay_tasks, told
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.outages import told_to_caller
 from engine.states import RateLimitWindow
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -56,10 +56,8 @@ class Calls:
         return await asyncio.shield(asyncio.ensure_future(run_and_apply()))
 
     async def _run(self, operation: Operation[Result]) -> Result:
-        try:
+        with told_to_caller():
             return await self.database.run(operation)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
 
     async def schedule_runs(
         self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
@@ -73,17 +71,25 @@ class Calls:
         return await self._do(replay_event(tenant_id, event_id, datetime.now(UTC)))
 
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        await self._do(cancel_tasks(tenant_id, ids, datetime.now(UTC)))
-        return list(ids)
+        done: list[UUID] = []
+        for some in few_at_a_time(ids):
+            done += await self._do(cancel_tasks(tenant_id, some, datetime.now(UTC)))
+        return done
 
     async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self._do(cancel_matching(tenant_id, run_filter, datetime.now(UTC)))
+        return await self.cancel(tenant_id, await self._run(matching_runs(tenant_id, run_filter)))
 
     async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        return await self._do(replay_tasks(tenant_id, ids, datetime.now(UTC)))
+        replay = Replay([], ())
+        for some in few_at_a_time(ids):
+            part = await self._do(told(replay_tasks(tenant_id, some, datetime.now(UTC))))
+            replay = replay.and_also(part)
+        if replay.refused:
+            raise replay.collision()
+        return replay.ids
 
     async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self._do(replay_matching(tenant_id, run_filter, datetime.now(UTC)))
+        return await self.replay(tenant_id, await self._run(matching_runs(tenant_id, run_filter)))
 
     async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
         details = await self._run(load_run_details(tenant_id, external_id))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 
+from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
@@ -61,7 +62,9 @@ Result = TypeVar("Result")
 class HatchetEngine(Calls):
     """One engine. `start`, then serve; `stop` drains what was accepted and gives tenants up."""
 
-    def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
+    def __init__(
+        self, conninfo: str, *, pool_size: int = 8, max_message_bytes: int = MAX_MESSAGE_BYTES
+    ) -> None:
         self.id = new_id()
         super().__init__(AsyncDatabase(conninfo, max_size=pool_size))
         self.sessions, self.streams = Sessions(), RunStreams()
@@ -74,6 +77,7 @@ class HatchetEngine(Calls):
             on_lease_lost=self._drop,
             on_outage=self._distrust,
             on_due=self._wake_clock,
+            max_message_bytes=max_message_bytes,
         )
         self.clock_restarts = ClockRestarts(self.database)
         self.ownership = Ownership(
@@ -96,6 +100,7 @@ class HatchetEngine(Calls):
             notifier=self.notifier,
             notes=self.notes,
             on_due=self._wake_clock,
+            on_broken=self.ownership.distrust_one,
         )
         self.outdone = Outdone(
             self.database, self.aftermath, on_lease_lost=self._drop, on_outage=self._distrust
@@ -122,6 +127,7 @@ class HatchetEngine(Calls):
             self.id,
             self.aftermath,
             self.notes,
+            assigning=self.assigning,
             sessions=self.sessions,
             notifier=self.notifier,
             owners=owners,
@@ -143,7 +149,7 @@ class HatchetEngine(Calls):
             on_timetable=self.timetable.wake,
         )
         self.listener = Listener(
-            conninfo, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
+            conninfo, self.id, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
         )
         self._engine_count = 1
         self._loops: list[asyncio.Task[None]] = []

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
 from engine.domain.scheduler.limits import Refused
 from engine.ids import new_id
 from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.isolation import isolate
 from engine.states import TaskEventKind
 from engine.store import task_events
 from engine.store.async_db import AsyncDatabase
+from engine.store.query import Query
 from engine.store.task_events import SentNote, WaitingNote
 from engine.types import Action
+
+log = logging.getLogger("hatchet.controllers")
+
+Note = TypeVar("Note", SentNote, WaitingNote)
 
 _NOTES_AT_ONCE = 1000
 
@@ -77,14 +85,27 @@ class EventNotes(PeriodicService):
     async def tick(self) -> bool:
         if sent := self.take_sent():
             try:
-                await self._database.fetch(task_events.insert_sent(sent))
+                await self._write(sent, task_events.insert_sent)
             except BaseException:
                 self.put_back(sent)
                 raise
         if notes := self._waiting[:_NOTES_AT_ONCE]:
-            await self._database.fetch(task_events.insert_waiting(notes))
+            await self._write(notes, task_events.insert_waiting)
             del self._waiting[: len(notes)]
         if notes := self._refused[:_NOTES_AT_ONCE]:
-            await self._database.fetch(task_events.insert_refused(notes))
+            await self._write(notes, task_events.insert_refused)
             del self._refused[: len(notes)]
         return bool(self._sent or self._waiting or self._refused)
+
+    async def _write(
+        self, notes: Sequence[Note], insert: Callable[[Sequence[Note]], Query[None]]
+    ) -> None:
+        """Write notes; one that cannot be written is lost, the others are not."""
+
+        async def write(part: Sequence[Note]) -> None:
+            await self._database.fetch(insert(part))
+
+        async def lose(note: Note, error: Exception) -> None:
+            log.error("%r cannot be written", note, exc_info=error)
+
+        await isolate("event notes", notes, write, lose)

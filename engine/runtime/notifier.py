@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from engine.operations.changes import Changes
+from engine.runtime.outages import is_outage
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import (
     ENGINE_CHANNEL,
@@ -21,6 +22,8 @@ from engine.store.hints import (
     notify,
     parse,
 )
+from engine.store.leases import be_present
+from engine.store.query import statements
 
 log = logging.getLogger("hatchet.notifier")
 
@@ -68,11 +71,13 @@ class Notifier:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            messages = self._take()
             try:
-                await self._database.fetch(notify(messages))
-            except (psycopg.Error, OSError) as error:
-                log.warning("hints were not sent: %s", error)
+                await self._database.fetch(notify(self._take()))
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("hints were not sent: %s", error)
+                else:
+                    log.exception("hints were not sent")
             if not self._hints:
                 await asyncio.sleep(_LIVE_INTERVAL_SECONDS)
 
@@ -90,15 +95,19 @@ class Notifier:
 
 
 class Listener:
-    """Hands every notification of some channels to a callback; reconnects for ever."""
+    """Hands every notification of some channels to a callback; reconnects for ever.
+
+    Its session is also what tells other engines that this one is there.
+    """
 
     def __init__(
         self,
         conninfo: str,
+        engine_id: UUID,
         callbacks: dict[str, Callable[[str], None]],
         on_reconnect: Callable[[], Awaitable[None]],
     ) -> None:
-        self._conninfo = conninfo
+        self._conninfo, self._engine_id = conninfo, engine_id
         self._callbacks = callbacks
         self._on_reconnect = on_reconnect
         self._on_deaf: Callable[[], None] = lambda: None
@@ -124,12 +133,17 @@ class Listener:
             self._conninfo, autocommit=True, application_name="hatchet-engine-listen"
         )
         async with connection:
+            present = be_present(self._engine_id)
+            await connection.execute(statements()[present.name], present.params)
             for channel in self._callbacks:
                 await connection.execute(psycopg.sql.SQL("LISTEN {}").format(_name(channel)))
             await self._on_reconnect()
             while True:
                 async for notification in connection.notifies(timeout=_QUIET_CHECK_SECONDS):
-                    self._callbacks[notification.channel](notification.payload)
+                    try:
+                        self._callbacks[notification.channel](notification.payload)
+                    except Exception:
+                        log.exception("a hint could not be acted on")
 
 
 def _name(channel: str) -> psycopg.sql.Identifier:

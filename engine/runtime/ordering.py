@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 HOLD_SECONDS = 5.0
+MOST_HELD, MOST_HELD_CHUNKS = 8 * 1024 * 1024, 10_000
+"""Characters and chunks held for a missing one; with more it is not waited for."""
 
 
 class ChunkOrder:
@@ -16,6 +18,7 @@ class ChunkOrder:
     def __init__(self) -> None:
         self._next = 0
         self._held: dict[int, str] = {}
+        self._held_characters = 0
         self._held_since = 0.0
 
     def add(self, index: int | None, chunk: str, now: float) -> Sequence[tuple[int | None, str]]:
@@ -26,8 +29,10 @@ class ChunkOrder:
             return [(index, chunk)]  # late, after others were let go without it
         if not self._held:
             self._held_since = now
+        self._held_characters += len(chunk) - len(self._held.get(index, ""))
         self._held[index] = chunk
-        return self._release(now)
+        is_full = self._held_characters > MOST_HELD or len(self._held) > MOST_HELD_CHUNKS
+        return self._release(now) or (self.flush() if is_full else [])
 
     def flush(self) -> Sequence[tuple[int | None, str]]:
         """Return everything held, in order: the attempt ended or waiting took too long."""
@@ -35,6 +40,7 @@ class ChunkOrder:
         if chunks:
             self._next = chunks[-1][0] + 1
         self._held.clear()
+        self._held_characters = 0
         return list(chunks)
 
     def expire(self, now: float) -> Sequence[tuple[int | None, str]]:
@@ -50,7 +56,9 @@ class ChunkOrder:
     def _release(self, now: float) -> Sequence[tuple[int | None, str]]:
         chunks: list[tuple[int | None, str]] = []
         while self._next in self._held:
-            chunks.append((self._next, self._held.pop(self._next)))
+            chunk = self._held.pop(self._next)
+            self._held_characters -= len(chunk)
+            chunks.append((self._next, chunk))
             self._next += 1
         if chunks:
             self._held_since = now

@@ -41,7 +41,7 @@ class Reporting:
     async def report(self, report: TaskReport) -> None:
         """Return once the report is durable. InvalidArgument if the tenant has no such task."""
         starts = self._aftermath.starts
-        if report.kind is ReportKind.ACKNOWLEDGED or starts.is_repeated(report):
+        if starts.is_repeated(report):
             return
         try:
             await self.batcher.submit(report, size=len(report.payload))

@@ -7,14 +7,18 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from sys import getsizeof
 from uuid import UUID
 
+from engine.errors import ResourceExhausted
 from engine.operations.changes import Changes
 from engine.runtime.ordering import HOLD_SECONDS, ChunkOrder
+from engine.runtime.outbox import Outbox
 from engine.states import Status
 from engine.types import RunDetails, StreamEvent, StreamEventKind
 
 _FIRST_CHUNK_SECONDS, _LATE_CHUNK_SECONDS = 0.25, 2.0
+_TOO_SLOW = "the events of the run come faster than this client reads them; what comes now is lost"
 _ENDS = {
     Status.COMPLETED: StreamEventKind.COMPLETED,
     Status.FAILED: StreamEventKind.FAILED,
@@ -29,16 +33,18 @@ class RunFollower:
         self.tenant_id = tenant_id
         self.ends_with_run = ends_with_run
         self.active: set[UUID] = set()
-        self._events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
+        self.unread: Outbox[StreamEvent] = Outbox(lambda event: getsizeof(event.payload))
 
     def put(self, event: StreamEvent) -> None:
-        self._events.put_nowait(event)
+        """Nothing is kept of what is streamed: whoever falls far behind is told so, with a gap nobody is."""
+        if not self.unread.put(event):
+            self.unread.fail(ResourceExhausted(_TOO_SLOW))
 
     def end(self) -> None:
-        self._events.put_nowait(None)
+        self.unread.end()
 
     async def events(self) -> AsyncIterator[StreamEvent]:
-        while (event := await self._events.get()) is not None:
+        async for event in self.unread:
             yield event
             if event.hangup:
                 return

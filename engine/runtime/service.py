@@ -191,14 +191,16 @@ class Engine(Protocol):
         """Push an event once more; it is a new one. NotFound "event not found"."""
 
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        """Cancel runs or tasks by id; unknown ids are ignored; echoes the ids given."""
+        """Cancel runs or tasks by id; return those of the ids of which something was cancelled."""
 
-    async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]: ...
+    async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
+        """Cancel all runs a filter selects. InvalidArgument, and nothing done, if they are too many."""
 
     async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         """Replay final runs or tasks by id; return the ids of the tasks replayed."""
 
-    async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]: ...
+    async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
+        """Replay all runs a filter selects. InvalidArgument, and nothing done, if they are too many."""
 
     async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
         """By run id or task id. NotFound "workflow run not found"."""

@@ -15,6 +15,7 @@ from engine.errors import NotFound
 from engine.ids import id_at
 from engine.operations.read_runs import load_run_details
 from engine.runtime.aftermath import Aftermath
+from engine.runtime.isolation import each_alone
 from engine.runtime.notifier import Notifier
 from engine.runtime.run_streams import RunFollower, RunStreams
 from engine.store import runs, tasks
@@ -28,6 +29,7 @@ _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
 _RESCAN_SECONDS = 0.25
 _METADATA_WINDOW, _METADATA_MARGIN = timedelta(days=1), timedelta(seconds=5)
 _REMEMBERED_TASKS = 10_000
+_MOST_PIECES = 30_000
 
 
 class Streaming:
@@ -42,7 +44,8 @@ class Streaming:
     ) -> None:
         self._database, self._streams = database, streams
         self._notifier, self._aftermath = notifier, aftermath
-        self._pieces: dict[tuple[UUID, int, int | None], str] = {}
+        self._pieces: OrderedDict[tuple[UUID, int, int | None], list[str]] = OrderedDict()
+        self._pieces_count = 0
         self._attempt_of: OrderedDict[tuple[UUID, UUID], asyncio.Task[tuple[UUID, int] | None]] = (
             OrderedDict()
         )
@@ -85,11 +88,19 @@ class Streaming:
     def receive_piece(self, chunk: Chunk) -> None:
         """Take a piece from another engine; a chunk goes on when its last piece is here."""
         key = (chunk.task_id, chunk.retry_count, chunk.position)
-        text = self._pieces.pop(key, "") + chunk.text
+        pieces = self._pieces.setdefault(key, [])
+        pieces.append(chunk.text)
+        self._pieces_count += 1
         if chunk.is_whole:
-            self.receive(chunk._replace(text=text))
-        elif self._streams.is_followed(chunk.run_id):
-            self._pieces[key] = text
+            self._forget_pieces(key)
+            self.receive(chunk._replace(text="".join(pieces)))
+        elif not self._streams.is_followed(chunk.run_id):
+            self._forget_pieces(key)
+        while self._pieces_count > _MOST_PIECES:  # the last piece of the oldest chunk was lost
+            self._forget_pieces(next(iter(self._pieces)))
+
+    def _forget_pieces(self, key: tuple[UUID, int, int | None]) -> None:
+        self._pieces_count -= len(self._pieces.pop(key, ()))
 
     async def follow_run(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
         """Follow one run; ends at once if it has finished. NotFound after ten look-ups."""
@@ -161,8 +172,11 @@ class Streaming:
 
     async def settle(self, tenant_id: UUID, run_ids: list[UUID]) -> None:
         """Another engine says these runs ended: their followers here are told."""
-        for run_id in run_ids:
-            if self._streams.is_followed(run_id):
-                details = await self._database.run(load_run_details(tenant_id, run_id))
-                if details and details.is_done:
-                    self._streams.apply_details(details)
+
+        async def tell(run_id: UUID) -> None:
+            details = await self._database.run(load_run_details(tenant_id, run_id))
+            if details and details.is_done:
+                self._streams.apply_details(details)
+
+        followed = [run_id for run_id in run_ids if self._streams.is_followed(run_id)]
+        await each_alone("telling the followers of a run", followed, tell)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
+from engine.runtime.outbox import Outbox
 from engine.states import Status
 from engine.store import runs
 from engine.store.query import Operation, fetch
 from engine.store.runs import ResultRow
 from engine.types import RunFinished, TaskResult
+
+_FRAME_BYTES = 200
 
 
 class RunWaiter:
@@ -22,17 +24,31 @@ class RunWaiter:
     def __init__(self, tenant_id: UUID, subscriptions: RunSubscriptions) -> None:
         self.tenant_id = tenant_id
         self._subscriptions = subscriptions
-        self._finished: asyncio.Queue[RunFinished] = asyncio.Queue()
+        self.unread: Outbox[RunFinished] = Outbox(_size_of, on_room=self._ask_again)
+        self._postponed: dict[UUID, None] = {}
 
     def add(self, run_id: UUID) -> None:
         self._subscriptions.add(self, run_id)
 
-    def deliver(self, finished: RunFinished) -> None:
-        self._finished.put_nowait(finished)
+    @property
+    def has_room(self) -> bool:
+        return self.unread.has_room()
 
-    async def __aiter__(self) -> AsyncIterator[RunFinished]:
-        while True:
-            yield await self._finished.get()
+    def deliver(self, finished: RunFinished) -> None:
+        if not self.unread.put(finished):
+            self.postpone(finished.run_id)
+
+    def postpone(self, run_id: UUID) -> None:
+        """Look the run up again when the client has taken what waits for it."""
+        self._postponed[run_id] = None
+
+    def _ask_again(self) -> None:
+        postponed, self._postponed = self._postponed, {}
+        for run_id in postponed:
+            self.add(run_id)
+
+    def __aiter__(self) -> AsyncIterator[RunFinished]:
+        return aiter(self.unread)
 
     def close(self) -> None:
         self._subscriptions.remove(self)
@@ -68,6 +84,23 @@ class RunSubscriptions:
     def awaits(self, tenant_id: UUID, run_id: UUID) -> bool:
         return (tenant_id, run_id) in self._waiting
 
+    def postpone_where_full(self, tenant_id: UUID, run_ids: Iterable[UUID]) -> list[UUID]:
+        """Return the runs of these that somebody awaits who has room for results.
+
+        Others need not be read: those who have none ask for them again.
+        """
+        wanted = []
+        for run_id in run_ids:
+            waiters = self._waiting.get((tenant_id, run_id), set())
+            for waiter in [each for each in waiters if not each.has_room]:
+                waiter.postpone(run_id)
+                waiters.discard(waiter)
+            if waiters:
+                wanted.append(run_id)
+            else:
+                self._waiting.pop((tenant_id, run_id), None)
+        return wanted
+
     def take_new(self) -> dict[UUID, list[UUID]]:
         """Return runs, by tenant, asked for since the last call: they may have finished before."""
         new, self._new = self._new, {}
@@ -80,6 +113,13 @@ class RunSubscriptions:
     def deliver(self, tenant_id: UUID, finished: RunFinished) -> None:
         for waiter in self._waiting.pop((tenant_id, finished.run_id), ()):
             waiter.deliver(finished)
+
+
+def _size_of(finished: RunFinished) -> int:
+    return sum(
+        _FRAME_BYTES + len(result.output or b"") + len(result.error or "")
+        for result in finished.results
+    )
 
 
 def _by_tenant(keys: Iterable[tuple[UUID, UUID]]) -> dict[UUID, list[UUID]]:

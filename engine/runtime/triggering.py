@@ -12,7 +12,7 @@ import psycopg
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.domain.scheduler.machine import Assignment
-from engine.errors import IdempotencyCollision, Unavailable
+from engine.errors import IdempotencyCollision
 from engine.operations.adopt_children import adopt_children
 from engine.operations.changes import Changes
 from engine.operations.claim_keys import claim_children
@@ -23,6 +23,7 @@ from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
 from engine.runtime.catalog import Catalog
 from engine.runtime.dispatcher.assigning import LEASE_LOST, Assigning
+from engine.runtime.outages import told_to_caller
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.sandbox.pool import settled_async
 from engine.store.async_db import AsyncDatabase
@@ -73,12 +74,10 @@ class Triggering:
 
     async def trigger(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         """Start runs and return their ids in request order once they are committed."""
-        try:
+        with told_to_caller():
             found = await self._catalog.resolve(tenant_id, [r.workflow_name for r in requests])
             if any(request.parent_task_id for request in requests):
                 requests = await self._database.run(adopt_children(tenant_id, requests))
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
         planned = await settled_async(
             tenant_id,
             lambda: [plan_new_run(request, found[request.workflow_name]) for request in requests],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,9 +13,11 @@ from engine.ids import new_id
 from engine.operations.rebuild_scheduler import load_workers
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.batcher import Batcher
+from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.event_notes import EventNotes
 from engine.runtime.notifier import Notifier
+from engine.runtime.outages import wait_out
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import workers
 from engine.store.async_db import AsyncDatabase
@@ -38,12 +40,13 @@ class Workers:
         aftermath: Aftermath,
         notes: EventNotes,
         *,
+        assigning: Assigning,
         sessions: Sessions,
         notifier: Notifier,
         owners: dict[UUID, TenantOwner],
     ) -> None:
         self._database, self._engine_id, self._aftermath = database, engine_id, aftermath
-        self._notes = notes
+        self._notes, self._assigning = notes, assigning
         self._sessions, self._notifier, self._owners = sessions, notifier, owners
         self.beats: Batcher[_Beat, bool | None] = Batcher("heartbeats", self._beat)
 
@@ -66,13 +69,26 @@ class Workers:
         if not opened:
             raise NotFound("worker not found")
         session = ActionSession(
-            tenant_id, worker_id, now, self._close_session, self._notes.add_sent
+            tenant_id,
+            worker_id,
+            now,
+            self._close_session,
+            self._notes.add_sent,
+            self._deliver_postponed,
         )
         self._sessions.add(session)
         await self._changed(tenant_id, worker_id)
         if beats_by_itself:
             self._aftermath.spawn(self._beat_for(session), "heartbeats of an old client")
         return session
+
+    def _deliver_postponed(
+        self, session: ActionSession, actions: Mapping[UUID, Sequence[UUID]]
+    ) -> None:
+        work = wait_out(
+            "postponed actions", lambda: self._assigning.deliver_postponed(session, actions)
+        )
+        self._aftermath.spawn(work, "sending postponed actions")
 
     async def _beat_for(self, session: ActionSession) -> None:
         while not session.is_closed:

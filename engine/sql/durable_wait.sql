@@ -58,6 +58,13 @@ SELECT task_id, branch_id, node_id, ordinal, source, expression, scope FROM engi
    AND tenant_id = ANY(%(tenant_ids)s::uuid[])
  ORDER BY due_at LIMIT %(limit)s::int;
 
+-- name: durable_wait.postpone
+-- A sleep that cannot be ended is looked at again then.
+UPDATE engine_durablewait SET due_at = %(until)s::timestamptz
+ WHERE task_id = %(task_id)s::uuid AND branch_id = %(branch_id)s::bigint
+   AND node_id = %(node_id)s::bigint AND ordinal = %(ordinal)s::smallint AND satisfied_at IS NULL
+RETURNING 1;
+
 -- name: durable_wait.of_entries
 -- All conditions of entries that are not complete.
 SELECT w.task_id, w.branch_id, w.node_id, w.ordinal, w."group", w.is_event, w.source, w.data_key,

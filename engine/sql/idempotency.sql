@@ -1,6 +1,7 @@
 -- name: idempotency.claim
--- Claims keys for new runs and returns who holds them now. A key is free when its time is over or, if
--- it ends with its run, when that run is final. A run this statement cannot see yet is not final.
+-- Claims keys for runs and returns who holds them now. A key is free when its time is over or, if it
+-- ends with its run, when that run is final. A run this statement cannot see yet is not final; the row
+-- lock sees whether one was replayed by whoever held the key's row until now.
 WITH wanted AS (
     SELECT * FROM unnest(%(tenant_ids)s::uuid[], %(digests)s::bytea[], %(run_ids)s::uuid[],
                          %(ttls_ms)s::bigint[], %(ends_with_runs)s::boolean[])
@@ -19,7 +20,8 @@ WITH wanted AS (
              WHERE choice.is_new = (
                    held.expires_at <= %(now)s::timestamptz
                    OR (held.ends_with_run AND EXISTS (
-                       SELECT FROM engine_run r WHERE r.id = held.run_id AND r.status >= 2))))
+                       SELECT FROM engine_run r WHERE r.id = held.run_id AND r.status >= 2
+                          FOR SHARE))))
     RETURNING tenant_id, digest, run_id
 )
 SELECT tenant_id, digest, run_id FROM claimed;

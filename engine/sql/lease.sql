@@ -19,6 +19,33 @@ WITH beat AS (
 SELECT t.id, l.engine_id, coalesce(l.epoch, 0), l.engine_id IS NULL OR l.expires_at < now(), a.engines
   FROM alive a LEFT JOIN tenants_tenant t ON true LEFT JOIN engine_lease l ON l.tenant_id = t.id;
 
+-- name: lease.end_silent
+-- Frees the leases of engines that died: their last heartbeat is old, and the session that says an engine is
+-- there (lease.be_present) has ended. One without the other is a slow engine or a broken connection.
+WITH silent AS (
+    SELECT p.id FROM engine_engineprocess p
+     WHERE p.id <> %(engine_id)s::uuid
+       AND p.heartbeat_at < now() - make_interval(secs => %(silent_seconds)s::float8)
+       AND NOT EXISTS (
+           SELECT FROM pg_locks k
+            WHERE k.locktype = 'advisory' AND k.objsubid = 2
+              AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND k.classid = (%(presence)s::int)::oid AND k.objid = hashtext(p.id::text)::oid)
+     ORDER BY p.id FOR UPDATE SKIP LOCKED
+), ended AS (
+    DELETE FROM engine_engineprocess p USING silent WHERE p.id = silent.id
+), left_behind AS (
+    SELECT l.tenant_id FROM engine_lease l JOIN silent ON silent.id = l.engine_id
+     WHERE l.expires_at > now() ORDER BY l.tenant_id FOR NO KEY UPDATE OF l
+)
+UPDATE engine_lease l SET expires_at = now() - interval '1 millisecond' FROM left_behind
+ WHERE l.tenant_id = left_behind.tenant_id RETURNING l.tenant_id;
+
+-- name: lease.be_present
+-- Says, for as long as the session lasts, that an engine is there. Shared: a session that ended without the
+-- server having noticed must not keep its successor waiting.
+SELECT pg_advisory_lock_shared(%(presence)s::int, hashtext((%(engine_id)s::uuid)::text))::text;
+
 -- name: lease.make
 -- Lease rows of tenants that have none yet.
 INSERT INTO engine_lease (tenant_id, epoch) SELECT unnest(%(tenant_ids)s::uuid[]), 0

@@ -103,10 +103,16 @@ SELECT r.id FROM engine_run r
  ORDER BY r.id FOR UPDATE;
 
 -- name: run.set_status
--- The status of DAG runs after their tasks moved; a final one also ends the run.
+-- The status of DAG runs after their tasks moved; a final one also ends the run, and tells when the first
+-- of its tasks started, if any did.
 UPDATE engine_run r
    SET status = u.status,
-       started_at = coalesce(r.started_at, CASE WHEN u.status > 0 THEN %(now)s::timestamptz END),
+       started_at = CASE WHEN u.status = 0 THEN r.started_at
+                         WHEN u.status = 1 THEN coalesce(r.started_at, %(now)s::timestamptz)
+                         ELSE coalesce((SELECT min(e.at) FROM engine_taskevent e
+                                         WHERE e.run_id = r.id AND e.kind = 4),
+                                       (SELECT min(t.started_at) FROM engine_task t
+                                         WHERE t.run_id = r.id)) END,
        finished_at = CASE WHEN u.status >= 2 THEN %(now)s::timestamptz END
   FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
  WHERE r.id = u.id
@@ -207,6 +213,11 @@ SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
   LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
   LEFT JOIN engine_runslot s ON s.run_id = r.id
  WHERE r.id = ANY(%(ids)s::uuid[]);
+
+-- name: run.ended_with_keys
+-- Of these runs, those that ended and had an idempotency key.
+SELECT id, version_id, idempotency_key FROM engine_run
+ WHERE id = ANY(%(ids)s::uuid[]) AND idempotency_key IS NOT NULL AND status >= 2;
 
 -- name: run.outputs_sizes
 -- How many bytes the outputs of DAG runs come to so far.

@@ -1,10 +1,12 @@
 -- name: schedule.next_due
--- When a cron or a schedule must fire next.
-SELECT least((SELECT min(due_at) FROM engine_cron WHERE due_at IS NOT NULL),
-             (SELECT s.due_at FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
-               WHERE s.due_at IS NOT NULL
-                 AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
-               ORDER BY s.due_at LIMIT 1));
+-- When a cron or a schedule must fire next; one long ago may be too long ago to be read.
+SELECT CASE WHEN due_at < 'epoch' THEN 'epoch' WHEN due_at = 'infinity' THEN NULL ELSE due_at END
+  FROM (SELECT least((SELECT min(due_at) FROM engine_cron WHERE due_at IS NOT NULL),
+                     (SELECT s.due_at
+                        FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
+                       WHERE s.due_at IS NOT NULL
+                         AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+                       ORDER BY s.due_at LIMIT 1)) AS due_at) soonest;
 
 -- name: schedule.insert
 -- One run of a workflow at each of some instants.
@@ -32,6 +34,29 @@ SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priori
  ORDER BY s.due_at LIMIT %(limit)s::int
    FOR UPDATE OF s SKIP LOCKED;
 
+-- name: schedule.due_ids
+-- Schedules whose time has come and that no pause keeps pending, and nothing of them that could not be
+-- read.
+SELECT s.id FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
+ WHERE s.due_at <= %(now)s::timestamptz
+   AND (%(only)s::uuid IS NULL OR s.tenant_id = %(only)s::uuid)
+   AND s.tenant_id <> ALL (%(but)s::uuid[])
+   AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+ ORDER BY s.due_at LIMIT %(limit)s::int;
+
+-- name: schedule.due_of
+-- Those of some schedules whose time has come and that no pause keeps pending, locked, but for those
+-- that another engine has.
+SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priority, s.parent_run_id,
+       s.parent_task_id, s.child_index, s.child_key, s.due_at,
+       (SELECT v.id FROM engine_workflowversion v
+         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1)
+  FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
+ WHERE s.id = ANY(%(ids)s::uuid[]) AND s.due_at <= %(now)s::timestamptz
+   AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+ ORDER BY s.id
+   FOR UPDATE OF s SKIP LOCKED;
+
 -- name: schedule.by_id
 -- One schedule, locked, with the latest version of its workflow.
 SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priority, s.parent_run_id,
@@ -43,11 +68,19 @@ SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priori
    FOR UPDATE OF s;
 
 -- name: schedule.settle
--- Locked schedules that have fired, with the runs that came of them.
-UPDATE engine_schedule s SET due_at = NULL, run_id = u.run_id, updated_at = %(now)s::timestamptz
-  FROM unnest(%(ids)s::uuid[], %(run_ids)s::uuid[]) AS u(id, run_id)
+-- Locked schedules that have fired, with the runs that came of them, or why none did.
+UPDATE engine_schedule s
+   SET due_at = NULL, run_id = u.run_id, failure = u.failure, updated_at = %(now)s::timestamptz
+  FROM unnest(%(ids)s::uuid[], %(run_ids)s::uuid[], %(failures)s::text[]) AS u(id, run_id, failure)
  WHERE s.id = u.id
 RETURNING s.id;
+
+-- name: schedule.fail
+-- A due schedule whose run cannot be started.
+UPDATE engine_schedule
+   SET due_at = NULL, failure = %(failure)s::text, updated_at = %(now)s::timestamptz
+ WHERE id = %(id)s::uuid AND due_at <= %(now)s::timestamptz
+RETURNING id;
 
 -- name: schedule.move
 -- Gives schedules that have not fired another time.

@@ -29,6 +29,12 @@ SELECT task_id, ordinal, tenant_id, run_id, version_id, step_id, event_key FROM 
    AND tenant_id = ANY(%(tenant_ids)s::uuid[])
  ORDER BY due_at LIMIT %(limit)s::int;
 
+-- name: step_wait.postpone
+-- A sleep that cannot be ended is looked at again then.
+UPDATE engine_stepwait SET due_at = %(until)s::timestamptz
+ WHERE task_id = %(task_id)s::uuid AND ordinal = %(ordinal)s::smallint AND satisfied_at IS NULL
+RETURNING 1;
+
 -- name: step_wait.satisfy
 -- Marks waits of locked runs; the first event counts.
 UPDATE engine_stepwait w SET satisfied_at = %(now)s::timestamptz, event_id = u.event_id

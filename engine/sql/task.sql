@@ -40,40 +40,72 @@ UPDATE engine_task t
 RETURNING t.id, t.retry_count;
 
 -- name: task.start
--- STARTED reports: acknowledges the delivery of an attempt, once.
+-- STARTED reports: acknowledges the delivery of an attempt, once. Workers' clocks are believed between the
+-- assignment and now.
 WITH started AS (
-    UPDATE engine_task t SET started_at = %(now)s::timestamptz
+    UPDATE engine_task t
+       SET started_at = greatest(t.assigned_at, least(u.at, %(now)s::timestamptz))
       FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
-                  %(event_ids)s::uuid[]) AS u(id, tenant_id, retry_count, event_id)
+                  %(event_ids)s::uuid[], %(ats)s::timestamptz[])
+           AS u(id, tenant_id, retry_count, event_id, at)
      WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.status = 1 AND t.started_at IS NULL
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, u.event_id
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.started_at, u.event_id
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, run_id, id, retry_count, 4, %(now)s::timestamptz, worker_id, '' FROM started
+    SELECT event_id, run_id, id, retry_count, 4, started_at, worker_id, '' FROM started
 )
 SELECT id, run_id FROM started;
 
+-- name: task.acknowledge
+-- ACKNOWLEDGED reports: attempts that reached their workers and start later.
+WITH reached AS (
+    SELECT t.id, t.run_id, t.retry_count, t.worker_id, u.event_id
+      FROM engine_task t
+      JOIN unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
+                  %(event_ids)s::uuid[]) AS u(id, tenant_id, retry_count, event_id)
+        ON t.id = u.id AND t.tenant_id = u.tenant_id
+     WHERE t.status = 1 AND t.started_at IS NULL
+       AND t.retry_count = coalesce(u.retry_count, t.retry_count)
+), logged AS (
+    INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
+    SELECT event_id, run_id, id, retry_count, 5, %(now)s::timestamptz, worker_id, '' FROM reached r
+     WHERE NOT EXISTS (SELECT FROM engine_taskevent e
+                        WHERE e.run_id = r.run_id AND e.task_id = r.id AND e.kind = 5
+                          AND e.retry_count = r.retry_count)
+)
+SELECT id, run_id FROM reached;
+
 -- name: task.complete_standalone
--- COMPLETED reports about standalone tasks: task, run, output and log row in one statement.
+-- COMPLETED reports about standalone tasks: task, run, output and log row in one statement. A worker's
+-- clock that says the task ended before it started, or later than now, is not believed. A run started when
+-- its task did, unless that was assigned before.
 WITH completed AS (
     UPDATE engine_task t
-       SET status = 2, due_at = NULL, is_evicted = false, finished_at = %(now)s::timestamptz,
+       SET status = 2, due_at = NULL, is_evicted = false,
+           finished_at = CASE WHEN u.at BETWEEN coalesce(t.started_at, t.assigned_at) AND %(now)s::timestamptz
+                           THEN u.at ELSE %(now)s::timestamptz END,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[],
-                  %(outputs)s::bytea[], %(event_ids)s::uuid[])
-           AS u(id, tenant_id, retry_count, output, event_id)
+                  %(outputs)s::bytea[], %(event_ids)s::uuid[], %(ats)s::timestamptz[])
+           AS u(id, tenant_id, retry_count, output, event_id, at)
      WHERE t.id = u.id AND t.tenant_id = u.tenant_id AND t.run_id = t.id AND t.status = 1
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, t.version_id, u.output, u.event_id
+    RETURNING t.id, t.retry_count, t.worker_id, t.step_id, t.version_id, t.assigned_at, t.started_at,
+              t.finished_at, u.output, u.event_id
 ), outputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
+    SELECT event_id, id, id, retry_count, 6, finished_at, worker_id, '' FROM completed
 ), runs AS (
-    UPDATE engine_run r SET status = 2, finished_at = %(now)s::timestamptz
+    UPDATE engine_run r
+       SET status = 2, finished_at = c.finished_at,
+           started_at = CASE WHEN r.started_at = c.assigned_at THEN c.started_at
+                             ELSE coalesce((SELECT min(e.at) FROM engine_taskevent e
+                                             WHERE e.run_id = r.id AND e.kind = 4),
+                                           c.started_at) END
       FROM completed c WHERE r.id = c.id
     RETURNING r.id, r.trigger
 )
@@ -84,19 +116,23 @@ SELECT c.id, c.retry_count, c.step_id, c.version_id, r.trigger = 5
 -- COMPLETED reports about tasks of DAG runs the transaction has locked.
 WITH completed AS (
     UPDATE engine_task t
-       SET status = 2, due_at = NULL, is_evicted = false, finished_at = %(now)s::timestamptz,
+       SET status = 2, due_at = NULL, is_evicted = false,
+           finished_at = CASE WHEN u.at BETWEEN coalesce(t.started_at, t.assigned_at) AND %(now)s::timestamptz
+                           THEN u.at ELSE %(now)s::timestamptz END,
            started_at = coalesce(t.started_at, t.assigned_at)
       FROM unnest(%(ids)s::uuid[], %(retry_counts)s::int[], %(outputs)s::bytea[],
-                  %(event_ids)s::uuid[]) AS u(id, retry_count, output, event_id)
+                  %(event_ids)s::uuid[], %(ats)s::timestamptz[])
+           AS u(id, retry_count, output, event_id, at)
      WHERE t.id = u.id AND t.status = 1
        AND t.retry_count = coalesce(u.retry_count, t.retry_count)
-    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, t.version_id, u.output, u.event_id
+    RETURNING t.id, t.run_id, t.retry_count, t.worker_id, t.step_id, t.version_id, t.finished_at,
+              u.output, u.event_id
 ), outputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
     SELECT id, 2, 0, output FROM completed WHERE output IS NOT NULL
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, run_id, id, retry_count, 6, %(now)s::timestamptz, worker_id, '' FROM completed
+    SELECT event_id, run_id, id, retry_count, 6, finished_at, worker_id, '' FROM completed
 )
 SELECT id, run_id, retry_count, step_id, version_id FROM completed;
 
@@ -111,7 +147,7 @@ SELECT t.id, t.tenant_id, t.run_id FROM engine_task t
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys, is_evicted
+       concurrency_keys, is_evicted, assigned_at
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: task.of_runs
@@ -119,7 +155,7 @@ SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, statu
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys, is_evicted
+       concurrency_keys, is_evicted, assigned_at
   FROM engine_task
  WHERE run_id = ANY(%(run_ids)s::uuid[]) AND run_id <> id
  ORDER BY id;
@@ -140,18 +176,23 @@ UPDATE engine_task t
 RETURNING t.id, t.retry_count;
 
 -- name: task.settle
--- Ends locked tasks as failed or cancelled; a standalone task ends its run with it. Returns the runs
--- that ended and are children of durable tasks.
+-- Ends locked tasks as failed or cancelled; a standalone task ends its run with it. One that no worker
+-- said a word about never started. Returns the runs that ended and are children of durable tasks.
 WITH settled AS (
     UPDATE engine_task t
        SET status = u.status, due_at = NULL, is_delayed = false, is_held = false, is_evicted = false,
-           finished_at = %(now)s::timestamptz,
-           started_at = coalesce(t.started_at, t.assigned_at)
-      FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
+           finished_at = coalesce(u.at, %(now)s::timestamptz),
+           started_at = coalesce(t.started_at, CASE WHEN u.was_started THEN t.assigned_at END)
+      FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[], %(starts)s::boolean[],
+                  %(ats)s::timestamptz[]) AS u(id, status, was_started, at)
      WHERE t.id = u.id
-    RETURNING t.id, t.run_id, t.status
+    RETURNING t.id, t.run_id, t.status, t.started_at, t.finished_at
 ), runs AS (
-    UPDATE engine_run r SET status = s.status, finished_at = %(now)s::timestamptz
+    UPDATE engine_run r
+       SET status = s.status, finished_at = s.finished_at,
+           started_at = coalesce((SELECT min(e.at) FROM engine_taskevent e
+                                   WHERE e.run_id = r.id AND e.kind = 4),
+                                 s.started_at)
       FROM settled s WHERE r.id = s.run_id AND s.id = s.run_id
     RETURNING r.id, r.trigger
 )
@@ -223,6 +264,7 @@ SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.cr
        AND f.kind = 5
  WHERE t.worker_id = ANY(%(worker_ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
    AND t.assigned_at >= w.last_listener_at
+   AND (%(task_ids)s::uuid[] IS NULL OR t.id = ANY(%(task_ids)s::uuid[]))
  ORDER BY t.id;
 
 -- name: task.outputs_of_runs
@@ -238,7 +280,8 @@ SELECT t.run_id, s.readable_id, t.status, p.data
 -- The oldest waiting attempts of one action by priority, for the scheduler's memory; those that need
 -- slots of concurrency groups are all there already.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
    AND status = 0 AND NOT is_delayed AND concurrency_keys IS NULL
@@ -261,28 +304,32 @@ WITH RECURSIVE actions AS (
 SELECT action_id FROM actions WHERE action_id IS NOT NULL;
 
 -- name: task.by_ids_queued
--- Waiting attempts by id: what a hint from another process says became ready.
+-- Waiting attempts by id: what a hint from another process says became ready, or rests.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0
   FROM engine_task
  WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
-   AND status = 0 AND NOT is_delayed;
+   AND status = 0 AND (NOT is_delayed OR (NOT is_held AND due_at IS NOT NULL
+                                          AND concurrency_keys IS NOT NULL));
 
 -- name: task.queued_in_groups
--- Waiting attempts that need slots of concurrency groups, by when they were queued, from a place on.
+-- Attempts that need slots of concurrency groups, now or when their back-off ends, by when they began to
+-- wait, from a place on.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted, queued_at
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0, queued_at
   FROM engine_task
- WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+ WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_held AND due_at IS NOT NULL
    AND concurrency_keys IS NOT NULL
    AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
  ORDER BY queued_at, id LIMIT %(limit)s::int;
 
 -- name: task.places_in_groups
 -- The same rows, no more of each than tells whether it is known.
-SELECT id, retry_count, queued_at
+SELECT id, retry_count, queued_at, is_delayed
   FROM engine_task
- WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_delayed
+ WHERE tenant_id = %(tenant_id)s::uuid AND status = 0 AND NOT is_held AND due_at IS NOT NULL
    AND concurrency_keys IS NOT NULL
    AND (queued_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
  ORDER BY queued_at, id LIMIT %(limit)s::int;
@@ -290,7 +337,8 @@ SELECT id, retry_count, queued_at
 -- name: task.evicted_in_groups
 -- Attempts on no worker that hold slots of concurrency groups, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
-       desired_labels, concurrency_keys, is_evicted
+       desired_labels, concurrency_keys, is_evicted, is_delayed,
+       app_retry_count + internal_retry_count > 0
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND is_evicted AND status = 1
    AND concurrency_keys IS NOT NULL
@@ -321,11 +369,11 @@ UPDATE engine_task t SET concurrency_keys = u.concurrency_keys
 RETURNING t.id;
 
 -- name: task.still_live
--- Of these attempts, the ones that still wait or run: an auditor compares them with what memory holds.
+-- Of these attempts, the ones that still wait, rest or run: an auditor compares them with what memory holds.
 SELECT t.id FROM engine_task t
   JOIN unnest(%(ids)s::uuid[], %(retry_counts)s::int[]) AS u(id, retry_count)
     ON t.id = u.id AND t.retry_count = u.retry_count
- WHERE t.status < 2 AND NOT t.is_delayed;
+ WHERE t.status < 2 AND NOT (t.is_delayed AND (t.is_held OR t.due_at IS NULL));
 
 -- name: task.running
 -- Running attempts of a tenant, for an owner rebuilding its memory.
@@ -361,6 +409,12 @@ UNION ALL
     AND tenant_id = ANY(%(tenant_ids)s::uuid[])
   ORDER BY due_at LIMIT 1)
 ORDER BY due_at LIMIT 1;
+
+-- name: task.postpone
+-- A due attempt that cannot be acted on is looked at again then.
+UPDATE engine_task SET due_at = %(until)s::timestamptz
+ WHERE id = %(id)s::uuid AND due_at <= %(now)s::timestamptz
+RETURNING tenant_id;
 
 -- name: task.refresh_timeout
 -- Adds to the deadline of a running attempt.
@@ -406,6 +460,32 @@ SELECT t.id, t.run_id, t.retry_count FROM engine_task t JOIN engine_worker w ON 
    AND ((w.is_active AND w.last_listener_at > t.assigned_at
                     AND w.last_listener_at < %(quiet_since)s::timestamptz)
      OR (NOT w.is_active AND w.last_heartbeat_at < %(quiet_since)s::timestamptz))
+   AND NOT EXISTS (SELECT FROM engine_taskevent e
+                    WHERE e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 5
+                      AND e.retry_count = t.retry_count AND e.at >= t.assigned_at)
+ ORDER BY t.id;
+
+-- name: task.swallowed
+-- Of these attempts, the ones that went over the streams their workers still have, before `sent_before`, and
+-- that were not acknowledged, nor was another item of their batch. What is not known to have been sent may
+-- wait for an engine that missed a hint. `is_heard`: the worker has acknowledged what it was sent later.
+SELECT t.id, t.run_id, t.retry_count, t.worker_id, t.assigned_at, t.internal_retry_count,
+       EXISTS (SELECT FROM engine_task o
+                WHERE o.worker_id = w.id AND o.status = 1 AND o.started_at IS NOT NULL
+                  AND o.assigned_at > t.assigned_at) AS is_heard
+  FROM engine_task t JOIN engine_worker w ON w.id = t.worker_id
+ WHERE t.id = ANY(%(ids)s::uuid[]) AND t.status = 1 AND t.started_at IS NULL
+   AND w.is_active AND w.last_listener_at <= t.assigned_at
+   AND coalesce((SELECT min(e.at) FROM engine_taskevent e
+                  WHERE e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 3
+                    AND e.retry_count = t.retry_count AND e.at >= t.assigned_at),
+                t.assigned_at + interval '10 s') < %(sent_before)s::timestamptz
+   AND NOT EXISTS (SELECT FROM engine_taskevent e
+                    WHERE e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 5
+                      AND e.retry_count = t.retry_count AND e.at >= t.assigned_at)
+   AND NOT EXISTS (SELECT FROM engine_task o
+                    WHERE o.worker_id = w.id AND o.status = 1 AND o.batch_id = t.batch_id
+                      AND o.started_at IS NOT NULL)
  ORDER BY t.id;
 
 -- name: task.still_running
@@ -420,5 +500,5 @@ SELECT t.id FROM engine_task t
 SELECT id, tenant_id, run_id, workflow_id, version_id, step_id, action_id, status, queue_priority,
        retry_count, app_retry_count, internal_retry_count, worker_id, is_delayed, is_skipped,
        is_slot_released, due_at, started_at, desired_worker_id, desired_labels, is_held,
-       concurrency_keys, is_evicted
+       concurrency_keys, is_evicted, assigned_at
   FROM engine_task WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

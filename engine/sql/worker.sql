@@ -9,9 +9,10 @@ VALUES (%(id)s::uuid, %(tenant_id)s::uuid, %(name)s::text, %(actions)s::text[], 
 RETURNING id;
 
 -- name: worker.open_session
--- A stream opened: the worker is active, bound to this engine, since now.
+-- A stream opened: the worker is active, bound to this engine, since now. It may take what the one before
+-- did not.
 UPDATE engine_worker
-   SET is_active = true, engine_id = %(engine_id)s::uuid, last_listener_at = %(now)s::timestamptz,
+   SET is_active = true, stalled_since = NULL, engine_id = %(engine_id)s::uuid, last_listener_at = %(now)s::timestamptz,
        updated_at = %(now)s::timestamptz
  WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid
 RETURNING id;
@@ -48,13 +49,52 @@ UPDATE engine_worker SET labels = labels || %(labels)s::text::jsonb, updated_at 
 UPDATE engine_worker SET is_paused = %(is_paused)s::boolean, updated_at = %(now)s::timestamptz
  WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid RETURNING id;
 
+-- name: worker.stall
+-- Workers that have not acknowledged what they were sent over the streams they have now, and when that was.
+UPDATE engine_worker w SET stalled_since = u.since, updated_at = %(now)s::timestamptz
+  FROM unnest(%(ids)s::uuid[], %(sinces)s::timestamptz[]) AS u(id, since)
+ WHERE w.id = u.id AND w.tenant_id = %(tenant_id)s::uuid AND w.stalled_since IS NULL
+   AND w.last_listener_at <= u.since
+RETURNING w.id;
+
+-- name: worker.recover
+-- Stalled workers that have acknowledged something they were sent since then: those that were heard, and those
+-- that started what they run, or one of these tasks, which may have ended meanwhile.
+UPDATE engine_worker w SET stalled_since = NULL, updated_at = %(now)s::timestamptz
+ WHERE w.id = ANY(%(ids)s::uuid[]) AND w.tenant_id = %(tenant_id)s::uuid
+   AND w.stalled_since IS NOT NULL
+   AND (w.id = ANY(%(heard)s::uuid[])
+     OR EXISTS (SELECT FROM engine_task t
+                 WHERE t.worker_id = w.id AND t.status = 1 AND t.started_at IS NOT NULL
+                   AND t.assigned_at >= w.stalled_since)
+     OR EXISTS (SELECT FROM engine_task t
+                 WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.worker_id = w.id
+                   AND t.started_at IS NOT NULL AND t.assigned_at >= w.stalled_since)
+     OR EXISTS (SELECT FROM engine_task t
+                  JOIN engine_taskevent e
+                    ON e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 5
+                 WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.worker_id = w.id
+                   AND e.retry_count = t.retry_count AND t.assigned_at >= w.stalled_since))
+RETURNING w.id;
+
+-- name: worker.recover_late
+-- Stalled workers that speak of attempts they were sent since then, and that were taken back meanwhile.
+UPDATE engine_worker w SET stalled_since = NULL, updated_at = %(now)s::timestamptz
+  FROM unnest(%(task_ids)s::uuid[], %(tenant_ids)s::uuid[], %(retry_counts)s::int[])
+       AS u(task_id, tenant_id, retry_count)
+  JOIN engine_task t ON t.id = u.task_id AND t.tenant_id = u.tenant_id
+  JOIN engine_taskevent e
+    ON e.run_id = t.run_id AND e.task_id = t.id AND e.retry_count = u.retry_count AND e.kind = 2
+ WHERE w.id = e.worker_id AND e.at >= w.stalled_since
+RETURNING w.id;
+
 -- name: worker.of_tenant
 -- Workers a scheduler has to know: heard of lately, or still holding tasks. A stream that a dead engine
 -- held does not make its worker active.
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
               AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id, updated_at
+       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL
   FROM engine_worker w
  WHERE tenant_id = %(tenant_id)s::uuid
    AND (last_heartbeat_at > %(since)s::timestamptz OR created_at > %(since)s::timestamptz
@@ -65,5 +105,5 @@ SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
               AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id, updated_at
+       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL
   FROM engine_worker w WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -198,5 +198,19 @@ def update(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
     )
 
 
-def take_ended(tenant_ids: Sequence[UUID], limit: int) -> Query[EndedChild]:
-    return Query("ended_child.take", {"tenant_ids": list(tenant_ids), "limit": limit}, EndedChild)
+def take_ended(
+    tenant_ids: Sequence[UUID], limit: int, but: Collection[UUID] = ()
+) -> Query[EndedChild]:
+    return Query("ended_child.take", _ended(tenant_ids, limit, but), EndedChild)
+
+
+def take_ended_of(run_ids: Sequence[UUID]) -> Query[EndedChild]:
+    return Query("ended_child.take_of", {"run_ids": list(run_ids)}, EndedChild)
+
+
+def ended_ids(tenant_ids: Sequence[UUID], limit: int, but: Collection[UUID] = ()) -> Query[UUID]:
+    return Query("ended_child.ids", _ended(tenant_ids, limit, but), the_value)
+
+
+def _ended(tenant_ids: Sequence[UUID], limit: int, but: Collection[UUID]) -> dict[str, Any]:
+    return {"tenant_ids": list(tenant_ids), "limit": limit, "but": list(but)}

@@ -139,6 +139,17 @@ def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[OpenWait
     return Query("durable_wait.due", params, OpenWait)
 
 
+def postpone(task_id: UUID, node: Node, ordinal: int, until: datetime) -> Query[None]:
+    params = {
+        "task_id": task_id,
+        "branch_id": node.branch_id,
+        "node_id": node.node_id,
+        "ordinal": ordinal,
+        "until": until,
+    }
+    return Query("durable_wait.postpone", params, no_row)
+
+
 def _state(  # one argument a column
     task_id: UUID,
     branch_id: int,

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import orjson
-
 from engine.ids import new_id
 from engine.states import CelSource
 from engine.store.query import Query, the_value
+from tenants.json_text import canonical
 
 
 class FilterRow(NamedTuple):
@@ -33,7 +32,7 @@ class NewFilter(NamedTuple):
     @property
     def digest(self) -> bytes:
         """SHA-256 of what makes the filter unique; the order of the payload's keys is not."""
-        payload = orjson.dumps(orjson.loads(self.payload), option=orjson.OPT_SORT_KEYS)
+        payload = canonical(self.payload)
         parts = (self.scope.encode(), self.expression.encode(), payload)
         return hashlib.sha256(b"\0".join(parts)).digest()
 

@@ -46,7 +46,7 @@ class Hint:
     tenant_id: UUID
     sender: UUID | None = None
     ready: list[UUID] = field(default_factory=list)
-    """Tasks that entered the queue: for the owner."""
+    """Tasks that entered the queue, or rest before they ask their groups again: for the owner."""
     ended: list[tuple[UUID, int]] = field(default_factory=list)
     """(task, retry count) that no longer run: for the owner."""
     released: list[tuple[UUID, int]] = field(default_factory=list)

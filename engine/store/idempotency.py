@@ -11,7 +11,7 @@ from engine.store.query import Query, the_value
 
 
 class KeyClaim(NamedTuple):
-    """A key wanted for a new run; `digest` is the SHA-256 of its text."""
+    """A key wanted for a run; `digest` is the SHA-256 of its text."""
 
     tenant_id: UUID
     digest: bytes

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.store.query import Query, no_row, the_value
+from engine.store.query import Operation, Query, fetch_last, no_row, the_value
 
 LEASE_SECONDS = 3.0
+SILENT_SECONDS = 1.5
+"""An engine without a session is dead after this long without a heartbeat; they come once a second."""
+_PRESENCE = 0x68617470
+"""The class of the advisory locks that say which engines are there."""
 
 
 class LeaseRow(NamedTuple):
@@ -38,6 +42,28 @@ def renew(engine_id: UUID, host: str) -> Query[SurveyRow]:
         {"engine_id": engine_id, "host": host, "lease_seconds": LEASE_SECONDS},
         SurveyRow,
     )
+
+
+def renew_and_survey(engine_id: UUID, host: str, *, has_peers: bool) -> Operation[list[SurveyRow]]:
+    """Renew our leases and look at all of them; where there are others, free those of dead engines."""
+    if not has_peers:
+        (rows,) = yield from fetch_last(renew(engine_id, host))
+        return rows
+    _, rows = yield from fetch_last(end_silent(engine_id), renew(engine_id, host))
+    return rows
+
+
+def end_silent(engine_id: UUID) -> Query[UUID]:
+    """Free the leases of other engines that died; return the tenants."""
+    return Query(
+        "lease.end_silent",
+        {"engine_id": engine_id, "silent_seconds": SILENT_SECONDS, "presence": _PRESENCE},
+        the_value,
+    )
+
+
+def be_present(engine_id: UUID) -> Query[str]:
+    return Query("lease.be_present", {"engine_id": engine_id, "presence": _PRESENCE}, the_value)
 
 
 def make(tenant_ids: Sequence[UUID]) -> Query[UUID]:

@@ -16,6 +16,21 @@ class LostAttempt(NamedTuple):
     retry_count: int
 
 
+class Swallowed(NamedTuple):
+    """An attempt that went over its worker's stream and was not acknowledged.
+
+    `is_heard` says that the worker acknowledged what it was sent later.
+    """
+
+    id: UUID
+    run_id: UUID
+    retry_count: int
+    worker_id: UUID
+    assigned_at: datetime
+    internal_retry_count: int
+    is_heard: bool
+
+
 def on_lost_workers(
     worker_ids: Sequence[UUID], silent_since: datetime, limit: int
 ) -> Query[LostAttempt]:
@@ -28,6 +43,10 @@ def on_lost_workers(
 
 def undelivered(ids: Sequence[UUID], quiet_since: datetime) -> Query[LostAttempt]:
     return Query("task.undelivered", {"ids": list(ids), "quiet_since": quiet_since}, LostAttempt)
+
+
+def swallowed(ids: Sequence[UUID], sent_before: datetime) -> Query[Swallowed]:
+    return Query("task.swallowed", {"ids": list(ids), "sent_before": sent_before}, Swallowed)
 
 
 def still_running(attempts: Sequence[tuple[UUID, int]]) -> Query[UUID]:

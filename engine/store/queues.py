@@ -21,6 +21,8 @@ class QueuedRow(NamedTuple):
     desired_labels: str | None
     concurrency_keys: str | None
     is_evicted: bool
+    is_delayed: bool
+    has_begun: bool
 
 
 def queue_head(tenant_id: UUID, action_id: str, limit: int) -> Query[QueuedRow]:
@@ -68,6 +70,7 @@ class PlacedRow(NamedTuple):
     id: UUID
     retry_count: int
     queued_at: datetime
+    is_delayed: bool
 
 
 def places_in_groups(tenant_id: UUID, after: QueuePlace, limit: int) -> Query[PlacedRow]:

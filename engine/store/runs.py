@@ -186,5 +186,15 @@ def key_data(ids: Sequence[UUID]) -> Query[KeyData]:
     return Query("run.key_data", {"ids": list(ids)}, KeyData)
 
 
+class KeyedRun(NamedTuple):
+    run_id: UUID
+    version_id: UUID
+    idempotency_key: str
+
+
+def ended_with_keys(ids: Sequence[UUID]) -> Query[KeyedRun]:
+    return Query("run.ended_with_keys", {"ids": list(ids)}, KeyedRun)
+
+
 def outputs_sizes(ids: Sequence[UUID]) -> Query[tuple[UUID, int]]:
     return Query("run.outputs_sizes", {"ids": list(ids)}, lambda run_id, size: (run_id, size))

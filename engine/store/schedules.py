@@ -74,13 +74,33 @@ def by_id(tenant_id: UUID, schedule_id: UUID) -> Query[ScheduleRow]:
     return Query("schedule.by_id", {"tenant_id": tenant_id, "id": schedule_id}, ScheduleRow)
 
 
-def settle(fired: Sequence[tuple[UUID, UUID | None]], now: datetime) -> Query[UUID]:
-    """`fired` are (schedule, run if one came of it)."""
+def due_ids(
+    now: datetime, limit: int, *, only: UUID | None = None, but: Collection[UUID] = ()
+) -> Query[UUID]:
+    params = {"now": now, "limit": limit, "only": only, "but": list(but)}
+    return Query("schedule.due_ids", params, the_value)
+
+
+def due_of(ids: Sequence[UUID], now: datetime) -> Query[ScheduleRow]:
+    return Query("schedule.due_of", {"ids": list(ids), "now": now}, ScheduleRow)
+
+
+def settle(fired: Sequence[tuple[UUID, UUID | None, str | None]], now: datetime) -> Query[UUID]:
+    """`fired` are (schedule, run if one came of it, why none did)."""
     return Query(
         "schedule.settle",
-        {"ids": [f[0] for f in fired], "run_ids": [f[1] for f in fired], "now": now},
+        {
+            "ids": [f[0] for f in fired],
+            "run_ids": [f[1] for f in fired],
+            "failures": [f[2] for f in fired],
+            "now": now,
+        },
         the_value,
     )
+
+
+def fail(schedule_id: UUID, failure: str, now: datetime) -> Query[UUID]:
+    return Query("schedule.fail", {"id": schedule_id, "failure": failure, "now": now}, the_value)
 
 
 def move(tenant_id: UUID, times: Sequence[tuple[UUID, datetime]], now: datetime) -> Query[UUID]:

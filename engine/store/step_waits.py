@@ -84,6 +84,11 @@ def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[WaitRow]
     return Query("step_wait.due", params, WaitRow)
 
 
+def postpone(task_id: UUID, ordinal: int, until: datetime) -> Query[None]:
+    params = {"task_id": task_id, "ordinal": ordinal, "until": until}
+    return Query("step_wait.postpone", params, no_row)
+
+
 def satisfy(waits: Sequence[Satisfied], now: datetime) -> Query[UUID]:
     return Query(
         "step_wait.satisfy",

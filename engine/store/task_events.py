@@ -19,6 +19,8 @@ class NewTaskEvent(NamedTuple):
     kind: TaskEventKind
     message: str = ""
     worker_id: UUID | None = None
+    at: datetime | None = None
+    """When, if not now."""
 
 
 class SentNote(NamedTuple):
@@ -55,6 +57,7 @@ def insert(events: Sequence[NewTaskEvent], now: datetime) -> Query[None]:
             "kinds": [int(e.kind) for e in events],
             "worker_ids": [e.worker_id for e in events],
             "messages": [e.message for e in events],
+            "ats": [e.at for e in events],
         },
         no_row,
     )

@@ -67,6 +67,12 @@ class TaskRow(NamedTuple):
     is_held: bool
     concurrency_keys: str | None
     is_evicted: bool
+    assigned_at: datetime | None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an attempt was handed out since the task was created, or replayed."""
+        return self.app_retry_count + self.internal_retry_count > 0
 
     @property
     def is_parked(self) -> bool:
@@ -85,12 +91,29 @@ class Requeue(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A COMPLETED report; `output` None means the task returned nothing."""
+    """A COMPLETED report; without `output` the task returned nothing."""
 
     id: UUID
     tenant_id: UUID
     retry_count: int | None
     output: bytes | None
+    at: datetime | None = None
+
+
+class Started(NamedTuple):
+    id: UUID
+    tenant_id: UUID
+    retry_count: int | None
+    at: datetime | None = None
+
+
+class Settled(NamedTuple):
+    """A task that failed or was cancelled; `was_started` without a report of it, if its worker spoke."""
+
+    id: UUID
+    status: Status
+    was_started: bool = False
+    at: datetime | None = None
 
 
 class Completed(NamedTuple):
@@ -211,19 +234,23 @@ def revive(tasks: Sequence[NewTask], now: datetime) -> Query[tuple[UUID, int]]:
     )
 
 
-def start(reports: Sequence[tuple[UUID, UUID, int | None]], now: datetime) -> Query[Located]:
-    """`reports` are (task id, tenant id, retry count or None), in id order."""
-    return Query(
-        "task.start",
-        {
-            "now": now,
-            "ids": [r[0] for r in reports],
-            "tenant_ids": [r[1] for r in reports],
-            "retry_counts": [r[2] for r in reports],
-            "event_ids": [new_id() for _ in reports],
-        },
-        Located,
-    )
+def start(reports: Sequence[Started], now: datetime) -> Query[Located]:
+    ats = {"ats": [report.at for report in reports]}
+    return Query("task.start", _start_params(reports, now) | ats, Located)
+
+
+def acknowledge(reports: Sequence[Started], now: datetime) -> Query[Located]:
+    return Query("task.acknowledge", _start_params(reports, now), Located)
+
+
+def _start_params(reports: Sequence[Started], now: datetime) -> dict[str, object]:
+    return {
+        "now": now,
+        "ids": [r.id for r in reports],
+        "tenant_ids": [r.tenant_id for r in reports],
+        "retry_counts": [r.retry_count for r in reports],
+        "event_ids": [new_id() for _ in reports],
+    }
 
 
 def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, object]:
@@ -233,6 +260,7 @@ def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, obj
         "retry_counts": [o.retry_count for o in outcomes],
         "outputs": [o.output for o in outcomes],
         "event_ids": [new_id() for _ in outcomes],
+        "ats": [o.at for o in outcomes],
     }
 
 
@@ -281,13 +309,15 @@ def requeue(requeues: Sequence[Requeue], now: datetime) -> Query[tuple[UUID, int
     )
 
 
-def settle(outcomes: Sequence[tuple[UUID, Status]], now: datetime) -> Query[UUID]:
+def settle(outcomes: Sequence[Settled], now: datetime) -> Query[UUID]:
     return Query(
         "task.settle",
         {
             "now": now,
-            "ids": [o[0] for o in outcomes],
-            "statuses": [int(o[1]) for o in outcomes],
+            "ids": [o.id for o in outcomes],
+            "statuses": [int(o.status) for o in outcomes],
+            "starts": [o.was_started for o in outcomes],
+            "ats": [o.at for o in outcomes],
         },
         the_value,
     )
@@ -320,8 +350,17 @@ def assign(wishes: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
     )
 
 
-def undelivered_of_worker(worker_ids: Sequence[UUID]) -> Query[AssignedRow]:
-    return Query("task.undelivered_of_worker", {"worker_ids": list(worker_ids)}, AssignedRow)
+def undelivered_of_worker(
+    worker_ids: Sequence[UUID], task_ids: Sequence[UUID] | None = None
+) -> Query[AssignedRow]:
+    return Query(
+        "task.undelivered_of_worker",
+        {
+            "worker_ids": list(worker_ids),
+            "task_ids": None if task_ids is None else list(task_ids),
+        },
+        AssignedRow,
+    )
 
 
 def outputs_of_runs(run_ids: Sequence[UUID]) -> Query[OutcomeRow]:
@@ -344,6 +383,11 @@ def grant_time(tenant_id: UUID, worker_ids: Sequence[UUID], until: datetime) -> 
 
 def due(tenant_ids: Sequence[UUID], now: datetime, limit: int) -> Query[Located]:
     return Query("task.due", {"tenant_ids": list(tenant_ids), "now": now, "limit": limit}, Located)
+
+
+def postpone(task_id: UUID, now: datetime, until: datetime) -> Query[UUID]:
+    """Return the tenant of the task if it is due."""
+    return Query("task.postpone", {"id": task_id, "now": now, "until": until}, the_value)
 
 
 def next_due(tenant_ids: Sequence[UUID]) -> Query[datetime]:

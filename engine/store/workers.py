@@ -11,6 +11,7 @@ import orjson
 
 from engine.store.leases import LEASE_SECONDS
 from engine.store.query import Query, the_value
+from engine.store.tasks import Started
 from engine.types import WorkerRegistration
 
 
@@ -26,6 +27,7 @@ class WorkerRow(NamedTuple):
     last_heartbeat_at: datetime | None
     engine_id: UUID | None
     updated_at: datetime
+    is_stalled: bool = False
 
 
 def insert(
@@ -98,6 +100,50 @@ def set_paused(tenant_id: UUID, worker_id: UUID, is_paused: bool, now: datetime)
     return Query(
         "worker.set_paused",
         {"tenant_id": tenant_id, "id": worker_id, "is_paused": is_paused, "now": now},
+        the_value,
+    )
+
+
+def stall(tenant_id: UUID, sinces: Mapping[UUID, datetime], now: datetime) -> Query[UUID]:
+    """`sinces` tells when each worker was sent what it has not acknowledged."""
+    ids = sorted(sinces)
+    return Query(
+        "worker.stall",
+        {"tenant_id": tenant_id, "ids": ids, "sinces": [sinces[i] for i in ids], "now": now},
+        the_value,
+    )
+
+
+def recover(
+    tenant_id: UUID,
+    ids: Sequence[UUID],
+    now: datetime,
+    *,
+    heard: Sequence[UUID],
+    task_ids: Sequence[UUID],
+) -> Query[UUID]:
+    return Query(
+        "worker.recover",
+        {
+            "tenant_id": tenant_id,
+            "ids": sorted(ids),
+            "heard": list(heard),
+            "task_ids": list(task_ids),
+            "now": now,
+        },
+        the_value,
+    )
+
+
+def recover_late(starts: Sequence[Started], now: datetime) -> Query[UUID]:
+    return Query(
+        "worker.recover_late",
+        {
+            "task_ids": [start.id for start in starts],
+            "tenant_ids": [start.tenant_id for start in starts],
+            "retry_counts": [start.retry_count for start in starts],
+            "now": now,
+        },
         the_value,
     )
 

@@ -2,7 +2,7 @@
 // that show them fetch themselves again. Without the socket they are polled, and a badge says so.
 (() => {
   "use strict";
-  const COALESCE_MS = 1000, POLL_MS = 5000, SAFETY_POLL_MS = 30000, MAX_RETRY_MS = 15000;
+  const COALESCE_MS = 1000, POLL_MS = 5000, SAFETY_POLL_MS = 30000, MAX_RETRY_MS = 15000, SIGNED_OUT = 4401;
   const badge = document.getElementById("live-badge");
   const fetched = new WeakMap();  // fragment -> when it was last asked for
   const dirty = new Set();
@@ -77,10 +77,11 @@
     socket = opened;
     opened.addEventListener("open", () => { watched = ""; watch(); });
     opened.addEventListener("message", (event) => receive(JSON.parse(event.data)));
-    opened.addEventListener("close", () => {
+    opened.addEventListener("close", (event) => {
       if (socket !== opened) return;
       socket = null;
       setLive(false);
+      if (event.code === SIGNED_OUT) mark("*");  // the answers lead to the sign-in page
       if (!fragments().length || document.hidden) return;
       retryTimer = setTimeout(connect, retryMs * (0.7 + Math.random() * 0.6));
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);

@@ -16,6 +16,7 @@ from tenants.access import AccessDenied
 log = logging.getLogger(__name__)
 
 AnyDict = dict[str, Any]
+FAILED = "something went wrong on the server"
 
 
 class ApiError(Exception):
@@ -60,8 +61,8 @@ def _meaning_of(error: Exception) -> tuple[int, str, str | None]:
         case Http404():
             return 404, "not found", None
         case RequestDataTooBig():
-            return 400, "the body is too large", None
+            return 413, "the body is too large", None
         case SuspiciousOperation():
             return 400, "the request was refused", None
         case _:
-            return 500, "something went wrong on the server", None
+            return 500, FAILED, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from tenants.api.params import Query
 
 MOST_ROWS = 20_000
 COUNTED_AT_MOST = 20_000
+ROWS_AT_A_TIME = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,16 @@ class Page:
     def slice(self, rows: QuerySet[Any]) -> list[Any]:
         return list(rows[self.offset : self.offset + self.limit])
 
-    def answer(self, rows: Sequence[AnyDict], total: int | None) -> AnyDict:
+    def chunks(self, rows: QuerySet[Any]) -> Iterator[list[Any]]:
+        """Yield the rows of this page a few at a time, so that a long page is never in memory whole."""
+        if self.limit <= ROWS_AT_A_TIME:
+            yield self.slice(rows)
+            return
+        keys = self.slice(rows.values_list("pk", flat=True))
+        for start in range(0, len(keys), ROWS_AT_A_TIME):
+            yield list(rows.filter(pk__in=keys[start : start + ROWS_AT_A_TIME]))
+
+    def answer(self, rows: Sequence[object], total: int | None) -> AnyDict:
         """Return the body of a list; `total` None means that nobody counted."""
         current = self.offset // self.limit + 1
         pages = 0 if total is None else -(-total // self.limit)
@@ -50,6 +60,6 @@ def count_up_to(rows: QuerySet[Model], most: int = COUNTED_AT_MOST) -> int:
     return rows.order_by()[:most].count()
 
 
-def whole(rows: Sequence[AnyDict]) -> AnyDict:
+def whole(rows: Sequence[object]) -> AnyDict:
     """The body of a list that always fits on one page."""
     return {"pagination": {"current_page": 1, "num_pages": 1, "next_page": 1}, "rows": rows}

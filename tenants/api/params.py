@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.http import QueryDict
 
 from tenants.api.errors import AnyDict, bad_request
+from tenants.json_text import JsonRefused, members, read_metadata, read_object
 
 E = TypeVar("E", bound=Enum)
+T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BLANK_ZONE = re.compile(r" (\d{2}:?\d{2})$")
@@ -121,6 +124,18 @@ class Query:
         return default if text is None else parse_member(kind, text, name)
 
 
+class JsonBody(dict[str, Any]):
+    """The values of an object, and their texts."""
+
+    def __init__(self, values: Mapping[str, Any], text: bytes) -> None:
+        super().__init__(values)
+        self._text = text
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        return members(self._text)
+
+
 class Body:
     """A JSON object sent by the caller. Unknown keys are ignored, known ones must have their type."""
 
@@ -170,8 +185,23 @@ class Body:
             raise bad_request(f"{name} must be a JSON object", field=name)
         return value
 
-    def optional_mapping(self, name: str) -> AnyDict | None:
-        return self.mapping(name) if self.has(name) else None
+    def document(self, name: str, *, is_required: bool = False) -> bytes:
+        """The text of a JSON object as it came; `{}` where nothing need be given and nothing is."""
+        if is_required:
+            self._required(name)
+        return self._judged(name, read_object)
+
+    def metadata(self, name: str) -> bytes | None:
+        return self._judged(name, read_metadata)
+
+    def _judged(self, name: str, read: Callable[[str], T]) -> T:
+        # Only what a parser read has texts; a request without a body has nothing else either.
+        assert isinstance(self._data, JsonBody) or not self._data
+        texts = self._data.texts if isinstance(self._data, JsonBody) else {}
+        try:
+            return read(texts.get(name, ""))
+        except JsonRefused as error:
+            raise bad_request(f"{name} {error}", field=name) from error
 
     def items(self, name: str) -> list[Any]:
         value = self._data.get(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -12,8 +11,10 @@ import orjson
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from tenants.api.errors import bad_request
+from tenants.api.errors import ApiError, bad_request
+from tenants.api.params import JsonBody
 from tenants.installation import installation
+from tenants.json_text import JsonRefused, read_json
 
 
 class JsonRenderer(BaseRenderer):
@@ -49,7 +50,7 @@ def metadata(
 
 
 class JsonParser(BaseParser):
-    """Parses a body of bounded size; numbers keep every digit."""
+    """Parses a body of bounded size and keeps its text, so that documents in it stay as they came."""
 
     media_type = "application/json"
 
@@ -62,38 +63,9 @@ class JsonParser(BaseParser):
         most = installation().grpc_max_message_bytes
         body = stream.read(most + 1)
         if len(body) > most:
-            raise bad_request(f"the body is too large: at most {most} bytes")
-        return strict_json(body)
-
-
-def strict_json(body: bytes) -> Any:
-    """Parse JSON and refuse what could not be stored: NUL, half surrogates, NaN, endless depth."""
-    try:
-        text = body.decode()
-        value = json.loads(text, parse_constant=_refuse_constant)
-        # The encoder finds half surrogates and numbers too large for a float.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise bad_request("the body is not valid JSON") from error
-    if "\\u0000" in text and _holds_nul(value):
-        raise bad_request("text may not contain a NUL character")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _holds_nul(value: Any) -> bool:
-    pending = [value]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, str):
-            if "\x00" in current:
-                return True
-        elif isinstance(current, list):
-            pending.extend(current)
-        elif isinstance(current, dict):
-            pending.extend(current)
-            pending.extend(current.values())
-    return False
+            raise ApiError(413, f"the body is too large: at most {most} bytes")
+        try:
+            value = read_json(body, levels_around=1)
+        except JsonRefused as error:
+            raise bad_request(f"the body {error}") from error
+        return JsonBody(value, body) if isinstance(value, dict) else value

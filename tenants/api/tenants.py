@@ -7,15 +7,66 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenants.api.errors import bad_request
 from tenants.api.paging import whole
+from tenants.api.params import Body
+from tenants.api.render import metadata
 from tenants.api.shapes import member_shape, tenant_shape
-from tenants.api.views import TenantView
+from tenants.api.views import NOT_YET, TenantView
 from tenants.models import Member, Role
+
+LONGEST_NAME = 200
+_ALERTS = dict.fromkeys(
+    (
+        "alertMemberEmails",
+        "enableWorkflowRunFailureAlerts",
+        "enableExpiringTokenAlerts",
+        "enableTenantResourceLimitAlerts",
+    ),
+    False,
+)
+_FIXED: dict[str, object] = {"analyticsOptOut": True, **_ALERTS, "version": "V1"}
+"""What every tenant has, and no tenant can have otherwise: there are neither analytics nor alerts."""
 
 
 class TenantDetailView(TenantView):
     def get(self, request: Request, **_: Any) -> Response:
         return Response(tenant_shape(self.tenant))
+
+    def patch(self, request: Request, **_: Any) -> Response:
+        """Rename a tenant. Whatever else it is told to be it must be already."""
+        body = self.body
+        _check_is_offered(body)
+        if body.has("name"):
+            self.tenant.name = body.text("name", longest=LONGEST_NAME)
+            self.tenant.save(update_fields=["name", "updated_at"])
+        return self.get(request)
+
+
+def _check_is_offered(body: Body) -> None:
+    for field, only in _FIXED.items():
+        if not body.has(field):
+            continue
+        wanted = body.text(field) if isinstance(only, str) else body.flag(field, False)
+        if wanted != only:
+            raise bad_request(f"{field} cannot be {wanted}: {NOT_YET}", field=field)
+    if body.has("maxAlertingFrequency"):
+        raise bad_request(f"there are no alerts: {NOT_YET}", field="maxAlertingFrequency")
+
+
+class AlertingView(TenantView):
+    """Nobody is alerted of anything."""
+
+    def get(self, request: Request, **_: Any) -> Response:
+        return Response(
+            {
+                "metadata": metadata(
+                    self.tenant.id, self.tenant.created_at, self.tenant.updated_at
+                ),
+                **_ALERTS,
+                "maxAlertingFrequency": "1h",
+            }
+        )
 
 
 class MembersView(TenantView):

@@ -29,7 +29,17 @@ urlpatterns: list[URLPattern] = [
         api_tokens.RevokeApiTokenView,
         Operation("POST", "api-token:update:revoke", None),
     ),
-    route(_T, tenants.TenantDetailView, Operation("GET", "tenant:get", "Tenant")),
+    route(
+        _T,
+        tenants.TenantDetailView,
+        Operation("GET", "tenant:get", "Tenant"),
+        Operation("PATCH", "tenant:update", "Tenant", body="name analyticsOptOut:boolean"),
+    ),
+    route(
+        f"{_T}/alerting/settings",
+        tenants.AlertingView,
+        Operation("GET", "tenant-alerting-settings:get", "TenantAlertingSettings"),
+    ),
     route(
         f"{_T}/members",
         tenants.MembersView,

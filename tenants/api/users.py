@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, login
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,27 +14,29 @@ from tenants.api.paging import whole
 from tenants.api.shapes import member_shape, user_shape
 from tenants.api.views import PublicView, UserView
 from tenants.models import Member, User
+from tenants.sessions import end_session
 
 
 class LoginView(PublicView):
     def post(self, request: Request, **_: Any) -> Response:
         body = self.body
-        email = body.text("email").lower().strip()
-        if not sign_in_limits.may_try(str(request.META.get("REMOTE_ADDR", "")), email):
+        email, password = body.text("email").lower().strip(), body.text("password")
+        if not sign_in_limits.may_try(request._request, email):
             raise ApiError(429, "too many attempts; wait five minutes")
-        user = authenticate(request._request, username=email, password=body.text("password"))
+        user = authenticate(request._request, username=email, password=password)
         if not isinstance(user, User):
             raise bad_request("wrong e-mail address or password")
-        sign_in_limits.forgive(email)
         login(request._request, user)
-        return Response(user_shape(user))
+        response = Response(user_shape(user))
+        sign_in_limits.welcome(request._request, response, email)
+        return response
 
 
 class LogoutView(UserView):
     needs_verified_email = False
 
     def post(self, request: Request, **_: Any) -> Response:
-        logout(request._request)
+        end_session(request._request)
         return Response(user_shape(self.user))
 
 

@@ -17,8 +17,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tenants import token_cache
-from tenants.access import AccessDenied, TenantAccess, access_of_token, access_of_user
-from tenants.api.cors import add_cors_headers
+from tenants.access import (
+    UNCONFIRMED,
+    AccessDenied,
+    TenantAccess,
+    access_of_token,
+    access_of_user,
+    may_enter,
+)
+from tenants.api.cors import add_cors_headers, refuse_foreign_pages
 from tenants.api.described import ApiSchema, Operation
 from tenants.api.errors import ApiError, handle_exception
 from tenants.api.params import Body, Query, parse_uuid
@@ -27,6 +34,7 @@ from tenants.models import Role, Tenant, User
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 NO_CREDENTIALS = "sign in, or send a valid API token"
+NOT_YET = "this server does not offer that yet"
 
 
 class PublicView(APIView):
@@ -51,6 +59,10 @@ class PublicView(APIView):
 
     def perform_authentication(self, request: Request) -> None:
         """Leave the session's user in place: the framework would replace it with nobody."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        refuse_foreign_pages(request._request)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         return Response(None)
@@ -109,8 +121,8 @@ class UserView(PublicView):
         user = session_user(request._request)
         if bearer_token(request._request) is not None or user is None:
             raise ApiError(403, NO_CREDENTIALS)
-        if self.needs_verified_email and not user.is_email_verified:
-            raise ApiError(401, "confirm your e-mail address first")
+        if self.needs_verified_email and not may_enter(user):
+            raise ApiError(401, UNCONFIRMED)
         self.user = user
 
 
@@ -139,8 +151,6 @@ class TenantView(PublicView):
         if token is not None:
             self.access = _enter_with_token(token, tenant)
         elif user is not None:
-            if not user.is_email_verified:
-                raise ApiError(401, "confirm your e-mail address first")
             is_reading = request.method in ("GET", "HEAD")
             needed = self.reading_needs if is_reading else self.writing_needs
             self.access = access_of_user(user, tenant, needed)

@@ -20,7 +20,9 @@ from hatchet_sdk.features.tenant import TenantClient
 def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
     hatchet = Hatchet()
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    created = hatchet.runs.create("greet", {"who": "sdk"}, additional_metadata={"from": "sdk"})
+    created = hatchet.runs.create(
+        "greet", {"who": "sdk"}, additional_metadata={"from": "sdk", "n": 2**64 + 1}
+    )
     new_id = created.run.metadata.id
     seen: dict[str, object] = {
         "tenant": TenantClient(hatchet.config).get().slug,
@@ -29,6 +31,7 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
         "task": hatchet.runs.get_task_run(run_id).output,
         "logs": [line.message for line in hatchet.logs.list(run_id).rows or []],
         "new_input": hatchet.runs.get(new_id).run.input,
+        "new_metadata": hatchet.runs.get(new_id).run.additional_metadata,
         "by_metadata": [
             row.metadata.id
             for row in hatchet.runs.list(additional_metadata={"from": "sdk"}).rows
@@ -48,6 +51,7 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
         "workers": [worker.status for worker in hatchet.workers.list().rows or []],
         "event": [event.payload for event in hatchet.event.list(event_ids=[event_id]).rows or []],
     }
+    seen["webhooks"] = hatchet.webhooks.list().rows
     workflow = (hatchet.workflows.list(workflow_name="greet").rows or [])[0]
     seen["workflow"] = hatchet.workflows.get(workflow.metadata.id).name
     seen["version"] = hatchet.workflows.get_version(workflow.metadata.id).order

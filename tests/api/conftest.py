@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.core.cache import cache
 from pytest_django import Settings
 
 from engine.config import Config
@@ -21,7 +20,6 @@ def installation(settings: Settings) -> Iterator[Config]:
     here = make_installation()
     settings.HATCHET = here
     token_cache.shared.clear()
-    cache.clear()
     yield here
     token_cache.shared.clear()
 

@@ -28,7 +28,6 @@ def trigger_path(cast: Cast) -> str:
         pytest.param(b"null", id="null"),
         pytest.param(b'"text"', id="a text"),
         pytest.param(b"\xff\xfe", id="no UTF-8"),
-        pytest.param(b'{"workflowName":"greet"}', id="no input"),
         pytest.param(b'{"workflowName":"greet","input":[]}', id="input is a list"),
         pytest.param(b'{"workflowName":"greet","input":"x"}', id="input is a text"),
         pytest.param(b'{"workflowName":"greet","input":{"a":NaN}}', id="NaN"),
@@ -64,7 +63,7 @@ def test_a_wrong_trigger_is_refused_and_starts_nothing(
 def test_an_input_over_the_limit_is_refused_and_one_below_it_is_not(
     api: ApiClient, trigger_path: str
 ) -> None:
-    for size, status in ((5 * 1024 * 1024, 400), (3 * 1024 * 1024, 200)):
+    for size, status in ((5 * 1024 * 1024, 413), (3 * 1024 * 1024, 200)):
         body = {"workflowName": "greet", "input": {"text": "x" * size}}
         answer = api.post(trigger_path, body)
         assert answer.status == status
@@ -92,6 +91,15 @@ def test_input_keeps_every_digit_and_character(
     run_id = api.send("POST", trigger_path, body).json["run"]["metadata"]["id"]
     shown = api.get(f"/api/v1/stable/workflow-runs/{run_id}").json["run"]["input"]
     assert shown == json.loads(text)
+
+
+@pytest.mark.parametrize("given", ["", ', "input": null', ', "input": {}'])
+def test_no_input_is_an_empty_one(
+    api: ApiClient, cast: Cast, trigger_path: str, given: str
+) -> None:
+    body = f'{{"workflowName": "greet"{given}}}'.encode()
+    answer = api.send("POST", trigger_path, body)
+    assert (answer.status, answer.json["run"]["input"]) == (200, {})
 
 
 BAD_IDS = ["x", "1", "%00", "a" * 5000, "é", "00000000-0000-0000-0000-00000000000g", "{}"]
@@ -213,3 +221,26 @@ def test_an_unexpected_failure_is_500_and_tells_nothing(
     answer = api.get(f"/api/v1/tenants/{cast.tenant.id}")
     assert answer.status == 500
     assert "division" not in answer.error
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["tenants.api.render.JsonRenderer.render", "django.contrib.auth.middleware.get_user"],
+)
+def test_a_failure_outside_the_view_has_the_contracts_shape(
+    api: ApiClient,
+    cast: Cast,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+) -> None:
+    def fail(*_: object, **__: object) -> bytes:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(place, fail)
+    answer = ApiClient(user=cast.owner).get(f"/api/v1/tenants/{cast.tenant.id}")
+    assert (answer.status, answer.headers["Content-Type"]) == (500, "application/json")
+    assert answer.json["errors"][0]["code"] == 500
+    assert answer.json["message"] == answer.error
+    assert b"secret" not in answer.content
+    assert "a secret" in caplog.text

@@ -48,4 +48,4 @@ async def test_its_content_is_used() -> None:
 
 async def test_its_size_is_bounded() -> None:
     status, description = await answer_to(b'{"email":"', b"x" * 5 * 1024 * 1024, b'"}')
-    assert (status, "too large" in description) == (400, True)
+    assert (status, "too large" in description) == (413, True)

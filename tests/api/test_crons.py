@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from engine.domain.cron_firing import Missed
 from engine.models import Cron, Run
+from engine.states import CronMissCause
+from engine.store import crons, sync_db
+from engine.store.query import fetch
 from tests.api.client import ApiClient
 from tests.api.factories import make_workflow
 from tests.api.load import failures_of
@@ -39,7 +44,7 @@ def test_a_cron_made_by_a_client(cast: Cast, api: ApiClient, base: str, made: An
     assert made["method"] == "API"
     assert made["enabled"] is True
     assert (made["name"], made["cron"]) == ("nightly", "0 3 * * *")
-    assert (made["input"], made["priority"]) == ({"n": 1}, 2)
+    assert (made["input"], made["priority"], made["missed"]) == ({"n": 1}, 2, "skip")
     assert made["additionalMetadata"] == {"team": "a"}
     path = f"{base}/crons/{made['metadata']['id']}"
     assert api.get(path).json == made
@@ -86,6 +91,36 @@ def test_switching_a_cron(api: ApiClient, base: str, made: Any) -> None:
     assert api.patch(path, {"enabled": "yes"}).status == 400
 
 
+def test_what_is_done_about_missed_times_is_chosen(api: ApiClient, base: str, made: Any) -> None:
+    asked = NIGHTLY | {"cronName": "other", "missed": "latest"}
+    assert api.post(f"{base}/greet/crons", asked).json["missed"] == "latest"
+    path = f"{base}/crons/{made['metadata']['id']}"
+    assert api.patch(path, {"missed": "all", "enabled": False}).status == 204
+    found = api.get(path).json
+    assert (found["missed"], found["enabled"]) == ("all", False)
+    for wrong in ("ALL", "never", "", 5, ["all"]):
+        assert api.patch(path, {"missed": wrong, "enabled": True}).status == 400
+    assert api.get(path).json == found, "nothing is changed by what is refused"
+
+
+def test_missed_times_are_told(api: ApiClient, base: str, made: Any) -> None:
+    at = datetime(2026, 5, 1, 3, tzinfo=UTC)
+    missed = Missed(CronMissCause.STOPPED, 3, at, at + timedelta(days=2))
+    cron = Cron.objects.get()
+    sync_db.run(fetch(crons.record_misses([(cron.id, missed)], datetime.now(UTC))))
+    answer = api.get(f"{base}/crons/{cron.id}").json
+    assert answer["missedFires"] == [
+        {
+            "cause": "STOPPED",
+            "detail": "",
+            "count": 3,
+            "firstAt": "2026-05-01T03:00:00.000000Z",
+            "lastAt": "2026-05-03T03:00:00.000000Z",
+        }
+    ]
+    assert failures_of([["one", "CronWorkflows", answer]]) == {}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -100,6 +135,9 @@ def test_switching_a_cron(api: ApiClient, base: str, made: Any) -> None:
         {"input": None},
         {"additionalMetadata": "x"},
         {"priority": 4},
+        {"missed": "some"},
+        {"missed": ""},
+        {"missed": 1},
         {},
     ],
 )
@@ -116,7 +154,10 @@ def test_an_unknown_workflow_is_refused(api: ApiClient, base: str, made: Any, na
     assert (answer.status, "not found" in answer.error) == (400, True)
 
 
-@pytest.mark.parametrize("expression", ["@daily", "TZ=Europe/Berlin 0 9 * * 1-5", "*/5 * * * * *"])
+@pytest.mark.parametrize(
+    "expression",
+    ["@daily", "@midnight", "@every 5m", "TZ=Europe/Berlin 0 9 * * 1-5", "*/5 * * * * *"],
+)
 def test_other_ways_to_write_one(api: ApiClient, base: str, made: Any, expression: str) -> None:
     body = NIGHTLY | {"cronExpression": expression}
     assert api.post(f"{base}/greet/crons", body).json["cron"] == expression
@@ -148,3 +189,16 @@ def test_crons_of_another_tenant_are_not_found(cast: Cast, api: ApiClient, base:
     assert {api.get(path).status, api.post(path).status, api.delete(path).status} == {404}
     assert api.get(f"{base}/crons/{uuid4()}").status == 404
     assert Cron.objects.count() == 1
+
+
+def test_without_a_priority_that_of_its_workflow_is_shown(cast: Cast, api: ApiClient) -> None:
+    for name, default, shown in (("plain", None, 1), ("urgent", 3, 3)):
+        make_workflow(cast.tenant, name, default_priority=default)
+        base = f"/api/v1/tenants/{cast.tenant.id}/workflows"
+        body: dict[str, Any] = {"input": {}, "additionalMetadata": {}}
+        cron = api.post(
+            f"{base}/{name}/crons", body | {"cronName": "c", "cronExpression": "0 0 * * *"}
+        )
+        later = {"triggerAt": "2099-01-02T03:04:05Z"}
+        schedule = api.post(f"{base}/{name}/scheduled", body | later)
+        assert (cron.json["priority"], schedule.json["priority"]) == (shown, shown)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from engine.domain.durable import Call, SpawnCall, WaitCall, WaitCondition
 from engine.ids import new_id
-from engine.models import Run, Task
+from engine.models import DurableTask, Run, Task
 from engine.operations.announce import announced
 from engine.operations.evict_tasks import Eviction, evict_tasks
 from engine.operations.record_calls import record_calls
@@ -162,6 +165,23 @@ def test_a_task_is_run_again_from_a_node_on(cast: Cast) -> None:
     ):
         assert client.post(path, wanted | wrong).status == 400, wrong
     assert client.post(path, wanted | {"taskExternalId": str(new_id())}).status == 404
+
+
+@pytest.mark.parametrize("current", [{}, {"branchId": 0}, {"branchId": None}])
+def test_without_a_number_the_branch_it_is_on_is_meant(
+    cast: Cast, current: dict[str, int | None]
+) -> None:
+    _, task = start_durable(cast)
+    call(task, WaitCall((sleep("1h"),)))
+    call(task, WaitCall((sleep("2h"),)))
+    client = ApiClient(user=cast.member)
+    path = f"/api/v1/stable/tenants/{cast.tenant.id}/durable-tasks/branch"
+    wanted = {"taskExternalId": str(task.id), "nodeId": 2}
+    for branch in (2, 3):
+        answer = client.post(path, wanted | current)
+        assert (answer.status, answer.json) == (200, {**wanted, "branchId": branch})
+    (forks,) = DurableTask.objects.filter(task_id=task.id).values_list("forks", flat=True)
+    assert json.loads(forks or "") == [[1, 2], [2, 2]]
 
 
 def test_strangers_learn_nothing(cast: Cast) -> None:

@@ -124,6 +124,7 @@ def test_a_bad_token_is_refused_everywhere(resources: dict[str, str]) -> None:
 OWN_AFFAIRS = {
     "GET api/v1/users/current": 200,
     "GET api/v1/users/memberships": 200,
+    "GET api/v1/users/invites": 200,
     "GET api/v1/meta/integrations": 200,
 }
 REFUSED_TO_ALL = {*not_offered.LATER_ALONE, *not_offered.LEGACY_ALONE, "api/v1/tenants"}

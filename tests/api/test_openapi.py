@@ -9,14 +9,15 @@ from uuid import uuid4
 
 import pytest
 
-from engine.api.not_offered import LATER, LEGACY, SWITCHED_OFF
+from engine.api.not_offered import LEGACY, SWITCHED_OFF
+from tenants.api.views import NOT_YET
 from tests.api.client import ApiClient
 from tests.cast import Cast
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = ROOT / "tests" / "api" / "openapi.json"
 HEALTH = {"readiness:get", "liveness:get"}
-REFUSALS = (LATER, LEGACY, SWITCHED_OFF, "not offered yet", "nothing answers", "there is no such")
+REFUSALS = (NOT_YET, LEGACY, SWITCHED_OFF, "not offered yet", "nothing answers", "there is no such")
 
 
 def documented() -> list[tuple[str, str, str, str]]:

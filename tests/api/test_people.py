@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
+from engine.config import Config
 from tenants import sign_in_limits
 from tenants.models import APIToken, Role, User
 from tenants.tokens import create_token, verify_token
-from tests.api.client import ApiClient
+from tests.api.client import Answer, ApiClient
 from tests.cast import PASSWORD, Cast
 
 
@@ -58,7 +60,7 @@ class TestSigningIn:
     def test_guessing_is_stopped_even_if_the_next_guess_is_right(self, cast: Cast) -> None:
         client, path = ApiClient(), "/api/v1/users/login"
         guess = {"email": "owner@acme.test", "password": "wrong"}
-        for _ in range(sign_in_limits.TRIES_PER_ACCOUNT):
+        for _ in range(sign_in_limits.TRIES_PER_ADDRESS_AND_ACCOUNT):
             assert client.post(path, guess).status == 400
         assert client.post(path, guess | {"password": PASSWORD}).status == 429
         other = {"email": "member@acme.test", "password": PASSWORD}
@@ -152,17 +154,108 @@ class TestApiTokens:
 
 
 class TestOrigins:
+    PREFLIGHT = "/api/v1/users/current"
+
+    def preflight(self, origin: str) -> Answer:
+        wanted = {"Access-Control-Request-Headers": "authorization,x-y"}
+        return ApiClient().send("OPTIONS", self.PREFLIGHT, b"", Origin=origin, **wanted)
+
     def test_any_origin_is_welcome_by_default(self) -> None:
-        client = ApiClient()
-        answer = client.get("/api/v1/meta", Origin="https://app.test")
+        answer = ApiClient().get("/api/v1/meta", Origin="https://app.test")
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        preflight = client.send(
-            "OPTIONS",
-            "/api/v1/users/current",
-            b"",
-            Origin="https://app.test",
-            **{"Access-Control-Request-Headers": "authorization,x-y"},
-        )
+        preflight = self.preflight("https://app.test")
         assert preflight.status == 200
         assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
         assert preflight.headers["Access-Control-Allow-Headers"] == "authorization,x-y"
+
+    @pytest.mark.parametrize(
+        ("origin", "is_allowed"),
+        [
+            ("https://app.example.com", True),
+            ("https://APP.example.com", True),
+            ("https://a.b.example.com", True),
+            ("http://localhost:3000", True),
+            ("http://app.example.com", False),
+            ("https://example.com", False),
+            ("https://app.example.com:8443", False),
+            ("https://app.example.com.evil.test", False),
+            ("https://evil.test/.example.com", False),
+            ("http://localhost", False),
+            ("null", False),
+        ],
+    )
+    def test_only_the_configured_ones_are_then(
+        self, origin: str, is_allowed: bool, installation: Config, settings: Settings
+    ) -> None:
+        allowed = ("https://*.example.com", "http://localhost:*")
+        settings.HATCHET = replace(installation, allowed_origins=allowed)
+        preflight, answer = self.preflight(origin), ApiClient().get("/api/v1/meta", Origin=origin)
+        assert (preflight.status, answer.status) == (200 if is_allowed else 403, 200)
+        for one in (preflight, answer):
+            expected = origin if is_allowed else None
+            assert one.headers.get("Access-Control-Allow-Origin") == expected
+            assert "Origin" in one.headers["Vary"]
+        assert "Access-Control-Allow-Credentials" not in preflight.headers
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Origin": "https://testserver"},
+            {"Origin": "http://testserver:81"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+        ],
+        ids=str,
+    )
+    def test_another_origins_page_cannot_use_a_session(
+        self, page: dict[str, str], cast: Cast, installation: Config, settings: Settings
+    ) -> None:
+        settings.HATCHET = replace(installation, allowed_origins=("*",))
+        owner = ApiClient(user=cast.owner)
+        record, _ = create_token(cast.tenant, "ci")
+        for path, body in (
+            (f"/api/v1/api-tokens/{record.id}", None),
+            (f"/api/v1/tenants/{cast.tenant.id}/api-tokens", {"name": "x"}),
+            ("/api/v1/users/login", {"email": cast.owner.email, "password": PASSWORD}),
+            ("/api/v1/users/logout", None),
+        ):
+            answer = owner.post(path, body, **page)
+            assert (answer.status, "another origin" in answer.error) == (403, True)
+        assert owner.get("/api/v1/users/current").status == 200
+        assert not APIToken.objects.filter(revoked_at__isnull=False).exists()
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            {},
+            {"Origin": "http://testserver"},
+            {"Origin": "http://hatchet.test:8080"},
+            {"Sec-Fetch-Site": "same-origin"},
+            {"Sec-Fetch-Site": "none"},
+        ],
+        ids=str,
+    )
+    def test_our_own_pages_and_programs_can(self, page: dict[str, str], cast: Cast) -> None:
+        assert ApiClient(user=cast.owner).post("/api/v1/users/logout", **page).status == 200
+
+    def test_a_token_works_on_every_page(self, cast: Cast, api: ApiClient) -> None:
+        answer = api.post("/api/v1/users/logout", Origin="https://app.test")
+        assert "another origin" not in answer.error
+        path = f"/api/v1/stable/tenants/{cast.tenant.id}/cel/debug"
+        assert (
+            api.post(path, {"expression": "true", "input": {}}, Origin="https://app.test").status
+            == 200
+        )
+
+
+class TestUnconfirmedAddresses:
+    def test_they_keep_a_user_out_of_every_tenant(self, cast: Cast) -> None:
+        User.objects.filter(id=cast.owner.id).update(is_email_verified=False)
+        owner = ApiClient(user=cast.owner)
+        for path in (f"/api/v1/tenants/{cast.tenant.id}", "/api/v1/users/memberships"):
+            answer = owner.get(path)
+            assert (answer.status, "confirm" in answer.error) == (401, True)
+        assert owner.get("/api/v1/users/current").status == 200
+        assert owner.post("/api/v1/users/logout").status == 200

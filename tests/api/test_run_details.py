@@ -6,8 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from engine.models import LogLine
-from engine.states import LogLevel
+from engine.domain.definition import Idempotency
+from engine.models import LogLine, Run, Task
+from engine.operations import choose_runs
+from engine.operations.announce import announced
+from engine.operations.trigger_runs import trigger_runs
+from engine.states import IdempotencyMethod, LogLevel, Status
+from engine.store import sync_db
+from engine.types import TriggerRequest
 from tests.api.client import ApiClient
 from tests.api.factories import (
     begin,
@@ -201,8 +207,9 @@ class TestActions:
         begin(tasks_of(run)[0])
         ids = [str(run.id), str(UUID(int=7))]
         path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/cancel"
-        assert api.post(path, {"externalIds": ids}).json == {"ids": ids}
+        assert api.post(path, {"externalIds": ids}).json == {"ids": [str(run.id)]}
         assert api.get(f"{STABLE}/workflow-runs/{run.id}/status").json == "CANCELLED"
+        assert api.post(path, {"externalIds": ids}).json == {"ids": []}
 
     def test_replay_runs_again_with_the_same_input(self, cast: Cast, api: ApiClient) -> None:
         make_workflow(cast.tenant)
@@ -213,6 +220,27 @@ class TestActions:
         task = api.get(f"{STABLE}/tasks/{run.id}").json
         assert (task["status"], task["retryCount"], task["output"]) == ("QUEUED", 1, {})
         assert task["input"] == {"who": "x"}
+
+    def test_a_run_whose_key_another_holds_is_not_replayed(
+        self, cast: Cast, api: ApiClient
+    ) -> None:
+        settings = Idempotency("input.key", 3_600_000, IdempotencyMethod.STATUS)
+        make_workflow(cast.tenant, idempotency=settings)
+        first, other = (start_run(cast.tenant, value={"key": key}) for key in ("a", "b"))
+        complete(tasks_of(first)[0], {})
+        complete(tasks_of(other)[0], {})
+        holder = start_run(cast.tenant, value={"key": "a"})
+        path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/replay"
+        refused = api.post(path, {"externalIds": [str(first.id)]})
+        assert refused.status == 409
+        assert refused.json["errors"][0]["description"] == "idempotency key collision"
+        both = api.post(path, {"externalIds": [str(first.id), str(other.id)]})
+        collision = {
+            "existingRunExternalId": str(holder.id),
+            "collidingRunExternalId": str(first.id),
+        }
+        assert both.json == {"ids": [str(other.id)], "collisions": [collision]}
+        assert api.get(f"{STABLE}/workflow-runs/{first.id}/status").json == "COMPLETED"
 
     def test_filters_select_by_metadata_and_status(self, cast: Cast, api: ApiClient) -> None:
         make_workflow(cast.tenant)
@@ -251,7 +279,46 @@ class TestActions:
             complete(tasks_of(run)[0], {})
         before = (run.status, tasks_of(run)[0].retry_count)
         path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/{verb}"
-        assert api.post(path, {"externalIds": [str(run.id)]}).status == 200
+        answer = api.post(path, {"externalIds": [str(run.id)]})
+        assert (answer.status, answer.json) == (200, {"ids": []})
         if verb == "cancel":
             run.refresh_from_db()
         assert (run.status, tasks_of(run)[0].retry_count) == before
+
+    @pytest.mark.parametrize("verb", ["cancel", "replay"])
+    def test_a_filter_reaches_all_it_selects(self, cast: Cast, api: ApiClient, verb: str) -> None:
+        make_workflow(cast.tenant)
+        wanted = [TriggerRequest("greet")] * 1_010
+        ids = sync_db.run(announced(trigger_runs(cast.tenant.id, wanted, now())))
+        if verb == "replay":
+            Run.objects.filter(id__in=ids).update(status=Status.COMPLETED)
+            Task.objects.filter(id__in=ids).update(status=Status.COMPLETED)
+        path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/{verb}"
+        answer = api.post(path, {"filter": {"since": "2020-01-01T00:00:00Z"}})
+        assert sorted(answer.json["ids"]) == sorted(map(str, ids))
+
+    @pytest.mark.parametrize("verb", ["cancel", "replay"])
+    def test_a_filter_that_selects_too_many_changes_nothing(
+        self, cast: Cast, api: ApiClient, verb: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(choose_runs, "MOST_MATCHED", 2)
+        make_workflow(cast.tenant)
+        for _ in range(3):
+            complete(tasks_of(start_run(cast.tenant))[0], {})
+        before = set(Run.objects.values_list("id", "status"))
+        path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/{verb}"
+        refused = api.post(path, {"filter": {"since": "2020-01-01T00:00:00Z"}})
+        assert refused.status == 400
+        assert "more than 2 runs" in refused.error
+        assert set(Run.objects.values_list("id", "status")) == before
+
+    def test_cancelling_a_graph_tells_what_was_cancelled(self, cast: Cast, api: ApiClient) -> None:
+        make_workflow(cast.tenant, "graph", step("a"), step("b"))
+        run, other = start_run(cast.tenant, "graph"), start_run(cast.tenant, "graph")
+        done, open_task = tasks_of(run)
+        complete(done, {})
+        path = f"{STABLE}/tenants/{cast.tenant.id}/tasks/cancel"
+        ids = [str(done.id), str(open_task.id)]
+        assert api.post(path, {"externalIds": ids}).json == {"ids": [str(open_task.id)]}
+        ids = [str(run.id), str(other.id)]
+        assert api.post(path, {"externalIds": ids}).json == {"ids": [str(other.id)]}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from engine.models import Run, Schedule
-from engine.operations.fire_schedules import ALREADY_FIRED, fire_schedules
+from engine.operations.fire_schedules import ALREADY_FIRED, fire_schedules, set_schedule_aside
 from engine.store import sync_db
 from tests.api.client import ApiClient
 from tests.api.factories import complete, make_workflow, now, start_run, tasks_of
@@ -99,7 +99,7 @@ def test_moving_deleting_and_running_now(api: ApiClient, base: str, made: Any) -
         {"triggerAt": None},
         {"triggerAt": 5},
         {"input": "x"},
-        {"input": None},
+        {"input": 7},
         {"additionalMetadata": []},
         {"priority": 0},
     ],
@@ -225,3 +225,22 @@ def test_schedules_of_another_tenant_are_not_found(cast: Cast, api: ApiClient, m
     body = {"scheduledWorkflowRunIds": [id_of(made)]}
     assert stranger.post(f"{base}/scheduled/bulk-delete", body).json["deletedIds"] == []
     assert Schedule.objects.count() == 1
+
+
+def test_a_schedule_whose_run_could_not_be_started_says_why(cast: Cast, api: ApiClient) -> None:
+    base = f"/api/v1/tenants/{cast.tenant.id}/workflows"
+    make_workflow(cast.tenant)
+    made = [
+        api.post(
+            f"{base}/greet/scheduled", {"input": {}, "additionalMetadata": {}, "triggerAt": at}
+        ).json
+        for at in ("2026-05-01T12:00:00Z", "2036-05-01T12:00:00Z")
+    ]
+    ids = [each["metadata"]["id"] for each in made]
+    sync_db.run(set_schedule_aside(UUID(ids[0]), "KeyError: no version", now()))
+    failed = api.get(f"{base}/scheduled/{ids[0]}").json
+    assert (failed["workflowRunStatus"], failed["failure"]) == ("FAILED", "KeyError: no version")
+    assert failures_of([["one", "ScheduledWorkflows", failed]]) == {}
+    for status, expected in (("FAILED", ids[0]), ("SCHEDULED", ids[1])):
+        rows = api.get(f"{base}/scheduled", {"statuses": status}).json["rows"]
+        assert [row["metadata"]["id"] for row in rows] == [expected]

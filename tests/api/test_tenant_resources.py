@@ -91,13 +91,19 @@ class TestWorkers:
         make_worker(cast.tenant, "paused", is_paused=True)
         make_worker(cast.tenant, "late", last_heartbeat_at=now() - timedelta(seconds=6))
         make_worker(cast.tenant, "gone", last_heartbeat_at=now() - timedelta(hours=25))
+        make_worker(cast.tenant, "deaf", stalled_since=now())
         make_worker(cast.other_tenant, "theirs")
         rows = api.get(f"{tenant}/worker").json["rows"]
         assert {row["name"]: row["status"] for row in rows} == {
             "fresh": "ACTIVE",
             "paused": "PAUSED",
             "late": "INACTIVE",
+            "deaf": "INACTIVE",
         }
+        trouble = {row["name"]: row.get("trouble", "") for row in rows}
+        assert trouble["fresh"] == trouble["paused"] == ""
+        assert "heartbeat" in trouble["late"]
+        assert "does not acknowledge" in trouble["deaf"]
         paused = api.get(f"{tenant}/worker", {"statuses": "PAUSED"}).json["rows"]
         assert [row["name"] for row in paused] == ["paused"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain.checksum import canonical_form, checksum
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import Idempotency, StepDefinition, WorkflowDefinition
 from engine.ids import id_at, new_id
 from engine.models import (
     Cron,
@@ -81,6 +81,7 @@ def make_version(
     schema: dict[str, Any] | None = None,
     event_triggers: tuple[str, ...] = (),
     cron_triggers: tuple[str, ...] = (),
+    idempotency: Idempotency | None = None,
 ) -> WorkflowVersion:
     definition = WorkflowDefinition(
         name,
@@ -89,6 +90,7 @@ def make_version(
         event_triggers=event_triggers,
         cron_triggers=cron_triggers,
         input_json_schema=json.dumps(schema) if schema else None,
+        idempotency=idempotency,
     )
     now = datetime.now(UTC)
     workflow, _ = Workflow.objects.get_or_create(

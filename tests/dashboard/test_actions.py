@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from html import unescape
+
 from django.test import Client
 
-from engine.models import Run, Task, Workflow
-from engine.states import Status
+from engine.domain.definition import Idempotency
+from engine.models import IdempotencyKey, Run, Task, Workflow
+from engine.states import IdempotencyMethod, Status
 from tenants.models import Tenant
 from tests.dashboard import factories
 
@@ -49,6 +54,24 @@ def test_replay_of_a_running_run_changes_nothing(member: Client, tenant: Tenant)
     answer = member.post(url(tenant, f"runs/{run.id}/replay"), follow=True)
     assert "has not finished" in answer.content.decode()
     assert Task.objects.get(run_id=run.id).retry_count == 0
+
+
+def test_replay_of_a_run_whose_key_another_holds_is_refused(member: Client, tenant: Tenant) -> None:
+    settings = Idempotency("input.key", 3_600_000, IdempotencyMethod.STATUS)
+    version = factories.make_version(tenant, idempotency=settings)
+    first, holder = factories.make_run(version), factories.make_run(version, Status.RUNNING)
+    Run.objects.filter(id=first.id).update(idempotency_key="k")
+    IdempotencyKey.objects.create(
+        tenant_id=tenant.id,
+        digest=sha256(b"k").digest(),
+        run_id=holder.id,
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        ends_with_run=True,
+    )
+    answer = member.post(url(tenant, f"runs/{first.id}/replay"), follow=True)
+    text = f"Not replayed: run {holder.id} holds its idempotency key."
+    assert text in unescape(answer.content.decode())
+    assert Task.objects.get(run_id=first.id).retry_count == 0
 
 
 def test_a_worker_is_paused_and_resumed(member: Client, tenant: Tenant) -> None:

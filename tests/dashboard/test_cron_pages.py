@@ -12,10 +12,12 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.upcoming import upcoming
+from engine.domain.cron_firing import Missed
 from engine.models import Cron, Payload, Run, WorkflowVersion
 from engine.operations.pause_workflows import Pause, pause_workflow
-from engine.states import PayloadKind, RunTrigger
-from engine.store import sync_db
+from engine.states import CronMissCause, MissedPolicy, PayloadKind, RunTrigger
+from engine.store import crons, sync_db
+from engine.store.query import fetch
 from tenants.models import Role, Tenant
 from tests.dashboard import factories
 
@@ -249,3 +251,37 @@ def test_viewers_are_offered_no_writes(
     for words in ("Run now", "Disable", "Delete…"):
         assert words in page(member, tenant, f"/{cron.id}")
         assert words not in page(viewer, tenant, f"/{cron.id}")
+
+
+def test_what_was_missed_is_told_and_what_to_do_about_it_is_chosen(
+    member: Client, viewer: Client, version: WorkflowVersion
+) -> None:
+    assert post_new(member, version, missed="latest")[0] == 302
+    assert post_new(member, version, name="other", missed="sometimes")[0] == 422
+    cron = Cron.objects.get(workflow=version.workflow)
+    assert cron.missed == MissedPolicy.LATEST
+    tenant = version.workflow.tenant
+    assert "None in the last 30 days" in page(viewer, tenant, f"/{cron.id}")
+    at = datetime(2026, 5, 1, 8, tzinfo=UTC)
+    missed = Missed(CronMissCause.FAILED, 7, at, at, "KeyError: <b>")
+    sync_db.run(fetch(crons.record_misses([(cron.id, missed)], at)))
+    text = page(viewer, tenant, f"/{cron.id}")
+    for words in ("Its run could not be started", "KeyError: <b>", "2026-05-01 08:00:00"):
+        assert words in text
+    assert "The latest missed time is made up." in text
+    url = f"/t/{tenant.slug}/crons/{cron.id}/missed"
+    assert "made up, the last 100" in unescape(
+        member.post(url, {"missed": "all"}, follow=True).content.decode()
+    )
+    member.post(url, {"missed": "sometimes"})
+    cron.refresh_from_db()
+    assert cron.missed == MissedPolicy.ALL
+
+
+def test_a_cron_whose_zone_was_abolished_says_so(member: Client, version: WorkflowVersion) -> None:
+    cron = factories.make_cron(version)
+    Cron.objects.filter(id=cron.id).update(expression="TZ=Gone/Zone 0 3 * * *", due_at=None)
+    url = f"/t/{version.workflow.tenant.slug}/crons/{cron.id}"
+    assert "time zone that we do not know" in member.get(url).content.decode()
+    answer = member.post(f"{url}/switch", {"enabled": "yes"}, follow=True)
+    assert "Nothing was changed" in answer.content.decode()

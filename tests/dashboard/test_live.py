@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -15,12 +15,15 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import connections
 from django.test import Client
+from django.utils import timezone
 
+from dashboard.live import CLOSE_SIGNED_OUT, CLOSE_TOO_MANY
 from engine.store.hints import LIVE_CHANNEL, live_message
 from hatchet_site.asgi import application
-from tenants.models import Role, Tenant
+from tenants.models import Member, Role, Tenant, User
 from tests.dashboard import factories
 
 HOST = b"localhost:8080"
@@ -32,9 +35,10 @@ class World:
 
     def __init__(self) -> None:
         self.tenant: Tenant = factories.make_tenant()
-        client = Client()
-        client.force_login(factories.make_member(self.tenant, Role.VIEWER))
-        self.cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+        self.user = factories.make_member(self.tenant, Role.VIEWER)
+        self.browser = Client()
+        self.browser.force_login(self.user)
+        self.cookie = self.browser.cookies[settings.SESSION_COOKIE_NAME].value
         other = Client()
         other.force_login(factories.make_user())
         self.strangers_cookie = other.cookies[settings.SESSION_COOKIE_NAME].value
@@ -42,6 +46,11 @@ class World:
 
 @pytest.fixture
 def world(committed_db: None) -> World:
+    return World()
+
+
+@pytest.fixture
+def other(committed_db: None) -> World:
     return World()
 
 
@@ -83,10 +92,12 @@ async def notify(conninfo: str, *payloads: str) -> None:
             await connection.execute("SELECT pg_notify(%s, %s)", [LIVE_CHANNEL, payload])
 
 
-@pytest.mark.parametrize("who", ["nobody", "stranger", "forger", "other origin"])
+@pytest.mark.parametrize("who", ["nobody", "stranger", "forger", "other origin", "other scheme"])
 async def test_only_members_of_the_tenant_get_in(who: str, world: World) -> None:
     if who == "other origin":
         tab = socket(world, cookie=world.cookie, origin=b"https://evil.example")
+    elif who == "other scheme":
+        tab = socket(world, cookie=world.cookie, origin=b"https://" + HOST)
     else:
         cookies = {"nobody": None, "stranger": world.strangers_cookie, "forger": "x" * 32}
         tab = socket(world, cookie=cookies[who])
@@ -142,7 +153,15 @@ async def test_unreadable_notifications_harm_nobody(world: World, conninfo: str)
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense", "[]", '{"watch": [5]}', '{"watch": 5}', "[" * 100_000]
+    "text",
+    [
+        "nonsense",
+        "[]",
+        '{"watch": [5]}',
+        '{"watch": 5}',
+        "[" * 100_000,
+        '{"watch": ["' + "x" * 9000 + '"]}',
+    ],
 )
 async def test_a_tab_that_talks_nonsense_is_closed(text: str, world: World) -> None:
     async with opened(world) as tab:
@@ -164,6 +183,92 @@ async def test_a_lost_database_connection_is_told_and_made_again(
         assert await tab.receive_json_from(timeout=SECONDS) == {"state": "live"}
         await notify(conninfo, live_message(world.tenant.id, [], ["runs"]))
         assert await topics_heard(tab, 1) == ["runs"]
+
+
+def sign_out_of_a_page(world: World) -> None:
+    world.browser.post("/logout")
+
+
+def sign_out_over_rest(world: World) -> None:
+    world.browser.post("/api/v1/users/logout")
+
+
+def expire_the_session(world: World) -> None:
+    Session.objects.filter(session_key=world.cookie).update(expire_date=timezone.now())
+
+
+def remove_the_member(world: World) -> None:
+    Member.objects.filter(user=world.user).delete()
+
+
+def disable_the_user(world: World) -> None:
+    User.objects.filter(id=world.user.id).update(is_active=False)
+
+
+def doubt_the_address(world: World) -> None:
+    User.objects.filter(id=world.user.id).update(is_email_verified=False)
+
+
+def change_the_password(world: World) -> None:
+    world.user.set_password("another-one-9")
+    world.user.save(update_fields=["password"])
+
+
+@pytest.mark.parametrize(
+    ("what_happens", "ask_seconds"),
+    [
+        (sign_out_of_a_page, 600.0),  # a hint is enough, from whichever process it comes
+        (sign_out_over_rest, 600.0),
+        (expire_the_session, 0.05),
+        (remove_the_member, 0.05),
+        (disable_the_user, 0.05),
+        (doubt_the_address, 0.05),
+        (change_the_password, 0.05),
+    ],
+)
+async def test_a_tab_is_closed_when_its_user_may_not_be_there_any_more(
+    what_happens: Callable[[World], None],
+    ask_seconds: float,
+    world: World,
+    conninfo: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dashboard.live_hub.ASK_SECONDS", ask_seconds)
+    async with opened(world, "runs") as tab:
+        await sync_to_async(what_happens)(world)
+        closed = await tab.receive_output(timeout=SECONDS)
+        assert (closed["type"], closed["code"]) == ("websocket.close", CLOSE_SIGNED_OUT)
+        await notify(conninfo, live_message(world.tenant.id, [], ["runs"]))
+        assert await tab.receive_nothing(timeout=0.2)
+    again = socket(world, cookie=world.cookie)
+    connected, _ = await again.connect(timeout=SECONDS)
+    assert not connected
+
+
+async def test_others_stay_when_one_signs_out(world: World, other: World, conninfo: str) -> None:
+    async with opened(other, "runs") as stays, opened(world, "runs") as leaves:
+        await sync_to_async(sign_out_of_a_page)(world)
+        assert (await leaves.receive_output(timeout=SECONDS))["type"] == "websocket.close"
+        await notify(conninfo, live_message(other.tenant.id, [], ["runs"]))
+        assert await topics_heard(stays, 1) == ["runs"]
+
+
+async def test_one_session_has_only_so_many_tabs(
+    world: World, other: World, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.live_hub.MAX_SOCKETS_PER_SESSION", 2)
+    async with opened(world, "runs") as first, opened(world, "runs") as second:
+        third = socket(world, cookie=world.cookie)
+        await third.connect(timeout=SECONDS)
+        refused = await third.receive_output(timeout=SECONDS)
+        assert (refused["type"], refused["code"]) == ("websocket.close", CLOSE_TOO_MANY)
+        async with opened(other, "runs"):
+            pass  # another session has places of its own
+        await second.disconnect()
+        async with opened(world, "runs"):
+            pass  # and a place that was left can be taken
+        await notify(conninfo, live_message(world.tenant.id, [], ["runs"]))
+        assert await topics_heard(first, 1) == ["runs"]
 
 
 async def test_all_tabs_share_one_connection_and_none_stays(world: World, conninfo: str) -> None:

@@ -38,6 +38,17 @@ def test_the_state_follows_from_the_heartbeat(
     assert status_of(worker, NOW) is status
 
 
+def test_a_worker_that_acknowledges_nothing_says_why_it_gets_nothing(
+    viewer: Client, tenant: Tenant
+) -> None:
+    now = datetime.now(UTC)
+    worker = factories.make_worker(tenant, last_heartbeat_at=now, stalled_since=now)
+    assert status_of(worker, now) is WorkerStatus.INACTIVE
+    for page in ("workers", f"workers/{worker.id}"):
+        text = viewer.get(f"/t/{tenant.slug}/{page}").content.decode()
+        assert "does not acknowledge the tasks it was sent" in text
+
+
 def test_the_list_counts_slots_by_what_steps_cost(
     viewer: Client, tenant: Tenant, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -16,7 +16,7 @@ from engine.store import sync_db
 from tenants.models import Tenant
 from tests.dashboard import factories
 
-MAX_QUERIES = 6
+MAX_QUERIES = 7
 
 
 def test_the_list_shows_each_with_its_runs(

@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from engine.config import new_signing_key
+from engine.pem import new_signing_key
 from tests.e2e.nursery import Forked
 
 ROOT = Path(__file__).resolve().parents[2]

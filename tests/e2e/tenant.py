@@ -22,7 +22,7 @@ from django.test import override_settings
 
 from engine.states import Status, TaskEventKind
 from tenants.token_claims import sign_token
-from tests.e2e.nursery import Forked, nursery
+from tests.e2e.nursery import nursery
 from tests.e2e.stack import ROOT, TLS_NONE, Service, Stack
 
 PATIENCE_SECONDS = 60.0
@@ -51,12 +51,12 @@ def wait_for(what: str, look: Callable[[], Value], seconds: float = PATIENCE_SEC
 
 
 class Client:
-    """A process with the official SDK that runs functions of a module of tests/e2e/workers."""
+    """A process with an official SDK that runs functions on request."""
 
-    def __init__(self, process: Forked, service: Service) -> None:
-        self.process, self.service = process, service
+    def __init__(self, service: Service) -> None:
+        self.process, self.service = service.process, service
 
-    def call(self, name: str, *, seconds: float = PATIENCE_SECONDS, **given: Any) -> Any:
+    def call(self, name: str, /, *, seconds: float = PATIENCE_SECONDS, **given: Any) -> Any:
         """Run the module's function `name`; CallFailed if it raises."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"call": name, "given": given}).encode() + b"\n")
@@ -169,8 +169,8 @@ class Tenant:
             process = nursery(self.sdk).start(module, environment=environment, log=log)
             service = Service(name, process, log)
         self.services.append(service)
-        service.wait_until(lambda: bool(self._ready_worker(name)), "become ready")
-        return WorkerProcess(service, self._ready_worker(name)[0])
+        service.wait_until(lambda: bool(self.ready_worker(name)), "become ready")
+        return WorkerProcess(service, self.ready_worker(name)[0])
 
     def start_client(self, topic: str, environment: Mapping[str, str] | None = None) -> Client:
         log = self.stack.new_log("client")
@@ -181,9 +181,26 @@ class Tenant:
             log=log,
             with_pipes=True,
         )
-        service = Service("client", process, log)
+        return self._client(Service("client", process, log))
+
+    def start_program(self, command: Sequence[str], directory: Path) -> Client:
+        """Run a program that answers calls as tests.e2e.answer_calls does, in any language."""
+        log = self.stack.new_log("client")
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        return self._client(Service("client", process, log))
+
+    def _client(self, service: Service) -> Client:
         self.services.append(service)
-        return Client(process, service)
+        return Client(service)
 
     def close(self) -> None:
         """End what runs for this tenant; nothing of it is looked at any more."""
@@ -248,7 +265,7 @@ class Tenant:
         )
         return [f"{TaskEventKind(kind).name} {retry_count}" for kind, retry_count in found]
 
-    def _ready_worker(self, name: str) -> list[UUID]:
+    def ready_worker(self, name: str) -> list[UUID]:
         """The SDK puts its namespace, if it has one, in front of the name."""
         found = self.rows(
             "SELECT id FROM engine_worker WHERE tenant_id = %s AND right(name, %s) = %s"

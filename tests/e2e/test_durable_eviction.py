@@ -5,6 +5,7 @@ Its workers look once a second which tasks to evict: those that take longest are
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -113,6 +114,17 @@ def test_children_wake_an_evicted_task_one_by_one(
 def wait_for_invocation(tenant: Tenant, task_id: str, count: int) -> None:
     sql = "SELECT 1 FROM engine_durabletask WHERE task_id = %s AND invocation_count >= %s"
     wait_for(f"delivery {count}", lambda: tenant.rows(sql, task_id, count))
+
+
+def test_what_comes_after_a_sleep_is_done_once_however_it_crosses_with_an_eviction(
+    tenant: Tenant, client: Client
+) -> None:
+    """Its worker gives a task up after a second, and so long it sleeps."""
+    keys = [f"crossing-{number}" for number in range(40)]
+    for run_id in [start(client, "evicted_sleep", key=key, seconds=1) for key in keys]:
+        assert result(client, run_id)["evicted_sleep"]["attempt"] == 1
+    done = Counter(key for key in tenant.marks("slept") if key in keys)
+    assert done == Counter(keys)
 
 
 def test_a_sleep_that_is_over_wakes_an_evicted_task(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import pytest
 
+from engine.states import Status
 from tests.e2e.tenant import Client, Tenant
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -46,6 +49,19 @@ def test_a_status_key_is_free_as_soon_as_the_result_is_known(
         assert client.call("result", run_id=first) == {"sync": {"attempt": 2}}
         first = client.call("start", workflow="synced", order="s")
         assert isinstance(first, str)
+
+
+def test_a_run_is_not_replayed_while_another_holds_its_key(tenant: Tenant, client: Client) -> None:
+    first = client.call("start", workflow="synced", order="again")
+    client.call("cancel", run_id=first)
+    tenant.wait_for_status(first, Status.CANCELLED)
+    second = client.call("start", workflow="synced", order="again")
+    assert client.call("replay", run_id=first) == HTTPStatus.CONFLICT
+    assert tenant.statuses([first]) == {first: Status.CANCELLED}
+    tenant.open_gate("sync-again")
+    client.call("result", run_id=second)
+    assert client.call("replay", run_id=first) is None
+    assert client.call("result", run_id=first).keys() == {"sync"}
 
 
 def test_an_event_whose_key_is_held_starts_nothing(tenant: Tenant, client: Client) -> None:

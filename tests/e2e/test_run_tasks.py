@@ -59,9 +59,11 @@ def test_the_context_tells_what_the_run_was_started_with(
     client: Client, worker: WorkerProcess
 ) -> None:
     given = {"whole": 1, "fraction": 1.5, "text": 'ä"\\', "deep": {"list": [1, None, True]}}
-    seen = client.call("run_described", given=given, metadata={"customer": "7"}, priority=3)
+    seen = client.call(
+        "run_described", given=given, metadata={"customer": "7", "n": 2**64 + 1}, priority=3
+    )
     assert seen["input"] == given
-    assert seen["metadata"].items() >= {"customer": "7"}.items()
+    assert seen["metadata"].items() >= {"customer": "7", "n": 2**64 + 1}.items()
     assert seen["run_id"] == seen["task_id"]
     assert seen["priority"] == 3
     assert (seen["attempt"], seen["max_attempts"]) == (1, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.pem import new_signing_key
 from tests.e2e.stack import (
     ROOT,
     Service,
@@ -72,10 +73,10 @@ class Installation:
         service.wait_for_output(RUNNING)
         return service
 
-    def refused(self, **variables: str) -> str:
-        """What `up` says when it does not start."""
+    def refused(self, command: str = "up", **variables: str) -> str:
+        """What a command says when it does not start."""
         done = subprocess.run(
-            [sys.executable, "manage.py", "up"],
+            [sys.executable, "manage.py", command],
             cwd=ROOT,
             env=self.environment(**variables),
             capture_output=True,
@@ -187,3 +188,21 @@ def test_what_cannot_work_is_said_in_a_sentence(here: Installation) -> None:
         port = str(other.getsockname()[1])
         assert "set SERVER_GRPC_PORT" in here.refused(SERVER_GRPC_PORT=port)
     assert "SERVER_PORT must be" in here.refused(SERVER_PORT="http")
+    unwritable = here.refused(
+        HATCHET_DATA_DIR="/proc",  # not even root may write there
+        DATABASE_URL=nobody,
+        SERVER_AUTH_COOKIE_SECRETS="0123456789abcdef",
+        SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=new_signing_key(),
+        ADMIN_PASSWORD="x",
+    )
+    assert "HATCHET_DATA_DIR: cannot write to /proc" in unwritable
+
+
+def test_an_engine_says_why_it_cannot_start(here: Installation) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        nobody = f"postgresql://u:p@127.0.0.1:{free_port()}/d"
+        said = here.refused("runengine", SERVER_GRPC_PORT=port, DATABASE_URL=nobody)
+    assert "set SERVER_GRPC_PORT" in said

@@ -87,24 +87,32 @@ async def assigned(rpc: RpcClient, name: str, **task: Any) -> Assigned:
             ],
         ),
     )
-    worker = await rpc.call(
-        "Dispatcher/Register",
-        dispatcher_pb2.WorkerRegisterRequest(
-            worker_name=name, actions=[action], slot_config={"default": 5}
-        ),
-    )
-    stream = rpc.call(
-        "Dispatcher/ListenV2", dispatcher_pb2.WorkerListenRequest(worker_id=worker.worker_id)
-    )
-    await rpc.call(
-        "Dispatcher/Heartbeat", dispatcher_pb2.HeartbeatRequest(worker_id=worker.worker_id)
-    )
+    worker_id, stream = await listening(rpc, name)
     await rpc.call(
         "WorkflowService/TriggerWorkflow",
         trigger_pb2.TriggerWorkflowRequest(name=name, input="{}"),
     )
     first = await asyncio.wait_for(stream.read(), PATIENCE_SECONDS)
-    return Assigned(first, worker.worker_id, stream)
+    return Assigned(first, worker_id, stream)
+
+
+async def listening(rpc: RpcClient, name: str) -> tuple[str, Any]:
+    """Register a worker for that workflow; return its id and its stream."""
+    worker = await rpc.call(
+        "Dispatcher/Register",
+        dispatcher_pb2.WorkerRegisterRequest(
+            worker_name=name, actions=[f"{name}:{name}"], slot_config={"default": 5}
+        ),
+    )
+    stream = rpc.call(
+        "Dispatcher/ListenV2", dispatcher_pb2.WorkerListenRequest(worker_id=worker.worker_id)
+    )
+    await beat(rpc, worker.worker_id)
+    return worker.worker_id, stream
+
+
+async def beat(rpc: RpcClient, worker_id: str) -> None:
+    await rpc.call("Dispatcher/Heartbeat", dispatcher_pb2.HeartbeatRequest(worker_id=worker_id))
 
 
 def report(action: Any, worker_id: str, kind: Any, payload: str, retry_count: int = 0) -> Any:
@@ -162,3 +170,26 @@ async def test_an_output_that_is_not_json_fails_the_task(tenant: Tenant, rpc: Rp
         "Dispatcher/SendStepActionEvent", report(action, worker_id, completed, "{not json")
     )
     assert tenant.statuses([action.workflow_run_id]) == {action.workflow_run_id: Status.FAILED}
+
+
+async def test_what_a_worker_does_not_acknowledge_is_given_to_another(
+    tenant: Tenant, rpc: RpcClient
+) -> None:
+    action, deaf_id, _stream = await assigned(rpc, "swallows")
+    healthy_id, stream = await listening(rpc, "swallows")
+    reading = asyncio.ensure_future(stream.read())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not reading.done():
+            await beat(rpc, deaf_id)
+            await beat(rpc, healthy_id)
+            await asyncio.wait([reading], timeout=1.0)
+    again = reading.result()
+    assert (again.task_run_external_id, again.retry_count) == (action.task_run_external_id, 1)
+    completed = dispatcher_pb2.STEP_EVENT_TYPE_COMPLETED
+    await rpc.call(
+        "Dispatcher/SendStepActionEvent",
+        report(again, healthy_id, completed, '{"n":1}', retry_count=1),
+    )
+    assert tenant.statuses([action.workflow_run_id]) == {action.workflow_run_id: Status.COMPLETED}
+    sql = "SELECT stalled_since IS NOT NULL FROM engine_worker WHERE id = ANY(%s) ORDER BY id"
+    assert tenant.rows(sql, [UUID(deaf_id), UUID(healthy_id)]) == [(True,), (False,)]

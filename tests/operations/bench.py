@@ -72,8 +72,8 @@ class Bench:
         return run_id
 
     def cancel(self, *ids: UUID) -> list[UUID]:
-        known, self.changes = sync_db.run(cancel_tasks(self.tenant_id, ids, self.now))
-        return known
+        cancelled, self.changes = sync_db.run(cancel_tasks(self.tenant_id, ids, self.now))
+        return cancelled
 
     def replay(self, *ids: UUID) -> list[UUID]:
         replayed, self.changes = sync_db.run(replay_tasks(self.tenant_id, ids, self.now))

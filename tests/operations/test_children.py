@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from engine.ids import new_id
 from engine.models import Run
 from engine.states import RunTrigger
 from engine.types import TriggerRequest
+from tests.json_documents import exact
 from tests.operations.bench import Bench, step
 
 
@@ -46,6 +48,33 @@ def test_a_child_knows_its_parent_and_inherits_metadata(bench: Bench, parent: UU
         "hatchet__parent_workflow_run_id": str(parent),
         "hatchet__parent_step_run_id": str(parent),
     }
+
+
+def started_with(bench: Bench, metadata: bytes) -> UUID:
+    bench.put(step("work"))
+    (run_id,) = bench.trigger(TriggerRequest("flow", additional_metadata=metadata))
+    bench.assign(run_id)
+    return run_id
+
+
+def test_inherited_metadata_keeps_every_digit(bench: Bench) -> None:
+    numbers = b'"n":18446744073709551617,"d":[0.10000000000000000001],"e":1e-300'
+    run_id = started_with(bench, b"{" + numbers + b"}")
+    (born,) = bench.trigger(child(run_id))
+    (action,) = bench.assign(born)
+    assert action.additional_metadata is not None
+    told = exact(action.additional_metadata)
+    stored = exact(bench.run(born).additional_metadata.text)
+    for pairs in (told, stored):
+        assert {key: pairs[key] for key in "nde"} == exact(b"{" + numbers + b"}")
+
+
+def test_metadata_that_grows_too_large_by_inheriting_is_refused(bench: Bench) -> None:
+    run_id = started_with(bench, b'{"a":"' + b"x" * 3_000_000 + b'"}')
+    request = replace(child(run_id), additional_metadata=b'{"b":"' + b"x" * 3_000_000 + b'"}')
+    with pytest.raises(InvalidArgument, match="with what it inherits"):
+        bench.trigger(request)
+    assert Run.objects.filter(tenant_id=bench.tenant_id).count() == 1
 
 
 def test_the_same_index_is_the_same_child(bench: Bench, parent: UUID) -> None:

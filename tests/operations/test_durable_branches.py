@@ -146,7 +146,7 @@ def test_a_live_invocation_is_stopped_first(flow: DurableFlow, state: str) -> No
     assert flow.memo() == MemoAnswer(Node(2, 1), existed=False)
 
 
-@pytest.mark.parametrize(("node", "branch"), [(0, 1), (-1, 1), (1, 0), (1, 2), (1, 2**62)])
+@pytest.mark.parametrize(("node", "branch"), [(0, 1), (-1, 1), (1, -1), (1, 2), (1, 2**62)])
 def test_a_reset_to_nowhere_is_refused(flow: DurableFlow, node: int, branch: int) -> None:
     flow.wait(sleep())
     finish(flow)

@@ -57,12 +57,18 @@ def test_nothing_runs_without_an_engine_and_a_worker(bench: Bench) -> None:
         ({"is_paused": True}, Cause.WORKERS_PAUSED),
         ({"is_active": False}, Cause.WORKERS_INACTIVE),
         ({"last_heartbeat_at": START - timedelta(seconds=9)}, Cause.WORKERS_STALE),
+        ({"stalled_since": START}, Cause.WORKERS_STALLED),
     ):
         Worker.objects.filter(id=worker_id).update(**change)
         found = why(bench, run_id)
         assert (found.cause, found.needs_somebody) == (cause, True)
         assert found.details["workerId"] == str(worker_id)
-        defaults = {"is_paused": False, "is_active": True, "last_heartbeat_at": START}
+        defaults: dict[str, Any] = {
+            "is_paused": False,
+            "is_active": True,
+            "last_heartbeat_at": START,
+            "stalled_since": None,
+        }
         Worker.objects.filter(id=worker_id).update(**defaults)
 
 

@@ -99,6 +99,9 @@ def test_marks_of_the_server_cannot_be_sent(bench: Bench) -> None:
     (record,) = push(bench, "x", additional_metadata=metadata)
     stored = Event.objects.get(id=record.event_id).additional_metadata
     assert stored == {"hatchet__source_step_run_id": "s", "k": "v"}
+    escaped = rb'{"\u0068atchet__event_id":"fake","k":"v"}'
+    (record,) = push(bench, "x", additional_metadata=escaped)
+    assert Event.objects.get(id=record.event_id).additional_metadata == {"k": "v"}
 
 
 def test_triggers_of_other_tenants_do_not_hear(bench: Bench) -> None:

@@ -32,6 +32,9 @@ def workflow(**options: Any) -> pb.CreateWorkflowVersionRequest:
     return pb.CreateWorkflowVersionRequest(**({"name": "Orders", "tasks": [task()]} | options))
 
 
+WANTED = trigger_pb2.DesiredWorkerLabels(int_value=1)
+
+
 def filter_on(expression: str, **options: Any) -> pb.DefaultFilter:
     return pb.DefaultFilter(**({"expression": expression, "scope": "s"} | options))
 
@@ -75,7 +78,7 @@ async def test_every_supported_option_reaches_the_engine(
             description="what orders need",
             version="ignored",
             event_triggers=["order:created", "order:*", "order:created"],
-            cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin */10 * * * * *", "0 9 * * 1-5"],
+            cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m", "0 9 * * 1-5"],
             cron_input='{"from": "cron"}',
             default_filters=[
                 pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
@@ -90,7 +93,7 @@ async def test_every_supported_option_reaches_the_engine(
         name="Orders",
         description="what orders need",
         event_triggers=("order:created", "order:*"),
-        cron_triggers=("0 9 * * 1-5", "TZ=Europe/Berlin */10 * * * * *"),
+        cron_triggers=("0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m"),
         cron_input='{"from": "cron"}',
         default_filters=(
             DefaultFilter("input.n > 1", "s", '{"a": 1}'),
@@ -238,7 +241,8 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
         (workflow(event_triggers=["a\0"]), "event_triggers"),
         (workflow(cron_triggers=["61 * * * *"]), 'cron_triggers: "61 * * * *"'),
         (workflow(cron_triggers=["a b c d e f"]), 'cron_triggers: "a b c d e f"'),
-        (workflow(cron_triggers=["@daily"]), 'cron_triggers: "@daily"'),
+        (workflow(cron_triggers=["@reboot"]), 'cron_triggers: "@reboot"'),
+        (workflow(cron_triggers=["@every 0s"]), 'cron_triggers: "@every 0s"'),
         (workflow(cron_triggers=[f"{n} * * * *" for n in range(60)] * 2), "cron_triggers: at most"),
         (workflow(cron_triggers=["* * * * *"], cron_input="[]"), "cron_input"),
         (workflow(cron_triggers=["* * * * *"], cron_input="{"), "cron_input"),
@@ -250,6 +254,24 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
             "default_filters[1].payload must be a JSON object",
         ),
         (workflow(default_filters=[filter_on("true")] * 501), "default_filters: at most"),
+        (workflow(tasks=[task(f"t{n}") for n in range(10_001)]), "tasks: at most 10000"),
+        (workflow(event_triggers=[f"e{n}" for n in range(10_001)]), "event_triggers: at most"),
+        (
+            workflow(concurrency_arr=[pb.Concurrency(expression="'a'")] * 101),
+            "workflow Orders: concurrency: at most",
+        ),
+        (
+            workflow(tasks=[task(concurrency=[pb.Concurrency(expression="'a'")] * 101)]),
+            "task fetch: concurrency: at most",
+        ),
+        (
+            workflow(tasks=[task(slot_requests={f"s{n}": 1 for n in range(1_001)})]),
+            "task fetch: slot_requests: at most",
+        ),
+        (
+            workflow(tasks=[task(worker_labels={f"l{n}": WANTED for n in range(1_001)})]),
+            "task fetch: worker_labels: at most",
+        ),
         (workflow(description="\0"), "description"),
         (workflow(input_json_schema=b"{"), "input_json_schema"),
         (workflow(input_json_schema=b"[]"), "input_json_schema"),

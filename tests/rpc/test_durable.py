@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.durable import (
     Call,
     Completion,
@@ -25,7 +26,6 @@ from engine.domain.durable import (
 from engine.ids import new_id
 from engine.pb.v1 import dispatcher_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
-from engine.rpc.convert import MAX_MESSAGE_BYTES
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,
@@ -92,6 +92,13 @@ async def test_memos_and_their_values_are_handed_on(worker: Worker) -> None:
         complete_memo=pb.DurableTaskCompleteMemoRequest(ref=ref(), payload=b"7", memo_key=b"k")
     )
     assert await worker.heard() == Call(TENANT_ID, TASK, 2, MemoResult(NODE, b"7"))
+
+
+async def test_null_is_no_input_of_a_child(worker: Worker) -> None:
+    await worker.say(**spawn(trigger_pb2.TriggerWorkflowRequest(name="child", input="null")))
+    body = (await worker.heard()).body
+    assert isinstance(body, SpawnCall)
+    assert body.children[0].input == b"{}"
 
 
 async def test_waits_are_handed_on(worker: Worker) -> None:
@@ -250,8 +257,10 @@ async def test_completions(worker: Worker) -> None:
 
 async def test_the_value_of_a_memo_need_not_be_an_object(worker: Worker) -> None:
     """Clients parse what completes an entry as an object; the value they have from the answer."""
-    told = await worker.tell(Completed(Completion(TASK, 2, NODE, DurableKind.MEMO, None, b"7")))
-    assert told.entry_completed == pb.DurableTaskEventLogEntryCompletedResponse(ref=ref())
+    for value in (b"7", b"{broken"):
+        done = Completion(TASK, 2, NODE, DurableKind.MEMO, None, value)
+        told = await worker.tell(Completed(done))
+        assert told.entry_completed == pb.DurableTaskEventLogEntryCompletedResponse(ref=ref())
 
 
 async def test_a_call_that_is_another_than_before_is_an_error_of_its_own_kind(

@@ -79,7 +79,7 @@ async def test_a_reply_that_would_not_fit_leaves_the_payloads_out(
         ({"key": "a\0"}, "key"),
         ({"key": "k" * 1_001}, "key"),
         ({"payload": "[]"}, "payload must be a JSON object"),
-        ({"payload": "null"}, "payload must be a JSON object"),
+        ({"payload": "7"}, "payload must be a JSON object"),
         ({"payload": "{"}, "payload is not valid JSON"),
         ({"payload": r'{"a":"\u0000"}'}, "payload contains a null character"),
         ({"additional_metadata": "[1]"}, "additional_metadata"),

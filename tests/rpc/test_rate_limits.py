@@ -78,7 +78,7 @@ async def test_too_many_limits_are_refused(client: Client) -> None:
     limits = [pb.CreateTaskRateLimit(key=f"k{n}") for n in range(51)]
     code, text = await refusal(client.call(PUT_WORKFLOW, request(*limits)))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert text == "task a: at most 50 rate_limits are allowed"
+    assert text == "task a: rate_limits: at most 50 are allowed, not 51"
 
 
 async def test_a_limit_is_set(client: Client, engine: RecordingEngine) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.ids import new_id
 from engine.pb import dispatcher_pb2 as pb
@@ -38,6 +40,20 @@ async def test_progress_is_passed_on(
     assert told.kind == event_type
     assert told.payload == b""
     assert told.retry_count is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at"),
+    [(1_000, datetime.fromtimestamp(1_000, UTC)), (0, None), (1 << 62, None), (-(1 << 62), None)],
+)
+async def test_the_workers_clock_is_passed_on_if_it_says_a_date(
+    seconds: int, at: datetime | None, client: Client, engine: RecordingEngine
+) -> None:
+    stamp = Timestamp(seconds=seconds)
+    told = await report(
+        client, engine, event_type=pb.STEP_EVENT_TYPE_COMPLETED, event_timestamp=stamp
+    )
+    assert told.at == at
 
 
 async def test_the_attempt_and_the_retry_wishes_are_passed_on(
@@ -91,6 +107,7 @@ async def test_outputs_are_kept_as_they_came(
     [
         ("{broken", "invalid json in field `taskOutput`"),
         ('{"a": NaN}', "invalid json in field `taskOutput`"),
+        ("[" * 251 + "]" * 251, "field `taskOutput` is nested more than 250 levels deep"),
         (r'{"a": "\u0000"}', r"null character (\u0000) in field `taskOutput`"),
         (r'{"a": "\\\u0000"}', r"null character (\u0000) in field `taskOutput`"),
         ('{"a": "\0"}', "invalid json in field `taskOutput`"),
@@ -103,15 +120,24 @@ async def test_an_output_that_cannot_be_kept_fails_the_task(
     assert (told.kind, told.payload.decode()) == (ReportKind.FAILED, error)
 
 
-async def test_an_error_text_with_a_null_character_is_replaced(
+async def test_a_null_character_in_an_error_text_is_replaced_and_the_rest_kept(
     client: Client, engine: RecordingEngine
 ) -> None:
     told = await report(
-        client, engine, event_type=pb.STEP_EVENT_TYPE_FAILED, event_payload="bad\0text"
+        client, engine, event_type=pb.STEP_EVENT_TYPE_FAILED, event_payload="bad\0text\nlast line"
     )
-    assert told.kind is ReportKind.FAILED
-    assert b"null character" in told.payload
-    assert b"\0" not in told.payload
+    assert (told.kind, told.payload.decode()) == (ReportKind.FAILED, "bad\ufffdtext\nlast line")
+    batch = pb.BatchActionEvent(
+        event_type=pb.STEP_EVENT_TYPE_FAILED,
+        items=[
+            pb.BatchActionEventItem(
+                task_run_external_id=str(TASK_ID), event_payload="\0 in a batch"
+            )
+        ],
+    )
+    await client.call("Dispatcher/SendBatchActionEvent", batch)
+    ((told,),) = engine.calls["report_batch"]
+    assert told.payload.decode() == "\ufffd in a batch"
 
 
 @pytest.mark.parametrize(

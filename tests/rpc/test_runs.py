@@ -10,13 +10,14 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from engine.errors import NotFound
+from engine.errors import Collision, IdempotencyCollision, NotFound
 from engine.ids import new_id
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.states import Status
 from engine.types import RunDetails, RunFilter, TaskDetails
 from tests.rpc.client import TENANT_ID, Client, refusal, stamp
 from tests.rpc.recording_engine import RecordingEngine
+from tests.rpc.test_triggers import details_of
 
 SINCE, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 ACTIONS = [
@@ -40,6 +41,25 @@ async def test_runs_and_tasks_are_chosen_by_id(
     )
     assert engine.calls == {asked: [(TENANT_ID, ids)]}
     assert list(getattr(answer, answered)) == [str(task_id) for task_id in ids]
+
+
+async def test_a_refused_replay_names_the_run_that_holds_the_key(
+    client: Client, engine: RecordingEngine
+) -> None:
+    held, ours, replayed = new_id(), new_id(), new_id()
+    engine.failure = IdempotencyCollision([Collision(held, ours)], [replayed])
+    details = []
+    for ids in ([ours], [ours, replayed]):
+        request = pb.ReplayTasksRequest(external_ids=map(str, ids))
+        call = client.call("v1.AdminService/ReplayTasks", request)
+        code, message, rich = await details_of(call)
+        assert (code, message) == (grpc.StatusCode.ALREADY_EXISTS, "idempotency key collision")
+        details += rich.details
+    names = [detail.type_url.removeprefix("type.googleapis.com/v1.") for detail in details]
+    assert names == ["IdempotencyCollisionError", "BulkTriggerIdempotencyCollisionError"]
+    told = pb.BulkTriggerIdempotencyCollisionError.FromString(details[1].value)
+    assert list(told.successful_workflow_run_external_ids) == [str(replayed)]
+    assert [one.colliding_run_external_id for one in told.collisions] == [str(ours)]
 
 
 @pytest.mark.parametrize(("method", "request_type", "asked", "answered"), ACTIONS)

@@ -191,25 +191,6 @@ async def test_finished_runs_are_told_and_bad_ids_do_not_end_the_stream(
         await engine.subscription.closed.wait()
 
 
-async def test_results_too_large_for_one_message_are_shortened(
-    client: Client, engine: RecordingEngine
-) -> None:
-    long_errors = tuple(
-        TaskResult(new_id(), f"t{n}", Status.FAILED, error="e" * 1_000_000) for n in range(5)
-    )
-    output = TaskResult(new_id(), "out", Status.COMPLETED, output=b'"' + b"x" * 1_000_000 + b'"')
-    outputs = tuple(replace(output, readable_id=f"t{n}") for n in range(5))
-    engine.subscription.finished.put_nowait(RunFinished(new_id(), NOW, (*long_errors, output)))
-    engine.subscription.finished.put_nowait(RunFinished(new_id(), NOW, outputs))
-    stream = client.converse("Dispatcher/SubscribeToWorkflowRuns")
-    shortened, emptied = await stream.read(), await stream.read()
-    assert all("too large" in result.error for result in shortened.results[:5])
-    assert len(shortened.results[5].output) > 1_000_000
-    assert len(emptied.results) == 5
-    assert not any(result.HasField("output") for result in emptied.results)
-    stream.cancel()
-
-
 async def test_events_of_a_run_are_streamed_until_the_engine_ends_them(
     client: Client, engine: RecordingEngine
 ) -> None:

@@ -84,6 +84,12 @@ async def test_slots_have_an_older_form_and_a_default(
         ({"slots": 1, "slot_config": {"default": 1}}, "slot_config"),
         ({"slot_config": {"default": -1}}, "slot_config"),
         ({"slot_config": {"": 1}}, "slot_config"),
+        ({"slot_config": {f"s{n}": 1 for n in range(1_001)}}, "slot_config: at most"),
+        (
+            {"labels": {f"l{n}": pb.WorkerLabels(int_value=1) for n in range(1_001)}},
+            "labels: at most",
+        ),
+        ({"actions": ["a:b"] * 50_001}, "actions: at most"),
         ({"labels": {"a": pb.WorkerLabels()}}, "labels"),
         ({"labels": {"a": pb.WorkerLabels(str_value="x", int_value=1)}}, "labels"),
         ({"labels": {"a": pb.WorkerLabels(str_value="nul\0")}}, "labels"),

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import new_id
@@ -40,14 +42,36 @@ def workflow(name: str = "work", **options: Any) -> WorkflowDefinition:
 
 
 @asynccontextmanager
-async def engine_on(conninfo: str) -> AsyncIterator[HatchetEngine]:
-    engine = HatchetEngine(conninfo)
+async def engine_on(conninfo: str, **options: int) -> AsyncIterator[HatchetEngine]:
+    engine = HatchetEngine(conninfo, **options)
     await engine.start()
     try:
         yield engine
     finally:
         engine.stop_scheduling()
         await engine.stop()
+
+
+Result = TypeVar("Result")
+
+
+async def with_django(work: Callable[[], Result]) -> Result:
+    """Use the ORM, or an operation on Django's connection, from a thread that leaves none open."""
+
+    def done() -> Result:
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    return await sync_to_async(done)()
+
+
+async def until_rows(is_so: Callable[[], bool]) -> None:
+    """Wait for what only the rows tell."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await with_django(is_so):  # noqa: ASYNC110  nobody signals it
+            await asyncio.sleep(0.05)
 
 
 async def until(is_so: Callable[[], bool]) -> None:

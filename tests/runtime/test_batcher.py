@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from engine.domain.cel_answers import Evaluated, Question, ask, asking_for, current_answers
-from engine.errors import ResourceExhausted, Unavailable
+from engine.errors import InvalidArgument, ResourceExhausted, Unavailable
 from engine.ids import new_id
 from engine.runtime import outages
 from engine.runtime.batcher import Batcher
@@ -108,6 +108,16 @@ async def test_a_poison_item_fails_alone(size: int, position: int) -> None:
         results = await asyncio.gather(*answers, return_exceptions=True)
     for item, result in zip(items, results, strict=True):
         assert isinstance(result, ValueError) if item == poison else result == item * 10
+
+
+async def test_a_value_that_is_too_much_for_the_database_is_no_outage() -> None:
+    sink = Sink()
+    sink.fail = lambda batch: psycopg.errors.StatementTooComplex("depth") if 2 in batch else None
+    async with running(sink) as batcher:
+        answers = [batcher.put(item) for item in (1, 2, 3)]
+        results = await asyncio.gather(*answers, return_exceptions=True)
+    assert (results[0], results[2]) == (10, 30)
+    assert isinstance(results[1], InvalidArgument)
 
 
 async def test_a_full_queue_refuses_and_recovers() -> None:

@@ -311,6 +311,16 @@ async def test_four_megabytes_are_never_exceeded(engine: HatchetEngine, tenant_i
     assert all(len(batch.payload) < 4 * 1024 * 1024 for batch in batches)
 
 
+async def test_a_batch_is_split_where_messages_hold_less(conninfo: str, tenant_id: UUID) -> None:
+    async with engine_on(conninfo, max_message_bytes=1024 * 1024) as engine:
+        await put(engine, tenant_id, batched(12))
+        worker = await FakeWorker.connect(engine, tenant_id)
+        runs = await trigger(engine, tenant_id, *[{"data": "x" * 100_000}] * 12)
+        batches = [await next_batch(worker) for _ in range(2)]
+    assert [task_id for batch in batches for task_id in members(batch)] == runs
+    assert all(len(batch.payload) < 1024 * 1024 for batch in batches)
+
+
 async def test_steps_of_different_runs_share_a_batch(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:

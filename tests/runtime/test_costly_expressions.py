@@ -25,8 +25,14 @@ from engine.runtime.engine import HatchetEngine
 from engine.sandbox.evaluator import BROKEN_OFF, Evaluator, Turn
 from engine.states import ConditionAction, ConditionKind, Status
 from engine.types import EventInput, TriggerRequest
-from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, result_of, trigger, workflow
-from tests.runtime.test_timetable import with_django
+from tests.runtime.harness import (
+    PATIENCE_SECONDS,
+    FakeWorker,
+    result_of,
+    trigger,
+    with_django,
+    workflow,
+)
 
 LIST = orjson.dumps({"l": list(range(2000))})
 CUBE = "input.l.map(a, input.l.map(b, input.l.map(c, [a, b, c]))).size() > 0"

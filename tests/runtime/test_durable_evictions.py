@@ -24,6 +24,8 @@ from engine.states import ConcurrencyStrategy, TaskEventKind
 from engine.types import (
     Action,
     ActionKind,
+    ReportKind,
+    TaskReport,
 )
 from tests.runtime.durable import LONG, ONE, TWO, Worker, begin, event, history, push, sleep
 from tests.runtime.harness import (
@@ -61,14 +63,66 @@ async def test_an_eviction_frees_the_slot_and_an_event_brings_the_task_back(
     assert kinds.count(TaskEventKind.STARTED) == kinds.count(TaskEventKind.ASSIGNED) == 2
 
 
-async def test_what_came_while_a_task_was_given_up_brings_it_back_at_once(
-    engine: HatchetEngine, tenant_id: UUID
+async def test_what_comes_while_a_task_is_evicted_brings_it_back_and_is_not_told_before(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, action = await begin(engine, tenant_id)
+    await worker.wait(action, event("go"))
+    submit = engine.durable.evictions.submit
+
+    async def overtaken(item: Eviction) -> Evicted:
+        await push(engine, tenant_id, "go")
+        return await submit(item)
+
+    monkeypatch.setattr(engine.durable.evictions, "submit", overtaken)
+    await worker.evict(action)
+    assert (await worker.start()).durable_invocation == 2
+
+
+async def give_up_too_late(engine: HatchetEngine, tenant_id: UUID) -> tuple[Worker, Action]:
+    """A task whose worker asks for its eviction when a completion is on its way to it."""
+    worker, action = await begin(engine, tenant_id)
     await worker.wait(action, sleep("0s"))
-    await worker.stream.take(Evict(action.task_id, 1))  # before it has read that the sleep is over
     await worker.told(Completed)
-    await worker.told(EvictionTaken)
+    await worker.stream.take(Evict(action.task_id, 1))
+    await worker.told_nothing()
+    return worker, action
+
+
+async def test_a_task_that_ends_while_it_is_given_up_is_not_delivered_again(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await give_up_too_late(engine, tenant_id)
+    await worker.worker.complete(action)
+    assert await worker.told(EvictionTaken) == (action.task_id, 1)
+    await result_of(engine, tenant_id, action.task_id)
+    assert (await history(conninfo, action)).count(TaskEventKind.ASSIGNED) == 1
+
+
+async def test_a_task_that_ends_at_another_engine_while_it_is_given_up_is_not_delivered_again(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    async with engine_on(conninfo) as other:
+        await settled(tenant_id, engine, other)
+        worker, action = await give_up_too_late(engine, tenant_id)
+        followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+        await other.report(
+            TaskReport(tenant_id, action.task_id, ReportKind.COMPLETED, action.retry_count, b"{}")
+        )
+        engine.aftermath.durable._by_task = followers
+        assert await worker.told(EvictionTaken) == (action.task_id, 1)
+        assert (await history(conninfo, action)).count(TaskEventKind.ASSIGNED) == 1
+
+
+async def test_a_task_that_goes_on_while_it_is_given_up_is_evicted_when_it_waits_again(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker, action = await give_up_too_late(engine, tenant_id)
+    node = await worker.wait(action, event("go"))
+    await worker.say_waiting(action, [node], received=1)
+    assert await worker.told(EvictionTaken) == (action.task_id, 1)
+    assert TaskEventKind.DURABLE_RESTORING not in await history(conninfo, action)
+    await push(engine, tenant_id, "go")
     assert (await worker.start()).durable_invocation == 2
 
 
@@ -80,6 +134,7 @@ async def test_a_worker_that_waits_for_what_is_complete_after_giving_a_task_up_g
     await push(engine, tenant_id, "go")
     await worker.told(Completed)
     # It is taken to have read that, and names the node again before its eviction is written.
+    monkeypatch.setattr(conversation, "CONFIRM_SECONDS", 0.0)
     monkeypatch.setattr(conversation, "ARRIVAL_SECONDS", (0.0,))
     is_named, submit = asyncio.Event(), engine.durable.evictions.submit
 
@@ -211,6 +266,7 @@ async def test_a_new_stream_tells_of_a_completion_after_calls_that_were_passed(
 async def test_an_order_nobody_asks_for_is_given_up_after_some_evictions(
     engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(conversation, "CONFIRM_SECONDS", 0.0)
     monkeypatch.setattr(conversation, "STALL_SECONDS", (LONG_TIME,) * 3 + (0.0,))
     worker, action = await begin(engine, tenant_id)
     for key in "abc":
@@ -237,8 +293,9 @@ async def test_an_order_nobody_asks_for_is_given_up_after_some_evictions(
 
 
 async def test_calls_of_branches_are_known_by_what_their_delivery_was_told_of(
-    engine: HatchetEngine, tenant_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(conversation, "CONFIRM_SECONDS", 0.0)
     worker, action = await begin(engine, tenant_id)
     ((node, _),) = await worker.spawn(action, "child")
     await worker.say_waiting(action, [node])

@@ -110,11 +110,11 @@ async def test_a_poll_reads_only_who_was_queued_of_late_and_is_unknown(
     loaded: set[UUID] = set()
 
     def load(
-        knows: Callable[[UUID, int], bool], tenant: UUID, after: QueuePlace, limit: int
+        knows: Callable[[UUID, int, bool], bool], tenant: UUID, after: QueuePlace, limit: int
     ) -> Operation[Loaded]:
-        def ask(task_id: UUID, retry_count: int) -> bool:
+        def ask(task_id: UUID, retry_count: int, is_resting: bool) -> bool:
             asked.add(task_id)
-            return knows(task_id, retry_count)
+            return knows(task_id, retry_count, is_resting)
 
         is_ours = tenant == tenant_id
         tasks, place = yield from rebuild_scheduler.load_unknown_in_groups(

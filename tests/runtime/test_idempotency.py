@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -205,6 +206,69 @@ async def test_of_many_at_once_one_gets_the_key(conninfo: str, tenant_id: UUID) 
     collided = [outcome for outcome in outcomes if isinstance(outcome, IdempotencyCollision)]
     assert (len(started), len(collided)) == (1, 19)
     assert {one.existing for told in collided for one in told.collisions} == set(started)
+
+
+@pytest.mark.parametrize("is_replay_first", [True, False])
+@pytest.mark.parametrize("is_swept", [False, True])
+async def test_of_a_replay_and_a_new_run_at_once_one_gets_the_key(
+    is_replay_first: bool, is_swept: bool, conninfo: str, engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    """Both wait for whoever has the key; the second then sees what the first made of its holder."""
+    await put(engine, tenant_id, BY_STATUS)
+    worker = await FakeWorker.connect(engine, tenant_id, slots=5)
+    (first,) = await start(engine, tenant_id, "a")
+    await worker.complete(await worker.next_start())
+    await result_of(engine, tenant_id, first)
+    async with await psycopg.AsyncConnection.connect(conninfo) as other:
+        await _have_the_key(other, tenant_id, first, is_swept=is_swept)
+        calls = [engine.replay(tenant_id, [first]), start(engine, tenant_id, "a")]
+        tasks = []
+        for call in calls if is_replay_first else reversed(calls):
+            tasks.append(asyncio.ensure_future(call))
+            await _are_waiting(conninfo, len(tasks))
+        await (other.rollback() if is_swept else other.commit())
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    (winner,) = (outcome for outcome in outcomes if isinstance(outcome, list))
+    (loser,) = (outcome for outcome in outcomes if isinstance(outcome, IdempotencyCollision))
+    if not is_swept:
+        assert winner is outcomes[0], "a row's lock is handed out in turn"
+    assert [one.existing for one in loser.collisions] == winner
+    action = await worker.next_start()
+    assert action.run_id == winner[0]
+    await worker.complete(action)
+    await result_of(engine, tenant_id, winner[0])
+    await start(engine, tenant_id, "a")
+
+
+async def _have_the_key(
+    connection: psycopg.AsyncConnection[Any], tenant_id: UUID, run_id: UUID, *, is_swept: bool
+) -> None:
+    """Lock the key's row; or, as if it had been swept, have its place without a row that stays."""
+    mine = "FROM engine_idempotencykey WHERE tenant_id = %s"
+    if not is_swept:
+        await connection.execute(f"SELECT {mine} FOR UPDATE", [tenant_id])
+        return
+    await connection.execute(f"DELETE {mine}", [tenant_id])
+    await connection.commit()
+    await connection.execute(
+        """INSERT INTO engine_idempotencykey (tenant_id, digest, run_id, expires_at, ends_with_run)
+           VALUES (%s, sha256('a'), %s, now() + interval '1 hour', true)""",
+        [tenant_id, run_id],
+    )
+
+
+async def _are_waiting(conninfo: str, count: int) -> None:
+    query = """SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    async with (
+        asyncio.timeout(20),
+        await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as watching,
+    ):
+        found = 0
+        while found < count:
+            await asyncio.sleep(0.01)
+            row = await (await watching.execute(query)).fetchone()
+            found = row[0] if row else 0
 
 
 async def test_without_a_scheduler_nothing_of_a_collision_is_started(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from engine.ids import new_id
 from engine.operations.rebuild_scheduler import Snapshot, load_snapshot
+from engine.runtime.ending import end_tasks
 from engine.runtime.engine import HatchetEngine
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import Operation
+from engine.store.query import Operation, statements
 from tests.runtime.harness import FakeWorker, engine_on, result_of, trigger, until, workflow
 
 
@@ -41,7 +42,7 @@ async def test_an_outage_longer_than_the_lease_ends(
         raise psycopg.OperationalError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(AsyncDatabase, "fetch", fail)
+        broken.setattr(AsyncDatabase, "run", fail)
         await until(lambda: tenant_id not in engine.ownership.owners)
     await until(lambda: owns(engine, tenant_id))
 
@@ -103,20 +104,50 @@ async def test_two_engines_share_tenants_and_one_takes_over_from_the_other(
         await until(lambda: owns(engine, tenant_id))
 
 
-async def test_an_engine_that_dies_silently_is_replaced_when_its_lease_runs_out(
-    conninfo: str, tenant_id: UUID
+@pytest.mark.parametrize("lease_seconds", [leases.LEASE_SECONDS, 10_000.0])
+async def test_an_engine_that_dies_silently_is_replaced(
+    conninfo: str, tenant_id: UUID, lease_seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before its lease runs out, too: its session has ended and its heartbeats have stopped."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", lease_seconds)
     dying = HatchetEngine(conninfo)
     await dying.start()
     await until(lambda: owns(dying, tenant_id))
-    for task in (*dying._loops, *dying._batchers):
-        task.cancel()
-    await asyncio.gather(*dying._loops, *dying._batchers, return_exceptions=True)
+    await end_tasks((*dying._loops, *dying._batchers))
     await dying.database.close()
     async with engine_on(conninfo) as heir:
         await until(lambda: owns(heir, tenant_id))
         lost, held = dying.ownership.owners[tenant_id], heir.ownership.owners[tenant_id]
         assert held.epoch > lost.epoch
+
+
+@pytest.mark.parametrize(
+    ("is_present", "is_silent", "is_ended"),
+    [(True, True, False), (False, False, False), (True, False, False), (False, True, True)],
+)
+async def test_a_slow_engine_and_one_whose_session_broke_keep_their_tenants(
+    conninfo: str, tenant_id: UUID, is_present: bool, is_silent: bool, is_ended: bool
+) -> None:
+    other, looking = new_id(), new_id()
+    database = AsyncDatabase(conninfo)
+    await database.open()
+    session = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+    if is_present:
+        present = leases.be_present(other)
+        await session.execute(statements()[present.name], present.params)
+    await database.fetch(leases.renew(other, "elsewhere"))
+    await database.fetch(leases.make([tenant_id]))
+    await database.fetch(leases.take(other, [tenant_id]))
+    if is_silent:
+        await session.execute(
+            "UPDATE engine_engineprocess SET heartbeat_at = now() - interval '2 s' WHERE id = %s",
+            [other],
+        )
+    freed = await database.fetch(leases.end_silent(looking))
+    assert (tenant_id in freed) is is_ended
+    assert bool(await database.fetch(leases.take(looking, [tenant_id]))) is is_ended
+    await session.close()
+    await database.close()
 
 
 async def test_a_write_under_an_old_epoch_is_refused(

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
-from asgiref.sync import sync_to_async
-from django.db import connection
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
-from engine.models import Cron, Run
+from engine.models import Cron, CronMiss, Run
 from engine.operations.change_crons import create_cron
 from engine.runtime.controllers import timetable
 from engine.runtime.engine import HatchetEngine
+from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, workflow
+from tests.runtime.harness import FakeWorker, engine_on, until_rows, with_django, workflow
 
 SECONDS = 4
 EVERY_SECOND = WorkflowDefinition(
     "tick", (StepDefinition("run", "work:run"),), cron_triggers=("* * * * * *",)
 )
-
-
-Result = TypeVar("Result")
-
-
-async def with_django(work: Callable[[], Result]) -> Result:
-    """Use the ORM, or an operation on Django's connection, from a thread that leaves none open."""
-
-    def done() -> Result:
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    return await sync_to_async(done)()
 
 
 @pytest.fixture
@@ -110,3 +95,49 @@ async def test_a_cron_made_elsewhere_fires_without_waiting_for_a_poll(
     action = await asyncio.wait_for(worker.next_start(), 10)
     assert b'{"from":"cron"}' in action.payload
     await worker.leave()
+
+
+@pytest.mark.usefixtures("crons_end")
+async def test_an_engine_that_starts_again_tells_and_makes_up_what_was_missed(
+    conninfo: str, tenant_id: UUID
+) -> None:
+    async with engine_on(conninfo) as first:
+        await first.put_workflow(tenant_id, workflow())
+    made = datetime.now(UTC) - timedelta(minutes=90)
+    policies = {policy.name: policy for policy in MissedPolicy}
+
+    def create() -> None:
+        for name, policy in policies.items():
+            operation = create_cron(
+                tenant_id,
+                name=name,
+                expression="@every 25m",
+                request=TriggerRequest("work", orjson.dumps({"from": name})),
+                now=made,
+                missed=policy,
+            )
+            sync_db.run(operation)
+
+    await with_django(create)
+    async with engine_on(conninfo) as second:
+        worker = await FakeWorker.connect(second, tenant_id)
+        started = [await worker.next_start() for _ in range(4)]
+        for action in started:
+            await worker.complete(action)
+        await until_rows(lambda: CronMiss.objects.filter(cron__tenant_id=tenant_id).count() == 2)
+        await worker.leave()
+    told = [b"LATEST" in action.payload for action in started]
+    assert told.count(True) == 1, "the latest once, and all three of them"
+
+    def check() -> None:
+        misses = CronMiss.objects.filter(cron__tenant_id=tenant_id).select_related("cron")
+        assert {miss.cron.name: (miss.cause, miss.count) for miss in misses} == {
+            "SKIP": (CronMissCause.STOPPED, 3),
+            "LATEST": (CronMissCause.STOPPED, 2),
+        }
+        assert len(set(nominal_times(tenant_id))) == 3
+        for cron in Cron.objects.filter(tenant_id=tenant_id):
+            assert cron.due_at is not None
+            assert cron.due_at > datetime.now(UTC)
+
+    await with_django(check)

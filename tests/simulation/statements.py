@@ -41,9 +41,11 @@ def nothing(_: Transaction, __: Params) -> Rows:
 for _name in (
     "lease.hold",
     "run.give_way",
+    "run.ended_with_keys",
     "task_event.insert",
     "event.triggers",
     "step_wait.for_events",
+    "worker.recover_late",
 ):
     STATEMENTS[_name] = nothing, None
 
@@ -214,7 +216,7 @@ def _task_row(tx: Transaction, task_id: Any) -> tuple[Any, ...]:
         *(task_id, t["tenant_id"], task_id, t["workflow_id"], t["version_id"], t["step_id"]),
         *(t["action_id"], t["status"], t["priority"], t["retry_count"], t["app_retry_count"]),
         *(t["internal_retry_count"], t["worker_id"], t["is_delayed"], False, False, None),
-        *(t["started_at"], None, None, False, None, t["is_evicted"]),
+        *(t["started_at"], None, None, False, None, t["is_evicted"], t["assigned_at"]),
     )
 
 

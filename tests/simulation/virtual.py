@@ -87,6 +87,7 @@ def virtual_world(seed: int) -> Iterator[VirtualLoop]:
         "engine.runtime.durable.service.datetime": clock,
         "engine.runtime.durable.children.datetime": clock,
         "engine.runtime.durable.stream.time": clock,
+        "engine.runtime.durable.evictions.time": clock,
         "engine.ids.time": clock,
         "engine.ids.os": _Randomness(dice),
         "engine.ids.getrandbits": dice.getrandbits,

@@ -226,7 +226,7 @@ class Worker:
 
     async def _evict_now_and_then(self) -> None:
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self.world.look_seconds)
             for key, invocation in list(self.running.items()):
                 waited = self.world.loop.time() - invocation.waiting_since
                 is_due = invocation.waits and waited >= self.world.eviction_seconds
@@ -240,5 +240,7 @@ class Worker:
         except (Disconnected, TimeoutError):
             return
         self.world.note("evicted", invocation.delivery)
+        if self.running.get(key) is invocation and not invocation.waits:
+            self.world.check_evicted(invocation.action)
         self.cancel(key)
         self.listener.forget(*invocation.delivery)

@@ -63,6 +63,8 @@ class World:
         self.workers: list[Worker] = []
         self.has_old_clients = self.dice.random() < 0.2
         self.eviction_seconds = self.dice.choice((1.0, 3.0, 3.0, 10.0, 1_000.0))
+        self.look_seconds = self.dice.choice((1.0, 0.01))
+        """How often workers look what to evict: those that look often give up just as a sleep ends."""
         if self.has_old_clients:
             # They say only once a second what they still wait for.
             self.eviction_seconds += 2.0
@@ -302,6 +304,12 @@ class World:
         entry = self.store.tables["entry"].get((delivery[0], *node))
         if entry and entry["is_satisfied"] and entry["satisfied_at"] < asked_at:
             self.broken(f"the memo {node} of {delivery} is computed again")
+
+    def check_evicted(self, action: Action) -> None:
+        """A delivery that goes on is not replaced by another one of its attempt: both would do the same."""
+        if self.store.tables["task"][action.task_id,]["retry_count"] == action.retry_count:
+            place = action.task_id, action.durable_invocation
+            self.broken(f"{place} was evicted while it went on")
 
     def check_left_over(self, delivery: Delivery, inbox: Inbox) -> None:
         if inbox.pending:

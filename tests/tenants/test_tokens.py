@@ -12,7 +12,8 @@ import jwt
 import pytest
 from pytest_django import Settings
 
-from engine.config import Config, new_signing_key
+from engine.config import Config
+from engine.pem import new_signing_key
 from tenants.keys import signing_key
 from tenants.models import APIToken
 from tenants.tokens import InvalidToken, create_token, revoke_token, verify_token

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from ipaddress import ip_network
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -17,8 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from psycopg.conninfo import conninfo_to_dict
 
-from engine.config import Config, new_signing_key
+from engine.config import Config
 from engine.environment import ConfigError
+from engine.pem import new_signing_key
+from tests.rpc.certificates import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +92,13 @@ def test_an_https_url_makes_the_cookie_secure(tmp_path: Path) -> None:
     assert not insecure.cookie_is_secure
 
 
+def test_proxies_on_this_machine_are_trusted_and_others_must_be_named(tmp_path: Path) -> None:
+    assert read(tmp_path).trusted_proxies == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    named = read(tmp_path, SERVER_TRUSTED_PROXIES="10.1.2.3, fd00::/8").trusted_proxies
+    assert named == (ip_network("10.1.2.3/32"), ip_network("fd00::/8"))
+    assert read(tmp_path, SERVER_TRUSTED_PROXIES="none").trusted_proxies == ()
+
+
 def test_a_given_database_is_used_as_it_is(tmp_path: Path) -> None:
     url = "postgresql://user:p%40ss@db.example:5433/work?sslmode=require&keepalives_idle=60"
     config = read(tmp_path, DATABASE_URL=url)
@@ -130,6 +141,25 @@ def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
         ("SERVER_URL", "http://"),
         ("SERVER_URL", "http://host:port"),
         ("SERVER_URL", "ftp://host"),
+        ("SERVER_URL", "https://host/hatchet"),
+        ("SERVER_URL", "https://host?a=b"),
+        ("SERVER_URL", "https://host?"),
+        ("SERVER_URL", "https://host#a"),
+        ("SERVER_URL", "https://user:password@host"),
+        ("SERVER_URL", "https://user@host"),
+        ("SERVER_URL", "https://a host"),
+        ("SERVER_URL", "https://*.example.com"),
+        ("SERVER_URL", "https://host:70000"),
+        ("SERVER_ALLOWED_HOSTS", "https://host"),
+        ("SERVER_ALLOWED_HOSTS", "host:8080"),
+        ("SERVER_ALLOWED_HOSTS", "*.example.com"),
+        ("SERVER_ALLOWED_ORIGINS", "example.com"),
+        ("SERVER_ALLOWED_ORIGINS", "https://example.com/app"),
+        ("SERVER_ALLOWED_ORIGINS", "https://ok.example, ftp://example.com"),
+        ("SERVER_TRUSTED_PROXIES", "proxy.example.com"),
+        ("SERVER_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("SERVER_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("SERVER_TRUSTED_PROXIES", "*"),
         ("SERVER_GRPC_BROADCAST_ADDRESS", "localhost"),
         ("SERVER_GRPC_BROADCAST_ADDRESS", "http://localhost:7070"),
         ("SERVER_GRPC_BROADCAST_ADDRESS", ":7070"),
@@ -137,13 +167,31 @@ def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
         ("SERVER_GRPC_MAX_MSG_SIZE", "12"),
         ("SERVER_TLS_STRATEGY", "ssl"),
         ("SERVER_TLS_CERT_FILE", "/nowhere/cert.pem"),
+        ("SERVER_GRPC_BROADCAST_ADDRESS", "a:b:7070"),
+        ("SERVER_GRPC_BROADCAST_ADDRESS", "host:٣"),
         ("SERVER_AUTH_COOKIE_INSECURE", "si"),
+        ("SERVER_AUTH_COOKIE_NAME", "a b"),
+        ("SERVER_AUTH_COOKIE_NAME", "a;b"),
+        ("SERVER_AUTH_COOKIE_DOMAIN", "https://example.com"),
+        ("SERVER_AUTH_COOKIE_DOMAIN", "a.example b.example"),
+        ("SERVER_AUTH_COOKIE_DOMAIN", "*"),
+        ("SERVER_AUTH_COOKIE_SECRETS", "a"),
+        ("SERVER_AUTH_COOKIE_SECRETS", "change-me"),
+        ("SERVER_AUTH_COOKIE_SECRETS", "0123456789abcdef short"),
+        ("SERVER_AUTH_COOKIE_SECRETS", "a" * 32),
         ("SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET", "not a key"),
         ("ADMIN_EMAIL", "admin"),
+        ("ADMIN_EMAIL", "a" * 250 + "@b.cd"),
+        ("ADMIN_NAME", "a" * 201),
+        ("DEFAULT_TENANT_NAME", "a" * 201),
+        ("DEFAULT_TENANT_SLUG", "a" * 201),
+        ("DEFAULT_TENANT_SLUG", "a/b"),
+        ("DEFAULT_TENANT_SLUG", "ä"),
         ("DEFAULT_TENANT_ID", "1"),
         ("DATABASE_URL", "mysql://x"),
         ("DATABASE_URL", "postgresql://host"),
         ("DATABASE_POSTGRES_PORT", "x"),
+        ("DATABASE_POSTGRES_SSL_MODE", "maybe"),
         ("SERVER_LOGGER_LEVEL", "loud"),
         ("SERVER_LOGGER_FORMAT", "xml"),
         ("SERVER_MSGQUEUE_KIND", "rabbitmq"),
@@ -178,20 +226,42 @@ class TestTls:
             read(tmp_path, SERVER_TLS_CERT="cert")
 
     def test_a_certificate_turns_it_on(self, tmp_path: Path) -> None:
-        (tmp_path / "key.pem").write_text("the key")
-        given = {"SERVER_TLS_CERT": "cert", "SERVER_TLS_KEY_FILE": str(tmp_path / "key.pem")}
+        certificate, key = Authority().issue("engine")
+        (tmp_path / "key.pem").write_text(key)
+        given = {"SERVER_TLS_CERT": certificate, "SERVER_TLS_KEY_FILE": str(tmp_path / "key.pem")}
         tls = read(tmp_path, **given).grpc_tls
         assert tls is not None
-        assert (tls.certificate, tls.private_key, tls.client_ca) == ("cert", "the key", None)
+        assert (tls.certificate.strip(), tls.private_key, tls.client_ca) == (
+            certificate.strip(),
+            key,
+            None,
+        )
         assert read(tmp_path, **given, SERVER_GRPC_INSECURE="t").grpc_tls is None
 
     def test_mutual_tls_needs_a_client_ca(self, tmp_path: Path) -> None:
-        given = {"SERVER_TLS_CERT": "c", "SERVER_TLS_KEY": "k", "SERVER_TLS_STRATEGY": "mtls"}
+        authority = Authority()
+        certificate, key = authority.issue("engine")
+        given = {
+            "SERVER_TLS_CERT": certificate,
+            "SERVER_TLS_KEY": key,
+            "SERVER_TLS_STRATEGY": "mtls",
+        }
         with pytest.raises(ConfigError, match="SERVER_TLS_ROOT_CA"):
             read(tmp_path, **given)
-        tls = read(tmp_path, **given, SERVER_TLS_ROOT_CA="ca").grpc_tls
+        with pytest.raises(ConfigError, match="SERVER_TLS_ROOT_CA must be a certificate"):
+            read(tmp_path, **given, SERVER_TLS_ROOT_CA="ca")
+        tls = read(tmp_path, **given, SERVER_TLS_ROOT_CA=authority.certificate).grpc_tls
         assert tls is not None
-        assert tls.client_ca == "ca"
+        assert tls.client_ca == authority.certificate.strip()
+
+    def test_certificate_and_key_are_read_and_must_belong_together(self, tmp_path: Path) -> None:
+        certificate, key = Authority().issue("engine")
+        _, other = Authority().issue("engine")
+        with pytest.raises(ConfigError, match="SERVER_TLS_CERT must be a certificate"):
+            read(tmp_path, SERVER_TLS_CERT="nonsense", SERVER_TLS_KEY=key)
+        for wrong in ("nonsense", other, encrypted(key)):
+            with pytest.raises(ConfigError, match="SERVER_TLS_KEY must be"):
+                read(tmp_path, SERVER_TLS_CERT=certificate, SERVER_TLS_KEY=wrong)
 
 
 class TestSharedSecrets:
@@ -202,10 +272,10 @@ class TestSharedSecrets:
         config = read(
             tmp_path,
             SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=key.replace("\n", "\\n"),
-            SERVER_AUTH_COOKIE_SECRETS="new old",
+            SERVER_AUTH_COOKIE_SECRETS="new-0123456789ab old-0123456789ab",
         )
         assert config.jwt_private_key.strip() == key.strip()
-        assert config.secret_keys == ("new", "old")
+        assert config.secret_keys == ("new-0123456789ab", "old-0123456789ab")
         assert not (tmp_path / "api_token_key.pem").exists()
 
     def test_only_a_p256_key_will_do(self, tmp_path: Path) -> None:
@@ -214,6 +284,17 @@ class TestSharedSecrets:
         )
         with pytest.raises(ConfigError, match="P-256"):
             read(tmp_path, SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=other.decode())
+
+    def test_a_key_with_a_password_will_not(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="without a password"):
+            read(tmp_path, SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=encrypted(new_signing_key()))
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+    @pytest.mark.parametrize("name", ["secret_key", "api_token_key.pem", "admin_password"])
+    def test_a_damaged_secret_is_not_used(self, tmp_path: Path, name: str, content: bytes) -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ConfigError, match="HATCHET_DATA_DIR"):
+            read(tmp_path)
 
     def test_a_public_key_must_belong_to_the_private_one(self, tmp_path: Path) -> None:
         mine, other = new_signing_key(), new_signing_key()
@@ -227,6 +308,12 @@ class TestSharedSecrets:
     def test_a_value_and_a_file_exclude_each_other(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="both set"):
             read(tmp_path, SERVER_TLS_CERT="a", SERVER_TLS_CERT_FILE="b")
+
+
+def encrypted(private_pem: str) -> str:
+    key = load_pem_private_key(private_pem.encode(), None)
+    secret = BestAvailableEncryption(b"secret")
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secret).decode()
 
 
 def public_half(private_pem: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from engine.domain.durable import Completion, Node
 from engine.runtime.durable.conversation import (
+    CONFIRM_SECONDS,
     CROSSING_SECONDS,
     QUIET_SECONDS,
     STALL_SECONDS,
@@ -211,6 +212,7 @@ def test_who_waits_again_for_what_arrived_gets_it_at_once() -> None:
     known.confirm(1)
     assert known.wait(ONE, 0.01)
     assert known.give_up(0.01) == [ONE]
+    known.keep()
     assert complete(known, ONE, 1) == [ONE]
 
 
@@ -230,11 +232,59 @@ def test_what_may_not_have_arrived_is_unconfirmed() -> None:
     for node in (ONE, TWO, THREE):
         known.acknowledge(node, needs_waiter=node == THREE)
     assert known.give_up(0.0) == [ONE, TWO]
+    known.keep()
     complete(known, ONE, 1, 1.0)
     assert known.give_up(1_000.0) == [ONE, TWO]
+    known.keep()
     complete(known, TWO, 2, 1.0)
     known.confirm(1)
     assert known.give_up(1.5) == [TWO]
+
+
+def test_nothing_is_sent_while_a_delivery_is_evicted() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    assert known.give_up(0.0) == [ONE]
+    assert complete(known, ONE, 1) == []
+    known.keep()
+    assert take(known) == [ONE]
+
+
+def test_who_was_told_of_a_completion_goes_on_until_he_says_that_he_has_read_it() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    assert not known.may_go_on(0.0)
+    complete(known, ONE, 1)
+    assert known.may_go_on(1.0)
+    assert not known.is_waiting
+    assert not known.may_go_on(CONFIRM_SECONDS)
+    known.confirm(1)
+    assert not known.may_go_on(1.0)
+
+
+def test_what_was_told_before_is_not_confirmed_by_what_was_received_before() -> None:
+    known = invocation()
+    for _ in range(2):
+        known.acknowledge(ONE, needs_waiter=True)
+        known.wait(ONE, 0.0)
+        assert complete(known, ONE, 1) == [ONE]
+        known.confirm(1)
+    assert known.may_go_on(1.0)
+
+
+def test_who_asks_again_for_what_is_on_its_way_goes_on_when_it_comes() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False)
+    complete(known, ONE, 1)
+    assert known.wait(ONE, CROSSING_SECONDS)
+    assert known.is_waiting
+    assert known.may_go_on(CROSSING_SECONDS)
+
+
+def test_who_computes_a_memo_does_not_wait() -> None:
+    known = invocation()
+    known.acknowledge(ONE, needs_waiter=False, is_memo=True)
+    assert not known.is_waiting
 
 
 def test_a_worker_that_gives_a_task_up_again_and_again_is_believed_to_have_read() -> None:

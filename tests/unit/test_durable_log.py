@@ -294,7 +294,13 @@ def test_children_of_an_abandoned_branch_are_started_anew(task: Task) -> None:
     assert task.spawn(child(key="a")) == [(1, 1)]
 
 
-@pytest.mark.parametrize(("branch", "node"), [(0, 1), (2, 1), (1, 0), (-1, 1)])
+def test_branch_zero_is_the_branch_a_task_is_on() -> None:
+    state = LogState()
+    assert (state.fork(0, 3), state.fork(0, 2)) == (2, 3)
+    assert [fork.parent_id for fork in state.forks] == [1, 2]
+
+
+@pytest.mark.parametrize(("branch", "node"), [(2, 1), (1, 0), (-1, 1), (0, 0)])
 def test_a_fork_of_nothing_is_refused(branch: int, node: int) -> None:
     with pytest.raises(InvalidArgument):
         LogState().fork(branch, node)

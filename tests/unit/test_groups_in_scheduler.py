@@ -121,6 +121,8 @@ class World:
             [
                 *[self.trigger, self.finish] * 3,
                 self.retry,
+                self.back_off,
+                self.wake,
                 self.replay,
                 self.time_out,
                 self.release_slot,
@@ -152,13 +154,38 @@ class World:
             return
         key = self.random.choice(sorted(self.running))
         row = self.rows[key]
-        again = row._replace(retry_count=row.retry_count + 1, priority=4)
+        again = _next_attempt(row)
         self.running.discard(key)
         self.rows[key] = again
         self.scheduler.withdraw(row.id, row.retry_count)
         if self.random.random() < 0.5:
             self.drain()
         self.scheduler.enqueue([again])
+
+    def back_off(self) -> None:
+        """An attempt fails; the next one comes when its back-off has ended."""
+        if not self.running:
+            return
+        key = self.random.choice(sorted(self.running))
+        row = self.rows[key]
+        self.running.discard(key)
+        self.rows[key] = _next_attempt(row)._replace(is_resting=True)
+        self.scheduler.withdraw(row.id, row.retry_count)
+        if self.random.random() < 0.5:
+            self.drain()
+        self.scheduler.enqueue([self.rows[key]])
+
+    def wake(self) -> None:
+        """Some of the back-offs end."""
+        for key, row in self.rows.items():
+            if row.is_resting and self.random.random() < 0.5:
+                self.rows[key] = row._replace(is_resting=False)
+                self.scheduler.enqueue([self.rows[key]])
+
+    def wake_all(self) -> None:
+        while any(row.is_resting for row in self.rows.values()):
+            self.wake()
+        self.drain()
 
     def replay(self) -> None:
         """A task that ended arrives anew, before those who wait and as the newest."""
@@ -168,7 +195,7 @@ class World:
         assert row.claims is not None
         self.last += 1
         claims = row.claims._replace(arrival=self.last)
-        again = row._replace(retry_count=row.retry_count + 1, priority=4, claims=claims)
+        again = _next_attempt(row)._replace(claims=claims, has_begun=False)
         self.rows[row.id.int] = again
         self.scheduler.enqueue([again])
 
@@ -193,6 +220,7 @@ class World:
         self.scheduler.withdraw(row.id, row.retry_count)
 
     def drain(self) -> None:
+        """Write what was decided. Who had begun is cancelled only for who is newer."""
         while True:
             assigned = self.scheduler.drain(0.0)
             for assignment in assigned:
@@ -202,6 +230,8 @@ class World:
                 self.released.discard(assignment.task.id.int)
             cancelled = self.scheduler.take_cancelled()
             for each in cancelled:
+                strategies = {claim.strategy for claim in _chain(each)}
+                assert IN_PROGRESS in strategies or not each.has_begun
                 if self.rows.get(each.id.int) == each:
                     self.end(each.id.int)
             if not assigned and not cancelled:
@@ -251,6 +281,12 @@ def test_a_new_owner_leaves_evicted_tasks_their_concurrency_slots() -> None:
     assert [a.task.id for a in scheduler.drain(0.0)] == [first.id]
 
 
+def _next_attempt(row: ReadyTask) -> ReadyTask:
+    return row._replace(
+        retry_count=row.retry_count + 1, priority=4, has_begun=True, is_resting=False
+    )
+
+
 def _chain(row: ReadyTask) -> Sequence[Claim]:
     assert row.claims is not None
     return row.claims.chain
@@ -265,6 +301,7 @@ def test_no_cap_is_exceeded_nothing_leaks_and_no_key_starves(seed: int) -> None:
             world.take_over()
             world.drain()
             world.check_caps()
+    world.wake_all()
     play_out(world, {_chain(row)[0].group.key for row in world.rows.values()})
 
 

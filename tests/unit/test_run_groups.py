@@ -237,7 +237,7 @@ class World:
 
     def step(self) -> None:
         self.random.choice(
-            [self.trigger, self.trigger, self.finish, self.finish, self.retry, self.replay]
+            [*[self.trigger, self.finish] * 2, self.retry, self.retry, self.wake, self.replay]
         )()
         self.drain()
         self.check_caps()
@@ -288,16 +288,29 @@ class World:
         self.scheduler.groups.end_run(UUID(int=row.claims.id), row.claims.arrival)
 
     def retry(self) -> None:
+        """An attempt fails; the next one comes now, or when its back-off has ended."""
         if not self.running:
             return
         key = self.random.choice(sorted(self.running))
         row = self.running.pop(key)
         before = row.tasks[key]
-        row.tasks[key] = again = before._replace(retry_count=before.retry_count + 1, priority=4)
+        row.tasks[key] = again = before._replace(
+            retry_count=before.retry_count + 1,
+            priority=4,
+            has_begun=True,
+            is_resting=self.random.random() < 0.5,
+        )
         self.scheduler.withdraw(before.id, before.retry_count)
         if self.random.random() < 0.5:
             self.drain()
         self.scheduler.enqueue([again])
+
+    def wake(self) -> None:
+        for row in self.rows.values():
+            for key, each in row.tasks.items():
+                if each.is_resting:
+                    row.tasks[key] = each._replace(is_resting=False)
+                    self.scheduler.enqueue([row.tasks[key]])
 
     def replay(self) -> None:
         """A run that ended asks again, as the newest."""
@@ -366,4 +379,6 @@ def test_no_cap_is_exceeded_nothing_leaks_and_no_key_starves(seed: int) -> None:
             world.take_over()
             world.drain()
             world.check_caps()
+    world.wake()
+    world.drain()
     play_out(world, {row.claims.chain[0].group.key for row in world.rows.values()})

@@ -91,7 +91,7 @@ class _Buffer:
             if taken and size + _place(task).size > MAX_BATCH_BYTES:
                 break
             size += _place(task).size
-            taken.append(task)
+            taken.append(task.without_turn())
             del self.items[key]
         del self.line[: len(taken)]
         self.size -= size

@@ -8,7 +8,6 @@ workflow's groups from when its first task asks until it ends itself; its other 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,7 +19,15 @@ from engine.domain.assignment import (
     RunClaims,
     SharedStrategy,
 )
-from engine.domain.scheduler.groups_line import Endings, Group, Member, RunMember, TaskMember
+from engine.domain.scheduler.groups_line import (
+    Endings,
+    Group,
+    Member,
+    RunMember,
+    TaskMember,
+    as_task,
+)
+from engine.domain.scheduler.membership import Membership
 from engine.states import ConcurrencyStrategy
 
 
@@ -39,24 +46,15 @@ class Settled(NamedTuple):
     moved: list[ReadyTask]
 
 
-class ConcurrencyGroups:
+class ConcurrencyGroups(Membership):
     """All groups of a tenant.
 
     What changes is noted, and decided in `settle`: an attempt that ends and whose next attempt arrives
-    before that keeps its slots. Every waiting task is in memory. The slots of a group that are held
-    are exactly those of the members that hold them, so nothing can leak that is not a known task or run.
+    before that keeps its slots. Every waiting task is in memory.
     """
 
     def __init__(self) -> None:
-        self._tasks: dict[int, TaskMember] = {}
-        self._runs: dict[int, RunMember] = {}
-        self._groups: dict[GroupId, Group] = {}
-        self._shared: Mapping[str, SharedStrategy] = MappingProxyType({})
-        self._unsettled: dict[GroupId, None] = {}
-        self._ended: dict[int, int] = {}
-        """Attempts that ended since groups were settled: task and retry count."""
-        self._passing: list[TaskMember] = []
-        """Holders of all their slots that are to be queued."""
+        super().__init__()
         self._fresh: set[int] = set()
         """Tasks that arrived since groups were settled."""
         self.endings = Endings()
@@ -90,15 +88,14 @@ class ConcurrencyGroups:
             group = self._groups.get(claim.group)
             if group is None:
                 continue
-            limit = group.limit_with(claim, asked.arrival)
-            if group.waiting_count or len(group.holders) >= limit:
+            if not group.may_be_joined(group.limit_with(claim, asked.arrival)):
                 return False
         return True
 
     def hold(self, task: ReadyTask) -> None:
         """Give a task all its slots, whether or not there is room: it runs already."""
         self.forget(task.id)
-        member = self._tasks[task.id.int] = TaskMember(task)
+        member = self._join(task)
         if member.asked.run is not None:
             self.hold_run(member.asked.run)
             self._join_run(member, member.asked.run)
@@ -119,7 +116,9 @@ class ConcurrencyGroups:
         key = task.id.int
         member = self._tasks.get(key)
         if member is not None:
-            if member.task.retry_count >= task.retry_count:
+            if member.is_leaving and member.task.retry_count == task.retry_count:
+                return
+            if self.knows(task.id, task.retry_count) or member.task.retry_count > task.retry_count:
                 return
             self._ended.pop(key, None)
             if member.has_all and not member.is_pending and self._is_of_run(member, task):
@@ -130,7 +129,7 @@ class ConcurrencyGroups:
                     self._unsettled[claim.group] = None
                 return
             self.forget(task.id)
-        member = self._tasks[key] = TaskMember(task)
+        member = self._join(task)
         self._fresh.add(key)
         if member.asked.run is not None:
             run = self._join_run(member, member.asked.run)
@@ -138,6 +137,22 @@ class ConcurrencyGroups:
                 member.is_pending = True
                 return
         self._ask(member)
+
+    def rest(self, task: ReadyTask) -> None:
+        """Take note of an attempt whose back-off has yet to end: its task gives up its slots, and no more.
+
+        It stays as old as it is, so that who may outdo it does, and arrives when it is to be queued.
+        """
+        member = self._tasks.get(task.id.int)
+        if self.endings.cover(task) or (
+            member is not None and member.task.retry_count >= task.retry_count
+        ):
+            return
+        self.forget(task.id)
+        member = self._join(task)
+        if member.asked.run is not None:
+            self._join_run(member, member.asked.run)
+        self._rest(member)
 
     def end(self, task_id: UUID, retry_count: int) -> None:
         """Take note that this attempt, and any before it, ended."""
@@ -153,21 +168,6 @@ class ConcurrencyGroups:
         if run is not None and run.claims.arrival <= arrival:
             self._drop_run(run)
 
-    def forget(self, task_id: UUID) -> None:
-        """Free everything a task holds or waits for, and its run's place if no other task of it waits."""
-        key = task_id.int
-        self._ended.pop(key, None)
-        member = self._tasks.pop(key, None)
-        if member is None:
-            return
-        run = member.run
-        if run is not None:
-            run.tasks.pop(key, None)
-            if not run.tasks and not run.has_all and not run.is_leaving:
-                self._drop_run(run)
-        if not member.is_pending:
-            self._leave(member)
-
     def share(self, strategies: Mapping[str, SharedStrategy]) -> None:
         """Follow what is registered now for the whole tenant, by name."""
         changed = {name for name, found in strategies.items() if self._shared.get(name) != found}
@@ -181,57 +181,61 @@ class ConcurrencyGroups:
     # Decisions
 
     def settle(self) -> Settled:
-        """Fill free slots, and cancel who has to go. Deciding twice decides nothing new."""
+        """Fill free slots, and cancel who has to go. Deciding twice decides nothing new.
+
+        Groups take turns: each admits one before any admits another.
+        """
         settled = Settled([], [], [], [], [])
         if self._is_frozen:
             return settled
         for key in list(self._ended):
             self.forget(UUID(int=key))
         while self._unsettled:
-            group_id = next(iter(self._unsettled))
-            del self._unsettled[group_id]
-            if group := self._groups.get(group_id):
-                self._settle_group(group, settled)
+            unsettled, self._unsettled = self._unsettled, {}
+            for group_id in unsettled:
+                if (group := self._groups.get(group_id)) and self._settle_group(group, settled):
+                    self._unsettled[group_id] = None
         for member in self._passing:
             if not self._is_leaving(member) and self._tasks.get(member.key) is member:
-                settled.admitted.append(member.task)
+                settled.admitted.append(member.admit())
         self._passing.clear()
         self._fresh.clear()
         return settled
 
-    def _settle_group(self, group: Group, settled: Settled) -> None:
+    def _settle_group(self, group: Group, settled: Settled) -> bool:
+        """Fill one slot, or cancel who has to go; return whether to come back for the next slot."""
         if group.strategy is ConcurrencyStrategy.CANCEL_IN_PROGRESS:
             self._cancel_outdone(group, settled)
-        while group.waiting_count and len(group.holders) < group.limit:
-            self._fill(group, group.take_first(), settled)
         if not group.waiting_count:
-            return
+            return False
+        if len(group.holders) < group.limit:
+            self._fill(group, group.take_first(), settled)
+            return True
         if group.strategy is ConcurrencyStrategy.CANCEL_NEWEST:
-            self._cancel(group, group.waiting(), settled)
+            self._cancel(group, group.newcomers(), settled)
         elif group.strategy is ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_NEWEST:
-            self._cancel_but(group, max(group.waiting(), key=_age), settled)
+            self._cancel(group, sorted(group.newcomers(), key=_age)[:-1], settled)
         elif group.strategy is ConcurrencyStrategy.CANCEL_QUEUED_EXCEPT_OLDEST:
-            self._cancel_but(group, min(group.waiting(), key=_age), settled)
+            self._cancel(group, sorted(group.newcomers(), key=_age)[1:], settled)
+        return False
 
     def _fill(self, group: Group, member: Member, settled: Settled) -> None:
         group.holders[member.key] = member
         member.held += 1
+        self._give_turn(member)
         tasks: Iterable[TaskMember] = (
-            member.tasks.values() if isinstance(member, RunMember) else [_as_task(member)]
+            member.tasks.values() if isinstance(member, RunMember) else [as_task(member)]
         )
         settled.moved.extend(each.task for each in tasks if each.key not in self._fresh)
         self._ask(member)
 
     def _cancel_outdone(self, group: Group, settled: Settled) -> None:
-        """Keep the best of all who hold a slot or wait for one, as many as there are slots."""
-        staying = [member for member in group.holders.values() if not member.is_leaving]
+        """Keep the best of all who hold a slot, wait for one or rest, as many as there are slots."""
+        there = (*group.holders.values(), *group.resting.values())
+        staying = [member for member in there if not member.is_leaving]
         if len(staying) + group.waiting_count > group.limit:
             present = sorted([*staying, *group.waiting()], key=group.rank)
             self._cancel(group, present[: -group.limit], settled)
-
-    def _cancel_but(self, group: Group, kept: Member, settled: Settled) -> None:
-        others = [member for member in group.waiting() if member is not kept]
-        self._cancel(group, others, settled)
 
     def _cancel(self, group: Group, members: Iterable[Member], settled: Settled) -> None:
         for member in members:
@@ -241,104 +245,16 @@ class ConcurrencyGroups:
                 settled.cancelled_runs.append(member.claims)
                 settled.withdrawn.extend(each.task for each in member.tasks.values())
             else:
-                settled.cancelled.append(_as_task(member).task)
-
-    # Members
-
-    def _ask(self, member: Member) -> None:
-        """Line up for the next slot of the chain, or go on without."""
-        if member.has_all:
-            if isinstance(member, RunMember):
-                self._let_pass(member)
-            else:
-                self._passing.append(_as_task(member))
-            return
-        claim = member.chain[member.held]
-        group = self._group(claim)
-        group.take_limit(claim, member.asked.arrival)
-        group.line_up(member)
-        self._unsettled[claim.group] = None
-
-    def _let_pass(self, run: RunMember) -> None:
-        for member in run.tasks.values():
-            if member.is_pending:
-                member.is_pending = False
-                self._ask(member)
-
-    def _give_all(self, member: Member) -> None:
-        for claim in member.chain:
-            group = self._group(claim)
-            group.take_limit(claim, member.asked.arrival)
-            group.holders[member.key] = member
-            self._unsettled[claim.group] = None
-        member.held = len(member.chain)
-
-    def _leave(self, member: Member) -> None:
-        """Give up all slots, and the place in line."""
-        self._leave_line(member)
-        for claim in member.chain[: member.held]:
-            del self._groups[claim.group].holders[member.key]
-            self._unsettled[claim.group] = None
-        for claim in member.chain:
-            group = self._groups.get(claim.group)
-            if group is not None and group.is_empty:
-                del self._groups[claim.group]
-
-    def _leave_line(self, member: Member) -> None:
-        if member.place is not None:
-            self._groups[member.chain[member.held].group].leave_line(member)
-
-    def _group(self, claim: Claim) -> Group:
-        group = self._groups.get(claim.group)
-        if group is None:
-            shared = self._shared.get(claim.group.name) if claim.group.name else None
-            group = self._groups[claim.group] = Group(claim, shared)
-        return group
-
-    # Runs
-
-    def _run_of(self, claims: RunClaims) -> RunMember:
-        run = self._runs.get(claims.id)
-        if run is not None and run.claims.arrival < claims.arrival:
-            self._drop_run(run)
-            run = None
-        if run is None:
-            run = self._runs[claims.id] = RunMember(claims)
-            self._ask(run)
-        return run
-
-    def _join_run(self, member: TaskMember, claims: RunClaims) -> RunMember:
-        run = member.run = self._run_of(claims)
-        run.tasks[member.key] = member
-        return run
-
-    def _drop_run(self, run: RunMember) -> None:
-        """Free what the run holds. Tasks that waited for it have ended with it, or arrive anew."""
-        del self._runs[run.key]
-        self._leave(run)
-        for member in list(run.tasks.values()):
-            member.run = None
-            if member.is_pending:
-                del self._tasks[member.key]
-
-    @staticmethod
-    def _is_of_run(member: TaskMember, task: ReadyTask) -> bool:
-        """Whether a new attempt belongs to the run which the member knows, not to a replay of it."""
-        claims = task.claims
-        if claims is None or claims.run is None:
-            return True
-        return member.run is not None and member.run.claims.arrival == claims.run.arrival
-
-    @staticmethod
-    def _is_leaving(member: TaskMember) -> bool:
-        return member.is_leaving or (member.run is not None and member.run.is_leaving)
+                settled.cancelled.append(as_task(member).task.without_turn())
 
     # Questions
 
-    def knows(self, task_id: UUID, retry_count: int) -> bool:
-        """Whether this attempt holds slots or waits for one."""
+    def knows(self, task_id: UUID, retry_count: int, is_resting: bool = False) -> bool:
+        """Whether this attempt holds slots or waits for one; or else, whether it rests."""
         member = self._tasks.get(task_id.int)
-        return member is not None and member.task.retry_count == retry_count
+        if member is None or member.task.retry_count != retry_count:
+            return False
+        return member.is_resting is is_resting
 
     def attempts(self) -> list[tuple[UUID, int]]:
         """Return (task id, retry count) of every task in a group."""
@@ -354,14 +270,14 @@ class ConcurrencyGroups:
         return [
             m.task
             for key, m in self._tasks.items()
-            if m.is_pending or not m.has_all or key in passing
+            if m.is_pending or key in passing or not (m.has_all or m.is_resting)
         ]
 
     def blocking(self, task_id: UUID) -> Claim | None:
         """Return the claim of the group in which a task, or its run, waits for a slot."""
         task = self._tasks.get(task_id.int)
         member: Member | None = task.run if task is not None and task.is_pending else task
-        if member is None or member.has_all:
+        if member is None or member.has_all or (task is not None and task.is_resting):
             return None
         return member.chain[member.held]
 
@@ -386,11 +302,6 @@ class ConcurrencyGroups:
 
     def group_count(self) -> int:
         return len(self._groups)
-
-
-def _as_task(member: Member) -> TaskMember:
-    assert isinstance(member, TaskMember)
-    return member
 
 
 def _age(member: Member) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from uuid import UUID
 
-from engine.domain.assignment import Claim, Claims, ReadyTask, RunClaims, SharedStrategy, score_of
+from engine.domain.assignment import Claim, Claims, ReadyTask, RunClaims, SharedStrategy
 from engine.states import ConcurrencyStrategy
 
 _MOST_GARBAGE = 16
@@ -17,9 +17,11 @@ Place = tuple[int, int, "Member"]
 class Member:
     """Who asks for slots. It holds those of the first `held` groups of its chain."""
 
-    __slots__ = ("held", "is_leaving", "place")
+    __slots__ = ("held", "is_leaving", "place", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+        """Greater for who came to where it stands now later: where nobody is cancelled, the least goes on."""
         self.held = 0
         self.is_leaving = False
         """Its cancellation was decided: it waits for nothing, and holds its slots until it ends."""
@@ -39,8 +41,12 @@ class Member:
         raise NotImplementedError
 
     @property
-    def score(self) -> int:
-        """Greater for who goes first where nobody is cancelled: by priority, then by age."""
+    def priority(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was let through before, and gave its slots up for a while: it is no newcomer."""
         raise NotImplementedError
 
     @property
@@ -58,7 +64,7 @@ class TaskMember(Member):
     __slots__ = ("is_pending", "run", "task")
 
     def __init__(self, task: ReadyTask) -> None:
-        super().__init__()
+        super().__init__(task.id.int)
         self.task = task
         self.run: RunMember | None = None
         self.is_pending = False
@@ -74,8 +80,22 @@ class TaskMember(Member):
         return self.task.claims
 
     @property
-    def score(self) -> int:
-        return score_of(self.task)
+    def priority(self) -> int:
+        return self.task.priority
+
+    @property
+    def has_begun(self) -> bool:
+        return self.task.has_begun
+
+    @property
+    def is_resting(self) -> bool:
+        return self.task.is_resting
+
+    def admit(self) -> ReadyTask:
+        """Return the task as it enters its queue: after those who were admitted before it."""
+        if self.turn != self.key:
+            self.task = self.task._replace(admitted=self.turn)
+        return self.task
 
 
 class RunMember(Member):
@@ -84,7 +104,7 @@ class RunMember(Member):
     __slots__ = ("claims", "tasks")
 
     def __init__(self, claims: RunClaims) -> None:
-        super().__init__()
+        super().__init__(claims.id)
         self.claims = claims
         self.tasks: dict[int, TaskMember] = {}
 
@@ -97,8 +117,18 @@ class RunMember(Member):
         return self.claims
 
     @property
-    def score(self) -> int:
-        return (self.claims.priority << 128) - self.claims.id
+    def priority(self) -> int:
+        return self.claims.priority
+
+    @property
+    def has_begun(self) -> bool:
+        """Never while it waits: a run that has begun holds its slots until it ends."""
+        return False
+
+
+def as_task(member: Member) -> TaskMember:
+    assert isinstance(member, TaskMember)
+    return member
 
 
 class Group:
@@ -111,6 +141,7 @@ class Group:
         "_places",
         "holders",
         "limit",
+        "resting",
         "shared",
         "strategy",
     )
@@ -122,6 +153,8 @@ class Group:
         self._limit_from = -1
         """The arrival of who brought the limit, where each brings one."""
         self.holders: dict[int, Member] = {}
+        self.resting: dict[int, Member] = {}
+        """Who will ask for a slot again when a back-off ends."""
         self._places: list[Place] = []
         self._garbage = 0
         if shared is not None:
@@ -159,15 +192,24 @@ class Group:
 
     @property
     def is_empty(self) -> bool:
-        return not self.holders and not self.waiting_count
+        return not self.holders and not self.resting and not self.waiting_count
 
     def waiting(self) -> list[Member]:
         return [place[2] for place in self._places if place[2].place is place]
 
+    def newcomers(self) -> list[Member]:
+        """Return who waits and has not begun."""
+        return [member for member in self.waiting() if not member.has_begun]
+
+    def may_be_joined(self, limit: int) -> bool:
+        """Whether one more may have a slot, if the limit is this, without anything to be decided first."""
+        is_outdoing = self.strategy is ConcurrencyStrategy.CANCEL_IN_PROGRESS and self.resting
+        return not is_outdoing and not self.waiting_count and len(self.holders) < limit
+
     def rank(self, member: Member) -> int:
         """Return the member's rank here; greater is better."""
         if self.strategy is not ConcurrencyStrategy.CANCEL_IN_PROGRESS:
-            return member.score
+            return (member.priority << 128) - member.turn
         asked = member.asked
         return ((asked.priority if self._counts_priority else 0) << 128) + asked.arrival
 

@@ -96,11 +96,15 @@ class TenantScheduler(Waiting):
         """Remember committed queued tasks. One known in this attempt or a later one changes nothing.
 
         A task of concurrency groups enters its queue in the next drain, once it holds all its slots; a
-        restored one holds them. One that runs in batches enters its buffer.
+        restored one holds them. One that rests is known to its groups. One that runs in batches enters
+        its buffer.
         """
         ready = []
         for task in tasks:
-            if task.claims is None:
+            if task.is_resting:
+                if task.claims is not None:
+                    self.groups.rest(task)
+            elif task.claims is None:
                 ready.append(task)
             elif task.is_restored:
                 self.keep_groups(task)
@@ -216,9 +220,9 @@ class TenantScheduler(Waiting):
 
     # Questions
 
-    def knows(self, task_id: UUID, retry_count: int) -> bool:
-        """Whether this attempt, or a later one, waits or runs."""
-        if self.groups.knows(task_id, retry_count):
+    def knows(self, task_id: UUID, retry_count: int, is_resting: bool = False) -> bool:
+        """Whether this attempt, or a later one, waits or runs; or else, whether it rests."""
+        if self.groups.knows(task_id, retry_count, is_resting):
             return True
         known = self._known(task_id.int)
         return known is not None and known.retry_count >= retry_count
@@ -257,6 +261,8 @@ class TenantScheduler(Waiting):
                 group=claim.group,
                 holders=holders,
             )
+        if (known := self._known(task.id.int)) and known.retry_count == task.retry_count:
+            task = known
         if reason := self.batches.explain(task.id):
             return reason
         if reason := self.limits.explain(task, now):
@@ -332,7 +338,7 @@ class TenantScheduler(Waiting):
             if worker is None and needs.wishes is not None:
                 refused.add((queue.action_id, needs))
             elif worker is not None:
-                task = queue.take_best(needs)
+                task = queue.take_best(needs).without_turn()
                 del self._waiting[task.id.int]
                 self._sync(queue)
                 self._take_slots(worker, task, needs.shape)

@@ -44,6 +44,7 @@ class WorkerRoster:
         is_active: bool,
         is_paused: bool,
         last_heartbeat: float | None,
+        is_stalled: bool = False,
     ) -> None:
         """Add a worker or replace what is known of it; tasks which run on it stay."""
         worker = self._workers.get(worker_id)
@@ -59,7 +60,7 @@ class WorkerRoster:
             for slot_type, units in shape_of(task.slots):
                 worker.pool.change_free(worker, slot_type, -units)
         worker.is_active = is_active
-        worker.is_paused = is_paused
+        worker.is_paused, worker.is_stalled = is_paused, is_stalled
         worker.last_heartbeat = last_heartbeat
         self._relist(worker)
 
@@ -118,6 +119,14 @@ class WorkerRoster:
             if worker is None
             else [(task.id, task.retry_count) for task in worker.running.values()]
         )
+
+    def task_on(self, task_id: UUID) -> tuple[UUID, ReadyTask] | None:
+        """Return the worker whose slots a task holds, and the task as it was assigned."""
+        worker = self._running.get(task_id.int)
+        return None if worker is None else (worker.id, worker.running[task_id.int])
+
+    def stalled_workers(self) -> list[UUID]:
+        return [worker_id for worker_id, worker in self._workers.items() if worker.is_stalled]
 
     def known_workers(self) -> set[UUID]:
         return set(self._workers)
@@ -189,7 +198,12 @@ class WorkerRoster:
 
     def _relist(self, worker: PooledWorker) -> None:
         """List the worker in its lanes if it may take tasks for all that is known without a clock."""
-        is_wanted = worker.is_active and not worker.is_paused and worker.last_heartbeat is not None
+        is_wanted = (
+            worker.is_active
+            and not worker.is_paused
+            and not worker.is_stalled
+            and worker.last_heartbeat is not None
+        )
         if worker.is_listed and not is_wanted:
             worker.pool.unlist_worker(worker)
         elif is_wanted:

@@ -17,7 +17,8 @@ from django.core.management.base import BaseCommand, CommandError
 from engine.config import Config
 from engine.environment import ConfigError
 from engine.management.database import check_database
-from engine.management.supervision import run_processes
+from engine.management.startup import check_port
+from engine.management.supervision import OnReady, Supervisor
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
 from tenants.token_cache import REVOKED_CHANNEL, TokenCache
@@ -30,6 +31,8 @@ _GRACE_SECONDS = 10.0
 
 class Command(BaseCommand):
     help = "Run the engine that workers and clients connect to over gRPC."
+    # They would import the dashboard and everything it needs, which the engine does not.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -40,18 +43,23 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        config: Config = settings.HATCHET
         try:
-            check_database(settings.HATCHET.database_url)
+            check_port(
+                "SERVER_GRPC_PORT", config.grpc_bind_address, config.grpc_port, is_shared=True
+            )
+            check_database(config.database_url)
         except ConfigError as error:
             raise CommandError(f"The engine cannot start: {error}") from None
-        if options["processes"] > 1:
-            raise SystemExit(run_processes("runengine", count=options["processes"]))
-        uvloop.run(serve(settings.HATCHET))
+        supervisor = Supervisor(
+            lambda on_ready: uvloop.run(serve(config, on_ready)), options["processes"]
+        )
+        raise SystemExit(supervisor.run())
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, on_ready: OnReady) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
-    engine = HatchetEngine(config.database_url)
+    engine = HatchetEngine(config.database_url, max_message_bytes=config.grpc_max_message_bytes)
     tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
     server = RpcServer(
         engine,
@@ -71,6 +79,7 @@ async def serve(config: Config) -> None:
         {REVOKED_CHANNEL: lambda token_id: tokens.forget(UUID(token_id))}, on_deaf=tokens.clear
     )
     await server.start()
+    on_ready()
     _relax_collector()
     log.info("engine %s serves gRPC on port %d", engine.id, server.port)
     await stopped.wait()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from engine.operations.changes import Changes
-from engine.operations.expire_tasks import BATCH, expire_tasks
+from engine.operations.expire_tasks import BATCH, expire_tasks, postpone_task
 from engine.operations.pause_workflows import hold_tasks
 from engine.operations.satisfy_entries import expire_durable_sleeps
 from engine.operations.satisfy_waits import expire_sleeps
 from engine.runtime.aftermath import Aftermath
-from engine.runtime.apart import Apart
+from engine.runtime.apart import Apart, Chosen
 from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.isolation import SET_ASIDE_SECONDS, cause_of, isolate, work_off
 from engine.runtime.scheduler.owner import TenantOwner
-from engine.store import tasks
+from engine.store import durable_waits, step_waits, tasks
 from engine.store.async_db import AsyncDatabase
+from engine.store.durable_waits import OpenWait
+from engine.store.step_waits import WaitRow
+from engine.store.tasks import Located
+
+log = logging.getLogger("hatchet.controllers")
 
 _SLOWEST_SECONDS = 15.0
 _SHORTEST_SECONDS = 0.02
@@ -47,31 +55,80 @@ class Clock(PeriodicService):
         ready = self._ready()
         if not ready:
             return False
-        pausing = [owner.tenant_id for owner in self._owners.values() if owner.paused]
-        if pausing:
-            await self._hold(pausing)
-        now = datetime.now(UTC)
-        count, _ = await self._expiring.run(
-            lambda chosen: expire_tasks(chosen.among(ready), now), self._apply
-        )
-        slept, _ = await self._waking.run(
-            lambda chosen: expire_sleeps(chosen.among(ready), now), self._apply
-        )
-        rested, changes = await self._database.run(expire_durable_sleeps(ready, datetime.now(UTC)))
-        self._aftermath.apply(changes)
-        return BATCH in (count, slept, rested)
-
-    def _apply(self, result: tuple[int, Changes]) -> None:
-        self._aftermath.apply(result[1])
+        await self._hold([owner.tenant_id for owner in self._owners.values() if owner.paused])
+        done = [
+            await self._expiring.run(lambda chosen: self._expire_tasks(chosen, ready)),
+            await self._waking.run(lambda chosen: self._end_sleeps(chosen, ready)),
+            await self._end_rests(ready),
+        ]
+        return BATCH in done
 
     def _ready(self) -> list[UUID]:
         """The tenants whose running tasks had time to report since their rows were read."""
         return [tenant_id for tenant_id, owner in self._owners.items() if owner.is_ready]
 
-    async def _hold(self, tenant_ids: list[UUID]) -> None:
-        for row in await self._database.run(hold_tasks(tenant_ids)):
-            if owner := self._owners.get(row.tenant_id):
-                owner.end(row.id, row.retry_count)
+    async def _hold(self, tenant_ids: Sequence[UUID]) -> None:
+        async def hold(part: Sequence[UUID]) -> None:
+            for row in await self._database.run(hold_tasks(part)):
+                if owner := self._owners.get(row.tenant_id):
+                    owner.end(row.id, row.retry_count)
+
+        async def leave(tenant_id: UUID, error: Exception) -> None:
+            log.error("tenant %s: tasks are not held", tenant_id, exc_info=error)
+
+        await isolate("pauses", tenant_ids, hold, leave)
+
+    async def _expire_tasks(self, chosen: Chosen, ready: Sequence[UUID]) -> int:
+        tenant_ids = chosen.among(ready)
+
+        async def expire(only: Sequence[Located] | None) -> int:
+            operation = expire_tasks(tenant_ids, datetime.now(UTC), only)
+            return self._apply(await chosen.run(operation))
+
+        async def due() -> list[Located]:
+            return await self._database.fetch(tasks.due(tenant_ids, datetime.now(UTC), BATCH))
+
+        async def set_aside(task: Located, error: Exception) -> None:
+            await self._database.run(postpone_task(task.id, cause_of(error), *_from_now()))
+
+        return await work_off("tasks", expire, due, set_aside)
+
+    async def _end_sleeps(self, chosen: Chosen, ready: Sequence[UUID]) -> int:
+        tenant_ids = chosen.among(ready)
+
+        async def end(only: Sequence[WaitRow] | None) -> int:
+            operation = expire_sleeps(tenant_ids, datetime.now(UTC), only)
+            return self._apply(await chosen.run(operation))
+
+        async def due() -> list[WaitRow]:
+            return await self._database.fetch(step_waits.due(tenant_ids, datetime.now(UTC), BATCH))
+
+        async def set_aside(wait: WaitRow, error: Exception) -> None:
+            _, until = _from_now()
+            await self._database.fetch(step_waits.postpone(wait.task_id, wait.ordinal, until))
+
+        return await work_off("sleeps", end, due, set_aside)
+
+    async def _end_rests(self, tenant_ids: Sequence[UUID]) -> int:
+        async def end(only: Sequence[OpenWait] | None) -> int:
+            operation = expire_durable_sleeps(tenant_ids, datetime.now(UTC), only)
+            return self._apply(await self._database.run(operation))
+
+        async def due() -> list[OpenWait]:
+            now = datetime.now(UTC)
+            return await self._database.fetch(durable_waits.due(tenant_ids, now, BATCH))
+
+        async def set_aside(wait: OpenWait, error: Exception) -> None:
+            _, until = _from_now()
+            query = durable_waits.postpone(wait.task_id, wait.node, wait.ordinal, until)
+            await self._database.fetch(query)
+
+        return await work_off("durable sleeps", end, due, set_aside)
+
+    def _apply(self, result: tuple[int, Changes]) -> int:
+        count, changes = result
+        self._aftermath.apply(changes)
+        return count
 
     async def wait(self) -> None:
         self._woken.clear()
@@ -86,3 +143,9 @@ class Clock(PeriodicService):
                 await asyncio.sleep(_SETTLE_SECONDS)
         except TimeoutError:
             pass
+
+
+def _from_now() -> tuple[datetime, datetime]:
+    """Return now, and when what is set aside is tried again."""
+    now = datetime.now(UTC)
+    return now, now + timedelta(seconds=SET_ASIDE_SECONDS)

@@ -14,10 +14,12 @@ from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService, is_woken
 from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.isolation import each_alone
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.streaming import Streaming
 from engine.store import (
+    crons,
     filters,
     housekeeping,
     idempotency,
@@ -36,7 +38,7 @@ _RULES_EVERY = 3
 _AUDITED_AT_ONCE = 1000
 _SECOND_LOOK_SECONDS = 5.0
 """From an audit that suspects something to the next: what is under way arrives much sooner."""
-_FAILURES_KEPT = timedelta(days=7)
+_FAILURES_KEPT, _MISSES_KEPT = timedelta(days=7), timedelta(days=30)
 
 
 class Housekeeping(PeriodicService):
@@ -50,17 +52,33 @@ class Housekeeping(PeriodicService):
         self._turns = 0
 
     async def tick(self) -> bool:
+        """Do what is due now; one job that fails keeps nothing from the others."""
+        jobs = [self._compact_tallies, self._release_keys]
         if self._turns % 60 == 0:
-            for name in await self._database.fetch(housekeeping.ensure_partitions()):
-                log.error("partition %s could not be made: its rows are in the default one", name)
-            week_ago = id_at(datetime.now(UTC) - _FAILURES_KEPT)
-            await self._database.fetch(filters.forget_failures(week_ago))
-            idle_since = datetime.now(UTC) - timedelta(seconds=IDLE_SECONDS)
-            await self._database.fetch(rate_limits.forget_idle(idle_since))
+            jobs += [self._ensure_partitions, self._forget_the_old, self._forget_idle_limits]
         self._turns += 1
-        await self._database.fetch(housekeeping.compact_tallies())
-        await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
+        for job in jobs:
+            await each_alone(job.__name__.strip("_"), [job], lambda run: run())
         return False
+
+    async def _compact_tallies(self) -> None:
+        await self._database.fetch(housekeeping.compact_tallies())
+
+    async def _release_keys(self) -> None:
+        await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
+
+    async def _ensure_partitions(self) -> None:
+        for name in await self._database.fetch(housekeeping.ensure_partitions()):
+            log.error("partition %s could not be made: its rows are in the default one", name)
+
+    async def _forget_the_old(self) -> None:
+        now = datetime.now(UTC)
+        await self._database.fetch(filters.forget_failures(id_at(now - _FAILURES_KEPT)))
+        await self._database.fetch(crons.forget_misses(id_at(now - _MISSES_KEPT)))
+
+    async def _forget_idle_limits(self) -> None:
+        idle_since = datetime.now(UTC) - timedelta(seconds=IDLE_SECONDS)
+        await self._database.fetch(rate_limits.forget_idle(idle_since))
 
 
 class Auditor(PeriodicService):
@@ -88,27 +106,32 @@ class Auditor(PeriodicService):
         """An attempt is freed when two audits in a row find that it does not run."""
         self._woken.clear()
         found: set[tuple[UUID, int]] = set()
-        for owner in list(self._owners.values()):
-            held = [
-                attempt
-                for worker_id in owner.machine.workers_with_tasks()
-                for attempt in owner.machine.running_on(worker_id)
-            ]
-            running = (
-                set(await self._database.fetch(lost_tasks.still_running(held))) if held else set()
-            )
-            lost = [attempt for attempt in held if attempt[0] not in running]
-            if in_groups := owner.machine.groups.attempts():
-                live = await self._live(in_groups)
-                lost += [attempt for attempt in in_groups if attempt[0] not in live]
-            for task_id, retry_count in dict.fromkeys(lost):
-                found.add((task_id, retry_count))
-                if (task_id, retry_count) in self._suspects:
-                    log.error("task %s held a slot after it ended; freed", task_id)
-                    owner.end(task_id, retry_count)
+
+        async def look(owner: TenantOwner) -> None:
+            found.update(await self._audit_attempts(owner))
+
+        await each_alone("auditing slots", list(self._owners.values()), look)
         self._suspects = found
         await self._audit_runs()
         return False
+
+    async def _audit_attempts(self, owner: TenantOwner) -> set[tuple[UUID, int]]:
+        """Return what holds slots and does not run; free what did so the last time."""
+        held = [
+            attempt
+            for worker_id in owner.machine.workers_with_tasks()
+            for attempt in owner.machine.running_on(worker_id)
+        ]
+        running = set(await self._database.fetch(lost_tasks.still_running(held))) if held else set()
+        lost = [attempt for attempt in held if attempt[0] not in running]
+        if in_groups := owner.machine.groups.attempts():
+            live = await self._live(in_groups)
+            lost += [attempt for attempt in in_groups if attempt[0] not in live]
+        for task_id, retry_count in dict.fromkeys(lost):
+            if (task_id, retry_count) in self._suspects:
+                log.error("task %s held a slot after it ended; freed", task_id)
+                owner.end(task_id, retry_count)
+        return set(lost)
 
     async def _live(self, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:
         live: set[UUID] = set()
@@ -120,16 +143,19 @@ class Auditor(PeriodicService):
     async def _audit_runs(self) -> None:
         """The same for runs in concurrency groups."""
         found: set[tuple[UUID, UUID]] = set()
-        for owner in list(self._owners.values()):
+
+        async def look(owner: TenantOwner) -> None:
             known = [(run_id, UUID(int=arrival)) for run_id, arrival in owner.machine.groups.runs()]
             if not known:
-                continue
+                return
             rows = await self._database.fetch(run_slots.arrivals([run_id for run_id, _ in known]))
             for run_id, arrival in set(known) - {(row.run_id, row.arrival) for row in rows}:
                 found.add((run_id, arrival))
                 if (run_id, arrival) in self._suspected_runs:
                     log.error("run %s held a slot after it ended; freed", run_id)
                     owner.end_run(run_id, arrival)
+
+        await each_alone("auditing runs", list(self._owners.values()), look)
         self._suspected_runs = found
 
 
@@ -154,13 +180,7 @@ class SlowPoll(PeriodicService):
         self._turns = 0
 
     async def tick(self) -> bool:
-        for owner in list(self._owners.values()):
-            if self._turns % _RULES_EVERY == 0:
-                await owner.reload_rules()
-                await owner.reload_limits()
-            owner.note_backlog()
-            await owner.refill()
-            await owner.reload_workers()
+        await each_alone("polling a tenant", list(self._owners.values()), self._poll)
         if self._notifier.has_peers and (workers := self._sessions.workers()):
             await self._assigning.deliver_assigned(workers)
         for tenant_id, run_ids in self._aftermath.subscriptions.pending().items():
@@ -170,3 +190,11 @@ class SlowPoll(PeriodicService):
         await self._streaming.settle_all()
         self._turns += 1
         return False
+
+    async def _poll(self, owner: TenantOwner) -> None:
+        if self._turns % _RULES_EVERY == 0:
+            await owner.reload_rules()
+            await owner.reload_limits()
+        owner.note_backlog()
+        await owner.reload_workers()
+        await owner.refill()

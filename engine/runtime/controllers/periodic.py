@@ -6,8 +6,7 @@ import asyncio
 import logging
 import random
 
-import psycopg
-from psycopg_pool import PoolTimeout
+from engine.runtime.outages import is_outage
 
 log = logging.getLogger("hatchet.controllers")
 
@@ -45,14 +44,10 @@ class PeriodicService:
             try:
                 if not await self.tick():
                     await self.wait()
-            except (
-                psycopg.OperationalError,
-                psycopg.InterfaceError,
-                PoolTimeout,
-                OSError,
-            ) as error:
-                log.warning("%s: database: %s", self.name, error)
-                await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
-            except Exception:
-                log.exception("%s: a tick failed", self.name)
-                await asyncio.sleep(self.interval_seconds)
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("%s: database: %s", self.name, error)
+                    await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+                else:
+                    log.exception("%s: a tick failed", self.name)
+                    await asyncio.sleep(self.interval_seconds)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from engine.operations.fire_crons import Fired, fire_crons
-from engine.operations.fire_schedules import fire_schedules
+from engine.operations.fire_crons import BATCH, Fired, fire_crons, set_cron_aside
+from engine.operations.fire_schedules import fire_schedules, set_schedule_aside
 from engine.runtime.aftermath import Aftermath
-from engine.runtime.apart import Apart
+from engine.runtime.apart import Apart, Chosen
 from engine.runtime.controllers.periodic import PeriodicService, is_woken
+from engine.runtime.isolation import cause_of, work_off
+from engine.store import crons, schedules
 from engine.store.async_db import AsyncDatabase
-from engine.store.schedules import next_due
+from engine.store.query import Operation
 
 _SLOWEST_SECONDS = 20.0
 _SHORTEST_SECONDS = 0.001
 _AFTER_ANOTHER = timedelta(milliseconds=100)
 RESTART_GRACE = timedelta(seconds=3)
-LATEST = timedelta(seconds=60)
 
 
 class Timetable(PeriodicService):
     """Sleeps until the next due instant of any tenant; woken when an earlier one may have been set.
 
     Every engine tries; locked rows are left to the one that holds them. What fell due before this
-    engine was there is missed by crons, give or take a quick restart, and so is what is a minute old.
+    engine was there is missed by crons, give or take a quick restart. What cannot be fired is written
+    down where it is shown, and keeps nothing from the rest.
     """
 
     name = "timetable"
@@ -34,7 +38,7 @@ class Timetable(PeriodicService):
         self._woken = asyncio.Event()
         self._crons = Apart(database, aftermath.spawn, "firing crons")
         self._schedules = Apart(database, aftermath.spawn, "firing schedules")
-        self._since = datetime.now(UTC)
+        self._running_since = datetime.now(UTC) - RESTART_GRACE
         self._due_at: datetime | None = None
 
     def wake(self) -> None:
@@ -42,25 +46,50 @@ class Timetable(PeriodicService):
 
     async def tick(self) -> bool:
         self._woken.clear()
-        (self._due_at,) = await self._database.fetch(next_due())
+        (self._due_at,) = await self._database.fetch(schedules.next_due())
         now = datetime.now(UTC)
         if self._due_at is None or self._due_at > now:
             return False
-        not_before = max(self._since - RESTART_GRACE, now - LATEST)
-        crons = await self._crons.run(
-            lambda chosen: fire_crons(now, not_before, only=chosen.only, but=chosen.but),
-            self._apply,
-        )
-        schedules = await self._schedules.run(
-            lambda chosen: fire_schedules(now, only=chosen.only, but=chosen.but), self._apply
-        )
-        looked_at = crons.looked_at + schedules.looked_at
+        looked_at = await self._crons.run(lambda chosen: self._fire_crons(chosen, now))
+        looked_at += await self._schedules.run(lambda chosen: self._fire_schedules(chosen, now))
         if not looked_at:  # another engine is at it, or expressions are evaluated first
             self._due_at = now + _AFTER_ANOTHER
         return looked_at > 0
 
-    def _apply(self, fired: Fired) -> None:
+    async def _fire_crons(self, chosen: Chosen, now: datetime) -> int:
+        only, but = chosen.only, chosen.but
+
+        async def fire(ids: Sequence[UUID] | None) -> int:
+            return await self._fire(
+                chosen, fire_crons(now, self._running_since, ids, only=only, but=but)
+            )
+
+        async def due() -> list[UUID]:
+            return await self._database.fetch(crons.due_ids(now, BATCH, only=only, but=but))
+
+        async def set_aside(cron_id: UUID, error: Exception) -> None:
+            await self._database.run(set_cron_aside(cron_id, cause_of(error), now))
+
+        return await work_off("crons", fire, due, set_aside)
+
+    async def _fire_schedules(self, chosen: Chosen, now: datetime) -> int:
+        only, but = chosen.only, chosen.but
+
+        async def fire(ids: Sequence[UUID] | None) -> int:
+            return await self._fire(chosen, fire_schedules(now, ids, only=only, but=but))
+
+        async def due() -> list[UUID]:
+            return await self._database.fetch(schedules.due_ids(now, BATCH, only=only, but=but))
+
+        async def set_aside(schedule_id: UUID, error: Exception) -> None:
+            await self._database.run(set_schedule_aside(schedule_id, cause_of(error), now))
+
+        return await work_off("schedules", fire, due, set_aside)
+
+    async def _fire(self, chosen: Chosen, operation: Operation[Fired]) -> int:
+        fired = await chosen.run(operation)
         self._aftermath.apply(fired.changes)
+        return fired.looked_at
 
     async def wait(self) -> None:
         seconds = _SLOWEST_SECONDS

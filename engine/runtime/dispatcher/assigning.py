@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,12 +11,13 @@ from uuid import UUID
 import psycopg
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.batches import max_batch_bytes
 from engine.domain.scheduler.machine import Assignment
 from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks, load_undelivered
 from engine.operations.start_batches import MadeBatch
 from engine.runtime.batcher import Batcher
-from engine.runtime.dispatcher.sessions import Sessions
+from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.notifier import Notifier
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.async_db import AsyncDatabase
@@ -26,6 +27,7 @@ from engine.types import Action
 log = logging.getLogger("hatchet.dispatcher")
 
 LEASE_LOST = "HT001"
+_READ_AT_ONCE = 8
 
 
 class _Wish(NamedTuple):
@@ -52,7 +54,9 @@ class Assigning:
         on_lease_lost: Callable[[TenantOwner], None],
         on_outage: Callable[[], None],
         on_due: Callable[[], None],
+        max_message_bytes: int,
     ) -> None:
+        self._max_batch_bytes = max_batch_bytes(max_message_bytes)
         self._database, self._sessions, self._notifier = database, sessions, notifier
         self._on_lease_lost, self._on_due = on_lease_lost, on_due
         self.batcher: Batcher[_Wish, None] = Batcher(
@@ -80,7 +84,14 @@ class Assigning:
             for wish in wishes
             if (batch := wish.assignment.batch) is not None
         ]
-        operation = assign_tasks(wanted, epochs, datetime.now(UTC), made, taken)
+        operation = assign_tasks(
+            wanted,
+            epochs,
+            datetime.now(UTC),
+            made,
+            taken,
+            max_batch_bytes=self._max_batch_bytes,
+        )
         try:
             actions = await self._database.run(operation)
         except psycopg.Error as error:
@@ -120,3 +131,20 @@ class Assigning:
             read = streams.values()
             replaced = [s.worker_id for s in read if not self._sessions.is_newest(s)]
             streams = self._sessions.newest(replaced)
+
+    async def deliver_postponed(
+        self, session: ActionSession, actions: Mapping[UUID, Sequence[UUID]]
+    ) -> None:
+        """Push to a stream what it had no room for, as far as it is still to be done.
+
+        `actions` are tasks by the id of their action: a batch is read as a whole or not at all.
+        """
+        left = dict(actions)
+        while left and not session.postpone(left):
+            part: list[UUID] = []
+            while left and len(part) < _READ_AT_ONCE:
+                part += left.pop(next(iter(left)))
+            read = load_undelivered([session.worker_id], part)
+            for _, action in await self._database.run(read):
+                if self._sessions.is_newest(session):
+                    session.send(action)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.errors import Unavailable
 from engine.ids import new_id
+from engine.runtime.outbox import Outbox
 from engine.types import Action, ActionKind
 
 log = logging.getLogger("hatchet.dispatcher")
 
 _REMEMBERED_STARTS = 10_000
+_MOST_UNSENT = 20_000
+_FRAME_BYTES = 500
 
 
 class ActionSession:
@@ -27,28 +30,51 @@ class ActionSession:
         opened_at: datetime,
         on_close: Callable[[ActionSession], Awaitable[None]],
         on_sent: Callable[[Action, UUID, UUID, datetime], None],
+        on_room: Callable[[ActionSession, Mapping[UUID, Sequence[UUID]]], None],
     ) -> None:
         self.tenant_id, self.worker_id, self.opened_at = tenant_id, worker_id, opened_at
         self._on_close, self._on_sent = on_close, on_sent
         self._taken: tuple[UUID, datetime] | None = None
-        self._actions: asyncio.Queue[Action] = asyncio.Queue()
+        self._on_room = on_room
+        self.unread: Outbox[Action] = Outbox(_size_of, on_room=self._read_postponed)
+        self._postponed: dict[UUID, Sequence[UUID]] = {}
         self._sent: OrderedDict[tuple[UUID, int, int | None], None] = OrderedDict()
         self.is_closed = False
 
     def send(self, action: Action) -> None:
-        """Queue an action; a START this stream has carried before is left out."""
+        """Queue an action; a START this stream has carried before is left out.
+
+        A START there is no room for is read from its row when there is.
+        """
+        if action.kind is ActionKind.CANCEL:
+            self.unread.put(action, is_urgent=True)
+            if len(self.unread) > _MOST_UNSENT:
+                self.unread.fail(Unavailable("the worker does not read its actions; connect again"))
+            return
         key = (action.task_id, action.retry_count, action.durable_invocation)
-        if action.kind is not ActionKind.CANCEL:
-            if key in self._sent:
-                return
-            self._sent[key] = None
-            if len(self._sent) > _REMEMBERED_STARTS:
-                self._sent.popitem(last=False)
-        self._actions.put_nowait(action)
+        if key in self._sent:
+            return
+        if not self.unread.put(action):
+            self._postponed[action.task_id] = [item.task_id for item in action.items]
+            return
+        self._sent[key] = None
+        if len(self._sent) > _REMEMBERED_STARTS:
+            self._sent.popitem(last=False)
+
+    def _read_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, {}
+        if postponed:
+            self._on_room(self, postponed)
+
+    def postpone(self, actions: Mapping[UUID, Sequence[UUID]]) -> bool:
+        """Leave these actions, with their tasks, for later if there is no room for any."""
+        if self.unread.has_room():
+            return False
+        self._postponed |= actions
+        return True
 
     async def __aiter__(self) -> AsyncIterator[Action]:
-        while True:
-            action = await self._actions.get()
+        async for action in self.unread:
             self._taken = (new_id(), datetime.now(UTC))
             yield action
 
@@ -63,6 +89,10 @@ class ActionSession:
         if not self.is_closed:
             self.is_closed = True
             await self._on_close(self)
+
+
+def _size_of(action: Action) -> int:
+    return _FRAME_BYTES + len(action.payload) + len(action.additional_metadata or b"")
 
 
 class Sessions:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.operations.satisfy_entries import CHILDREN_AT_ONCE, complete_children
 from engine.runtime.aftermath import Aftermath
 from engine.runtime.controllers.periodic import PeriodicService, is_woken
+from engine.runtime.isolation import SetAside, work_off
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.store import durable_entries
 from engine.store.async_db import AsyncDatabase
 
 _SLOWEST_SECONDS = 10.0
@@ -29,15 +32,28 @@ class EndedChildren(PeriodicService):
         self._database, self._aftermath, self._owners = database, aftermath, owners
         self._routes = aftermath.durable
         self._tenants: set[UUID] = set()
+        self._set_aside: SetAside[UUID] = SetAside()
 
     async def tick(self) -> bool:
         self._tenants |= self._routes.take_woken()
         if not self._tenants:
             return False
-        count, changes = await self._database.run(
-            complete_children(sorted(self._tenants), datetime.now(UTC))
-        )
-        self._aftermath.apply(changes)
+        tenant_ids, but = sorted(self._tenants), self._set_aside.now()
+
+        async def complete(only: Sequence[UUID] | None) -> int:
+            operation = complete_children(tenant_ids, datetime.now(UTC), only, but=but)
+            count, changes = await self._database.run(operation)
+            self._aftermath.apply(changes)
+            return count
+
+        async def ended() -> list[UUID]:
+            query = durable_entries.ended_ids(tenant_ids, CHILDREN_AT_ONCE, but)
+            return await self._database.fetch(query)
+
+        async def set_aside(run_id: UUID, error: Exception) -> None:
+            self._set_aside.add(run_id)
+
+        count = await work_off("ended children", complete, ended, set_aside)
         if count < CHILDREN_AT_ONCE:
             self._tenants.clear()
         return count == CHILDREN_AT_ONCE

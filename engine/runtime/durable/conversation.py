@@ -18,6 +18,10 @@ from engine.domain.durable import Completion, Node
 CROSSING_SECONDS = 1.0
 """A completion this young may have crossed with the worker's word that it still waits for it."""
 
+CONFIRM_SECONDS = 20.0
+"""How long a worker that was told of a completion may take to read it and go on. All clients soon say what they
+have received, in their own ways, if only they wait for something else then."""
+
 ARRIVAL_SECONDS = (math.inf, 3.0, 0.75)
 """How old a completion must be to be believed to have arrived, unless the worker says so: never, for a
 worker may be slow to read and quick to give a task up. One that was given it back right after an eviction,
@@ -59,6 +63,8 @@ class Invocation:
         self._unordered: list[Completion] = []
         self._sent: dict[Node, tuple[float, float | None]] = {}
         """When each was sent, and the received order that proves that it arrived."""
+        self._told_before: dict[Node, tuple[float, float | None]] = {}
+        """The same of those that the worker asked for once more, and that may be on their way yet."""
         self._told = 0
         """The highest order that was sent."""
         self._expected: list[int] = []
@@ -79,6 +85,8 @@ class Invocation:
         self.named_late: set[Node] = set()
         """Nodes the worker named after it gave the delivery up."""
         self._is_given_up = False
+        self._memos: set[Node] = set()
+        """Nodes whose outcomes the worker computes itself."""
         self.is_called = False
         """A call is being recorded: what is told before it is answered would be told after it in a replay."""
         self._has_branches = False
@@ -129,7 +137,14 @@ class Invocation:
     def is_open(self) -> bool:
         return self._before is None
 
-    def acknowledge(self, node: Node, *, needs_waiter: bool, is_unheard: bool = False) -> None:
+    def acknowledge(
+        self,
+        node: Node,
+        *,
+        needs_waiter: bool,
+        is_unheard: bool = False,
+        is_memo: bool = False,
+    ) -> None:
         """The worker is told of this node. A child is completed only when somebody waits for it.
 
         So is what `is_unheard`, until that is given up: a call that comes before is one of another branch.
@@ -145,6 +160,8 @@ class Invocation:
             return
         self._sent.pop(node, None)
         self._expect_passed(node)
+        if is_memo:
+            self._memos.add(node)
         if needs_waiter:
             self._unasked.add(node)
         else:
@@ -170,6 +187,7 @@ class Invocation:
             elif not was_received and now - sent_at < CROSSING_SECONDS:
                 self._asked_again.add(node)
                 return False
+            self._told_before[node] = self._sent[node]
         self._sent.pop(node, None)
         self._asked_again.discard(node)
         self._unasked.discard(node)
@@ -212,7 +230,9 @@ class Invocation:
     # What follows
 
     def take(self, now: float) -> list[Completion]:
-        """Return, once, what is to be sent, in this order."""
+        """Return, once, what is to be sent, in this order: nothing while the delivery is being evicted."""
+        if self._is_given_up:
+            return []
         sending, self._unordered = self._unordered, []
         for order in () if self.is_called else sorted(self._held):
             if self._expected and self._expected[0] < order:
@@ -230,12 +250,17 @@ class Invocation:
             sending.append(self._held.pop(order))
         for completion in sending:
             self._sent[completion.node] = (now, self._note_told(completion.order))
+            self._told_before.pop(completion.node, None)
             self._unlisted.discard(completion.node)
         if not self._held:
             self._held_since = None
         elif sending or self._held_since is None:
             self._held_since = now
         return sending
+
+    def keep(self) -> None:
+        """The delivery was given up and could not be evicted: it goes on."""
+        self._is_given_up = False
 
     def give_up_order(self, now: float) -> bool:
         """Let go what was held back for too long, because what should come before does not come."""
@@ -252,14 +277,30 @@ class Invocation:
         """Return the nodes whose completions would be of use now."""
         return sorted(self._wanted)
 
+    def may_go_on(self, now: float) -> bool:
+        """Say whether the worker was told of a completion and did not confirm it: it may be about to read it."""
+        told = (*self._sent.items(), *self._told_before.items())
+        return any(
+            not self._has_arrived(node, order) and now - sent_at < CONFIRM_SECONDS
+            for node, (sent_at, order) in told
+        )
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the worker waits for something, and not only for what it computes itself."""
+        return bool(self._held) or not self._wanted <= self._memos
+
     def give_up(self, now: float) -> list[Node]:
-        """Return the nodes the worker may still wait for: their completions may not have arrived."""
+        """Return the nodes the worker may still wait for: their completions may not have arrived.
+
+        From now on nothing is sent, so that the worker does not go on while it is evicted.
+        """
         self._is_given_up = True
         patience = ARRIVAL_SECONDS[min(self._restored, len(ARRIVAL_SECONDS) - 1)]
         nodes = {*self._wanted, *(completion.node for completion in self._held.values())}
         for node, (sent_at, order) in self._sent.items():
-            has_arrived = order is None or order <= self._received or node in self._unlisted
-            if node in self._asked_again or (not has_arrived and now - sent_at < patience):
+            is_on_its_way = not self._has_arrived(node, order) and now - sent_at < patience
+            if node in self._asked_again or is_on_its_way:
                 nodes.add(node)
         return sorted(nodes)
 
@@ -291,6 +332,9 @@ class Invocation:
 
     # Parts
 
+    def _has_arrived(self, node: Node, order: float | None) -> bool:
+        return order is None or order <= self._received or node in self._unlisted
+
     @property
     def _stall_seconds(self) -> float:
         return STALL_SECONDS[min(self._restored, len(STALL_SECONDS) - 1)]
@@ -301,8 +345,9 @@ class Invocation:
 
     def _note_told(self, order: int | None) -> float | None:
         """Return from which received order on the worker has got this one, which is told now."""
-        if order is not None and order < self._told:
-            return math.inf  # it was given up, and the worker says only the highest one
+        if order is not None and (order < self._told or order <= self._received):
+            # It was given up, or is told once more, and the worker says only the highest one.
+            return math.inf
         self._told = max(self._told, order or 0)
         return order
 

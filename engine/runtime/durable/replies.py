@@ -7,6 +7,8 @@ from uuid import UUID
 
 from engine.domain.durable import Completion, MemoAnswer, Node, SpawnAnswer, WaitAnswer
 
+_FRAME_BYTES = 200
+
 
 class Registered(NamedTuple):
     worker_id: str
@@ -51,6 +53,21 @@ class Superseded(NamedTuple):
 
 
 Reply = Registered | Acknowledged | Completed | Failed | EvictionTaken | Superseded
+
+
+def size_of(reply: Reply) -> int:
+    """Return about how much memory a reply takes."""
+    match reply:
+        case Completed(completion):
+            return _FRAME_BYTES + len(completion.payload) + len(completion.error or "")
+        case Acknowledged(body=MemoAnswer() as memo):
+            return _FRAME_BYTES + len(memo.payload or b"")
+        case Acknowledged(body=SpawnAnswer() as spawn):
+            return _FRAME_BYTES * (1 + len(spawn.children))
+        case Failed(message=text):
+            return _FRAME_BYTES + len(text)
+        case _:
+            return _FRAME_BYTES
 
 
 def nodes_of(body: MemoAnswer | SpawnAnswer | WaitAnswer) -> list[Node]:

@@ -11,9 +11,6 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from engine.domain.durable import (
     Answer,
     Call,
@@ -21,7 +18,7 @@ from engine.domain.durable import (
     Stale,
     WaitCondition,
 )
-from engine.errors import HatchetError, Unavailable
+from engine.errors import HatchetError
 from engine.operations.await_nodes import Waiting, await_nodes
 from engine.operations.branch_tasks import branch_task
 from engine.operations.changes import Changes
@@ -34,6 +31,8 @@ from engine.runtime.batcher import Batcher
 from engine.runtime.controllers.periodic import PeriodicService
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
+from engine.runtime.isolation import each_alone
+from engine.runtime.outages import told_to_caller
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, fetch
@@ -126,11 +125,14 @@ class Durable(PeriodicService):
     async def tick(self) -> bool:
         self._ticks += 1
         is_audit = self._ticks % _AUDIT_TICKS == 0
-        for stream in tuple(self._streams):
+
+        async def look(stream: DurableStream | SignalListener) -> None:
             try:
                 await (stream.audit() if is_audit else stream.hurry())
             except HatchetError as error:
                 log.warning("durable waits were not looked up: %s", error)
+
+        await each_alone("looking up durable waits", tuple(self._streams), look)
         return False
 
     def audit_soon(self) -> None:
@@ -176,10 +178,8 @@ class Durable(PeriodicService):
         return result
 
     async def _run(self, operation: Operation[Result]) -> Result:
-        try:
+        with told_to_caller():
             return await self._database.run(operation)
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
-            raise Unavailable("the database cannot be reached") from error
 
     # Batches
 

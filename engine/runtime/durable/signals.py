@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.domain.durable import Completion
+from engine.runtime.outbox import Outbox
 
 if TYPE_CHECKING:
     from engine.runtime.durable.service import Durable
+
+_LOOKED_UP_AT_ONCE = 100
 
 
 class SignalListener:
@@ -20,11 +22,12 @@ class SignalListener:
         self.tenant_id = tenant_id
         self._service, self._routes = service, service.routes
         self._keys: dict[UUID, set[str]] = {}
-        self._satisfied: asyncio.Queue[Completion | None] = asyncio.Queue()
+        self.unread: Outbox[Completion] = Outbox(
+            lambda completion: len(completion.payload), on_room=self._look_again_at_all
+        )
 
-    async def __aiter__(self) -> AsyncIterator[Completion]:
-        while (completion := await self._satisfied.get()) is not None:
-            yield completion
+    def __aiter__(self) -> AsyncIterator[Completion]:
+        return aiter(self.unread)
 
     def add(self, task_id: UUID, signal_key: str) -> None:
         self._routes.add(task_id, self)
@@ -33,7 +36,7 @@ class SignalListener:
 
     def end(self) -> None:
         """Let the iteration end."""
-        self._satisfied.put_nowait(None)
+        self.unread.end()
 
     async def drain(self, seconds: float) -> None:
         """Nothing here waits for an answer."""
@@ -49,16 +52,20 @@ class SignalListener:
         keys = self._keys.get(completion.task_id, set())
         if completion.signal is None or completion.signal not in keys:
             return
+        if not self.unread.put(completion):
+            return  # it is in the rows, and looked up when there is room
         keys.discard(completion.signal)
         if not keys:
             del self._keys[completion.task_id]
             self._routes.remove(completion.task_id, self)
-        self._satisfied.put_nowait(completion)
 
     def look_again(self, task_ids: Iterable[UUID]) -> None:
         pairs = [(task_id, key) for task_id in task_ids for key in self._keys.get(task_id, ())]
         if pairs:
             self._service.spawn(self._look_up(pairs), "looking up durable events")
+
+    def _look_again_at_all(self) -> None:
+        self.look_again(tuple(self._keys))
 
     def drop(self, task_id: UUID) -> None:
         """An attempt ended; its waits go on, for the next one."""
@@ -72,6 +79,9 @@ class SignalListener:
         """Nothing is held back here."""
 
     async def _look_up(self, pairs: list[tuple[UUID, str]]) -> None:
-        if pairs:
-            for completion in await self._service.load_signals(self.tenant_id, pairs):
+        for start in range(0, len(pairs), _LOOKED_UP_AT_ONCE):
+            if not self.unread.has_room():
+                return
+            part = pairs[start : start + _LOOKED_UP_AT_ONCE]
+            for completion in await self._service.load_signals(self.tenant_id, part):
                 self.offer(completion)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from engine.config import MEBIBYTE
 from engine.domain.durable import (
     Answer,
     AnswerBody,
@@ -25,22 +26,23 @@ from engine.domain.durable import (
     Unknown,
     WaitAnswer,
 )
-from engine.errors import HatchetError
+from engine.errors import HatchetError, Unavailable
 from engine.operations.await_nodes import Waiting
-from engine.operations.evict_tasks import Evicted, Eviction
 from engine.operations.read_durable import Opening
 from engine.runtime.durable.conversation import Invocation
+from engine.runtime.durable.evictions import Evictions
 from engine.runtime.durable.lanes import Evict, Lanes, Request
 from engine.runtime.durable.replies import (
     Acknowledged,
     Completed,
-    EvictionTaken,
     Failed,
     Registered,
     Reply,
     Superseded,
     nodes_of,
+    size_of,
 )
+from engine.runtime.outbox import Outbox
 from engine.states import DurableKind
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ log = logging.getLogger("hatchet.durable")
 
 HEARD_SECONDS = 0.05
 """A worker says at once that it waits; a replay is told of a completion then, or after this time."""
-MOST_UNSENT = 50_000
-"""Replies that a worker does not take off its stream; with more the stream ends."""
+MOST_UNSENT, MOST_UNSENT_BYTES = 50_000, 64 * MEBIBYTE
+"""Replies that a worker does not take off its stream: it asks for the rest on its next one."""
 LOOKED_UP_AT_ONCE = 1_000
 
 _SUPERSEDED = "This delivery of the task is over."
@@ -64,19 +66,21 @@ class DurableStream:
         self.tenant_id = tenant_id
         self._service = service
         self._lanes = Lanes(self._answer)
+        self._evictions = Evictions(self, service)
         self._invocations: dict[UUID, Invocation] = {}
-        self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
+        self.unread: Outbox[Reply] = Outbox(
+            size_of, most_items=MOST_UNSENT, most_bytes=MOST_UNSENT_BYTES
+        )
         self._names_orders = False
         """The worker says what it received; its lists of what it waits for may be partial, then."""
         self._is_closed = False
 
-    async def __aiter__(self) -> AsyncIterator[Reply]:
-        while (reply := await self._replies.get()) is not None:
-            yield reply
+    def __aiter__(self) -> AsyncIterator[Reply]:
+        return aiter(self.unread)
 
     def end(self) -> None:
         """Let the iteration end."""
-        self._replies.put_nowait(None)
+        self.unread.end()
 
     async def drain(self, seconds: float) -> None:
         """Answer what was asked, within some time, and end: what is not answered fails the attempt."""
@@ -97,10 +101,10 @@ class DurableStream:
     # Requests
 
     def register(self, worker_id: str) -> None:
-        self._reply(Registered(worker_id))
+        self.reply(Registered(worker_id))
 
     def refuse(self, task_id: str, invocation: int, message: str, node: Node | None = None) -> None:
-        self._reply(Failed(task_id, invocation, message, node))
+        self.reply(Failed(task_id, invocation, message, node))
 
     async def take(self, request: Request) -> None:
         """Take a request about one task; those before it about the same task are answered first."""
@@ -118,7 +122,7 @@ class DurableStream:
     async def _answer(self, request: Request) -> None:
         try:
             if isinstance(request, Evict):
-                await self._evict(request)
+                await self._evictions.evict(request)
             else:
                 await self._carry_out(request)
         except HatchetError as error:
@@ -130,11 +134,13 @@ class DurableStream:
         if known is not None and known.is_called:
             known.is_called = False
             self._send(known)
+        if known is not None and not isinstance(request, Evict):
+            self._evictions.reconsider(known)
 
     # Calls
 
     async def _carry_out(self, call: Call) -> None:
-        invocation = self._meet(call.task_id, call.invocation)
+        invocation = self.meet(call.task_id, call.invocation)
         if invocation is not None:
             call = call._replace(is_of_branch=invocation.note_call(), told=invocation.told)
             invocation.is_called = not isinstance(call.body, MemoResult)
@@ -158,25 +164,30 @@ class DurableStream:
             case MemoAnswer() | SpawnAnswer() | WaitAnswer():
                 nodes = nodes_of(body)
                 if invocation is not None:
-                    await self._open(invocation, nodes)
+                    await self.open(invocation, nodes)
                     self._acknowledge(invocation, body, nodes)
-                self._reply(Acknowledged(call.task_id, call.invocation, body))
+                self.reply(Acknowledged(call.task_id, call.invocation, body))
                 self._complete(invocation, answer)
 
     def _acknowledge(self, invocation: Invocation, body: AnswerBody, nodes: Sequence[Node]) -> None:
         is_unheard = isinstance(body, WaitAnswer) and invocation.count > 1
         for node in nodes:
             needs_waiter = isinstance(body, SpawnAnswer)
-            invocation.acknowledge(node, needs_waiter=needs_waiter, is_unheard=is_unheard)
+            invocation.acknowledge(
+                node,
+                needs_waiter=needs_waiter,
+                is_unheard=is_unheard,
+                is_memo=isinstance(body, MemoAnswer),
+            )
             if is_unheard:
                 loop = asyncio.get_running_loop()
                 loop.call_later(HEARD_SECONDS, self._give_up_hearing, invocation, node)
 
     def _give_up_hearing(self, invocation: Invocation, node: Node) -> None:
         invocation.give_up_hearing(node)
-        self._send_current(invocation)
+        self.send_current(invocation)
 
-    async def _open(self, invocation: Invocation, first: Sequence[Node]) -> None:
+    async def open(self, invocation: Invocation, first: Sequence[Node]) -> None:
         """Learn what a delivery that is new to this stream was told before. The first call of all is clear."""
         if invocation.is_open:
             return
@@ -194,35 +205,6 @@ class DurableStream:
                     invocation.complete(completion)
             self._send(invocation)
 
-    # Evictions
-
-    async def _evict(self, request: Evict) -> None:
-        known = self._invocations.get(request.task_id)
-        unconfirmed = None
-        if known is not None and known.count == request.invocation and known.is_open:
-            unconfirmed = tuple(known.give_up(time.monotonic()))
-        outcome = await self._service.evictions.submit(
-            Eviction(
-                self.tenant_id, request.task_id, request.invocation, request.reason, unconfirmed
-            )
-        )
-        if outcome is Evicted.UNKNOWN:
-            self.refuse(str(request.task_id), request.invocation, "there is no such durable task")
-            return
-        self._reply(EvictionTaken(request.task_id, request.invocation))
-        if known is not None and self._invocations.get(request.task_id) is known:
-            self.drop(request.task_id)
-        if known is not None and known.named_late:
-            opening = await self._service.openings.submit((self.tenant_id, request.task_id))
-            await self._restore_missed(known, opening, known.named_late)
-
-    async def _restore_missed(
-        self, invocation: Invocation, opening: Opening | None, nodes: Iterable[Node]
-    ) -> None:
-        """Restore a delivery that was evicted if its worker still waited for what is complete."""
-        if opening is not None and opening.has_missed(invocation.count, nodes):
-            await self._service.restore(self.tenant_id, invocation.task_id)
-
     # What the worker waits for
 
     async def _follow_status(
@@ -231,7 +213,7 @@ class DurableStream:
         try:
             named: dict[Invocation, list[Node]] = {}
             for task_id, count, node in entries:
-                invocation = self._meet(task_id, count)
+                invocation = self.meet(task_id, count)
                 if invocation is None:
                     self._supersede(task_id, count)
                 else:
@@ -246,6 +228,7 @@ class DurableStream:
                         invocation.note_list(nodes, now)
                     asked += [(invocation, node) for node in nodes if invocation.wait(node, now)]
                     self._send(invocation)
+                    self._evictions.reconsider(invocation)
             await self._look_up(asked)
         except HatchetError as error:
             log.warning("a worker's status was not answered, it will say it again: %s", error)
@@ -269,7 +252,7 @@ class DurableStream:
                 _open(invocation, opening, known)
             else:
                 self._supersede(invocation.task_id, invocation.count)
-                await self._restore_missed(invocation, opening, named[invocation])
+                await self._evictions.restore_missed(invocation, opening, named[invocation])
 
     async def _look_up(self, asked: Sequence[tuple[Invocation, Node]]) -> None:
         """Say that the worker waits for these nodes, and send what is complete."""
@@ -315,6 +298,7 @@ class DurableStream:
     def drop(self, task_id: UUID) -> None:
         if self._invocations.pop(task_id, None) is not None:
             self._service.routes.remove(task_id, self)
+        self._evictions.settle(task_id)
 
     async def audit(self) -> None:
         """Find deliveries that are over and completions nobody told us of."""
@@ -340,7 +324,7 @@ class DurableStream:
 
     # Parts
 
-    def _meet(self, task_id: UUID, count: int) -> Invocation | None:
+    def meet(self, task_id: UUID, count: int) -> Invocation | None:
         """Return what is known of a delivery; None if the stream serves a later one of the task."""
         known = self._invocations.get(task_id)
         if known is not None and known.count >= count:
@@ -356,7 +340,7 @@ class DurableStream:
             self.drop(task_id)
 
     def _supersede(self, task_id: UUID, count: int) -> None:
-        self._reply(Superseded(task_id, count, _SUPERSEDED))
+        self.reply(Superseded(task_id, count, _SUPERSEDED))
         known = self._invocations.get(task_id)
         if known is not None and known.count == count:
             self.drop(task_id)
@@ -369,20 +353,22 @@ class DurableStream:
             text = "task %s: completions that came before are not asked for in delivery %d"
             log.warning(text, invocation.task_id, invocation.count)
         for completion in invocation.take(now):
-            self._reply(Completed(completion))
+            self.reply(Completed(completion))
         pause = invocation.pause(now)
         if pause is not None:
-            asyncio.get_running_loop().call_later(pause, self._send_current, invocation)
+            asyncio.get_running_loop().call_later(pause, self.send_current, invocation)
 
-    def _send_current(self, invocation: Invocation) -> None:
-        if self._invocations.get(invocation.task_id) is invocation:
+    def send_current(self, invocation: Invocation) -> None:
+        if self.serves(invocation):
             self._send(invocation)
 
-    def _reply(self, reply: Reply) -> None:
-        if self._replies.qsize() < MOST_UNSENT:
-            self._replies.put_nowait(reply)
-        else:
-            self.end()
+    def serves(self, invocation: Invocation) -> bool:
+        """Say whether this is the delivery of its task that the stream serves now."""
+        return self._invocations.get(invocation.task_id) is invocation
+
+    def reply(self, reply: Reply) -> None:
+        if not self.unread.put(reply):
+            self.unread.fail(Unavailable("the worker does not read its answers; connect again"))
 
 
 def _open(invocation: Invocation, opening: Opening, received: int | None = None) -> None:

@@ -18,17 +18,17 @@ from engine.domain.scheduler.machine import Assignment, TenantScheduler
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
-    load_queue_head,
     load_rules,
     load_snapshot,
     restore,
     upsert_worker,
 )
 from engine.operations.versions import workflow_of
-from engine.runtime.outages import wait_out
+from engine.runtime.outages import is_outage, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
+from engine.runtime.scheduler.queue_rows import read_head
 from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.workers import WorkerRow
@@ -68,6 +68,8 @@ class TenantOwner:
         self.unacknowledged: dict[UUID, tuple[int, float]] = {}
         """Attempts handed out and not confirmed yet: retry count and since when."""
         self.heartbeats: dict[UUID, float] = {}
+        self.heard: dict[UUID, float] = {}
+        """When workers last acknowledged an attempt; of stalled ones, since they are."""
         self._row_times: dict[UUID, datetime] = {}
         """When the rows of workers that were taken last were written."""
         self.reports_until = 0.0
@@ -105,7 +107,7 @@ class TenantOwner:
 
     def release_slot(self, task_id: UUID, retry_count: int) -> None:
         """A running attempt gave its slot back, or was evicted; its concurrency slots it keeps."""
-        self.acknowledge(task_id)
+        self.unacknowledged.pop(task_id, None)
 
         def release() -> None:
             self.machine.release(task_id, retry_count)
@@ -114,6 +116,8 @@ class TenantOwner:
 
     def acknowledge(self, task_id: UUID) -> None:
         self.unacknowledged.pop(task_id, None)
+        if on_worker := self.machine.task_on(task_id):
+            self.heard[on_worker[0]] = datetime.now(UTC).timestamp()
 
     def beat(self, worker_id: UUID, at: float) -> None:
         self.heartbeats[worker_id] = at
@@ -308,7 +312,12 @@ class TenantOwner:
         for change in noted:
             change()
         self._group_rows.load()
-        await self.refill()
+        try:
+            await self.refill()
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("tenant %s: a queue cannot be read", self.tenant_id)
         log.info(
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
             self.tenant_id,
@@ -351,6 +360,7 @@ class TenantOwner:
                 if not self.machine.running_on(worker_id):
                     self.machine.remove_worker(worker_id)
                     self.heartbeats.pop(worker_id, None)
+                    self.heard.pop(worker_id, None)
                     self._row_times.pop(worker_id, None)
         self.drain(datetime.now(UTC).timestamp())
 
@@ -369,16 +379,25 @@ class TenantOwner:
             self._group_rows.poll()
         machine = self.machine
         wanted = machine.wants_refill()
+        failures: list[Exception] = []
         for action_id in wanted:
-            limit = machine.head_limit(action_id)
-            ready = await self._database.run(load_queue_head(self.tenant_id, action_id, limit))
+            try:
+                await self._read_head(machine, action_id)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                failures.append(error)
             if self.machine is not machine:
                 return False  # distrusted meanwhile: the rebuild reads anew
-            self.machine.enqueue(self._without_paused(ready))
-            self.machine.mark_refilled(
-                action_id,
-                has_more=len(ready) == limit,
-                last=ready[-1] if ready else None,
-            )
         self.drain(datetime.now(UTC).timestamp())
+        if failures:  # a queue that cannot be read keeps none of the others
+            raise failures[0]
         return bool(wanted)
+
+    async def _read_head(self, machine: TenantScheduler, action_id: str) -> None:
+        limit = machine.head_limit(action_id)
+        ready, has_more = await read_head(self._database, self.tenant_id, action_id, limit)
+        if self.machine is machine:
+            machine.enqueue(self._without_paused(ready))
+            last = ready[-1] if ready else None
+            machine.mark_refilled(action_id, has_more=has_more, last=last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from psycopg_pool import PoolTimeout
 from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
+from engine.runtime.controllers.periodic import is_woken
+from engine.runtime.outages import is_outage
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
@@ -22,7 +25,8 @@ from engine.store.leases import LEASE_SECONDS, SurveyRow
 log = logging.getLogger("hatchet.scheduler")
 
 _RENEW_SECONDS = 1.0
-_REBUILD_PAUSE_SECONDS = 0.2
+_EAGER_SECONDS = 0.2
+_REBUILD_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 60.0
 
 
 class Ownership:
@@ -46,13 +50,21 @@ class Ownership:
         self._engine_id, self._host = engine_id, host
         self._on_cancel, self._on_moved, self._on_refused = on_cancel, on_moved, on_refused
         self._on_assign, self._on_rebuilt, self._on_peers = on_assign, on_rebuilt, on_peers
-        self._to_rebuild: dict[UUID, None] = {}
+        self._to_rebuild: dict[UUID, float] = {}
+        """When to try, by tenant."""
+        self._failed_rebuilds: defaultdict[UUID, int] = defaultdict(int)
         self._wake_rebuild = asyncio.Event()
         self._renewed_at = 0.0
+        self._has_peers = True
         self._is_stopping = False
 
     async def run(self) -> None:
-        """Renew once a second, for ever."""
+        """Renew once a second, for ever.
+
+        More often at the start: what another engine held before it died becomes free then.
+        """
+        loop = asyncio.get_running_loop()
+        eager_until = loop.time() + LEASE_SECONDS
         while True:
             try:
                 await self.renew()
@@ -61,17 +73,21 @@ class Ownership:
                 if not isinstance(error, PoolTimeout):
                     self.distrust()
                 self._fence()
-            await asyncio.sleep(_RENEW_SECONDS)
+            is_eager = not self.owners and loop.time() < eager_until
+            await asyncio.sleep(_EAGER_SECONDS if is_eager else _RENEW_SECONDS)
 
     async def renew(self) -> None:
         """Renew our leases, notice lost ones, take free ones up to our even share."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        rows = await self._database.fetch(leases.renew(self._engine_id, self._host))
+        survey = leases.renew_and_survey(self._engine_id, self._host, has_peers=self._has_peers)
+        rows = await self._database.run(survey)
         self._renewed_at = asked_at
         engine_count = max((row.engine_count for row in rows), default=1)
         listed = [row for row in rows if row.tenant_id is not None]
-        self._on_peers(engine_count, all(row.engine_id == self._engine_id for row in listed))
+        owns_all = all(row.engine_id == self._engine_id for row in listed)
+        self._has_peers = engine_count > 1 or not owns_all
+        self._on_peers(engine_count, owns_all)
         ours = {row.tenant_id: row.epoch for row in listed if row.engine_id == self._engine_id}
         for tenant_id, owner in list(self.owners.items()):
             if ours.get(tenant_id) != owner.epoch:
@@ -124,7 +140,7 @@ class Ownership:
             self._on_refused,
         )
         self.owners[tenant_id] = owner
-        self._to_rebuild[tenant_id] = None
+        self._to_rebuild[tenant_id] = 0.0
         self._wake_rebuild.set()
 
     def drop(self, owner: TenantOwner) -> None:
@@ -137,8 +153,12 @@ class Ownership:
     def distrust(self) -> None:
         """The fate of a write is unknown: rebuild every scheduler from the rows."""
         for owner in self.owners.values():
-            owner.reset()
-            self._to_rebuild[owner.tenant_id] = None
+            self.distrust_one(owner)
+
+    def distrust_one(self, owner: TenantOwner) -> None:
+        """What this scheduler remembers may be wrong: rebuild it from the rows."""
+        owner.reset()
+        self._to_rebuild[owner.tenant_id] = 0.0
         self._wake_rebuild.set()
 
     def _fence(self) -> None:
@@ -154,22 +174,38 @@ class Ownership:
             self.drop(owner)
 
     async def rebuild_loop(self) -> None:
-        """Rebuild schedulers as they are taken over or distrusted."""
+        """Rebuild schedulers as they are taken over or distrusted.
+
+        One whose rows cannot be read is tried less and less often, and keeps none of the others waiting.
+        """
+        loop = asyncio.get_running_loop()
         while True:
-            await self._wake_rebuild.wait()
+            soonest = min(self._to_rebuild.values(), default=math.inf)
+            await is_woken(self._wake_rebuild, min(soonest - loop.time(), _LONGEST_PAUSE_SECONDS))
             self._wake_rebuild.clear()
-            for tenant_id in list(self._to_rebuild):
+            now = loop.time()
+            for tenant_id in [t for t, at in self._to_rebuild.items() if at <= now]:
                 del self._to_rebuild[tenant_id]
-                owner = self.owners.get(tenant_id)
-                try:
-                    is_done = owner is None or owner.is_ready or await self._rebuild(owner)
-                except (psycopg.Error, PoolTimeout, OSError) as error:
-                    log.warning("tenant %s: not rebuilt yet: %s", tenant_id, error)
-                    is_done = False
-                if not is_done:
-                    self._to_rebuild[tenant_id] = None
-                    self._wake_rebuild.set()
-                    await asyncio.sleep(_REBUILD_PAUSE_SECONDS)
+                pause = await self._try_to_rebuild(tenant_id)
+                if pause is not None:
+                    self._to_rebuild.setdefault(tenant_id, loop.time() + pause)
+
+    async def _try_to_rebuild(self, tenant_id: UUID) -> float | None:
+        """Return in how many seconds to try again; None: it is done."""
+        owner = self.owners.get(tenant_id)
+        try:
+            if owner is None or owner.is_ready or await self._rebuild(owner):
+                self._failed_rebuilds.pop(tenant_id, None)
+                return None
+        except Exception as error:
+            if not is_outage(error):
+                failures = self._failed_rebuilds[tenant_id] = self._failed_rebuilds[tenant_id] + 1
+                log.exception("tenant %s: its rows cannot be scheduled", tenant_id)
+                if owner is not None:
+                    owner.reset()
+                return min(_REBUILD_PAUSE_SECONDS * 2.0**failures, _LONGEST_PAUSE_SECONDS)
+            log.warning("tenant %s: not rebuilt yet: %s", tenant_id, error)
+        return _REBUILD_PAUSE_SECONDS
 
     async def _rebuild(self, owner: TenantOwner) -> bool:
         """Read an owner's memory from the rows; False if it has to be done again.

@@ -229,6 +229,7 @@ async def stumbling(given: Given, ctx: DurableContext) -> Any:
 async def evicted_sleep(given: Given, ctx: DurableContext) -> Any:
     mark("evicted_sleep", f"{given.key} {ctx.invocation_count}")
     await ctx.aio_sleep_for(timedelta(seconds=given.seconds))
+    mark("slept", given.key)
     return {"invocation": ctx.invocation_count, "attempt": ctx.attempt_number}
 
 

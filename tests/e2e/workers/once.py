@@ -13,6 +13,7 @@ from hatchet_sdk import (
     StatusBasedIdempotencyConfig,
     TTLBasedIdempotencyConfig,
 )
+from hatchet_sdk.clients.rest.exceptions import ApiException
 from pydantic import BaseModel
 
 from tests.e2e.workers.signals import mark, pass_gate, worker_name
@@ -87,6 +88,19 @@ async def start_many(workflow: str, orders: list[str]) -> Any:
 
 async def result(run_id: str) -> Any:
     return await hatchet.runs.get_run_ref(run_id).aio_result()
+
+
+async def cancel(run_id: str) -> None:
+    await hatchet.runs.aio_cancel(run_id)
+
+
+async def replay(run_id: str) -> Any:
+    """Return the HTTP status of a refusal."""
+    try:
+        await hatchet.runs.aio_replay(run_id)
+    except ApiException as error:
+        return error.status
+    return None
 
 
 async def push(order: str) -> None:
