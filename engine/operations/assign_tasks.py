@@ -27,6 +27,7 @@ from engine.operations.start_batches import (
 from engine.operations.versions import durable_steps, load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
 from engine.store import (
+    assignments,
     batches,
     durable_tasks,
     leases,
@@ -36,8 +37,9 @@ from engine.store import (
     step_waits,
     tasks,
 )
+from engine.store.assignments import AssignedRow, Wanted
 from engine.store.query import Operation, Query, fetch, fetch_all
-from engine.store.tasks import AssignedRow, TaskRow, Wanted
+from engine.store.tasks import TaskRow
 from engine.types import Action, ActionKind
 
 MAX_USER_PRIORITY = 3
@@ -61,21 +63,12 @@ def assign_tasks(
     engine: nothing is written then.
     """
     versions = yield from load_versions(task.version_id for task, _ in wishes)
-    wanted = sorted(
-        Wanted(
-            task.id,
-            task.retry_count,
-            worker_id,
-            step_of(versions[task.version_id], task.step_id).definition.execution_timeout_seconds,
-        )
-        for task, worker_id in wishes
-    )
     queries: list[Query[Any]] = [leases.hold(epochs)]
     if of_dags := [w.id for w, _ in wishes if versions[w.version_id].definition.is_dag]:
         queries.append(runs.lock_queued_of_tasks(of_dags))
     if durable := _durable([task for task, _ in wishes], versions):
         queries.append(durable_tasks.lock(sorted(task.id for task in durable)))
-    queries.append(tasks.assign(wanted, now))
+    queries.append(assignments.assign(_wanted(wishes, versions), now))
     assigned = len(queries) - 1
     if made:
         queries.append(batches.mark(memberships(made), now))
@@ -96,6 +89,21 @@ def assign_tasks(
     if split:
         yield from fetch(batches.mark(memberships(split), now))
     return gather_made(actions, fitting, now)
+
+
+def _wanted(
+    wishes: Sequence[tuple[ReadyTask, UUID]], versions: Mapping[UUID, RegisteredVersion]
+) -> list[Wanted]:
+    """Return the wishes in the order in which their rows are locked."""
+    return sorted(
+        Wanted(
+            task.id,
+            task.retry_count,
+            worker_id,
+            step_of(versions[task.version_id], task.step_id).definition.execution_timeout_seconds,
+        )
+        for task, worker_id in wishes
+    )
 
 
 def _durable(
@@ -214,7 +222,7 @@ def load_undelivered(
 
     With `task_ids` of these tasks only. Of a batch name all or none.
     """
-    rows = yield from fetch(tasks.undelivered_of_worker(worker_ids, task_ids))
+    rows = yield from fetch(assignments.undelivered_of_worker(worker_ids, task_ids))
     versions = yield from load_versions(row.version_id for row in rows)
     invocations = yield from _load_invocations(rows, versions)
     actions = yield from actions_of(rows, versions, invocations)

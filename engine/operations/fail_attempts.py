@@ -59,46 +59,29 @@ def fail_attempts(
 
     DAG runs of these tasks are locked already; the tasks are locked here.
     """
-    claimed: dict[UUID, list[Failure]] = defaultdict(list)
-    for failure in failures:
-        claimed[failure.task_id].append(failure)
-    rows = yield from fetch(tasks.lock(sorted(claimed)))
-    by_id = {}
-    for row in rows:
-        current = [failure for failure in claimed[row.id] if _is_current(row, failure)]
-        if current:
-            by_id[row.id] = current[0]
-    rows = [row for row in rows if row.id in by_id]
-    if not rows:
+    failed = yield from _lock_failed(failures)
+    if not failed:
         return set()
-    versions = yield from load_versions(row.version_id for row in rows)
+    versions = yield from load_versions(row.version_id for row, _ in failed)
     requeues: list[Requeue] = []
     settled: list[TaskRow] = []
+    ended: list[Settled] = []
     events: list[NewTaskEvent] = []
     errors: list[NewPayload] = []
-    for row in rows:
-        failure = by_id[row.id]
+    for row, failure in failed:
         step = step_of(versions[row.version_id], row.step_id).definition
         following = _decide(row, step, failure)
-        error = following.error
+        error, ended_at = following.error, _ended_at(row, failure, now)
         errors.append(NewPayload(row.id, PayloadKind.ERROR, error.encode(), row.retry_count))
-        events.append(_event(row, failure.kind, error)._replace(at=_ended_at(row, failure, now)))
+        events.append(_event(row, failure.kind, error)._replace(at=ended_at))
         if following.requeue:
             requeues.append(following.requeue)
             events += _retry_events(row, following, failure, now)
             _collect_next(row, versions[row.version_id], following.requeue, changes)
         else:
             settled.append(row)
+            ended.append(Settled(row.id, Status.FAILED, failure.was_started, ended_at))
         _collect_end(row, failure, error, changes)
-    ended = [
-        Settled(
-            row.id,
-            Status.FAILED,
-            by_id[row.id].was_started,
-            _ended_at(row, by_id[row.id], now),
-        )
-        for row in settled
-    ]
     children = yield from _write(requeues, ended, events, errors=errors, now=now)
     changes.wakes_clock = changes.wakes_clock or bool(requeues)
     for row in settled:
@@ -106,6 +89,19 @@ def fail_attempts(
             is_child = row.run_id in children
             changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED, is_child))
     return {row.run_id for row in settled if row.run_id != row.id}
+
+
+def _lock_failed(failures: Sequence[Failure]) -> Operation[list[tuple[TaskRow, Failure]]]:
+    """Lock the tasks; return those whose present attempt fails, each with the first reason given."""
+    claimed: dict[UUID, list[Failure]] = defaultdict(list)
+    for failure in failures:
+        claimed[failure.task_id].append(failure)
+    failed = []
+    for row in (yield from fetch(tasks.lock(sorted(claimed)))):
+        current = [failure for failure in claimed[row.id] if _is_current(row, failure)]
+        if current:
+            failed.append((row, current[0]))
+    return failed
 
 
 def _is_current(row: TaskRow, failure: Failure) -> bool:

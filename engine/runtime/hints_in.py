@@ -76,7 +76,7 @@ class HintReader:
 
     def _tell(self, owner: TenantOwner, hint: Hint) -> None:
         if hint.is_catalog:
-            owner.question_pauses()
+            owner.pauses.question()
             self._aftermath.spawn(owner.reload_rules(), "reading which workflows are paused")
         if hint.limits:
             work = owner.reload_limits(hint.limits)

@@ -51,7 +51,7 @@ async def pause(
     engine: HatchetEngine, tenant_id: UUID, workflow_id: UUID, settings: Pause = LONG
 ) -> None:
     await engine.database.run(pause_workflow(tenant_id, workflow_id, settings, datetime.now(UTC)))
-    await until(lambda: workflow_id in engine.ownership.owners[tenant_id].paused)
+    await until(lambda: workflow_id in engine.ownership.owners[tenant_id].pauses.workflows)
 
 
 async def test_runs_of_a_paused_workflow_wait_for_its_end(
@@ -88,7 +88,7 @@ async def test_nothing_is_handed_out_between_the_hint_and_its_reading(
     worker = await FakeWorker.connect(engine, tenant_id)
     owner = engine.ownership.owners[tenant_id]
     monkeypatch.setattr(HintReader, "receive", lambda _self, _payload: None)
-    owner.question_pauses()
+    owner.pauses.question()
     (run_id,) = await trigger(engine, tenant_id)
     details = await engine.get_run_details(tenant_id, run_id)
     assert details.status is Status.QUEUED
@@ -115,7 +115,7 @@ async def test_a_scheduler_that_read_everything_anew_knows_the_pauses(
 ) -> None:
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
-    engine.ownership.owners[tenant_id].question_pauses()
+    engine.ownership.owners[tenant_id].pauses.question()
     engine.ownership.distrust()
     await trigger(engine, tenant_id)
     await worker.next_start()

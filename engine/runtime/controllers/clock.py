@@ -55,7 +55,9 @@ class Clock(PeriodicService):
         ready = self._ready()
         if not ready:
             return False
-        await self._hold([owner.tenant_id for owner in self._owners.values() if owner.paused])
+        await self._hold(
+            [owner.tenant_id for owner in self._owners.values() if owner.pauses.workflows]
+        )
         done = [
             await self._expiring.run(lambda chosen: self._expire_tasks(chosen, ready)),
             await self._waking.run(lambda chosen: self._end_sleeps(chosen, ready)),

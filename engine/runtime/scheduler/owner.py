@@ -23,11 +23,11 @@ from engine.operations.rebuild_scheduler import (
     restore,
     upsert_worker,
 )
-from engine.operations.versions import workflow_of
 from engine.runtime.outages import is_outage, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
+from engine.runtime.scheduler.pauses import Pauses
 from engine.runtime.scheduler.queue_rows import read_head
 from engine.store import queues, workers
 from engine.store.async_db import AsyncDatabase
@@ -64,6 +64,7 @@ class TenantOwner:
     ) -> None:
         self.tenant_id, self.epoch = tenant_id, epoch
         self._database = database
+        self.pauses = Pauses()
         self._renew_memory()
         self.unacknowledged: dict[UUID, tuple[int, float]] = {}
         """Attempts handed out and not confirmed yet: retry count and since when."""
@@ -76,10 +77,6 @@ class TenantOwner:
         """Until then workers may be silent because there was nobody to listen."""
         self.is_ready = False
         self.is_distrusted = self.is_dropped = False
-        self.paused: frozenset[UUID] = frozenset()
-        """Workflows none of whose tasks may be handed out."""
-        self._pauses_asked = self._pauses_read = 0
-        self._reading_pauses = asyncio.Lock()
         self._on_assign, self._on_cancel = on_assign, on_cancel
         self._on_moved, self._on_refused = on_moved, on_refused
         self._alarm = Alarm(self.drain)
@@ -92,7 +89,7 @@ class TenantOwner:
     # What happened
 
     def enqueue(self, ready: Sequence[ReadyTask]) -> None:
-        self._apply(lambda: self.machine.enqueue(self._without_paused(ready)))
+        self._apply(lambda: self.machine.enqueue(self.pauses.without_paused(ready)))
 
     def end(self, task_id: UUID, retry_count: int) -> None:
         """An attempt ended: its slot is free, or its place in the queue."""
@@ -151,13 +148,13 @@ class TenantOwner:
 
     def offer(self, ready: Sequence[ReadyTask], now: float) -> list[Assignment]:
         """Assign tasks about to be inserted; the others are to be enqueued after their commit."""
-        if not self.is_ready or not self._knows_pauses:
+        if not self.is_ready or not self.pauses.is_known:
             return []
-        return self._handed_out(self.machine.offer(self._without_paused(ready), now), now)
+        return self._handed_out(self.machine.offer(self.pauses.without_paused(ready), now), now)
 
     def drain(self, now: float) -> None:
         """Hand out everything that can be assigned now."""
-        if self.is_ready and self._knows_pauses:
+        if self.is_ready and self.pauses.is_known:
             assignments = self._handed_out(self.machine.drain(now), now)
             if assignments:
                 self._on_assign(self, assignments)
@@ -212,44 +209,31 @@ class TenantOwner:
                 self.unacknowledged[task.id] = (task.retry_count, now)
         return assignments
 
-    # Pauses
-
-    def question_pauses(self) -> None:
-        """A workflow may have been paused or resumed: hand out nothing until `reload_rules` knows."""
-        self._pauses_asked += 1
+    # Rules
 
     async def reload_rules(self) -> None:
         """Read which workflows are paused; forget what waits of those, and read what the others have.
 
         With them come the concurrency strategies that are the whole tenant's.
         """
-        async with self._reading_pauses:
-            asked, before = self._pauses_asked, self.paused
+        async with self.pauses.reading:
+            asked, before = self.pauses.asked, self.pauses.workflows
             rules = await wait_out("rules", lambda: self._database.run(load_rules(self.tenant_id)))
             self._take_rules(rules)
-            self._pauses_read = asked
+            self.pauses.answered = asked
         if self.is_ready:
-            for task in self.machine.waiting() if self.paused else ():
-                if workflow_of(task.version_id) in self.paused:
+            for task in self.machine.waiting() if self.pauses.workflows else ():
+                if self.pauses.is_paused(task):
                     self.machine.discard(task.id)
-        if before - self.paused:
+        if before - self.pauses.workflows:
             self.note_backlog()
             await self._group_rows.read_again()
             await self.refill()
         self.drain(datetime.now(UTC).timestamp())
 
     def _take_rules(self, rules: Rules) -> None:
-        self.paused = rules.paused
+        self.pauses.workflows = rules.paused
         self.machine.groups.share(rules.shared)
-
-    @property
-    def _knows_pauses(self) -> bool:
-        return self._pauses_read == self._pauses_asked
-
-    def _without_paused(self, ready: Sequence[ReadyTask]) -> Sequence[ReadyTask]:
-        if not self.paused:
-            return ready
-        return [task for task in ready if workflow_of(task.version_id) not in self.paused]
 
     # Rate limits
 
@@ -276,7 +260,7 @@ class TenantOwner:
             self._database,
             self.tenant_id,
             self.machine,
-            wanted=self._without_paused,
+            wanted=self.pauses.without_paused,
             on_known=lambda: self.drain(datetime.now(UTC).timestamp()),
         )
 
@@ -296,7 +280,7 @@ class TenantOwner:
 
         False if the owner was dropped or distrusted meanwhile.
         """
-        machine, asked = self.machine, self._pauses_asked
+        machine, asked = self.machine, self.pauses.asked
         now = datetime.now(UTC)
         reports_until = now + timedelta(seconds=REPORT_SECONDS)
         snapshot = await self._database.run(
@@ -306,7 +290,7 @@ class TenantOwner:
             return False
         self.reports_until = reports_until.timestamp()
         self._take(snapshot)
-        self._pauses_read = max(self._pauses_read, asked)
+        self.pauses.answered = max(self.pauses.answered, asked)
         noted, self._noted = self._noted, []
         self.is_ready = True
         for change in noted:
@@ -329,7 +313,7 @@ class TenantOwner:
         return True
 
     def _take(self, snapshot: Snapshot) -> None:
-        self.paused = snapshot.rules.paused
+        self.pauses.workflows = snapshot.rules.paused
         restore(self.machine, snapshot, self._upsert)
         now = datetime.now(UTC).timestamp()
         for running in snapshot.running:
@@ -398,6 +382,6 @@ class TenantOwner:
         limit = machine.head_limit(action_id)
         ready, has_more = await read_head(self._database, self.tenant_id, action_id, limit)
         if self.machine is machine:
-            machine.enqueue(self._without_paused(ready))
+            machine.enqueue(self.pauses.without_paused(ready))
             last = ready[-1] if ready else None
             machine.mark_refilled(action_id, has_more=has_more, last=last)
