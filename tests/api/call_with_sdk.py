@@ -19,7 +19,6 @@ from hatchet_sdk.features.tenant import TenantClient
 
 def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
     hatchet = Hatchet()
-    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     created = hatchet.runs.create(
         "greet", {"who": "sdk"}, additional_metadata={"from": "sdk", "n": 2**64 + 1}
     )
@@ -55,6 +54,12 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
     workflow = (hatchet.workflows.list(workflow_name="greet").rows or [])[0]
     seen["workflow"] = hatchet.workflows.get(workflow.metadata.id).name
     seen["version"] = hatchet.workflows.get_version(workflow.metadata.id).order
+    return seen | change(hatchet, new_id, worker_id, workflow.metadata.id)
+
+
+def change(hatchet: Hatchet, new_id: str, worker_id: str, workflow_id: str) -> dict[str, object]:
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    seen: dict[str, object] = {}
     hatchet.runs.cancel(new_id)
     seen["cancelled"] = hatchet.runs.get_status(new_id).value
     by_filter = RunFilter(since=an_hour_ago, additional_metadata={"from": "sdk"})
@@ -66,7 +71,7 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
     seen["cancelled_again"] = hatchet.runs.get_status(new_id).value
     seen["paused"] = hatchet.workers.pause(worker_id).status
     seen["resumed"] = hatchet.workers.unpause(worker_id).status
-    hatchet.workflows.delete(workflow.metadata.id)
+    hatchet.workflows.delete(workflow_id)
     seen["deleted"] = hatchet.workflows.list(workflow_name="greet").rows
     seen["unknown_workflow"] = status_of_creating(hatchet, "nobody")
     return seen

@@ -52,6 +52,33 @@ def bare_workflow(tenant_id: UUID) -> Workflow:
     )
 
 
+def make_timetables(tenant_id: UUID, stranger_id: UUID, now: datetime) -> None:
+    """Make crons and schedules that are due: the tenant's are bad, the stranger's are fine."""
+    common = {"created_at": now, "updated_at": now, "input": b"{}"}
+    bare, fine = bare_workflow(tenant_id), Workflow.objects.get(tenant_id=tenant_id, name="work")
+    of_stranger = Workflow.objects.get(tenant_id=stranger_id, name="work")
+    crons: list[tuple[UUID, Workflow, str, Any]] = [
+        (tenant_id, fine, "0", ["no object"]),
+        (tenant_id, bare, "1", {}),
+        (stranger_id, of_stranger, "fine", {"kind": "cron"}),
+    ]
+    for owner, of, name, metadata in crons:
+        Cron.objects.create(
+            tenant_id=owner,
+            workflow=of,
+            name=name,
+            expression="* * * * * *",
+            additional_metadata=metadata,
+            is_declared=False,
+            due_at=now,
+            **common,
+        )
+    for owner, of in ((tenant_id, bare), (stranger_id, of_stranger)):
+        Schedule.objects.create(
+            tenant_id=owner, workflow=of, trigger_at=now, due_at=now, priority=3, **common
+        )
+
+
 @pytest.fixture
 async def timetables_end(tenant_id: UUID, stranger_id: UUID) -> AsyncIterator[None]:
     """Other tests' engines must not go on firing what this test leaves."""
@@ -68,36 +95,7 @@ async def test_bad_crons_and_schedules_keep_none_of_the_others_from_firing(
         await engine.put_workflow(each, workflow())
     worker = await FakeWorker.connect(engine, stranger_id)
     now = datetime.now(UTC)
-    common = {"created_at": now, "updated_at": now, "input": b"{}"}
-
-    def store() -> None:
-        bare, fine = (
-            bare_workflow(tenant_id),
-            Workflow.objects.get(tenant_id=tenant_id, name="work"),
-        )
-        bad: list[tuple[Workflow, Any]] = [(fine, ["no object"]), (bare, {})]
-        crons = [
-            (tenant_id, of, str(number), metadata) for number, (of, metadata) in enumerate(bad)
-        ]
-        of_stranger = Workflow.objects.get(tenant_id=stranger_id, name="work")
-        crons.append((stranger_id, of_stranger, "fine", {"kind": "cron"}))
-        for owner, of, name, metadata in crons:
-            Cron.objects.create(
-                tenant_id=owner,
-                workflow=of,
-                name=name,
-                expression="* * * * * *",
-                additional_metadata=metadata,
-                is_declared=False,
-                due_at=now,
-                **common,
-            )
-        for owner, of in ((tenant_id, bare), (stranger_id, of_stranger)):
-            Schedule.objects.create(
-                tenant_id=owner, workflow=of, trigger_at=now, due_at=now, priority=3, **common
-            )
-
-    await with_django(store)
+    await with_django(lambda: make_timetables(tenant_id, stranger_id, now))
     engine.timetable.wake()
     kinds: set[str] = set()
     while kinds != {"cron", "schedule"}:
