@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -34,6 +35,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
+    """Return once processes that are not ours to collect have given up what they held."""
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while process.status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, f"{process} does not end"
+                time.sleep(0.005)
 
 
 @dataclass(slots=True)
@@ -63,10 +74,15 @@ class Service:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End the process and all its children at once, as kill -9 does."""
+        """End the process and all its children at once, as kill -9 does; their ports are free then."""
+        try:
+            children = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            children = []
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_SECONDS)
+        wait_until_gone(children)
 
     def stop(self) -> int:
         """Ask the process to end; return its exit code."""
