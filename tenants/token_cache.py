@@ -35,11 +35,12 @@ def check_row(token: VerifiedToken) -> None:
 @dataclass(slots=True)
 class _Entry:
     token: VerifiedToken
-    checked_at: float
+    good_until: float
+    """By the cache's clock: its row is to be looked at again then, or it expires."""
 
 
 class TokenCache:
-    """Bounded, least recently used tokens go first. Safe to share between threads."""
+    """Bounded, those checked longest ago go first. Safe to share between threads."""
 
     def __init__(
         self,
@@ -57,12 +58,8 @@ class TokenCache:
 
     def peek(self, token: str) -> VerifiedToken | None:
         """Return the token if it can be accepted without any I/O."""
-        with self._lock:
-            entry = self._entries.get(token)
-            if entry is None or self._clock() - entry.checked_at > self._max_age_seconds:
-                return None
-            self._entries.move_to_end(token)
-        return entry.token if entry.token.expires_at > datetime.now(UTC) else None
+        entry = self._entries.get(token)
+        return entry.token if entry is not None and self._clock() < entry.good_until else None
 
     def verify(self, token: str) -> VerifiedToken:
         """Return the token or raise InvalidToken; asks the database when the memory is too old."""
@@ -73,12 +70,13 @@ class TokenCache:
             entry = self._entries.get(token)
             forgotten_before = self._forgotten
         verified = entry.token if entry is not None else read_token(token)
-        checked_at = self._clock()
+        left = (verified.expires_at - datetime.now(UTC)).total_seconds()
+        good_until = self._clock() + min(self._max_age_seconds, left)
         check_row(verified)
         with self._lock:
             # A revocation that came during the check may not be in the row we saw.
             if self._forgotten == forgotten_before:
-                self._entries[token] = _Entry(verified, checked_at)
+                self._entries[token] = _Entry(verified, good_until)
                 self._entries.move_to_end(token)
                 while len(self._entries) > self._max_entries:
                     self._entries.popitem(last=False)
