@@ -25,9 +25,8 @@ from engine.errors import HatchetError
 from engine.rpc.auth import Authenticator, bearer_token
 from engine.rpc.errors import NotImplementedYet, refusal_of
 from engine.rpc.messages import Parser, first_message, messages_of
-from engine.rpc.streams import OpenStreams, Stream
+from engine.rpc.streams import Context, OpenStreams, Stream
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -147,7 +146,7 @@ class Routes(grpc.GenericRpcHandler):
             )
             async with aclosing(implementation(given, tenant_id)) as responses:
                 async for response in responses:
-                    await context.write(response)
+                    await self._streams.write(task, context, response)
 
         async def call(_requests: object, context: Context) -> None:
             task = asyncio.current_task()

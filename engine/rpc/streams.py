@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeAlias
+
+import grpc
 
 from engine.errors import HatchetError, Unavailable
 from engine.rpc.auth import Authenticator
@@ -11,20 +13,36 @@ from engine.rpc.errors import Unauthenticated
 from engine.runtime.controllers.periodic import PeriodicService
 
 Stream = asyncio.Task[Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class OpenStreams:
-    """A stream is known by the task that serves it; ending one cancels that task, which finds out why."""
+    """A stream is known by the task that serves it; ending one cancels that task, which finds out why.
+
+    One that is writing ends after that: the transport takes no status while a message is on its way,
+    and the client would never be told.
+    """
 
     def __init__(self) -> None:
         self._tokens: dict[Stream, str] = {}
         self._endings: dict[Stream, HatchetError] = {}
+        self._writing: set[Stream] = set()
         self._is_closed = False
 
     def add(self, stream: Stream, token: str) -> None:
         if self._is_closed:
             raise _stopping()
         self._tokens[stream] = token
+
+    async def write(self, stream: Stream, context: Context, response: object) -> None:
+        """Send a message; raises what the stream was ended with meanwhile."""
+        self._writing.add(stream)
+        try:
+            await context.write(response)
+        finally:
+            self._writing.discard(stream)
+        if ending := self._endings.get(stream):
+            raise ending
 
     def discard(self, stream: Stream) -> None:
         self._tokens.pop(stream, None)
@@ -40,7 +58,8 @@ class OpenStreams:
     def end(self, stream: Stream, error: HatchetError) -> None:
         if stream not in self._endings:
             self._endings[stream] = error
-            stream.cancel()
+            if stream not in self._writing:
+                stream.cancel()
 
     def end_token(self, token: str, error: HatchetError) -> None:
         for stream, its_token in self._tokens.items():

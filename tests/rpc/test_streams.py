@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import grpc
 import pytest
 from django.db import OperationalError
 
-from engine.errors import NotFound
+from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
 from engine.pb import dispatcher_pb2 as pb
 from engine.rpc.server import RpcServer
+from engine.rpc.streams import OpenStreams
 from engine.states import Status
 from engine.types import (
     Action,
@@ -326,3 +327,27 @@ async def test_a_stopping_server_finishes_the_calls_it_took(
         may_finish.set()
         assert await beat == pb.HeartbeatResponse()
         await stop
+
+
+async def test_a_stream_that_is_ended_while_it_writes_ends_after_that() -> None:
+    """The transport takes no status before, and the client would hear nothing at all."""
+    streams, is_sent = OpenStreams(), asyncio.Event()
+
+    class SlowContext:
+        async def write(self, _response: object) -> None:
+            await is_sent.wait()
+
+    async def serve() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        streams.add(task, "token")
+        await streams.write(task, cast(Any, SlowContext()), START)
+
+    stream = asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    streams.close()
+    await asyncio.sleep(0)
+    assert not stream.done()
+    is_sent.set()
+    with pytest.raises(Unavailable, match="is stopping"):
+        await stream
