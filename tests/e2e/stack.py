@@ -163,6 +163,8 @@ class Stack:
         return self.spawn("engine", [sys.executable, "manage.py", "runengine", *options])
 
     def _wait_for_engine(self, engine: Service) -> None:
+        # Its own word: where the one before it was killed, the port may answer a moment longer.
+        engine.wait_for_output("serves gRPC on port")
         engine.wait_until(lambda: listens(self.grpc_address), "listen")
 
     def _spawn_web(self) -> Service:

@@ -92,6 +92,7 @@ async def serve(kind: type[SteadyWorker], actions: list[str], slot_config: dict[
                 worker_name=worker_name(), actions=actions, slot_config=slot_config
             ),
             metadata=AUTH,
+            wait_for_ready=True,
         )
         await kind(channel, registered.worker_id).work()
 
