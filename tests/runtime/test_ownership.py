@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from engine.errors import LeaseLost
+from engine.errors import LeaseLost, Unavailable
 from engine.ids import new_id
 from engine.operations.rebuild_scheduler import Snapshot, load_snapshot
 from engine.runtime.engine import HatchetEngine
@@ -40,7 +40,7 @@ async def test_an_outage_longer_than_the_lease_ends(
     await until(lambda: owns(engine, tenant_id))
 
     async def fail(*_: object) -> None:
-        raise psycopg.OperationalError("away")
+        raise Unavailable("away")
 
     with monkeypatch.context() as broken:
         broken.setattr(AsyncDatabase, "run", fail)
