@@ -44,6 +44,7 @@ check:          ## what must be right before a push
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
 	.venv/bin/lint-imports
+	$(PY) -m djlint templates --lint --check --quiet
 	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
 
 simulate:       ## durable tasks under random mishaps: SEEDS=1000 of them, or the story of SEED=17
