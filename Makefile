@@ -1,6 +1,6 @@
 # `make run` starts everything; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run worker demo token test check fast simulate bench proto clean
+.PHONY: help run worker demo token test check fast simulate bench proto schema clean
 
 PY := .venv/bin/python
 INSTALL := @scripts/install.sh
@@ -58,6 +58,10 @@ bench:          ## measure throughput and latency; writes benchmarks/results/
 proto:          ## generate engine/pb from proto/
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m proto.generate
+
+schema:         ## write engine/schema.sql: what the migrations make
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m tests.schema
 
 clean:          ## remove everything that can be made again; data/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
