@@ -31,7 +31,7 @@ from engine.runtime.writers.event_notes import EventNotes
 from engine.runtime.writers.starts import Starts
 from engine.store.async_db import AsyncDatabase
 from engine.store.changes import Changes
-from engine.store.hint_kinds import READ_KINDS, Cares
+from engine.store.hint_kinds import READ_KINDS, Cares, read_sources
 from engine.store.hints import Hint, hints_of
 
 log = logging.getLogger("hatchet.engine")
@@ -230,8 +230,9 @@ class Effects:
 
     def _read_what_changed(self, changes: Changes) -> None:
         """What is to be read from rows is read here as it is where a hint of it comes to."""
-        for hint in hints_of(changes, READ_KINDS):
-            self._on_hint(hint)
+        if any(read_sources(changes)):
+            for hint in hints_of(changes, READ_KINDS):
+                self._on_hint(hint)
 
     def _hint(self, changes: Changes) -> None:
         if not self._notifier.has_peers:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -246,6 +247,8 @@ KINDS = (
     ),
 )
 READ_KINDS = tuple(kind for kind in KINDS if kind.is_read)
+read_sources = attrgetter(*(source for kind in READ_KINDS for source in kind.sources))
+"""Returns of changes what is to be read from rows: nearly always each is empty."""
 PAGE_KINDS = ("touched", "pages")
 """Kinds of change that open dashboards are told of."""
 LOCAL_KINDS = ("acknowledged", "created", "wakes_clock")

@@ -118,8 +118,6 @@ def hints_of(changes: Changes, kinds: Iterable[Kind] = KINDS) -> list[Hint]:
     """Return what engines should know of these changes, one hint a tenant."""
     hints = _Hints()
     for kind in kinds:
-        if not any(getattr(changes, source) for source in kind.sources):
-            continue
         of_tenant: dict[UUID, list[Any]] = {}
         for tenant_id, item in kind.said(changes):
             items = of_tenant.get(tenant_id)
