@@ -68,16 +68,13 @@ class Effects:
 
     def apply(self, changes: Changes) -> None:
         """Act on what an operation changed. Its transaction has committed."""
-        for tenant_id, task_id in changes.acknowledged:
-            if owner := self._owners.get(tenant_id):
-                owner.acknowledge(task_id)
         for tenant_id, task_id, _ in changes.evicted:
             self.starts.forget(tenant_id, task_id)
         ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
         for tenant_id, task in (*changes.ready, *changes.resting):
             ready[tenant_id].append(task)
         moved: dict[TenantOwner, None] = {}
-        for tenant_id, moves, take in _news_of(changes, ready):
+        for tenant_id, moves, take in _owner_changes(changes, ready):
             if owner := self._owners.get(tenant_id):
                 self._try(owner, take)
                 if moves:
@@ -246,10 +243,12 @@ class Effects:
             self._notifier.hint(hint)
 
 
-def _news_of(
+def _owner_changes(
     changes: Changes, ready: Mapping[UUID, Sequence[ReadyTask]]
 ) -> Iterator[tuple[UUID, bool, Callable[[TenantOwner], None]]]:
     """Return by tenant what its scheduler must take note of, and if something may be handed out then."""
+    for tenant_id, task_id in changes.acknowledged:
+        yield tenant_id, False, methodcaller("acknowledge", task_id)
     for end in changes.ended:
         yield end.tenant_id, True, methodcaller("end", end.task_id, end.retry_count)
     for tenant_id, task_id, retry_count in changes.withdrawn:
