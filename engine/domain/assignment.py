@@ -145,9 +145,13 @@ class ReadyTask(NamedTuple):
         """Whether it runs together with others."""
         return self.claims is not None and self.claims.batch is not None
 
+    def with_turn(self, admitted: int) -> ReadyTask:
+        """Return the task as its groups admitted it. `admitted` is the last field: a fifth of `_replace`."""
+        return ReadyTask._make((*self[:-1], admitted))
+
     def without_turn(self) -> ReadyTask:
         """Return the task as it was before its groups admitted it."""
-        return self._replace(admitted=0) if self.admitted else self
+        return self.with_turn(0) if self.admitted else self
 
     @property
     def due_limits(self) -> LimitClaims:

@@ -120,7 +120,7 @@ def _explain_queued(
     for action_id in sorted({row.action_id for row in rows}):
         head = yield from load_queue_head(tenant_id, action_id, QUEUE_HEAD)
         machine.enqueue(head)
-        machine.mark_refilled(
+        machine.queues.mark_refilled(
             action_id, has_more=len(head) == QUEUE_HEAD, last=head[-1] if head else None
         )
     at = now.timestamp()

@@ -83,8 +83,8 @@ async def test_a_distrusted_scheduler_goes_on_under_a_new_epoch(
     engine.ownership.distrust()
     await until(lambda: owner.is_ready)
     assert owner.epoch > epoch
-    assert owner.machine.running_count() == 1
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.running_count() == 1
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     await worker.complete(action)
     action = await worker.next_start()
     assert action.task_id == second

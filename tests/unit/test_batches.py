@@ -40,7 +40,7 @@ def test_the_interval_starts_with_the_first_item_and_not_with_the_last_flush() -
     assert flushed(made.drain(0.0)) == [(FlushReason.SIZE, [1, 2])]
     made.enqueue([item(3, group)])
     assert not made.drain(4.0)
-    made.record_heartbeat(WORKERS[0], 13.9)
+    made.workers.record_heartbeat(WORKERS[0], 13.9)
     assert not made.drain(13.9)
     assert made.batches.next_flush_at() == 14.0
     assert flushed(made.drain(14.0)) == [(FlushReason.INTERVAL, [3])]
@@ -61,7 +61,7 @@ def test_bytes_are_cut_where_the_next_item_would_not_fit(sizes: list[int]) -> No
     group = BatchGroup(STEP, "", 1000, 10.0, 1000)
     made.enqueue([item(n + 1, group, size=size) for n, size in enumerate(sizes)])
     batches = flushed(made.drain(0.0))
-    made.record_heartbeat(WORKERS[0], 10.0)
+    made.workers.record_heartbeat(WORKERS[0], 10.0)
     batches += flushed(made.drain(10.0))
     assert [n for _, members in batches for n in members] == list(range(1, len(sizes) + 1))
     for (_, members), (_, following) in pairwise(batches):
@@ -160,7 +160,7 @@ def test_items_take_units_before_they_wait_and_all_run_in_the_end(commands: list
     taken: list[float] = []
 
     def drain() -> None:
-        made.record_heartbeat(WORKERS[0], now)
+        made.workers.record_heartbeat(WORKERS[0], now)
         for assignment in made.drain(now):
             for task in assignment.tasks:
                 assert bool(assignment.taken.get(task.id)) == bool(task.limits)
@@ -199,7 +199,7 @@ def test_items_take_units_before_they_wait_and_all_run_in_the_end(commands: list
     drain()
     assert not waiting
     assert not running
-    assert made.free_slots(WORKERS[0]) == {"default": 3}
+    assert made.workers.free_slots(WORKERS[0]) == {"default": 3}
     assert all(count <= 2 for count in Counter(taken).values())
 
 

@@ -125,7 +125,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         wished = self.workers.get(task.wishes.worker_id) if task.wishes.worker_id else None
         if wished and wished.may_take(self.now) and task.action_id in wished.actions:
             assert task.wishes.worker_id
-            free = self.scheduler.free_slots(task.wishes.worker_id)
+            free = self.scheduler.workers.free_slots(task.wishes.worker_id)
             is_labelled = affinity_of(task.wishes.labels, wished.labels) is not None
             fits = all(free.get(name, 0) >= units for name, units in task.slots.items())
             assert not (is_labelled and fits)
@@ -145,7 +145,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         for task in self.make(wanted):
             self.queued[task.id] = task
             self.unseen.add(task.id)
-            self.scheduler.mark_has_more(task.action_id)
+            self.scheduler.queues.mark_has_more(task.action_id)
 
     @rule()
     def drain(self) -> None:
@@ -160,10 +160,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: not self.reads)
     @rule()
     def begin_reads(self) -> None:
-        for action_id in self.scheduler.wants_refill():
+        for action_id in self.scheduler.queues.wants_refill():
             rows = [task for task in self.queued.values() if task.action_id == action_id]
             rows.sort(key=score_of, reverse=True)
-            limit = self.scheduler.head_limit(action_id)
+            limit = self.scheduler.queues.head_limit(action_id)
             self.reads.append((action_id, rows[:limit], len(rows) > limit))
 
     @precondition(lambda self: self.reads)
@@ -172,15 +172,17 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         action_id, rows, has_more = self.reads.pop(0)
         self.unseen.difference_update(task.id for task in rows)
         self.scheduler.enqueue(rows)
-        self.scheduler.mark_refilled(action_id, has_more=has_more, last=rows[-1] if rows else None)
+        self.scheduler.queues.mark_refilled(
+            action_id, has_more=has_more, last=rows[-1] if rows else None
+        )
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), is_retry=st.booleans())
     def end(self, data: st.DataObject, is_retry: bool) -> None:
         task_id = data.draw(st.sampled_from(sorted(self.running)))
         task, _ = self.running.pop(task_id)
-        assert self.scheduler.release(task_id, task.retry_count)
-        assert not self.scheduler.release(task_id, task.retry_count)
+        assert self.scheduler.workers.release(task_id, task.retry_count)
+        assert not self.scheduler.workers.release(task_id, task.retry_count)
         if is_retry:
             retry = task._replace(retry_count=task.retry_count + 1, priority=4)
             self.queued[task_id] = retry
@@ -219,7 +221,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         self._tell(worker_id, worker)
 
     def _tell(self, worker_id: UUID, worker: Worker) -> None:
-        self.scheduler.upsert_worker(
+        self.scheduler.workers.upsert(
             worker_id,
             actions=worker.actions,
             slots=worker.slots,
@@ -235,7 +237,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         worker = self.workers[worker_id]
         if change == "beat":
             worker.last_heartbeat = self.now
-            self.scheduler.record_heartbeat(worker_id, self.now)
+            self.scheduler.workers.record_heartbeat(worker_id, self.now)
         elif change in ("pause", "resume"):
             worker.is_paused = change == "pause"
             self._tell(worker_id, worker)
@@ -248,7 +250,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
     def label_worker(self, data: st.DataObject, zone: str) -> None:
         worker_id = data.draw(st.sampled_from(sorted(self.workers)))
         self.workers[worker_id].zone = zone
-        self.scheduler.set_worker_labels(worker_id, self.workers[worker_id].labels)
+        self.scheduler.workers.set_labels(worker_id, self.workers[worker_id].labels)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
@@ -257,10 +259,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         worker_id = data.draw(st.sampled_from(sorted(self.workers)))
         del self.workers[worker_id]
         lost = [task for task, holder in self.running.values() if holder == worker_id]
-        assert sorted(self.scheduler.running_on(worker_id)) == sorted(
+        assert sorted(self.scheduler.workers.running_on(worker_id)) == sorted(
             (task.id, task.retry_count) for task in lost
         )
-        self.scheduler.remove_worker(worker_id)
+        self.scheduler.workers.remove(worker_id)
         for task in lost:
             del self.running[task.id]
             retry = task._replace(retry_count=task.retry_count + 1, priority=4)
@@ -276,9 +278,9 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         used: dict[UUID, Counter[str]] = defaultdict(Counter)
         for task, worker_id in self.running.values():
             used[worker_id].update(dict(task.slots))
-        assert self.scheduler.running_count() == len(self.running)
+        assert self.scheduler.workers.running_count() == len(self.running)
         for worker_id, worker in self.workers.items():
-            free = self.scheduler.free_slots(worker_id)
+            free = self.scheduler.workers.free_slots(worker_id)
             for slot_type in {*worker.slots, *used[worker_id]}:
                 total = worker.slots.get(slot_type, 0)
                 assert free.get(slot_type, 0) == total - used[worker_id][slot_type]
@@ -296,7 +298,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
                 self.workers[worker_id].slots = room
             self.connect(worker_id, frozenset(ACTIONS), room, True, True)
             self.workers[worker_id].zone = zone
-            self.scheduler.set_worker_labels(worker_id, {"zone": zone})
+            self.scheduler.workers.set_labels(worker_id, {"zone": zone})
         for _ in range(len(self.queued) + len(self.reads) + 2):
             while self.reads:
                 self.finish_read()
@@ -315,7 +317,7 @@ TestSchedulerAgainstModel.settings = settings(
 
 def with_worker(slots: int) -> TenantScheduler:
     scheduler = TenantScheduler()
-    scheduler.upsert_worker(
+    scheduler.workers.upsert(
         WORKERS[0],
         actions=frozenset(ACTIONS),
         slots={"default": slots},
@@ -376,7 +378,7 @@ def test_turns_go_on_from_slot_to_slot(counts: dict[str, int]) -> None:
     for _ in range(15):
         (assignment,) = scheduler.drain(0.0)
         order.append(assignment.task.action_id)
-        scheduler.release(assignment.task.id)
+        scheduler.workers.release(assignment.task.id)
     assert Counter(order) == dict.fromkeys(ACTIONS, 5)
 
 

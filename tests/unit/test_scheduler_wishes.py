@@ -18,7 +18,7 @@ def add_labelled(
     scheduler: TenantScheduler, worker_id: UUID, slots: int = 9, **labels: str | int
 ) -> None:
     add_worker(scheduler, worker_id, slots={"default": slots})
-    scheduler.set_worker_labels(worker_id, labels)
+    scheduler.workers.set_labels(worker_id, labels)
 
 
 def ran_on(scheduler: TenantScheduler) -> dict[int, UUID]:
@@ -61,9 +61,9 @@ def test_labels_count_from_the_moment_they_change() -> None:
     add_labelled(scheduler, W1, zone="us")
     scheduler.enqueue([task(1, wishes=IN_EU)])
     assert drained(scheduler) == []
-    scheduler.set_worker_labels(W1, {"zone": "eu"})
+    scheduler.workers.set_labels(W1, {"zone": "eu"})
     assert drained(scheduler) == [1]
-    scheduler.set_worker_labels(W1, {"zone": "us"})
+    scheduler.workers.set_labels(W1, {"zone": "us"})
     assert offered(scheduler, task(2, wishes=IN_EU)) == []
 
 
@@ -74,9 +74,9 @@ def test_a_bound_task_waits_for_its_worker() -> None:
     bound = Wishes(worker_id=W1, is_bound=True)
     scheduler.enqueue([task(1, wishes=bound), task(2, wishes=bound), task(3)])
     assert ran_on(scheduler) == {1: W1, 3: W2}
-    scheduler.release(UUID(int=1))
+    scheduler.workers.release(UUID(int=1))
     assert ran_on(scheduler) == {2: W1}
-    scheduler.remove_worker(W1)
+    scheduler.workers.remove(W1)
     scheduler.enqueue([task(4, wishes=bound)])
     assert drained(scheduler) == []
     reason = scheduler.explain(task(4, wishes=bound), 0.0)
@@ -96,13 +96,13 @@ def test_a_head_full_of_wishes_nobody_answers_does_not_hide_the_rest() -> None:
     scheduler = TenantScheduler(queue_head_limit=4)
     add_labelled(scheduler, W1, zone="us")
     rows = [task(number, priority=3, wishes=IN_EU) for number in range(1, 40)] + [task(40)]
-    scheduler.mark_has_more("a")
+    scheduler.queues.mark_has_more("a")
     placed: list[int] = []
-    while wanted := scheduler.wants_refill():
+    while wanted := scheduler.queues.wants_refill():
         assert wanted == ["a"]
-        limit = scheduler.head_limit("a")
+        limit = scheduler.queues.head_limit("a")
         scheduler.enqueue(rows[:limit])
         has_more = len(rows) > limit
-        scheduler.mark_refilled("a", has_more=has_more, last=rows[:limit][-1])
+        scheduler.queues.mark_refilled("a", has_more=has_more, last=rows[:limit][-1])
         placed += drained(scheduler)
     assert placed == [40]

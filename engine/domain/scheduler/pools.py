@@ -29,6 +29,7 @@ class PooledWorker(WorkerState):
     def __init__(self, worker_id: UUID, pool: Pool) -> None:
         super().__init__(worker_id)
         self.pool = pool
+        pool.workers[worker_id] = self
         self.running: dict[int, ReadyTask] = {}
         self.is_listed = False
 
@@ -66,7 +67,7 @@ class Lane:
                 self.top = max(self.levels, default=0)
 
     def choose(self, needs: Needs, now: float, stale: list[PooledWorker]) -> PooledWorker | None:
-        """Return the worker with the most free slots which may take the task; collect stale ones met.
+        """Return the worker with the most free slots which may take the task; collect the stale ones seen.
 
         With wishes, the worker which answers them best. Those of one level take turns: a worker that
         takes or frees a slot joins another level's end.

@@ -95,7 +95,7 @@ class Deliveries(PeriodicService):
             if not _is_heard(owner, row):
                 sinces[row.worker_id] = min(sinces.get(row.worker_id, now), row.assigned_at)
                 self._swallowed.setdefault(row.worker_id, set()).add(row.id)
-        if new := set(sinces) - set(owner.machine.stalled_workers()):
+        if new := set(sinces) - set(owner.machine.workers.stalled()):
             for worker_id in new:
                 log.warning("worker %s does not acknowledge what it is sent", worker_id)
                 owner.heard.pop(worker_id, None)
@@ -114,7 +114,7 @@ class Deliveries(PeriodicService):
         await isolate("swallowed tasks", overdue, take_back, leave)
 
     async def _check_stalled(self, owner: TenantOwner) -> None:
-        stalled = owner.machine.stalled_workers()
+        stalled = owner.machine.workers.stalled()
         if not stalled:
             return
         now = datetime.now(UTC)
@@ -127,7 +127,7 @@ class Deliveries(PeriodicService):
         )
         for worker in await self._database.run(recover):
             owner.upsert_worker(worker)
-        recovered = set(stalled) - set(owner.machine.stalled_workers())
+        recovered = set(stalled) - set(owner.machine.workers.stalled())
         for worker_id in recovered:
             self._swallowed.pop(worker_id, None)
         if recovered:
@@ -141,7 +141,7 @@ class Deliveries(PeriodicService):
         silent_since = now - timedelta(seconds=SILENCE_SECONDS)
         silent = [
             worker_id
-            for worker_id in owner.machine.workers_with_tasks()
+            for worker_id in owner.machine.workers.with_tasks()
             if owner.heartbeats.get(worker_id, 0.0) < silent_since.timestamp()
         ]
         if not silent:
@@ -177,7 +177,7 @@ def _is_heard(owner: TenantOwner, row: Swallowed) -> bool:
 def _is_overdue(owner: TenantOwner, row: Swallowed, now: datetime) -> bool:
     """Whether the attempt has waited for its worker for so long that it is better off in the queue."""
     seconds = SILENCE_SECONDS
-    held = owner.machine.task_on(row.id)
+    held = owner.machine.workers.task_on(row.id)
     if held is not None and not _is_heard(owner, row):
         task = held[1]
         if owner.machine.has_worker_for(task.action_id, task.wishes, now.timestamp()):

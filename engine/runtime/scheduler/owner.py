@@ -107,18 +107,18 @@ class TenantOwner:
         self.unacknowledged.pop(task_id, None)
 
         def release() -> None:
-            self.machine.release(task_id, retry_count)
+            self.machine.workers.release(task_id, retry_count)
 
         self._apply(release)
 
     def acknowledge(self, task_id: UUID) -> None:
         self.unacknowledged.pop(task_id, None)
-        if on_worker := self.machine.task_on(task_id):
+        if on_worker := self.machine.workers.task_on(task_id):
             self.heard[on_worker[0]] = datetime.now(UTC).timestamp()
 
     def beat(self, worker_id: UUID, at: float) -> None:
         self.heartbeats[worker_id] = at
-        self._apply(lambda: self.machine.record_heartbeat(worker_id, at))
+        self._apply(lambda: self.machine.workers.record_heartbeat(worker_id, at))
 
     def upsert_worker(self, row: WorkerRow) -> None:
         """Take a worker's row as it stands in the database."""
@@ -166,7 +166,7 @@ class TenantOwner:
             if refused := self.machine.limits.take_refused():
                 self._on_refused(refused)
             self._alarm.set(self.machine.next_at(), now)
-            if self._refilling is None and self.machine.is_low():
+            if self._refilling is None and self.machine.queues.is_low():
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
 
@@ -306,7 +306,7 @@ class TenantOwner:
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
             self.tenant_id,
             len(snapshot.workers),
-            self.machine.running_count(),
+            self.machine.workers.running_count(),
             self.machine.waiting_count(),
             self.epoch,
         )
@@ -322,7 +322,7 @@ class TenantOwner:
 
     async def _refill_while_low(self) -> None:
         try:
-            while self.is_ready and self.machine.is_low():
+            while self.is_ready and self.machine.queues.is_low():
                 await self.refill()
                 await asyncio.sleep(_REFILL_PAUSE_SECONDS)
         except (psycopg.Error, PoolTimeout, OSError) as error:
@@ -334,15 +334,15 @@ class TenantOwner:
 
     async def reload_workers(self) -> None:
         """Take the rows of all workers heard of lately, and forget those that are gone."""
-        known = self.machine.known_workers()
+        known = self.machine.workers.ids()
         heard_since = datetime.now(UTC) - _KNOWN_WORKER_AGE
         rows = await self._database.fetch(workers.of_tenant(self.tenant_id, heard_since))
         for row in rows:
             self.upsert_worker(row)
         if self.is_ready:
             for worker_id in known - {row.id for row in rows}:
-                if not self.machine.running_on(worker_id):
-                    self.machine.remove_worker(worker_id)
+                if not self.machine.workers.running_on(worker_id):
+                    self.machine.workers.remove(worker_id)
                     self.heartbeats.pop(worker_id, None)
                     self.heard.pop(worker_id, None)
                     self._row_times.pop(worker_id, None)
@@ -359,10 +359,10 @@ class TenantOwner:
         if self._has_backlog:
             self._has_backlog = False
             for action_id in await self._database.fetch(queues.queued_actions(self.tenant_id)):
-                self.machine.mark_has_more(action_id)
+                self.machine.queues.mark_has_more(action_id)
             self._group_rows.poll()
         machine = self.machine
-        wanted = machine.wants_refill()
+        wanted = machine.queues.wants_refill()
         failures: list[Exception] = []
         for action_id in wanted:
             try:
@@ -379,9 +379,9 @@ class TenantOwner:
         return bool(wanted)
 
     async def _read_head(self, machine: TenantScheduler, action_id: str) -> None:
-        limit = machine.head_limit(action_id)
+        limit = machine.queues.head_limit(action_id)
         ready, has_more = await read_head(self._database, self.tenant_id, action_id, limit)
         if self.machine is machine:
             machine.enqueue(self.pauses.without_paused(ready))
             last = ready[-1] if ready else None
-            machine.mark_refilled(action_id, has_more=has_more, last=last)
+            machine.queues.mark_refilled(action_id, has_more=has_more, last=last)
