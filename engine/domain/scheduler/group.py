@@ -21,6 +21,7 @@ class Group:
         "_limit_from",
         "_places",
         "holders",
+        "id",
         "limit",
         "resting",
         "shared",
@@ -28,6 +29,7 @@ class Group:
     )
 
     def __init__(self, claim: Claim, shared: SharedStrategy | None) -> None:
+        self.id = claim.group
         self.shared: SharedStrategy | None = None
         self.limit, self.strategy = claim.max_runs, claim.strategy
         self._counts_priority = claim.counts_priority
@@ -95,6 +97,7 @@ class Group:
         return ((asked.priority if self._counts_priority else 0) << 128) + asked.arrival
 
     def line_up(self, member: Member) -> None:
+        member.waits_for = self
         member.place = (-self.rank(member), member.key, member)
         heappush(self._places, member.place)
 
@@ -105,6 +108,11 @@ class Group:
             self._places = [place for place in self._places if place[2].place is place]
             self._garbage = 0
             heapify(self._places)
+
+    def give_slot(self, member: Member) -> None:
+        """Give a slot to a member whose next group this is."""
+        self.holders[member.key] = member
+        member.held.append(self)
 
     def take_first(self) -> Member:
         """Take the best out of the line; somebody waits."""

@@ -20,7 +20,7 @@ class GroupTable:
     def __init__(self) -> None:
         self._groups: dict[GroupId, Group] = {}
         self._shared: Mapping[str, SharedStrategy] = MappingProxyType({})
-        self._unsettled: dict[GroupId, None] = {}
+        self._unsettled: dict[Group, None] = {}
 
     def get(self, group_id: GroupId) -> Group | None:
         return self._groups.get(group_id)
@@ -46,76 +46,70 @@ class GroupTable:
             for group_id, group in self._groups.items():
                 if group_id.name in changed:
                     group.share(strategies[group_id.name])
-                    self._unsettled[group_id] = None
+                    self._unsettled[group] = None
 
     # Members
 
     def line_up(self, member: Member) -> None:
         """Have a member wait for the next slot of its chain."""
-        claim = member.chain[member.held]
-        group = self._group(claim)
-        group.take_limit(claim, member.asked.arrival)
+        group = self._group(member.next_claim, member)
         group.line_up(member)
-        self._unsettled[claim.group] = None
 
     def leave_line(self, member: Member) -> None:
         """Have a member wait for nothing; nothing happens if it does not wait."""
-        if member.place is not None:
-            self._groups[member.chain[member.held].group].leave_line(member)
+        if member.place is not None and member.waits_for is not None:
+            member.waits_for.leave_line(member)
 
     def give_all(self, member: Member) -> None:
-        """Give a member a slot of every group of its chain, whether or not there is room."""
-        for claim in member.chain:
-            group = self._group(claim)
-            group.take_limit(claim, member.asked.arrival)
-            group.holders[member.key] = member
-            self._unsettled[claim.group] = None
-        member.held = len(member.chain)
+        """Give a member the slots of its chain that it does not hold, whether or not there is room."""
+        for claim in member.chain[len(member.held) :]:
+            self._group(claim, member).give_slot(member)
 
     def rest(self, member: TaskMember) -> None:
         """Have the groups of the chain know who holds no slot and will ask again."""
         for claim in member.chain:
-            group = self._group(claim)
-            group.take_limit(claim, member.asked.arrival)
-            group.resting[member.key] = member
-            self._unsettled[claim.group] = None
+            self._group(claim, member).resting[member.key] = member
 
     def leave(self, member: Member) -> None:
-        """Take away all slots of a member, and its place in line."""
+        """Take away all slots of a member, and its place in line: it asks for nothing any more."""
         self.leave_line(member)
-        for claim in member.chain[: member.held]:
-            del self._groups[claim.group].holders[member.key]
-            self._unsettled[claim.group] = None
+        if member.waits_for is not None:
+            self._drop_if_empty(member.waits_for)
+        for group in member.held:
+            del group.holders[member.key]
+            self._unsettled[group] = None
+            self._drop_if_empty(group)
         if isinstance(member, TaskMember) and member.is_resting:
             for claim in member.chain:
-                del self._groups[claim.group].resting[member.key]
-        for claim in member.chain:
-            group = self._groups.get(claim.group)
-            if group is not None and group.is_empty:
-                del self._groups[claim.group]
+                group = self._groups[claim.group]
+                del group.resting[member.key]
+                self._drop_if_empty(group)
 
     # What changed
 
-    def unsettle(self, member: Member) -> None:
-        """Have all groups of a member's chain looked at again."""
-        for claim in member.chain:
-            self._unsettled[claim.group] = None
-
-    def unsettle_one(self, group_id: GroupId) -> None:
-        self._unsettled[group_id] = None
+    def unsettle(self, group: Group) -> None:
+        """Have a group looked at again."""
+        self._unsettled[group] = None
 
     def has_unsettled(self) -> bool:
         return bool(self._unsettled)
 
-    def take_unsettled(self) -> list[GroupId]:
+    def take_unsettled(self) -> list[Group]:
         """Return, once, in which groups something changed."""
         unsettled = list(self._unsettled)
         self._unsettled.clear()
         return unsettled
 
-    def _group(self, claim: Claim) -> Group:
+    def _group(self, claim: Claim, member: Member) -> Group:
+        """Return the group of a claim, with the limit that the member brings, and unsettled."""
         group = self._groups.get(claim.group)
         if group is None:
             shared = self._shared.get(claim.group.name) if claim.group.name else None
             group = self._groups[claim.group] = Group(claim, shared)
+        group.take_limit(claim, member.asked.arrival)
+        self._unsettled[group] = None
         return group
+
+    def _drop_if_empty(self, group: Group) -> None:
+        if group.is_empty and self._groups.get(group.id) is group:
+            del self._groups[group.id]

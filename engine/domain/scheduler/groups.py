@@ -131,7 +131,8 @@ class ConcurrencyGroups:
         member.task, member.is_leaving = task, False
         self._fresh.add(member.key)
         self._members.passing.append(member)
-        self._table.unsettle(member)
+        for group in member.held:
+            self._table.unsettle(group)
 
     def rest(self, task: ReadyTask) -> None:
         """Take note of an attempt whose back-off has yet to end: its task gives up its slots, and no more.
@@ -184,10 +185,9 @@ class ConcurrencyGroups:
             return settled
         self._let_go()
         while unsettled := self._table.take_unsettled():
-            for group_id in unsettled:
-                group = self._table.get(group_id)
-                if group is not None and self._settle_group(group, settled):
-                    self._table.unsettle_one(group_id)
+            for group in unsettled:
+                if self._settle_group(group, settled):
+                    self._table.unsettle(group)
         self._admit(settled)
         self._fresh.clear()
         return settled
@@ -230,8 +230,7 @@ class ConcurrencyGroups:
         return False
 
     def _fill(self, group: Group, member: Member, settled: Settled) -> None:
-        group.holders[member.key] = member
-        member.held += 1
+        group.give_slot(member)
         self._members.give_turn(member)
         tasks: Iterable[TaskMember] = (
             member.tasks.values() if isinstance(member, RunMember) else [as_task(member)]
@@ -291,7 +290,7 @@ class ConcurrencyGroups:
         member: Member | None = task.run if task is not None and task.is_pending else task
         if member is None or member.has_all or (task is not None and task.is_resting):
             return None
-        return member.chain[member.held]
+        return member.next_claim
 
     def count_ahead(self, task_id: UUID, claim: Claim) -> int:
         """Return how many wait in a group before a task that waits there, or its run."""

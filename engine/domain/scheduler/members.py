@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engine.domain.assignment import Claim, Claims, ReadyTask, RunClaims
+
+if TYPE_CHECKING:
+    from engine.domain.scheduler.group import Group
 
 Place = tuple[int, int, "Member"]
 """Where somebody stands in a line: by negative rank, then by key."""
 
 
 class Member:
-    """Who asks for slots. It holds those of the first `held` groups of its chain."""
+    """Who asks for slots. It holds those of the first groups of its chain, `held`.
 
-    __slots__ = ("held", "is_leaving", "place", "turn")
+    It knows the groups themselves, as to look one up by its id costs more than all else.
+    """
+
+    __slots__ = ("held", "is_leaving", "place", "turn", "waits_for")
 
     def __init__(self, turn: int) -> None:
         self.turn = turn
         """Greater for who came to where it stands now later: where nobody is cancelled, the least goes on."""
-        self.held = 0
+        self.held: list[Group] = []
+        self.waits_for: Group | None = None
+        """The group in whose line it stood last."""
         self.is_leaving = False
         """Its cancellation was decided: it waits for nothing, and holds its slots until it ends."""
         self.place: Place | None = None
@@ -48,8 +58,13 @@ class Member:
         return self.asked.chain
 
     @property
+    def next_claim(self) -> Claim:
+        """What it asks for next; it has not all it asks for."""
+        return self.asked.chain[len(self.held)]
+
+    @property
     def has_all(self) -> bool:
-        return self.held == len(self.asked.chain)
+        return len(self.held) == len(self.asked.chain)
 
 
 class TaskMember(Member):
