@@ -15,21 +15,26 @@ from rest_framework.response import Response
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
-from engine.domain.cron import MAX_CRON_LENGTH
+from engine.domain.cron.expression import MAX_CRON_LENGTH
 from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
-from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
-from engine.operations.fire_crons import run_cron_now
+from engine.operations.timetable.change_crons import (
+    choose_missed,
+    create_cron,
+    delete_cron,
+    switch_cron,
+)
+from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import Page, count_up_to
-from tenants.api.params import Body, Query
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict, ApiError, bad_request
+from tenants.rest.paging import Page, count_up_to
+from tenants.rest.params import Body, Query
+from tenants.rest.render import metadata, timestamp
 
 MISSES_SHOWN = 20
 _POLICIES = {policy.name.lower(): policy for policy in MissedPolicy}

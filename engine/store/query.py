@@ -13,7 +13,7 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from engine.domain.cel_answers import Answers
+from engine.domain.cel.answers import Answers
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
