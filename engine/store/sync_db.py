@@ -6,6 +6,7 @@ business data beside them commits.
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TypeVar
 
 from django.db import connection, transaction
@@ -35,8 +36,9 @@ def run(operation: Operation[Result]) -> Result:
 
 
 def _drive(operation: Operation[Result]) -> Result:
+    """Answer what the operation asks. One that fails is closed, so that it lets go of what it holds."""
     texts = statements()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with closing(operation), transaction.atomic(), connection.cursor() as cursor:
         try:
             queries = next(operation)
             while True:
