@@ -18,7 +18,7 @@ from engine.operations.pause_workflows import Pause, pause_workflow
 from engine.states import ConcurrencyStrategy, RateLimitWindow
 from engine.store import rate_limits, sync_db
 from engine.store.query import Operation, fetch
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 from tests.operations.bench import START, Bench, step
 from tests.operations.scheduled import scheduled, worker
 
@@ -75,7 +75,9 @@ def test_full_slots_are_counted_and_so_are_those_before(bench: Bench) -> None:
 def test_labels_nobody_has(bench: Bench) -> None:
     scheduled(bench)
     worker(bench)
-    run_id = bench.start(step("work", worker_labels=(LabelWish("gpu", "h100", is_required=True),)))
+    run_id = bench.start(
+        step("work", worker_labels=(DesiredLabel("gpu", "h100", is_required=True),))
+    )
     assert why(bench, run_id).cause is Cause.LABEL_MISMATCH
 
 

@@ -225,7 +225,7 @@ async def test_a_new_scheduler_keeps_buffers_and_batches(
     batch = await next_batch(worker)
     await report(worker, batch, ReportKind.STARTED)
     if way == "rebuilt":
-        engine.ownership.distrust()
+        engine.ownership.invalidate_all()
         await until(lambda: engine.ownership.owners[tenant_id].is_ready)
     else:
         async with engine_on(conninfo) as other:

@@ -15,9 +15,9 @@ from engine.domain.assignment import (
     Claims,
     GroupId,
     Obstacle,
+    Placement,
     ReadyTask,
     Reason,
-    Wishes,
 )
 from engine.domain.batches import MAX_BATCH_BYTES, BatchGroup, BatchPlace
 from engine.domain.rate_limits import LimitClaim
@@ -97,9 +97,9 @@ def test_what_began_to_wait_is_told_once() -> None:
     group = BatchGroup(STEP, "", 5, 10.0, 100)
     made.enqueue([item(1, group), item(2, group)])
     made.drain(0.0)
-    made.batches.unnote([UUID(int=1)])
-    assert [task.id.int for task in made.batches.take_noted()] == [2]
-    assert made.batches.take_noted() == []
+    made.batches.leave_out([UUID(int=1)])
+    assert [task.id.int for task in made.batches.take_buffered()] == [2]
+    assert made.batches.take_buffered() == []
 
 
 def test_an_item_superseded_in_its_concurrency_group_leaves_its_buffer() -> None:
@@ -203,12 +203,12 @@ def test_items_take_units_before_they_wait_and_all_run_in_the_end(commands: list
     assert all(count <= 2 for count in Counter(taken).values())
 
 
-def test_the_wishes_of_the_first_item_choose_the_worker_for_all() -> None:
+def test_the_placement_of_the_first_item_chooses_the_worker_for_all() -> None:
     made = scheduler(10)
     connect(made, WORKERS[1], 1)
     group = BatchGroup(STEP, "", 2, 10.0, 100)
-    bound = Wishes(worker_id=WORKERS[1], is_bound=True)
-    made.enqueue([item(1, group)._replace(wishes=bound), item(2, group)])
+    bound = Placement(worker_id=WORKERS[1], is_bound=True)
+    made.enqueue([item(1, group)._replace(placement=bound), item(2, group)])
     (assignment,) = made.drain(0.0)
     assert assignment.worker_id == WORKERS[1]
     assert flushed([assignment]) == [(FlushReason.SIZE, [1, 2])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from engine.domain.assignment import Obstacle, Wishes
+from engine.domain.assignment import Obstacle, Placement
 from engine.domain.scheduler.machine import ReadyTask, TenantScheduler
 
 ONE = {"default": 1}
@@ -20,10 +20,10 @@ def task(
     priority: int = 1,
     retry_count: int = 0,
     slots: Mapping[str, int] = ONE,
-    wishes: Wishes | None = None,
+    placement: Placement | None = None,
 ) -> ReadyTask:
     return ReadyTask(
-        UUID(int=number), retry_count, action_id, priority, slots, VERSION, STEP, wishes
+        UUID(int=number), retry_count, action_id, priority, slots, VERSION, STEP, placement
     )
 
 

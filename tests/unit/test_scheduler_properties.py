@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine.domain.affinity import affinity_of
-from engine.domain.assignment import Obstacle, Wishes, needs_of, score_of
+from engine.domain.assignment import Obstacle, Placement, needs_of, score_of
 from engine.domain.scheduler.machine import Assignment, ReadyTask, TenantScheduler
 from engine.domain.scheduler.queue import WIDENING
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 
 LIMIT = 4
 ACTIONS = ("a", "b", "c")
@@ -28,21 +28,21 @@ SHAPES: tuple[Mapping[str, int], ...] = (
 )
 STEP = UUID(int=1)
 WORKERS = tuple(UUID(int=1000 + n) for n in range(4))
-WISHES = (
+PLACEMENTS = (
     None,
-    Wishes((LabelWish("zone", "eu", is_required=True),)),
-    Wishes((LabelWish("zone", "us"), LabelWish("zone", "eu", weight=-50))),
-    Wishes(worker_id=WORKERS[0]),
-    Wishes(worker_id=WORKERS[0], is_bound=True),
-    Wishes((LabelWish("zone", "eu", is_required=True),), WORKERS[1], is_bound=True),
+    Placement((DesiredLabel("zone", "eu", is_required=True),)),
+    Placement((DesiredLabel("zone", "us"), DesiredLabel("zone", "eu", weight=-50))),
+    Placement(worker_id=WORKERS[0]),
+    Placement(worker_id=WORKERS[0], is_bound=True),
+    Placement((DesiredLabel("zone", "eu", is_required=True),), WORKERS[1], is_bound=True),
 )
-Wanted = tuple[str, int, Mapping[str, int], "Wishes | None"]
+Wanted = tuple[str, int, Mapping[str, int], "Placement | None"]
 
 actions = st.sampled_from(ACTIONS)
 shapes = st.sampled_from(SHAPES)
 priorities = st.integers(1, 3)
-wishes = st.sampled_from((*[None] * len(WISHES), *WISHES))
-new_tasks = st.lists(st.tuples(actions, priorities, shapes, wishes), min_size=1, max_size=8)
+placement = st.sampled_from((*[None] * len(PLACEMENTS), *PLACEMENTS))
+new_tasks = st.lists(st.tuples(actions, priorities, shapes, placement), min_size=1, max_size=8)
 zones = st.sampled_from(["", "eu", "us"])
 capacities = st.fixed_dictionaries(
     {"default": st.integers(0, 3)}, optional={"gpu": st.integers(0, 2)}
@@ -83,10 +83,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     def make(self, wanted: Sequence[Wanted]) -> list[ReadyTask]:
         tasks = []
-        for action_id, priority, slots, wishes in wanted:
+        for action_id, priority, slots, placement in wanted:
             self.last_id += 1
             task_id = UUID(int=self.last_id)
-            tasks.append(ReadyTask(task_id, 0, action_id, priority, slots, STEP, STEP, wishes))
+            tasks.append(ReadyTask(task_id, 0, action_id, priority, slots, STEP, STEP, placement))
         return tasks
 
     def apply(self, assignments: Sequence[Assignment]) -> None:
@@ -99,7 +99,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             worker = self.workers[worker_id]
             assert worker.may_take(self.now)
             assert task.action_id in worker.actions
-            self.check_wishes(task, worker_id)
+            self.check_placement(task, worker_id)
             del self.queued[task.id]
             self.unseen.discard(task.id)
             self.running[task.id] = (task, worker_id)
@@ -114,19 +114,19 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             ]
             assert not overtaken
 
-    def check_wishes(self, task: ReadyTask, worker_id: UUID) -> None:
-        """No worker that its task excludes; the wished one if it had the slots for it."""
-        if task.wishes is None:
+    def check_placement(self, task: ReadyTask, worker_id: UUID) -> None:
+        """No worker that its task excludes; the one asked for if it had the slots for it."""
+        if task.placement is None:
             return
-        assert affinity_of(task.wishes.labels, self.workers[worker_id].labels) is not None
-        if task.wishes.worker_id == worker_id:
+        assert affinity_of(task.placement.labels, self.workers[worker_id].labels) is not None
+        if task.placement.worker_id == worker_id:
             return
-        assert not task.wishes.is_bound
-        wished = self.workers.get(task.wishes.worker_id) if task.wishes.worker_id else None
-        if wished and wished.may_take(self.now) and task.action_id in wished.actions:
-            assert task.wishes.worker_id
-            free = self.scheduler.workers.free_slots(task.wishes.worker_id)
-            is_labelled = affinity_of(task.wishes.labels, wished.labels) is not None
+        assert not task.placement.is_bound
+        preferred = self.workers.get(task.placement.worker_id) if task.placement.worker_id else None
+        if preferred and preferred.may_take(self.now) and task.action_id in preferred.actions:
+            assert task.placement.worker_id
+            free = self.scheduler.workers.free_slots(task.placement.worker_id)
+            is_labelled = affinity_of(task.placement.labels, preferred.labels) is not None
             fits = all(free.get(name, 0) >= units for name, units in task.slots.items())
             assert not (is_labelled and fits)
 
@@ -291,7 +291,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         assert self.scheduler.waiting_count() <= LIMIT * WIDENING * len(ACTIONS)
 
     def teardown(self) -> None:
-        """Nothing is lost: with room for everybody's wishes, everything queued is assigned."""
+        """Nothing is lost: with room for everybody's placement, everything queued is assigned."""
         room = {"default": 9999, "gpu": 9999}
         for worker_id, zone in zip((*WORKERS[:2], UUID(int=2000)), ("eu", "eu", "us"), strict=True):
             if worker_id in self.workers:

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from engine.domain.assignment import (
     Needs,
+    Placement,
     ReadyTask,
     Reason,
     RunClaims,
-    Wishes,
     find_obstacle,
     needs_of,
     score_of,
@@ -224,10 +224,10 @@ class TenantScheduler:
         key = task_id.int
         return self._waiting.find(key) is not None or self.batches.known(key) is not None
 
-    def has_worker_for(self, action_id: str, wishes: Wishes | None, now: float) -> bool:
+    def has_worker_for(self, action_id: str, placement: Placement | None, now: float) -> bool:
         """Whether some worker may be given such tasks as soon as it has slots."""
         return any(
-            find_obstacle(worker, Needs((), wishes), now) is None
+            find_obstacle(worker, Needs((), placement), now) is None
             for worker in self._pools.workers_for(action_id)
         )
 
@@ -291,14 +291,14 @@ class TenantScheduler:
         self, queue: ActionQueue, slot_type: str, now: float, refused: Refusals
     ) -> Assignment | None:
         """Assign the best task that finds a worker. Slots only get fewer while the queues are drained:
-        wishes which nobody answered once are `refused` and not tried again."""
+        needs with a placement that found no worker are `refused` and not tried again."""
         for needs in queue.ready_needs(slot_type):
-            if needs.wishes is not None and (queue.action_id, needs) in refused:
+            if needs.placement is not None and (queue.action_id, needs) in refused:
                 continue
             if not self._waiting.park_limited(queue, needs, now):
                 continue
             worker = self._pools.choose(queue.action_id, needs, now, is_new=False)
-            if worker is None and needs.wishes is not None:
+            if worker is None and needs.placement is not None:
                 refused.add((queue.action_id, needs))
             elif worker is not None:
                 task = self._waiting.take_best(queue, needs)

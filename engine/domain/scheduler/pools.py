@@ -69,7 +69,7 @@ class Lane:
     def choose(self, needs: Needs, now: float, stale: list[PooledWorker]) -> PooledWorker | None:
         """Return the worker with the most free slots which may take the task; collect the stale ones seen.
 
-        With wishes, the worker which answers them best. Those of one level take turns: a worker that
+        With a placement, the worker which fits it best. Those of one level take turns: a worker that
         takes or frees a slot joins another level's end.
         """
         if self.top == 0 or self.top < needs.shape[0][1]:
@@ -79,7 +79,7 @@ class Lane:
             for worker in self.levels[free]:
                 obstacle = find_obstacle(worker, needs, now)
                 if obstacle is None:
-                    if needs.wishes is None:
+                    if needs.placement is None:
                         return worker
                     if best is None or rank_of(worker, needs) > rank_of(best, needs):
                         best = worker

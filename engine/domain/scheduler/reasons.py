@@ -1,4 +1,4 @@
-"""Why a task waits in its queue, told from the queue, the workers for its action, and its rate limits."""
+"""Why a task waits in its queue, by the queue, the workers for its action, and its rate limits."""
 
 from __future__ import annotations
 

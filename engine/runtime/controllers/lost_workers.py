@@ -97,7 +97,7 @@ class LostWorkers(PeriodicService):
         if new := set(sinces) - set(owner.machine.workers.stalled()):
             for worker_id in new:
                 log.warning("worker %s does not acknowledge what it is sent", worker_id)
-                owner.heard.pop(worker_id, None)
+                owner.acknowledged_at.pop(worker_id, None)
             stall = stall_workers(owner.tenant_id, {key: sinces[key] for key in new}, now)
             for worker in await self._database.run(stall):
                 owner.upsert_worker(worker)
@@ -121,7 +121,7 @@ class LostWorkers(PeriodicService):
             owner.tenant_id,
             stalled,
             now,
-            heard=[worker_id for worker_id in stalled if worker_id in owner.heard],
+            heard=[worker_id for worker_id in stalled if worker_id in owner.acknowledged_at],
             task_ids=[task_id for key in stalled for task_id in self._swallowed.get(key, ())],
         )
         for worker in await self._database.run(recover):
@@ -170,7 +170,9 @@ class LostWorkers(PeriodicService):
 
 def _is_heard(owner: TenantOwner, row: Swallowed) -> bool:
     """Whether the worker has acknowledged something since: then it reads its stream."""
-    return row.is_heard or owner.heard.get(row.worker_id, 0.0) > row.assigned_at.timestamp()
+    return (
+        row.is_heard or owner.acknowledged_at.get(row.worker_id, 0.0) > row.assigned_at.timestamp()
+    )
 
 
 def _is_overdue(owner: TenantOwner, row: Swallowed, now: datetime) -> bool:
@@ -179,7 +181,7 @@ def _is_overdue(owner: TenantOwner, row: Swallowed, now: datetime) -> bool:
     held = owner.machine.workers.task_on(row.id)
     if held is not None and not _is_heard(owner, row):
         task = held[1]
-        if owner.machine.has_worker_for(task.action_id, task.wishes, now.timestamp()):
+        if owner.machine.has_worker_for(task.action_id, task.placement, now.timestamp()):
             seconds = ACKNOWLEDGE_SECONDS
     seconds *= 2 ** min(row.internal_retry_count, _MOST_DOUBLED)
     return now - row.assigned_at > timedelta(seconds=seconds)
