@@ -1,6 +1,6 @@
 # `make run` starts everything; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run worker demo token test check fast coverage simulate bench proto schema clean
+.PHONY: help run worker demo token test format check fast coverage simulate bench proto schema clean
 
 PY := .venv/bin/python
 INSTALL := @scripts/install.sh
@@ -37,6 +37,11 @@ test:           ## every test, on a clean machine too
 fast:           ## the tests that need neither browser nor SDK
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
+
+format:         ## format code and templates
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m ruff format .
+	$(PY) -m djlint templates --reformat --quiet
 
 check:          ## what must be right before a push
 	$(INSTALL) requirements-dev.txt
