@@ -40,7 +40,7 @@ SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.d
 SELECT DISTINCT e.task_id
   FROM unnest(%(task_ids)s::uuid[], %(since)s::timestamptz[]) AS u(task_id, since)
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.satisfied_at >= u.since
-       AND e.kind <> 3 AND (e.kind = 2 OR e.is_awaited);
+       AND e.kind <> :DurableKind.MEMO AND (e.kind = :DurableKind.WAIT_FOR OR e.is_awaited);
 
 -- name: durable_entry.orders
 -- The recorded order of completions, all branches.

@@ -37,7 +37,7 @@ SELECT u.number, e.id, e.data
        AS u(number, tenant_id, key, scope, since, since_id, before_id, most)
  CROSS JOIN LATERAL (
         SELECT v.id, p.data FROM engine_event v
-          LEFT JOIN engine_payload p ON p.owner_id = v.id AND p.kind = 4
+          LEFT JOIN engine_payload p ON p.owner_id = v.id AND p.kind = :PayloadKind.EVENT
          WHERE v.tenant_id = u.tenant_id AND md5(v.scope) = md5(u.scope) AND v.scope = u.scope
            AND v.key = u.key AND v.id >= u.since_id AND v.id < u.before_id
            AND v.seen_at >= u.since

@@ -55,7 +55,7 @@ DELETE FROM engine_stepwait WHERE task_id = ANY(%(task_ids)s::uuid[]) RETURNING 
 -- name: step_wait.data
 -- What satisfied the conditions of tasks about to run: the payloads of events, nothing for sleeps.
 SELECT w.task_id, w.ordinal, p.data FROM engine_stepwait w
-  LEFT JOIN engine_payload p ON p.owner_id = w.event_id AND p.kind = 4
+  LEFT JOIN engine_payload p ON p.owner_id = w.event_id AND p.kind = :PayloadKind.EVENT
  WHERE w.task_id = ANY(%(task_ids)s::uuid[]) AND w.satisfied_at IS NOT NULL
  ORDER BY w.task_id, w.satisfied_at, w.ordinal;
 
