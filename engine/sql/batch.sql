@@ -17,7 +17,7 @@ RETURNING 1;
 
 -- name: batch.running_members
 -- Of tasks that are said to run in a batch, those that do, in which attempt.
-SELECT t.id, t.tenant_id, t.batch_id, t.retry_count FROM engine_task t
+SELECT t.id AS task_id, t.tenant_id, t.batch_id, t.retry_count FROM engine_task t
   JOIN unnest(%(ids)s::uuid[], %(tenant_ids)s::uuid[], %(batch_ids)s::uuid[])
        AS u(id, tenant_id, batch_id)
     ON t.id = u.id AND t.tenant_id = u.tenant_id AND t.batch_id = u.batch_id
@@ -25,7 +25,7 @@ SELECT t.id, t.tenant_id, t.batch_id, t.retry_count FROM engine_task t
 
 -- name: batch.undelivered
 -- The batches in which these attempts run, without those whose worker has acknowledged any of them.
-SELECT t.id, t.batch_id, t.concurrency_keys, t.assigned_at FROM engine_task t
+SELECT t.id AS task_id, t.batch_id, t.concurrency_keys, t.assigned_at FROM engine_task t
  WHERE t.id = ANY(%(ids)s::uuid[]) AND t.status = :Status.RUNNING
    AND NOT EXISTS (SELECT 1 FROM engine_task o
                     WHERE o.worker_id = t.worker_id AND o.status = :Status.RUNNING
@@ -34,7 +34,7 @@ SELECT t.id, t.batch_id, t.concurrency_keys, t.assigned_at FROM engine_task t
 
 -- name: batch.abandoned
 -- Of the batches in which these tasks were last, those none of whose items runs any more.
-SELECT DISTINCT t.id, t.batch_id FROM engine_task t
+SELECT DISTINCT t.id AS task_id, t.batch_id FROM engine_task t
  WHERE t.id = ANY(%(ids)s::uuid[]) AND t.batch_id IS NOT NULL
    AND NOT EXISTS (SELECT 1 FROM engine_task o
                     WHERE o.worker_id = ANY(%(worker_ids)s::uuid[]) AND o.status = :Status.RUNNING

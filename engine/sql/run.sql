@@ -94,8 +94,8 @@ SELECT set_config('lock_timeout', %(milliseconds)s::text, true);
 
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
-SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL,
-       desired_labels, trigger
+SELECT id, tenant_id, version_id, workflow_id, status, priority,
+       started_at IS NOT NULL AS was_started, desired_labels, trigger
   FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: run.lock_queued_of_tasks
@@ -146,7 +146,7 @@ SELECT id FROM engine_run
 
 -- name: run.parents
 -- Parent tasks of runs about to be spawned, with what their children inherit.
-SELECT t.id, t.run_id, r.additional_metadata::text
+SELECT t.id AS task_id, t.run_id, r.additional_metadata::text
   FROM engine_task t JOIN engine_run r ON r.id = t.run_id
  WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid;
 
@@ -172,7 +172,7 @@ RETURNING c.run_id;
 
 -- name: run.details
 -- What GetRunDetails answers about runs, found by run id or by the id of one of their tasks.
-SELECT r.id, r.status, p.data, r.additional_metadata::text
+SELECT r.id, r.status, p.data AS input, r.additional_metadata::text
   FROM engine_run r LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = :PayloadKind.INPUT
  WHERE r.tenant_id = %(tenant_id)s::uuid
    AND r.id IN (SELECT %(id)s::uuid
@@ -182,7 +182,8 @@ SELECT r.id, r.status, p.data, r.additional_metadata::text
 
 -- name: run.results
 -- Tasks of runs with their outcome: every task, or of finished runs only.
-SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, t.is_evicted, o.data, e.data
+SELECT r.id AS run_id, r.finished_at, r.status AS run_status, t.id AS task_id, s.readable_id, t.status,
+       t.is_evicted, o.data AS output, e.data AS error
   FROM engine_run r
   JOIN LATERAL (
         SELECT * FROM engine_task WHERE NOT r.is_dag AND id = r.id
@@ -202,7 +203,7 @@ SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, t.is_evicte
 
 -- name: run.by_metadata
 -- Runs that carry one metadata pair: those not finished, and the newest whether finished or not.
-SELECT id, status < :Status.COMPLETED FROM engine_run
+SELECT id AS run_id, status < :Status.COMPLETED AS is_live FROM engine_run
  WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(since_id)s::uuid AND status < :Status.COMPLETED
    AND additional_metadata ->> %(key)s::text = %(value)s::text
 UNION ALL
@@ -213,7 +214,7 @@ SELECT id, false FROM engine_run
 
 -- name: run.key_data
 -- What expressions of keys may refer to, and the keys with which runs asked for slots themselves.
-SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
+SELECT r.id AS run_id, p.data AS input, r.additional_metadata::text, r.priority, s.keys AS run_keys
   FROM engine_run r
   LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = :PayloadKind.INPUT
   LEFT JOIN engine_runslot s ON s.run_id = r.id
@@ -221,12 +222,12 @@ SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
 
 -- name: run.ended_with_keys
 -- Of these runs, those that ended and had an idempotency key.
-SELECT id, version_id, idempotency_key FROM engine_run
+SELECT id AS run_id, version_id, idempotency_key FROM engine_run
  WHERE id = ANY(%(ids)s::uuid[]) AND idempotency_key IS NOT NULL AND status >= :Status.COMPLETED;
 
 -- name: run.outputs_sizes
 -- How many bytes the outputs of DAG runs come to so far.
-SELECT t.run_id, sum(octet_length(p.data))::bigint
+SELECT t.run_id, sum(octet_length(p.data))::bigint AS size
   FROM engine_task t JOIN engine_payload p ON p.owner_id = t.id AND p.kind = :PayloadKind.OUTPUT
  WHERE t.run_id = ANY(%(ids)s::uuid[]) AND t.run_id <> t.id
  GROUP BY t.run_id;

@@ -38,7 +38,7 @@ UPDATE engine_task t
               %(timeouts)s::float8[], %(desired_worker_ids)s::uuid[])
        AS u(id, status, is_skipped, timeout_seconds, desired_worker_id)
  WHERE t.id = u.id
-RETURNING t.id, t.retry_count;
+RETURNING t.id AS task_id, t.retry_count;
 
 -- name: task.start
 -- STARTED reports: acknowledges the delivery of an attempt, once. Workers' clocks are believed between the
@@ -113,7 +113,8 @@ WITH completed AS (
       FROM completed c WHERE r.id = c.id
     RETURNING r.id, r.trigger
 )
-SELECT c.id, c.retry_count, c.step_id, c.version_id, r.trigger = :RunTrigger.DURABLE_CHILD
+SELECT c.id, c.retry_count, c.step_id, c.version_id,
+       r.trigger = :RunTrigger.DURABLE_CHILD AS is_durable_child
   FROM completed c JOIN runs r ON r.id = c.id;
 
 -- name: task.complete_of_dag
@@ -180,7 +181,7 @@ UPDATE engine_task t
               %(delays)s::boolean[], %(due_in)s::float8[])
        AS u(id, app_retry_count, internal_retry_count, is_delayed, due_in_seconds)
  WHERE t.id = u.id
-RETURNING t.id, t.retry_count;
+RETURNING t.id AS task_id, t.retry_count;
 
 -- name: task.settle
 -- Ends locked tasks as failed or cancelled; a standalone task ends its run with it. One that no worker
@@ -252,7 +253,7 @@ WITH wanted AS (
 )
 SELECT a.id, a.run_id, a.retry_count, a.step_id, a.version_id, a.worker_id, a.created_at, r.priority,
        r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
-       r.event_key, p.data, f.data
+       r.event_key, p.data AS input, f.data AS filter_payload
   FROM assigned a
   JOIN engine_run r ON r.id = a.run_id
   LEFT JOIN engine_payload p ON p.owner_id = a.run_id AND p.kind = :PayloadKind.INPUT
@@ -264,7 +265,7 @@ SELECT a.id, a.run_id, a.retry_count, a.step_id, a.version_id, a.worker_id, a.cr
 -- need. What was assigned over an older stream may be running and is left to the delivery check.
 SELECT t.id, t.run_id, t.retry_count, t.step_id, t.version_id, t.worker_id, t.created_at, r.priority,
        r.additional_metadata::text, r.parent_run_id, r.child_index, r.child_key, r.event_id,
-       r.event_key, p.data, f.data
+       r.event_key, p.data AS input, f.data AS filter_payload
   FROM engine_task t
   JOIN engine_worker w ON w.id = t.worker_id
   JOIN engine_run r ON r.id = t.run_id
@@ -293,7 +294,7 @@ SELECT t.run_id, s.readable_id, t.status, p.data
 -- slots of concurrency groups are all there already.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
        desired_labels, concurrency_keys, is_evicted, is_delayed,
-       app_retry_count + internal_retry_count > 0
+       app_retry_count + internal_retry_count > 0 AS has_begun
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND action_id = %(action_id)s::text
    AND status = :Status.QUEUED AND NOT is_delayed AND concurrency_keys IS NULL
@@ -319,7 +320,7 @@ SELECT action_id FROM actions WHERE action_id IS NOT NULL;
 -- Waiting attempts by id: what a hint from another process says became ready, or rests.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
        desired_labels, concurrency_keys, is_evicted, is_delayed,
-       app_retry_count + internal_retry_count > 0
+       app_retry_count + internal_retry_count > 0 AS has_begun
   FROM engine_task
  WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
    AND status = :Status.QUEUED
@@ -330,7 +331,7 @@ SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_
 -- wait, from a place on.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
        desired_labels, concurrency_keys, is_evicted, is_delayed,
-       app_retry_count + internal_retry_count > 0, queued_at
+       app_retry_count + internal_retry_count > 0 AS has_begun, queued_at
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND status = :Status.QUEUED AND NOT is_held AND due_at IS NOT NULL
    AND concurrency_keys IS NOT NULL
@@ -350,7 +351,7 @@ SELECT id, retry_count, queued_at, is_delayed
 -- Attempts on no worker that hold slots of concurrency groups, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, desired_worker_id,
        desired_labels, concurrency_keys, is_evicted, is_delayed,
-       app_retry_count + internal_retry_count > 0
+       app_retry_count + internal_retry_count > 0 AS has_begun
   FROM engine_task
  WHERE tenant_id = %(tenant_id)s::uuid AND is_evicted AND status = :Status.RUNNING
    AND concurrency_keys IS NOT NULL
@@ -390,7 +391,7 @@ SELECT t.id FROM engine_task t
 -- name: task.running
 -- Running attempts of a tenant, for an owner rebuilding its memory.
 SELECT id, retry_count, action_id, queue_priority, version_id, step_id, worker_id, is_slot_released,
-       started_at IS NOT NULL, concurrency_keys, batch_id
+       started_at IS NOT NULL AS was_started, concurrency_keys, batch_id
   FROM engine_task
  WHERE worker_id = ANY(%(worker_ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid
    AND status = :Status.RUNNING;

@@ -38,7 +38,7 @@ WITH beats AS (
        AND (w.is_active OR w.last_listener_at IS NULL)
     RETURNING w.id
 )
-SELECT w.id, w.id IN (SELECT id FROM beaten)
+SELECT w.id AS worker_id, w.id IN (SELECT id FROM beaten) AS recorded
   FROM engine_worker w JOIN beats b ON w.id = b.id AND w.tenant_id = b.tenant_id;
 
 -- name: worker.upsert_labels
@@ -94,8 +94,8 @@ RETURNING w.id;
 -- held does not make its worker active.
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
-              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL
+              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)) AS is_active,
+       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL AS is_stalled
   FROM engine_worker w
  WHERE tenant_id = %(tenant_id)s::uuid
    AND (last_heartbeat_at > %(since)s::timestamptz OR created_at > %(since)s::timestamptz
@@ -105,6 +105,6 @@ SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
 -- The same of some workers.
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
-              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL
+              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)) AS is_active,
+       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL AS is_stalled
   FROM engine_worker w WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;
