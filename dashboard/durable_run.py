@@ -12,7 +12,7 @@ from django.http import QueryDict
 
 from dashboard.durable_steps import steps_of
 from engine.domain.definition import WorkflowDefinition
-from engine.domain.durable import Node
+from engine.domain.durable.calls import Node
 from engine.models import DurableTask, DurableWait, Task
 from engine.models.durable_queries import durable_tasks, next_wake_ups
 from engine.states import Status

@@ -24,15 +24,20 @@ from dashboard.run_form import (
 )
 from dashboard.upcoming import Upcoming, upcoming
 from dashboard.url_filters import parse_list_filters
-from engine.domain.cron import MAX_CRON_LENGTH
-from engine.domain.cron_firing import LATEST, MOST_MADE_UP
+from engine.domain.cron.expression import MAX_CRON_LENGTH
+from engine.domain.cron.firing import LATEST, MOST_MADE_UP
 from engine.errors import HatchetError
 from engine.models.pages import newest_page
 from engine.models.timetable import Cron
 from engine.models.wide_columns import with_head, with_small
 from engine.operations.announce import announced
-from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
-from engine.operations.fire_crons import run_cron_now
+from engine.operations.timetable.change_crons import (
+    choose_missed,
+    create_cron,
+    delete_cron,
+    switch_cron,
+)
+from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from tenants.models import Role

@@ -17,8 +17,8 @@ from engine.errors import IdempotencyCollision, InvalidArgument, NotFound
 from engine.models import Task
 from engine.models.durable_queries import durable_task, log_entries
 from engine.operations.announce import announced
-from engine.operations.branch_tasks import branch_task
-from engine.operations.evict_tasks import restore_tasks
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import Status
 from engine.store import sync_db
 from tenants.models import Role

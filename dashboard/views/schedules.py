@@ -31,13 +31,13 @@ from engine.models.runs import Run
 from engine.models.timetable import Schedule
 from engine.models.wide_columns import with_head, with_small
 from engine.operations.announce import announced
-from engine.operations.change_schedules import (
+from engine.operations.timetable.change_schedules import (
     Outcome,
     delete_schedules,
     move_schedules,
     schedule_runs,
 )
-from engine.operations.fire_schedules import run_schedule_now
+from engine.operations.timetable.fire_schedules import run_schedule_now
 from engine.store import sync_db
 from tenants.models import Role
 

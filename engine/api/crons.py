@@ -15,14 +15,19 @@ from rest_framework.response import Response
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
-from engine.domain.cron import MAX_CRON_LENGTH
+from engine.domain.cron.expression import MAX_CRON_LENGTH
 from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
-from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
-from engine.operations.fire_crons import run_cron_now
+from engine.operations.timetable.change_crons import (
+    choose_missed,
+    create_cron,
+    delete_cron,
+    switch_cron,
+)
+from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest

@@ -15,13 +15,13 @@ from rest_framework.response import Response
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
-from engine.domain.durable import CURRENT_BRANCH, SIGNAL_BRANCH
+from engine.domain.durable.calls import CURRENT_BRANCH, SIGNAL_BRANCH
 from engine.models import DurableEntry, Task
 from engine.models.names import load_names
 from engine.models.wide_columns import Wide, wide_values
 from engine.operations.announce import announced
-from engine.operations.branch_tasks import branch_task
-from engine.operations.evict_tasks import restore_tasks
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import DurableKind
 from engine.store import sync_db
 from tenants.api.errors import AnyDict, ApiError, bad_request

@@ -23,14 +23,14 @@ from engine.models.names import display_name
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
 from engine.operations.announce import announced
-from engine.operations.change_schedules import (
+from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
+from engine.operations.timetable.change_schedules import (
     Outcome,
     delete_schedules,
     move_schedules,
     schedule_runs,
 )
-from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
-from engine.operations.fire_schedules import ALREADY_FIRED, run_schedule_now
+from engine.operations.timetable.fire_schedules import ALREADY_FIRED, run_schedule_now
 from engine.states import Status
 from engine.store import sync_db
 from tenants.api.errors import AnyDict, ApiError, bad_request

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from engine.operations.advance_runs import advance_runs
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
+from engine.operations.parts.advance_runs import advance_runs
 from engine.states import Status, TaskEventKind
 from engine.store import leases, run_slots, runs, step_waits, task_events, tasks
 from engine.store.query import Operation, fetch, fetch_all, repeatable
@@ -106,15 +106,15 @@ def cancel_attempts(
 
 
 @repeatable
-def cancel_outdone(
+def cancel_superseded(
     attempts: Mapping[UUID, Sequence[tuple[UUID, int]]],
     epochs: Mapping[UUID, int],
     now: datetime,
-    outdone_runs: Sequence[tuple[UUID, UUID]] = (),
+    superseded_runs: Sequence[tuple[UUID, UUID]] = (),
 ) -> Operation[Changes]:
     """Cancel attempts, by tenant, that a scheduler found no place for in their concurrency groups.
 
-    `outdone_runs` are (run id, arrival) of runs to be cancelled whole, unless they ended since.
+    `superseded_runs` are (run id, arrival) of runs to be cancelled whole, unless they ended since.
 
     Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
     """
@@ -126,26 +126,26 @@ def cancel_outdone(
         )
     )
     dag_runs = {row.run_id for row in found if row.run_id != row.id}
-    dag_runs |= {run_id for run_id, _ in outdone_runs}
+    dag_runs |= {run_id for run_id, _ in superseded_runs}
     lock = runs.lock(sorted(dag_runs))
     locked = {run.id: run for run in (yield from fetch(lock))} if dag_runs else {}
-    outdone: list[tuple[UUID, int | None]] = [
+    superseded: list[tuple[UUID, int | None]] = [
         attempt for listed in attempts.values() for attempt in listed
     ]
-    if outdone_runs:
-        outdone += yield from _attempts_of(outdone_runs)
+    if superseded_runs:
+        superseded += yield from _attempts_of(superseded_runs)
     moved = yield from cancel_attempts(
-        outdone, now, changes, message="Cancelled due to concurrency strategy"
+        superseded, now, changes, message="Cancelled due to concurrency strategy"
     )
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
     return changes
 
 
 def _attempts_of(
-    outdone_runs: Sequence[tuple[UUID, UUID]],
+    superseded_runs: Sequence[tuple[UUID, UUID]],
 ) -> Operation[list[tuple[UUID, int | None]]]:
     """Return what is unfinished of those of these locked runs which did not end since that arrival."""
-    found = yield from fetch(run_slots.arrivals([run_id for run_id, _ in outdone_runs]))
-    current = [row.run_id for row in found if (row.run_id, row.arrival) in set(outdone_runs)]
+    found = yield from fetch(run_slots.arrivals([run_id for run_id, _ in superseded_runs]))
+    current = [row.run_id for row in found if (row.run_id, row.arrival) in set(superseded_runs)]
     rows = (yield from fetch(tasks.of_runs(current))) if current else []
     return [(row.id, None) for row in rows if not Status(row.status).is_final]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.domain.durable import Completion
+from engine.domain.durable.calls import Completion
 from engine.states import Status
 from engine.store.run_slots import LeftSlots
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.ids import new_id
-from engine.operations.advance_runs import advance_runs
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import Changes
-from engine.operations.fail_attempts import Failure, fail_attempts
+from engine.operations.parts.advance_runs import advance_runs
+from engine.operations.parts.fail_attempts import Failure, fail_attempts
+from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
 from engine.operations.report_tasks import lock_dag_runs
-from engine.operations.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import LogLevel, Status, TaskEventKind
 from engine.store import events, lost_tasks, task_events, tasks
 from engine.store.lost_tasks import LostAttempt, Swallowed

@@ -10,7 +10,7 @@ from uuid import UUID
 from engine.errors import NotFound
 from engine.operations.announce import announce
 from engine.operations.changes import Changes
-from engine.operations.versions import load_versions, ready_as_it_stands, step_of
+from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import TaskEventKind
 from engine.store import pauses, task_events, tasks
 from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from engine.domain.cel_answers import asking_for, repeated_id
+from engine.domain.cel.answers import asking_for, repeated_id
 from engine.errors import NotFound
-from engine.operations import satisfy_entries
 from engine.operations.changes import Changes
-from engine.operations.pass_filters import pass_filters
-from engine.operations.plan_runs import PlannedRun, Trigger, plan_new_run, resolve_names
+from engine.operations.durable import satisfy_entries
+from engine.operations.parts.pass_filters import pass_filters
+from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run, resolve_names
 from engine.operations.satisfy_waits import offer_events
 from engine.operations.trigger_runs import insert_runs
 from engine.states import RunTrigger

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.checksum import canonical_form, checksum
 from engine.domain.concurrency import shared_strategies_of
-from engine.domain.cron import parse_cron
+from engine.domain.cron.expression import parse_cron
 from engine.domain.definition import WorkflowDefinition
+from engine.domain.definition_form import canonical_form, checksum
 from engine.ids import new_id
 from engine.operations.announce import announce_catalog
 from engine.store import crons, filters, shared_strategies, workflows

@@ -14,11 +14,11 @@ from engine.domain.plan_run import replay_set
 from engine.domain.task_keys import keyed_steps
 from engine.errors import Collision, IdempotencyCollision
 from engine.ids import new_id
-from engine.operations.advance_runs import advance_runs, states_of
 from engine.operations.changes import Changes, FinishedRun
-from engine.operations.claim_keys import claim_keys_again
-from engine.operations.group_keys import ask_again, keys_from, load_key_data
-from engine.operations.versions import load_versions, ready_task, step_of
+from engine.operations.parts.advance_runs import advance_runs, states_of
+from engine.operations.parts.claim_keys import claim_keys_again
+from engine.operations.parts.group_keys import ask_again, keys_from, load_key_data
+from engine.operations.parts.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
 from engine.store import payloads, queues, runs, step_waits, task_events, tasks
 from engine.store.payloads import NewPayload

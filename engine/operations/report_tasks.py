@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from engine.operations.advance_runs import advance_runs
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.changes import AttemptEnd, Changes, FinishedRun
-from engine.operations.fail_attempts import Failure, fail_attempts
-from engine.operations.start_batches import resolve_members
+from engine.operations.parts.advance_runs import advance_runs
+from engine.operations.parts.fail_attempts import Failure, fail_attempts
+from engine.operations.parts.start_batches import resolve_members
 from engine.states import Status
 from engine.store import runs, task_events, tasks, workers
 from engine.store.query import Operation, Query, fetch, fetch_all, repeatable

@@ -8,11 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.domain import conditions
-from engine.operations.advance_runs import advance_runs
 from engine.operations.changes import Changes
 from engine.operations.expire_tasks import BATCH
-from engine.operations.pass_filters import AT_ONCE
-from engine.operations.versions import load_versions, step_of
+from engine.operations.parts.advance_runs import advance_runs
+from engine.operations.parts.pass_filters import AT_ONCE
+from engine.operations.parts.versions import load_versions, step_of
 from engine.store import runs, step_waits, tasks
 from engine.store.query import Operation, breathe, fetch, repeatable
 from engine.store.runs import LockedRun

@@ -11,15 +11,15 @@ from uuid import UUID
 from engine.domain.definition import RegisteredVersion
 from engine.domain.rate_limits import Taken
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument
-from engine.operations.adopt_children import adopt_children
-from engine.operations.arm_waits import new_waits
 from engine.operations.changes import Changes
-from engine.operations.claim_keys import claim_children, claim_keys, record_failures
-from engine.operations.fail_keyless import end_keyless, fail_keyless
-from engine.operations.group_keys import ask_for_slots
-from engine.operations.plan_runs import PlannedRun, plan_new_run, resolve_names
-from engine.operations.start_steps import events_of
-from engine.operations.versions import durable_steps, load_versions, ready_task, step_of
+from engine.operations.parts.adopt_children import adopt_children
+from engine.operations.parts.arm_waits import new_waits
+from engine.operations.parts.claim_keys import claim_children, claim_keys, record_failures
+from engine.operations.parts.fail_keyless import end_keyless, fail_keyless
+from engine.operations.parts.group_keys import ask_for_slots
+from engine.operations.parts.plan_runs import PlannedRun, plan_new_run, resolve_names
+from engine.operations.parts.start_steps import events_of
+from engine.operations.parts.versions import durable_steps, load_versions, ready_task, step_of
 from engine.states import PayloadKind, Status
 from engine.store import (
     durable_tasks,

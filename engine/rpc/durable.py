@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from uuid import UUID
 
-from engine.domain.durable import Call
+from engine.domain.durable.calls import Call
 from engine.errors import InvalidArgument, Unavailable
 from engine.pb.v1 import dispatcher_pb2 as pb
 from engine.rpc.durable_calls import (

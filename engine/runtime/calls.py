@@ -11,14 +11,14 @@ from uuid import UUID
 from engine.errors import NotFound
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
-from engine.operations.change_schedules import schedule_runs
 from engine.operations.changes import Changes
 from engine.operations.choose_runs import few_at_a_time, matching_runs
 from engine.operations.push_events import push_events, replay_event
 from engine.operations.read_runs import load_run_details
 from engine.operations.replay_tasks import Replay, replay_tasks, told
-from engine.runtime.aftermath import Aftermath
-from engine.runtime.outages import told_to_caller
+from engine.operations.timetable.change_schedules import schedule_runs
+from engine.runtime.effects import Effects
+from engine.runtime.loops.outages import told_to_caller
 from engine.states import RateLimitWindow
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 class Calls:
     """The part of the engine that needs nothing but the database and what follows a commit."""
 
-    aftermath: Aftermath
+    effects: Effects
 
     def __init__(self, database: AsyncDatabase) -> None:
         self.database = database
@@ -50,7 +50,7 @@ class Calls:
 
         async def run_and_apply() -> Result:
             result, changes = await self._run(operation)
-            self.aftermath.apply(changes)
+            self.effects.apply(changes)
             return result
 
         return await asyncio.shield(asyncio.ensure_future(run_and_apply()))

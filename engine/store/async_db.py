@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from engine.domain.cel_answers import Answers, Unanswered, current_answers
+from engine.domain.cel.answers import Answers, Unanswered, current_answers
 from engine.sandbox.pool import answer_async
 from engine.store.pipeline import Pipeline
 from engine.store.query import Operation, Query, Repeatable, fetch_last, insisting

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from engine import states
-from engine.domain.cel_answers import Answers
+from engine.domain.cel.answers import Answers
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")

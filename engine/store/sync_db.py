@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from django.db import connection, transaction
 
-from engine.domain.cel_answers import Answers, Unanswered
+from engine.domain.cel.answers import Answers, Unanswered
 from engine.sandbox import pool
 from engine.store.query import Operation, Repeatable, insisting, statements
 

@@ -11,10 +11,10 @@ import orjson
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.models import Run, Task, Worker
 from engine.operations.announce import announced
-from engine.operations.change_schedules import schedule_runs
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
 from engine.operations.report_tasks import report_tasks
+from engine.operations.timetable.change_schedules import schedule_runs
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db

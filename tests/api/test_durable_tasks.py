@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.durable import Call, SpawnCall, WaitCall, WaitCondition
+from engine.domain.durable.calls import Call, SpawnCall, WaitCall, WaitCondition
 from engine.ids import new_id
 from engine.models import DurableTask, Run, Task
 from engine.operations.announce import announced
-from engine.operations.evict_tasks import Eviction, evict_tasks
-from engine.operations.record_calls import record_calls
+from engine.operations.durable.evict_tasks import Eviction, evict_tasks
+from engine.operations.durable.record_calls import record_calls
 from engine.states import ConditionKind, Status, TaskEventKind
 from engine.store import durable_tasks, sync_db
 from engine.store.query import Operation, fetch

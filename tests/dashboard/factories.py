@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from engine.domain.checksum import canonical_form, checksum
 from engine.domain.definition import Idempotency, StepDefinition, WorkflowDefinition
+from engine.domain.definition_form import canonical_form, checksum
 from engine.ids import id_at, new_id
 from engine.models import (
     Cron,
@@ -33,10 +33,10 @@ from engine.models import (
     WorkflowVersion,
 )
 from engine.operations.announce import announced
-from engine.operations.change_crons import create_cron
 from engine.operations.change_filters import create_filter
-from engine.operations.change_schedules import schedule_runs
 from engine.operations.push_events import push_events
+from engine.operations.timetable.change_crons import create_cron
+from engine.operations.timetable.change_schedules import schedule_runs
 from engine.states import (
     DurableKind,
     LogLevel,

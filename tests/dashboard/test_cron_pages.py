@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.upcoming import upcoming
-from engine.domain.cron_firing import Missed
+from engine.domain.cron.firing import Missed
 from engine.models import Cron, Payload, Run, WorkflowVersion
 from engine.operations.pause_workflows import Pause, pause_workflow
 from engine.states import CronMissCause, MissedPolicy, PayloadKind, RunTrigger

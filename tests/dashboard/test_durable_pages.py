@@ -15,7 +15,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.durable_steps import CONDITIONS_SHOWN, STEPS_SHOWN
-from engine.domain.durable import WaitAnswer, WaitCall
+from engine.domain.durable.calls import WaitAnswer, WaitCall
 from engine.models import DurableEntry, DurableTask, DurableWait, Run, Task
 from engine.states import Status, TaskEventKind
 from tenants.models import Role, Tenant, User

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from dashboard.moments import parse_when
 from engine.models import Run, Schedule, WorkflowVersion
 from engine.operations.announce import announced
-from engine.operations.fire_schedules import run_schedule_now
+from engine.operations.timetable.fire_schedules import run_schedule_now
 from engine.store import sync_db
 from tenants.models import Role, Tenant
 from tests.dashboard import factories

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from engine.models import Cron, CronMiss, Run
-from engine.operations.change_crons import create_cron
-from engine.operations.fire_crons import Fired, fire_crons
+from engine.operations.timetable.change_crons import create_cron
+from engine.operations.timetable.fire_crons import Fired, fire_crons
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest

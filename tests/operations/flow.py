@@ -14,6 +14,7 @@ from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.changes import Changes
+from engine.operations.parts.versions import load_versions
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import put_workflow
 from engine.operations.read_runs import load_run_details
@@ -21,7 +22,6 @@ from engine.operations.replay_tasks import replay_tasks
 from engine.operations.report_tasks import report_tasks
 from engine.operations.satisfy_waits import expire_sleeps
 from engine.operations.trigger_runs import trigger_runs
-from engine.operations.versions import load_versions
 from engine.states import Status
 from engine.store import sync_db
 from engine.store.query import Operation

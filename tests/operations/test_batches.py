@@ -17,7 +17,7 @@ from engine.ids import new_id
 from engine.models import Lease, Task
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.expire_tasks import requeue_lost
-from engine.operations.start_batches import MadeBatch
+from engine.operations.parts.start_batches import MadeBatch
 from engine.states import FlushReason, Status, TaskEventKind
 from engine.store import sync_db
 from engine.types import Action, ActionKind, TriggerRequest

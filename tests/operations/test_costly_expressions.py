@@ -21,10 +21,10 @@ from engine.domain.definition import (
 from engine.domain.rate_limits import limits_of
 from engine.errors import IdempotencyCollision, InvalidArgument
 from engine.models import CelFailure, Run, Task
+from engine.operations.parts.versions import load_versions
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import put_workflow
 from engine.operations.trigger_runs import trigger_runs
-from engine.operations.versions import load_versions
 from engine.sandbox.pool import sandbox
 from engine.states import ConditionAction, ConditionKind, Status
 from engine.store import sync_db

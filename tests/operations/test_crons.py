@@ -11,9 +11,9 @@ import pytest
 from engine.errors import InvalidArgument, NotFound
 from engine.models import Cron, CronMiss, Payload, Run
 from engine.operations.announce import announced
-from engine.operations.change_crons import create_cron, delete_cron, switch_cron
-from engine.operations.fire_crons import run_cron_now
 from engine.operations.put_workflow import delete_workflow
+from engine.operations.timetable.change_crons import create_cron, delete_cron, switch_cron
+from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import RunTrigger
 from engine.store import schedules, sync_db
 from engine.store.query import fetch

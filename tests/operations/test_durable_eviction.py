@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from engine.domain.durable import Completion, Node
+from engine.domain.durable.calls import Completion, Node
 from engine.models import TaskEvent
 from engine.operations.assign_tasks import load_cancels
-from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks
+from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks
+from engine.operations.durable.read_logs import load_openings
 from engine.operations.expire_tasks import expire_tasks
-from engine.operations.read_durable import load_openings
 from engine.states import RETRY_QUEUE_PRIORITY, Status, TaskEventKind
 from engine.store import sync_db
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep

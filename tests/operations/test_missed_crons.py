@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.domain.cron_firing import Missed
+from engine.domain.cron.firing import Missed
 from engine.models import Cron, CronMiss, Run
-from engine.operations.change_crons import delete_cron
-from engine.operations.fire_crons import fire_crons, set_cron_aside
 from engine.operations.pause_workflows import Pause, pause_workflow
+from engine.operations.timetable.change_crons import delete_cron
+from engine.operations.timetable.fire_crons import fire_crons, set_cron_aside
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import crons, sync_db
 from engine.store.query import fetch

@@ -19,7 +19,7 @@ from engine.operations.change_rate_limits import (
     pause_rate_limit,
     put_rate_limit,
 )
-from engine.operations.plan_runs import plan_new_run, resolve_names
+from engine.operations.parts.plan_runs import plan_new_run, resolve_names
 from engine.operations.rebuild_scheduler import load_in_groups, load_queue_head, load_snapshot
 from engine.operations.trigger_runs import insert_runs
 from engine.states import ConcurrencyStrategy, RateLimitWindow, Status, TaskEventKind

@@ -10,8 +10,8 @@ import pytest
 from engine.domain.definition import Idempotency
 from engine.errors import Collision, IdempotencyCollision
 from engine.models import IdempotencyKey, Run, Task
-from engine.operations.branch_tasks import branch_task
 from engine.operations.choose_runs import matching_runs
+from engine.operations.durable.branch_tasks import branch_task
 from engine.states import IdempotencyMethod, Status
 from engine.store import sync_db
 from engine.types import RunFilter, TriggerRequest

@@ -9,7 +9,7 @@ import pytest
 
 from engine.models import Task, Worker
 from engine.operations.expire_tasks import requeue_lost, requeue_undelivered
-from engine.operations.fail_attempts import MAX_INTERNAL_RETRIES
+from engine.operations.parts.fail_attempts import MAX_INTERNAL_RETRIES
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db
 from tests.operations.bench import Bench, step

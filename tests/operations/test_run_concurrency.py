@@ -13,7 +13,7 @@ from engine.domain.assignment import RunClaims, SharedStrategy
 from engine.domain.definition import Concurrency
 from engine.models import RunSlot
 from engine.operations.assign_tasks import assign_tasks
-from engine.operations.cancel_tasks import cancel_outdone
+from engine.operations.cancel_tasks import cancel_superseded
 from engine.operations.rebuild_scheduler import (
     load_rules,
     load_snapshot,
@@ -120,7 +120,7 @@ def test_losing_its_place_cancels_a_run_whole(bench: Bench) -> None:
     (run_id,) = bench.trigger(request())
     worker = bench.worker()
     bench.assign(bench.steps(run_id)["a"], worker_id=worker)
-    changes = sync_db.run(cancel_outdone({}, {}, bench.now, [(run_id, run_id)]))
+    changes = sync_db.run(cancel_superseded({}, {}, bench.now, [(run_id, run_id)]))
     cancelled = dict.fromkeys(("a", "b", "c"), Status.CANCELLED)
     assert bench.statuses(run_id) == cancelled | {"rescue": Status.COMPLETED}
     assert bench.status(run_id) is Status.CANCELLED
@@ -135,7 +135,7 @@ def test_a_run_that_was_replayed_since_is_not_cancelled(bench: Bench) -> None:
     (run_id,) = bench.trigger(request())
     bench.run_to_end(*bench.steps(run_id).values())
     bench.replay(run_id)
-    changes = sync_db.run(cancel_outdone({}, {}, bench.now, [(run_id, run_id)]))
+    changes = sync_db.run(cancel_superseded({}, {}, bench.now, [(run_id, run_id)]))
     assert changes.ended == []
     assert set(bench.statuses(run_id).values()) == {Status.QUEUED}
 

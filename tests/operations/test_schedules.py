@@ -12,14 +12,18 @@ from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
 from engine.models import ChildLink, Run, Schedule
 from engine.operations.announce import announced
-from engine.operations.change_schedules import delete_schedules, move_schedules, schedule_runs
-from engine.operations.fire_schedules import (
+from engine.operations.put_workflow import delete_workflow
+from engine.operations.timetable.change_schedules import (
+    delete_schedules,
+    move_schedules,
+    schedule_runs,
+)
+from engine.operations.timetable.fire_schedules import (
     ALREADY_FIRED,
     UNKNOWN,
     fire_schedules,
     run_schedule_now,
 )
-from engine.operations.put_workflow import delete_workflow
 from engine.states import RunTrigger
 from engine.store import schedules, sync_db
 from engine.store.query import fetch

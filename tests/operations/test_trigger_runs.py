@@ -9,7 +9,7 @@ from django.db import transaction
 
 from engine.errors import InvalidArgument
 from engine.models import Payload, Run, Task
-from engine.operations.plan_runs import plan_new_run, resolve_names
+from engine.operations.parts.plan_runs import plan_new_run, resolve_names
 from engine.operations.put_workflow import delete_workflow
 from engine.operations.trigger_runs import insert_runs
 from engine.states import PayloadKind, Status

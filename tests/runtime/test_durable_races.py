@@ -11,7 +11,7 @@ import orjson
 import psycopg
 import pytest
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Call,
     MemoCall,
     Node,
@@ -22,11 +22,11 @@ from engine.domain.durable import (
 )
 from engine.models import DurableTask, Run, Task
 from engine.operations.assign_tasks import assign_tasks
-from engine.operations.branch_tasks import branch_task
-from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks
+from engine.operations.durable.record_calls import record_calls
+from engine.operations.durable.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.operations.push_events import push_events
-from engine.operations.record_calls import record_calls
-from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.states import Status
 from engine.store import durable_waits
 from engine.store.query import Operation, Query, statements

@@ -14,7 +14,7 @@ import pytest
 
 from engine.domain.assignment import ReadyTask
 from engine.domain.definition import StepDefinition, WorkflowDefinition
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Call,
     CallBody,
     Completion,
@@ -29,17 +29,17 @@ from engine.domain.durable import (
 from engine.errors import HatchetError
 from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks
-from engine.operations.await_nodes import Waiting, await_nodes
-from engine.operations.branch_tasks import branch_task
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.changes import Changes
-from engine.operations.evict_tasks import Eviction, evict_tasks, restore_tasks
+from engine.operations.durable.await_nodes import Waiting, await_nodes
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import Eviction, evict_tasks, restore_tasks
+from engine.operations.durable.record_calls import record_calls
+from engine.operations.durable.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import put_workflow
-from engine.operations.record_calls import record_calls
 from engine.operations.replay_tasks import replay_tasks
 from engine.operations.report_tasks import report_tasks
-from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import ConditionKind
 from engine.store.async_db import AsyncDatabase

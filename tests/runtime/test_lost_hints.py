@@ -13,10 +13,10 @@ import pytest
 from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.trigger_runs import trigger_runs
-from engine.runtime.controllers import housekeeping
-from engine.runtime.controllers.housekeeping import SlowPoll
+from engine.runtime.controllers import auditor
+from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.engine import HatchetEngine
-from engine.runtime.hints_in import HintReader
+from engine.runtime.hints.reader import HintReader
 from engine.states import Status
 from engine.store.async_db import AsyncDatabase
 from engine.types import StreamEventKind, TriggerRequest
@@ -62,7 +62,7 @@ async def test_subscribers_hear_of_runs_another_process_ended(
     await engine.put_workflow(tenant_id, workflow())
     (run_id,) = await trigger(engine, tenant_id)
     waiting = asyncio.create_task(result_of(engine, tenant_id, run_id))
-    await until(lambda: engine.aftermath.subscriptions.awaits(tenant_id, run_id))
+    await until(lambda: engine.effects.subscriptions.awaits(tenant_id, run_id))
     await other_process.run(announced(cancel_tasks(tenant_id, [run_id], datetime.now(UTC))))
     finished = await waiting
     assert [result.status for result in finished.results] == [Status.CANCELLED]
@@ -104,7 +104,7 @@ async def test_a_slot_whose_end_was_told_while_nobody_listened_is_freed(
     other_process: AsyncDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_SECOND_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(auditor, "_SECOND_LOOK_SECONDS", 0.3)
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id, slots=1)
     first_id, second_id = await trigger(engine, tenant_id, 2)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from engine.errors import HatchetError, Unavailable
-from engine.runtime import aftermath
+from engine.runtime import effects
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import ActionKind, ReportKind, TaskReport
@@ -96,13 +96,13 @@ async def test_a_worker_is_told_to_stop_when_the_outage_is_over(
     worker = await FakeWorker.connect(engine, tenant_id)
     (run_id,) = await trigger(engine, tenant_id)
     await worker.next_start()
-    outages = break_once(monkeypatch, aftermath, "load_cancels")
+    outages = break_once(monkeypatch, effects, "load_cancels")
     await engine.cancel(tenant_id, [run_id])
     stop = await worker.next()
     assert (stop.kind, stop.task_id, outages) == (ActionKind.CANCEL, run_id, [])
 
 
-@pytest.mark.parametrize("part", ["clock", "assigning.batcher"])
+@pytest.mark.parametrize("part", ["clock", "assignments.batcher"])
 def test_an_engine_ends_when_one_of_its_loops_does(
     conninfo: str, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from engine.ids import new_id
 from engine.operations.rebuild_scheduler import Snapshot, load_snapshot
-from engine.runtime.ending import end_tasks
 from engine.runtime.engine import HatchetEngine
+from engine.runtime.loops.ending import end_tasks
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, statements

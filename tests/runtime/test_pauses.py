@@ -11,7 +11,7 @@ import pytest
 
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.runtime.engine import HatchetEngine
-from engine.runtime.hints_in import HintReader
+from engine.runtime.hints.reader import HintReader
 from engine.runtime.scheduler import owner
 from engine.states import Status
 from engine.types import TriggerRequest

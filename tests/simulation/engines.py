@@ -11,8 +11,8 @@ import psycopg
 
 from engine.operations.announce import hints_of
 from engine.operations.changes import Changes
-from engine.operations.satisfy_entries import expire_durable_sleeps
-from engine.runtime.durable.children import EndedChildren
+from engine.operations.durable.satisfy_entries import expire_durable_sleeps
+from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.durable.routes import Routes
 from engine.runtime.durable.service import Durable
 from engine.store.hints import Hint
@@ -22,7 +22,7 @@ from tests.simulation.statements import STATEMENTS
 from tests.simulation.store import Connections
 
 if TYPE_CHECKING:
-    from engine.runtime.aftermath import Aftermath
+    from engine.runtime.effects import Effects
     from engine.store.async_db import AsyncDatabase
     from tests.simulation.wire import Wire
     from tests.simulation.world import World
@@ -34,7 +34,7 @@ class Gone(Exception):
     """The engine died before it answered."""
 
 
-class _Aftermath:
+class _Effects:
     """Does what the engine's own does, as far as durable tasks are concerned."""
 
     def __init__(self, engine: SimulatedEngine) -> None:
@@ -59,9 +59,9 @@ class _Aftermath:
         await asyncio.sleep(self._engine.dice.random() * 0.02)
         for hint in hints:
             if hint.is_children:
-                peer.aftermath.durable.wake_parents(hint.tenant_id)
+                peer.effects.durable.wake_parents(hint.tenant_id)
             if hint.durable:
-                peer.aftermath.durable.look_again(hint.durable)
+                peer.effects.durable.look_again(hint.durable)
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
         self._engine.spawn(work, what)
@@ -75,11 +75,11 @@ class SimulatedEngine:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self.database = Connections(world.store, STATEMENTS, dice)
         self.database.broken_until = world.database_is_bad_until
-        self.aftermath = _Aftermath(self)
+        self.effects = _Effects(self)
         database = cast("AsyncDatabase", self.database)
-        aftermath = cast("Aftermath", self.aftermath)
-        self.durable = Durable(database, aftermath, on_outage=lambda: None)
-        self._children = EndedChildren(database, aftermath, cast(Any, {world.tenant_id: None}))
+        effects = cast("Effects", self.effects)
+        self.durable = Durable(database, effects, on_outage=lambda: None)
+        self._children = EndedChildren(database, effects, cast(Any, {world.tenant_id: None}))
         for batcher in self.durable.batchers:
             self.spawn(batcher.run(), batcher.name)
         self.spawn(self._repeat(self._end_children), "ended children")
@@ -107,7 +107,7 @@ class SimulatedEngine:
             except Exception as error:  # noqa: BLE001 (the one who asked gets it)
                 answer.set_exception(error)
                 return
-            self.aftermath.apply(changes)
+            self.effects.apply(changes)
             answer.set_result(result)
 
         task = self.spawn(work(), "a request")
@@ -141,7 +141,7 @@ class SimulatedEngine:
         _, changes = await self.database.run(
             expire_durable_sleeps([self.world.tenant_id], self.world.loop.today)
         )
-        self.aftermath.apply(changes)
+        self.effects.apply(changes)
 
     async def _tick(self) -> None:
         await asyncio.sleep(self.durable.interval_seconds)

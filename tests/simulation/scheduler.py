@@ -12,8 +12,8 @@ from uuid import UUID
 from engine.domain.assignment import ReadyTask
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.changes import Changes
-from engine.operations.fail_attempts import Failure, fail_attempts
-from engine.operations.versions import load_versions, ready_task
+from engine.operations.parts.fail_attempts import Failure, fail_attempts
+from engine.operations.parts.versions import load_versions, ready_task
 from engine.states import Status, TaskEventKind
 from engine.store.query import Operation
 from tests.simulation.store import Row

@@ -16,7 +16,7 @@ import orjson
 import psycopg
 
 from engine.domain.definition import StepDefinition
-from engine.domain.durable import Completion, Node
+from engine.domain.durable.calls import Completion, Node
 from engine.errors import HatchetError
 from engine.ids import new_id
 from engine.operations.assign_tasks import load_cancels

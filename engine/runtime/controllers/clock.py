@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from engine.operations.changes import Changes
+from engine.operations.durable.satisfy_entries import expire_durable_sleeps
 from engine.operations.expire_tasks import BATCH, expire_tasks, postpone_task
 from engine.operations.pause_workflows import hold_tasks
-from engine.operations.satisfy_entries import expire_durable_sleeps
 from engine.operations.satisfy_waits import expire_sleeps
-from engine.runtime.aftermath import Aftermath
-from engine.runtime.apart import Apart, Chosen
-from engine.runtime.controllers.periodic import PeriodicService
-from engine.runtime.isolation import SET_ASIDE_SECONDS, cause_of, isolate, work_off
+from engine.runtime.effects import Effects
+from engine.runtime.loops.apart import Apart, Chosen
+from engine.runtime.loops.isolation import SET_ASIDE_SECONDS, cause_of, isolate, work_off
+from engine.runtime.loops.periodic import PeriodicService
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import durable_waits, step_waits, tasks
 from engine.store.async_db import AsyncDatabase
@@ -41,12 +41,12 @@ class Clock(PeriodicService):
     name = "clock"
 
     def __init__(
-        self, database: AsyncDatabase, aftermath: Aftermath, owners: dict[UUID, TenantOwner]
+        self, database: AsyncDatabase, effects: Effects, owners: dict[UUID, TenantOwner]
     ) -> None:
-        self._database, self._aftermath, self._owners = database, aftermath, owners
+        self._database, self._effects, self._owners = database, effects, owners
         self._woken = asyncio.Event()
-        self._expiring = Apart(database, aftermath.spawn, "expiring tasks")
-        self._waking = Apart(database, aftermath.spawn, "ending sleeps")
+        self._expiring = Apart(database, effects.spawn, "expiring tasks")
+        self._waking = Apart(database, effects.spawn, "ending sleeps")
 
     def wake(self) -> None:
         self._woken.set()
@@ -129,7 +129,7 @@ class Clock(PeriodicService):
 
     def _apply(self, result: tuple[int, Changes]) -> int:
         count, changes = result
-        self._aftermath.apply(changes)
+        self._effects.apply(changes)
         return count
 
     async def wait(self) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from engine.operations.fire_crons import BATCH, Fired, fire_crons, set_cron_aside
-from engine.operations.fire_schedules import fire_schedules, set_schedule_aside
-from engine.runtime.aftermath import Aftermath
-from engine.runtime.apart import Apart, Chosen
-from engine.runtime.controllers.periodic import PeriodicService, is_woken
-from engine.runtime.isolation import cause_of, work_off
+from engine.operations.timetable.fire_crons import BATCH, Fired, fire_crons, set_cron_aside
+from engine.operations.timetable.fire_schedules import fire_schedules, set_schedule_aside
+from engine.runtime.effects import Effects
+from engine.runtime.loops.apart import Apart, Chosen
+from engine.runtime.loops.isolation import cause_of, work_off
+from engine.runtime.loops.periodic import PeriodicService, is_woken
 from engine.store import crons, schedules
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -33,11 +33,11 @@ class Timetable(PeriodicService):
 
     name = "timetable"
 
-    def __init__(self, database: AsyncDatabase, aftermath: Aftermath) -> None:
-        self._database, self._aftermath = database, aftermath
+    def __init__(self, database: AsyncDatabase, effects: Effects) -> None:
+        self._database, self._effects = database, effects
         self._woken = asyncio.Event()
-        self._crons = Apart(database, aftermath.spawn, "firing crons")
-        self._schedules = Apart(database, aftermath.spawn, "firing schedules")
+        self._crons = Apart(database, effects.spawn, "firing crons")
+        self._schedules = Apart(database, effects.spawn, "firing schedules")
         self._running_since = datetime.now(UTC) - RESTART_GRACE
         self._due_at: datetime | None = None
 
@@ -88,7 +88,7 @@ class Timetable(PeriodicService):
 
     async def _fire(self, chosen: Chosen, operation: Operation[Fired]) -> int:
         fired = await chosen.run(operation)
-        self._aftermath.apply(fired.changes)
+        self._effects.apply(fired.changes)
         return fired.looked_at
 
     async def wait(self) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Answer,
     Call,
     Completion,
@@ -19,20 +19,20 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.errors import HatchetError
-from engine.operations.await_nodes import Waiting, await_nodes
-from engine.operations.branch_tasks import branch_task
 from engine.operations.changes import Changes
-from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
-from engine.operations.read_durable import Opening, load_openings
-from engine.operations.record_calls import Tried, record_calls
-from engine.operations.register_signals import load_signals, register_signal
-from engine.runtime.aftermath import Aftermath
-from engine.runtime.batcher import Batcher
-from engine.runtime.controllers.periodic import PeriodicService
+from engine.operations.durable.await_nodes import Waiting, await_nodes
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
+from engine.operations.durable.read_logs import Opening, load_openings
+from engine.operations.durable.record_calls import Tried, record_calls
+from engine.operations.durable.register_signals import load_signals, register_signal
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
-from engine.runtime.isolation import each_alone
-from engine.runtime.outages import told_to_caller
+from engine.runtime.effects import Effects
+from engine.runtime.loops.batcher import Batcher
+from engine.runtime.loops.isolation import each_alone
+from engine.runtime.loops.outages import told_to_caller
+from engine.runtime.loops.periodic import PeriodicService
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, fetch
@@ -56,10 +56,10 @@ class Durable(PeriodicService):
     interval_seconds = 5.0
 
     def __init__(
-        self, database: AsyncDatabase, aftermath: Aftermath, on_outage: Callable[[], None]
+        self, database: AsyncDatabase, effects: Effects, on_outage: Callable[[], None]
     ) -> None:
-        self._database, self._aftermath = database, aftermath
-        self.routes = aftermath.durable
+        self._database, self._effects = database, effects
+        self.routes = effects.durable
         self.calls: Batcher[Call, Answer] = Batcher(
             "durable calls",
             partial(self._record, {}),
@@ -120,7 +120,7 @@ class Durable(PeriodicService):
         await asyncio.gather(*(stream.drain(_DRAIN_SECONDS) for stream in self._streams))
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        self._aftermath.spawn(work, what)
+        self._effects.spawn(work, what)
 
     async def tick(self) -> bool:
         self._ticks += 1
@@ -174,7 +174,7 @@ class Durable(PeriodicService):
 
     async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
         result, changes = await self._run(operation)
-        self._aftermath.apply(changes)
+        self._effects.apply(changes)
         return result
 
     async def _run(self, operation: Operation[Result]) -> Result:
@@ -188,7 +188,7 @@ class Durable(PeriodicService):
         recording = record_calls(calls, datetime.now(UTC), tried)
         answers, changes = await self._database.run(recording)
         tried.clear()
-        self._aftermath.apply(changes)
+        self._effects.apply(changes)
         return answers
 
     async def _await(
@@ -196,7 +196,7 @@ class Durable(PeriodicService):
     ) -> list[list[Completion | Stale | None]]:
         waiting = [each for part in asked for each in part]
         found, changes = await self._database.run(await_nodes(waiting, datetime.now(UTC)))
-        self._aftermath.apply(changes)
+        self._effects.apply(changes)
         outcomes = iter(found)
         return [[next(outcomes) for _ in part] for part in asked]
 
@@ -209,7 +209,7 @@ class Durable(PeriodicService):
 
     async def _evict(self, evictions: Sequence[Eviction]) -> list[Evicted]:
         outcomes, changes = await self._database.run(evict_tasks(evictions, datetime.now(UTC)))
-        self._aftermath.apply(changes)
+        self._effects.apply(changes)
         return outcomes
 
     async def _restore(self, asked: Sequence[tuple[UUID, UUID]]) -> list[bool]:
@@ -217,7 +217,7 @@ class Durable(PeriodicService):
         for tenant_id, task_ids in _by_tenant(asked).items():
             now = datetime.now(UTC)
             found, changes = await self._database.run(restore_tasks(tenant_id, task_ids, now))
-            self._aftermath.apply(changes)
+            self._effects.apply(changes)
             known.update((tenant_id, task_id) for task_id in found)
         return [task in known for task in asked]
 

@@ -23,7 +23,7 @@ from engine.operations.rebuild_scheduler import (
     restore,
     upsert_worker,
 )
-from engine.runtime.outages import is_outage, wait_out
+from engine.runtime.loops.outages import is_outage, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows

@@ -15,8 +15,8 @@ from psycopg_pool import PoolTimeout
 from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
-from engine.runtime.controllers.periodic import is_woken
-from engine.runtime.outages import is_outage
+from engine.runtime.loops.outages import is_outage
+from engine.runtime.loops.periodic import is_woken
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
