@@ -20,7 +20,6 @@ from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
-from engine.operations.announce import announced
 from engine.operations.timetable.change_crons import (
     choose_missed,
     create_cron,
@@ -31,10 +30,10 @@ from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import Page, count_up_to
-from tenants.api.params import Body, Query
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict, ApiError, bad_request
+from tenants.rest.paging import Page, count_up_to
+from tenants.rest.params import Body, Query
+from tenants.rest.render import metadata, timestamp
 
 MISSES_SHOWN = 20
 _POLICIES = {policy.name.lower(): policy for policy in MissedPolicy}
@@ -127,7 +126,7 @@ class CronView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(announced(operation)))})
+        return Response({"externalId": str(sync_db.run(operation))})
 
     def patch(self, request: Request, **_: Any) -> Response:
         is_enabled = self.body.flag("enabled", self.cron.is_enabled)

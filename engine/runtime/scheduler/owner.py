@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, RunClaims, Wishes
 from engine.domain.rate_limits import Taken
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
@@ -325,7 +325,7 @@ class TenantOwner:
             while self.is_ready and self.machine.is_low():
                 await self.refill()
                 await asyncio.sleep(_REFILL_PAUSE_SECONDS)
-        except (psycopg.Error, PoolTimeout, OSError) as error:
+        except (Unavailable, psycopg.Error) as error:
             log.warning("tenant %s: queues were not refilled: %s", self.tenant_id, error)
         except Exception:
             log.exception("tenant %s: refilling queues failed", self.tenant_id)
