@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.views import EngineView
-from engine.domain.cel import MAX_EXPRESSION_LENGTH, try_filter
+from engine.domain.cel.expressions import MAX_EXPRESSION_LENGTH, try_filter
 from engine.sandbox.pool import settled
 from tenants.models import Role
 from tenants.rest import in_body

@@ -18,14 +18,18 @@ from engine.api.requested_run import RequestedRun
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
-from engine.domain.cron import MAX_CRON_LENGTH
+from engine.domain.cron.expression import MAX_CRON_LENGTH
 from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
-from engine.operations.announce import announced
-from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
-from engine.operations.fire_crons import run_cron_now
+from engine.operations.timetable.change_crons import (
+    choose_missed,
+    create_cron,
+    delete_cron,
+    switch_cron,
+)
+from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from tenants.rest import in_body, in_query
@@ -142,7 +146,7 @@ class CronView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(announced(operation)))})
+        return Response({"externalId": str(sync_db.run(operation))})
 
     @takes_body(CronUpdate)
     def patch(self, request: Request, wanted: CronUpdate, **_: Any) -> Response:

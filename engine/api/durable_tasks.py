@@ -16,13 +16,12 @@ from rest_framework.response import Response
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
-from engine.domain.durable import CURRENT_BRANCH, SIGNAL_BRANCH
+from engine.domain.durable.calls import CURRENT_BRANCH, SIGNAL_BRANCH
 from engine.models import DurableEntry, Task
 from engine.models.names import load_names
 from engine.models.wide_columns import Wide, wide_values
-from engine.operations.announce import announced
-from engine.operations.branch_tasks import branch_task
-from engine.operations.evict_tasks import restore_tasks
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import DurableKind
 from engine.store import sync_db
 from tenants.rest import in_body, in_query
@@ -38,7 +37,7 @@ class RestoreView(TaskView):
     def post(self, request: Request, **_: Any) -> Response:
         """A task that is not evicted stays as it is, and that is no error."""
         now = datetime.now(UTC)
-        sync_db.run(announced(restore_tasks(self.tenant.id, [self.task.id], now)))
+        sync_db.run(restore_tasks(self.tenant.id, [self.task.id], now))
         return Response({"requeued": True})
 
 
@@ -59,7 +58,7 @@ class BranchView(EngineView):
         task_id, node_id = wanted.task_id, wanted.node_id
         branch_id = wanted.branch_id or CURRENT_BRANCH
         operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
-        branch = sync_db.run(announced(operation))
+        branch = sync_db.run(operation)
         return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
 
 

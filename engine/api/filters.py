@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from engine.api.room import Room, packed
 from engine.api.views import EngineView
-from engine.domain.cel import MAX_EXPRESSION_LENGTH
+from engine.domain.cel.expressions import MAX_EXPRESSION_LENGTH
 from engine.models import Filter
 from engine.models.wide_columns import Wide, wide_values
 from engine.operations.change_filters import create_filter, delete_filter, update_filter

@@ -24,15 +24,14 @@ from engine.models.metadata_filters import all_metadata_reads
 from engine.models.names import display_name
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
-from engine.operations.announce import announced
-from engine.operations.change_schedules import (
+from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
+from engine.operations.timetable.change_schedules import (
     Outcome,
     delete_schedules,
     move_schedules,
     schedule_runs,
 )
-from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
-from engine.operations.fire_schedules import ALREADY_FIRED, run_schedule_now
+from engine.operations.timetable.fire_schedules import ALREADY_FIRED, run_schedule_now
 from engine.states import Status
 from engine.store import sync_db
 from tenants.rest import in_body, in_query
@@ -174,7 +173,7 @@ class ScheduleView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_schedule_now(self.tenant.id, self.schedule.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(announced(operation)))})
+        return Response({"externalId": str(sync_db.run(operation))})
 
     @takes_body(NewTime)
     def patch(self, request: Request, wanted: NewTime, **_: Any) -> Response:

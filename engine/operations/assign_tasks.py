@@ -15,8 +15,8 @@ from engine.domain.conditions import sleep_data
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.domain.rate_limits import Taken
-from engine.operations.arm_waits import waiting_steps
-from engine.operations.start_batches import (
+from engine.operations.parts.arm_waits import waiting_steps
+from engine.operations.parts.start_batches import (
     MadeBatch,
     find_abandoned,
     gather_made,
@@ -24,7 +24,7 @@ from engine.operations.start_batches import (
     memberships,
     split_large,
 )
-from engine.operations.versions import durable_steps, load_versions, step_of
+from engine.operations.parts.versions import durable_steps, load_versions, step_of
 from engine.states import ConditionKind, Status, StepKind
 from engine.store import (
     assignments,

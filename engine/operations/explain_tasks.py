@@ -13,6 +13,7 @@ from uuid import UUID
 
 from engine.domain.explanation import Cause, Explanation, clock, explanation_of, of_waits
 from engine.domain.scheduler.machine import TenantScheduler
+from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of, workflow_of
 from engine.operations.rebuild_scheduler import (
     load_in_groups,
     load_queue_head,
@@ -20,7 +21,6 @@ from engine.operations.rebuild_scheduler import (
     restore,
     upsert_worker,
 )
-from engine.operations.versions import load_versions, ready_as_it_stands, step_of, workflow_of
 from engine.states import Status
 from engine.store import leases, step_waits, tasks, workers
 from engine.store.query import Operation, fetch

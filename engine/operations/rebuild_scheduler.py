@@ -13,7 +13,7 @@ from engine.domain.assignment import ReadyTask, RunClaims, SharedStrategy
 from engine.domain.concurrency import run_claims_of
 from engine.domain.definition import RegisteredVersion
 from engine.domain.scheduler.machine import TenantScheduler
-from engine.operations.versions import (
+from engine.operations.parts.versions import (
     load_versions,
     ready_as_it_stands,
     ready_task,

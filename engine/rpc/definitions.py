@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.domain.cel import Environment, compile_expression
-from engine.domain.cron import check_cron
+from engine.domain.cel.expressions import Environment, compile_expression
+from engine.domain.cron.expression import check_cron
 from engine.domain.dag import topological_order
 from engine.domain.definition import (
     DefaultFilter,

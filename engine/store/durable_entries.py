@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from engine.domain.durable import Node
-from engine.domain.durable_order import Mark
-from engine.domain.durable_state import Entry
+from engine.domain.durable.calls import Node
+from engine.domain.durable.order import Mark
+from engine.domain.durable.state import Entry
 from engine.states import DurableKind
 from engine.store.query import Query, no_row, the_value
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from engine.domain.durable_state import Fork, LogState
+from engine.domain.durable.state import Fork, LogState
 from engine.ids import new_id
 from engine.store.query import Query, no_row, the_value
 

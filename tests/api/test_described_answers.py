@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.domain.definition import Concurrency, Idempotency
-from engine.domain.durable import WaitCall
+from engine.domain.durable.calls import WaitCall
 from engine.states import ConcurrencyStrategy
 from tenants.models import User
 from tests.api.client import ApiClient

@@ -12,11 +12,11 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
-from engine.domain.cel_answers import Evaluated, Question, ask, asking_for, current_answers
+from engine.domain.cel.answers import Evaluated, Question, ask, asking_for, current_answers
 from engine.errors import InvalidArgument, ResourceExhausted, Unavailable
 from engine.ids import new_id
-from engine.runtime import outages
-from engine.runtime.batcher import Batcher
+from engine.runtime.loops import outages
+from engine.runtime.loops.batcher import Batcher
 from engine.sandbox import pool
 from engine.sandbox.turns import Job
 

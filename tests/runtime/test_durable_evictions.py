@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from engine.domain.definition import Concurrency, WorkflowDefinition
-from engine.domain.durable import MemoCall
+from engine.domain.durable import delivery as conversation
+from engine.domain.durable.calls import MemoCall
 from engine.ids import new_id
-from engine.operations.evict_tasks import Evicted, Eviction
-from engine.runtime.durable import conversation, service
+from engine.operations.durable.evict_tasks import Evicted, Eviction
+from engine.runtime.durable import service
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Completed, EvictionTaken, Superseded
 from engine.runtime.engine import HatchetEngine
@@ -85,11 +86,11 @@ async def test_a_task_that_ends_at_another_engine_while_it_is_given_up_is_not_de
     async with engine_on(conninfo) as other:
         await settled(tenant_id, engine, other)
         worker, action = await give_up_too_late(engine, tenant_id)
-        followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+        followers, engine.effects.durable._by_task = engine.effects.durable._by_task, {}
         await other.report(
             TaskReport(tenant_id, action.task_id, ReportKind.COMPLETED, action.retry_count, b"{}")
         )
-        engine.aftermath.durable._by_task = followers
+        engine.effects.durable._by_task = followers
         assert await worker.told(EvictionTaken) == (action.task_id, 1)
         assert (await history(conninfo, action)).count(TaskEventKind.ASSIGNED) == 1
 

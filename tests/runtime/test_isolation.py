@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from engine.errors import Unavailable
-from engine.runtime import isolation
-from engine.runtime.isolation import SetAside, each_alone, isolate, work_off
+from engine.runtime.loops import isolation
+from engine.runtime.loops.isolation import SetAside, each_alone, isolate, work_off
 
 
 class Work:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.runtime.controllers.housekeeping import SlowPoll
+from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import ActionKind, ReportKind, StreamEventKind

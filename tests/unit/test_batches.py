@@ -102,7 +102,7 @@ def test_what_began_to_wait_is_told_once() -> None:
     assert made.batches.take_noted() == []
 
 
-def test_an_item_outdone_in_its_concurrency_group_leaves_its_buffer() -> None:
+def test_an_item_superseded_in_its_concurrency_group_leaves_its_buffer() -> None:
     made = scheduler()
     group = BatchGroup(STEP, "", 2, 10.0, 100)
     chain = (Claim(GroupId(STEP, 0, 0, "k"), 1, ConcurrencyStrategy.CANCEL_IN_PROGRESS),)

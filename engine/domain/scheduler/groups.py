@@ -205,7 +205,7 @@ class ConcurrencyGroups(Membership):
     def _settle_group(self, group: Group, settled: Settled) -> bool:
         """Fill one slot, or cancel who has to go; return whether to come back for the next slot."""
         if group.strategy is ConcurrencyStrategy.CANCEL_IN_PROGRESS:
-            self._cancel_outdone(group, settled)
+            self._cancel_superseded(group, settled)
         if not group.waiting_count:
             return False
         if len(group.holders) < group.limit:
@@ -229,7 +229,7 @@ class ConcurrencyGroups(Membership):
         settled.moved.extend(each.task for each in tasks if each.key not in self._fresh)
         self._ask(member)
 
-    def _cancel_outdone(self, group: Group, settled: Settled) -> None:
+    def _cancel_superseded(self, group: Group, settled: Settled) -> None:
         """Keep the best of all who hold a slot, wait for one or rest, as many as there are slots."""
         there = (*group.holders.values(), *group.resting.values())
         staying = [member for member in there if not member.is_leaving]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from engine.domain.durable import Node
-from engine.operations.evict_tasks import Evicted, Eviction
-from engine.operations.read_durable import Opening
-from engine.runtime.durable.conversation import Invocation
+from engine.domain.durable.calls import Node
+from engine.domain.durable.delivery import Invocation
+from engine.operations.durable.evict_tasks import Evicted, Eviction
+from engine.operations.durable.read_logs import Opening
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import EvictionTaken
 

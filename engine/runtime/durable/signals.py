@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from engine.domain.durable import Completion
+from engine.domain.durable.calls import Completion
 from engine.runtime.outbox import Outbox
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.config import MEBIBYTE
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Answer,
     AnswerBody,
     Call,
@@ -26,10 +26,10 @@ from engine.domain.durable import (
     Unknown,
     WaitAnswer,
 )
+from engine.domain.durable.delivery import Invocation
 from engine.errors import HatchetError, Unavailable
-from engine.operations.await_nodes import Waiting
-from engine.operations.read_durable import Opening
-from engine.runtime.durable.conversation import Invocation
+from engine.operations.durable.await_nodes import Waiting
+from engine.operations.durable.read_logs import Opening
 from engine.runtime.durable.evictions import Evictions
 from engine.runtime.durable.lanes import Evict, Lanes, Request
 from engine.runtime.durable.replies import (

@@ -14,10 +14,10 @@ from functools import partial
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask
 from engine.domain.scheduler.machine import TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import load_in_groups, load_unknown_in_groups
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -100,7 +100,7 @@ class GroupRows:
         while not self.is_dropped:
             try:
                 return await read()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
+            except (Unavailable, psycopg.Error) as error:
                 log.warning("tenant %s: groups were not read yet: %s", self._tenant_id, error)
             except Exception:
                 log.exception("tenant %s: reading who waits in groups failed", self._tenant_id)

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, RunClaims, Wishes
 from engine.domain.rate_limits import Taken
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
@@ -23,7 +23,7 @@ from engine.operations.rebuild_scheduler import (
     restore,
     upsert_worker,
 )
-from engine.runtime.outages import is_outage, wait_out
+from engine.runtime.loops.outages import is_outage, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
@@ -325,7 +325,7 @@ class TenantOwner:
             while self.is_ready and self.machine.is_low():
                 await self.refill()
                 await asyncio.sleep(_REFILL_PAUSE_SECONDS)
-        except (psycopg.Error, PoolTimeout, OSError) as error:
+        except (Unavailable, psycopg.Error) as error:
             log.warning("tenant %s: queues were not refilled: %s", self.tenant_id, error)
         except Exception:
             log.exception("tenant %s: refilling queues failed", self.tenant_id)

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
-from engine.runtime.controllers.periodic import is_woken
-from engine.runtime.outages import is_outage
+from engine.errors import NotSent, Unavailable
+from engine.runtime.loops.outages import is_outage
+from engine.runtime.loops.periodic import is_woken
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
@@ -68,9 +68,9 @@ class Ownership:
         while True:
             try:
                 await self.renew()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
+            except (Unavailable, psycopg.Error) as error:
                 log.warning("leases were not renewed: %s", error)
-                if not isinstance(error, PoolTimeout):
+                if not isinstance(error, NotSent):
                     self.distrust()
                 self._fence()
             is_eager = not self.owners and loop.time() < eager_until

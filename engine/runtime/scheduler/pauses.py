@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.operations.versions import workflow_of
+from engine.operations.parts.versions import workflow_of
 
 
 class Pauses:
