@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenants.api.shapes import api_token_shape
-from tenants.durations import parse_duration
+from tenants.durations import parse_lifetime
 from tenants.models import APIToken, Role
 from tenants.rest import in_body
 from tenants.rest.accepted import takes_body
@@ -45,7 +45,7 @@ class ApiTokensView(TenantView):
     def post(self, request: Request, new: NewToken, **_: Any) -> Response:
         text = new.expires_in
         try:
-            lifetime = DEFAULT_LIFETIME if text is None else parse_duration(text)
+            lifetime = DEFAULT_LIFETIME if text is None else parse_lifetime(text)
             token = create_token(self.tenant, new.name, lifetime)[1]
         except (ValueError, OverflowError) as error:
             raise bad_request(str(error), field="expiresIn") from error
