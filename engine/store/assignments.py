@@ -41,16 +41,16 @@ class AssignedRow(NamedTuple):
     filter_payload: bytes | None
 
 
-def assign(wanted: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
+def assign(decisions: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
     return Query(
         "task.assign",
         {
             "now": now,
-            "ids": [w.id for w in wanted],
-            "retry_counts": [w.retry_count for w in wanted],
-            "worker_ids": [w.worker_id for w in wanted],
-            "timeouts": [w.timeout_seconds for w in wanted],
-            "event_ids": [new_id() for _ in wanted],
+            "ids": [w.id for w in decisions],
+            "retry_counts": [w.retry_count for w in decisions],
+            "worker_ids": [w.worker_id for w in decisions],
+            "timeouts": [w.timeout_seconds for w in decisions],
+            "event_ids": [new_id() for _ in decisions],
         },
         AssignedRow,
     )

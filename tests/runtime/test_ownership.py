@@ -60,17 +60,17 @@ async def test_what_happens_while_memory_is_read_is_not_lost(
         if of == tenant_id:
             readings.append(owner.epoch)
             if len(readings) == 1:
-                engine.ownership.distrust()
+                engine.ownership.invalidate_all()
         return load_snapshot(of, heard_since, reports_until)
 
     monkeypatch.setattr("engine.runtime.scheduler.owner.load_snapshot", read)
     epoch = owner.epoch
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: owner.is_ready)
     assert readings == [epoch + 1, epoch + 2]
 
 
-async def test_a_distrusted_scheduler_goes_on_under_a_new_epoch(
+async def test_an_invalidated_scheduler_goes_on_under_a_new_epoch(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
     await engine.put_workflow(tenant_id, workflow())
@@ -81,11 +81,11 @@ async def test_a_distrusted_scheduler_goes_on_under_a_new_epoch(
     assert action.task_id == first
     owner = engine.ownership.owners[tenant_id]
     epoch = owner.epoch
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: owner.is_ready)
     assert owner.epoch > epoch
-    assert owner.machine.running_count() == 1
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.running_count() == 1
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     await worker.complete(action)
     action = await worker.next_start()
     assert action.task_id == second
