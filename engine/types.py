@@ -16,8 +16,8 @@ DEFAULT_WEIGHT = 100
 LabelValue = str | int
 
 
-class LabelWish(NamedTuple):
-    """One wish: the worker's value of `key`, compared with `value`. A required one excludes."""
+class DesiredLabel(NamedTuple):
+    """A label asked for: the worker's value of `key`, compared with `value`. A required one excludes."""
 
     key: str
     value: LabelValue
@@ -26,7 +26,7 @@ class LabelWish(NamedTuple):
     is_required: bool = False
 
 
-LabelWishes = tuple[LabelWish, ...]
+DesiredLabels = tuple[DesiredLabel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class TriggerRequest:
     child_index: int | None = None
     child_key: str | None = None
     desired_worker_id: UUID | None = None
-    desired_labels: LabelWishes = ()
+    desired_labels: DesiredLabels = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from engine.api.views import TaskView
 from engine.models import Run, Task
 from engine.models.names import load_names
 from engine.models.run_queries import lean_runs
+from engine.operations import copy_schedulers
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db
@@ -118,7 +119,9 @@ class TaskExplanationView(TaskView):
     """Why a task does not run now: an addition to the contract."""
 
     def get(self, request: Request, **_: Any) -> Response:
-        operation = explain_tasks(self.task.tenant_id, [self.task.id], datetime.now(UTC))
+        operation = explain_tasks(
+            self.task.tenant_id, [self.task.id], datetime.now(UTC), copy_schedulers.shared
+        )
         explanation = sync_db.run(operation)[self.task.id]
         return Response(
             {
