@@ -283,5 +283,7 @@ def test_what_no_task_can_look_like_is_refused(flags: TaskFlags) -> None:
 
 def test_stages_differ_in_what_tells_them() -> None:
     for stage, wanted in TASK_STAGES.items():
-        either: dict[str, Any] = {name: False for name, flag in wanted._asdict().items() if flag is None}
+        either: dict[str, Any] = {
+            name: False for name, flag in wanted._asdict().items() if flag is None
+        }
         assert task_stage(wanted._replace(**either)) is stage
