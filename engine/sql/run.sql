@@ -131,17 +131,19 @@ SELECT t.id, t.run_id, t.id, true
  WHERE t.id = ANY(%(ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid AND t.run_id <> t.id;
 
 -- name: run.matching
--- Run ids a bulk filter selects, newest first. Metadata pairs are alternatives.
+-- Run ids a filter selects, newest first; what lists select by the same filter is models/run_selection.py.
 SELECT id FROM engine_run
  WHERE tenant_id = %(tenant_id)s::uuid
-   AND id >= %(since_id)s::uuid
-   AND created_at >= %(since)s::timestamptz
+   AND id >= %(first_id)s::uuid
+   AND id <= %(last_id)s::uuid
+   AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
    AND (%(until)s::timestamptz IS NULL OR created_at <= %(until)s::timestamptz)
    AND (%(statuses)s::smallint[] = '{}' OR status = ANY(%(statuses)s::smallint[]))
    AND (%(workflow_ids)s::uuid[] = '{}' OR workflow_id = ANY(%(workflow_ids)s::uuid[]))
-   AND (%(metadata_keys)s::text[] = '{}' OR EXISTS (
-        SELECT FROM unnest(%(metadata_keys)s::text[], %(metadata_values)s::text[]) AS p(key, value)
-         WHERE additional_metadata ->> p.key = p.value))
+   AND (%(metadata_keys)s::text[] = '{}' OR (
+        SELECT CASE WHEN %(needs_every_pair)s::boolean THEN bool_and(m.is_met) ELSE bool_or(m.is_met) END
+          FROM unnest(%(metadata_keys)s::text[], %(metadata_values)s::text[]) AS p(key, value),
+               LATERAL (SELECT additional_metadata ->> p.key IS NOT DISTINCT FROM p.value AS is_met) m))
  ORDER BY id DESC LIMIT %(limit)s::int;
 
 -- name: run.parents
