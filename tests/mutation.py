@@ -138,25 +138,26 @@ def tests_for(path: Path) -> list[str]:
     return [str(file.relative_to(ROOT)) for file in reached if file.name.startswith("test_")]
 
 
-def is_noticed(mutant: Mutant, copied: Path, tests: list[str]) -> bool:
-    """Run the tests over a change; one that has them hang is noticed too."""
+def failure_of(mutant: Mutant, copied: Path, tests: list[str]) -> str | None:
+    """Run the tests over a change; return what they say when one fails. One that hangs fails too."""
     changed = copied / mutant.path.relative_to(ROOT)
     before = changed.read_text()
     changed.write_text(mutant.text)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "--reuse-db"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "--reuse-db", *tests]
     try:
         done = subprocess.run(
-            [*command, "-p", "no:cacheprovider", *tests],
+            command,
             cwd=copied,
             capture_output=True,
             timeout=TIMEOUT_SECONDS,
             check=False,
+            text=True,
         )
     except subprocess.TimeoutExpired:
-        return True
+        return "it hangs"
     finally:
         changed.write_text(before)
-    return done.returncode != 0
+    return done.stdout if done.returncode else None
 
 
 def survivors_of(path: Path, copied: Path, sample: int | None) -> Iterator[Mutant]:
@@ -170,10 +171,10 @@ def survivors_of(path: Path, copied: Path, sample: int | None) -> Iterator[Mutan
     print(
         f"{path.relative_to(ROOT)}: {len(mutants)} changes, {len(tests)} files of tests", flush=True
     )
-    if mutants and is_noticed(Mutant(path, 0, "", path.read_text()), copied, tests):
-        raise SystemExit(f"the tests fail as they are: {' '.join(tests)}")
+    if mutants and (failure := failure_of(Mutant(path, 0, "", path.read_text()), copied, tests)):
+        raise SystemExit(f"the tests fail without a change\n{failure}")
     for mutant in sorted(mutants, key=lambda mutant: mutant.line):
-        if not is_noticed(mutant, copied, tests):
+        if failure_of(mutant, copied, tests) is None:
             yield mutant
 
 
