@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.graph import NODE_HEIGHT, NODE_WIDTH, lay_out
-from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import WorkflowDefinition
+from engine.domain.definition_form import from_canonical_form
 from engine.states import StepKind
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from dashboard.templatetags.dash import duration_text
-from engine.domain.durable import Node
-from engine.domain.durable_state import Fork, LogState
+from engine.domain.durable.calls import Node
+from engine.domain.durable.state import Fork, LogState
 from engine.domain.durations import parse_durable_sleep
 from engine.models import DurableEntry, DurableTask, DurableWait, Run, Task, durable_queries
 from engine.models.durable_queries import branches, entries_page, waits_of_entries

@@ -8,8 +8,13 @@ from uuid import UUID
 
 from dashboard.payloads import show_json
 from dashboard.trigger_form import object_problem
-from engine.domain.cel import MAX_EXPRESSION_LENGTH, Environment, compile_expression, try_filter
-from engine.domain.cel_answers import Evaluated
+from engine.domain.cel.answers import Evaluated
+from engine.domain.cel.expressions import (
+    MAX_EXPRESSION_LENGTH,
+    Environment,
+    compile_expression,
+    try_filter,
+)
 from engine.errors import HatchetError
 from engine.models.filters import Filter
 from engine.sandbox.pool import settled

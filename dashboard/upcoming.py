@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from engine.domain.cron import parse_cron
+from engine.domain.cron.expression import parse_cron
 from engine.errors import InvalidArgument
 
 TIMES_SHOWN = 5

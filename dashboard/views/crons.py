@@ -24,15 +24,19 @@ from dashboard.run_form import (
 )
 from dashboard.upcoming import Upcoming, upcoming
 from dashboard.url_filters import parse_list_filters
-from engine.domain.cron import MAX_CRON_LENGTH
-from engine.domain.cron_firing import LATEST, MOST_MADE_UP
+from engine.domain.cron.expression import MAX_CRON_LENGTH
+from engine.domain.cron.firing import LATEST, MOST_MADE_UP
 from engine.errors import HatchetError
 from engine.models.pages import newest_page
 from engine.models.timetable import Cron
 from engine.models.wide_columns import with_head, with_small
-from engine.operations.announce import announced
-from engine.operations.change_crons import choose_missed, create_cron, delete_cron, switch_cron
-from engine.operations.fire_crons import run_cron_now
+from engine.operations.timetable.change_crons import (
+    choose_missed,
+    create_cron,
+    delete_cron,
+    switch_cron,
+)
+from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from tenants.models import Role
@@ -223,7 +227,7 @@ def _policy(text: str) -> MissedPolicy | None:
 def run_now(request: PageRequest, cron_id: UUID) -> HttpResponse:
     cron = _find(request, cron_id)
     try:
-        run_id = sync_db.run(announced(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC))))
+        run_id = sync_db.run(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC)))
     except HatchetError as error:
         messages.error(request, f"Nothing was started: {error}")
         return redirect("dashboard:cron", request.tenant.slug, cron.id)

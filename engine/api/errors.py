@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework.response import Response
 
 from engine.errors import HatchetError
-from tenants.api.errors import AnyDict, ApiError, handle_exception
+from tenants.rest.errors import AnyDict, ApiError, handle_exception
 
 STATUSES = {
     "invalid_argument": 400,

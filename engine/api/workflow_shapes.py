@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from engine.api.room import JsonObject, json_object
 from engine.api.run_shapes import without_nones
-from engine.domain.checksum import from_canonical_form
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
+from engine.domain.definition_form import from_canonical_form
 from engine.models import Step, Workflow, WorkflowVersion
 from engine.states import ConcurrencyStrategy, StepKind
-from tenants.api.errors import AnyDict
-from tenants.api.render import metadata
+from tenants.rest.errors import AnyDict
+from tenants.rest.render import metadata
 
 _NAMES_CLIENTS_KNOW = {
     ConcurrencyStrategy.CANCEL_NEWEST: "DROP_NEWEST",

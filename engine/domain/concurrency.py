@@ -16,7 +16,7 @@ import orjson
 
 from engine.domain.assignment import WHOLE_RUN, Claim, Claims, GroupId, RunClaims
 from engine.domain.batches import ITEM_OVERHEAD_BYTES, BatchGroup, BatchPlace
-from engine.domain.cel import Environment, Variables, compile_expression, kind_of
+from engine.domain.cel.expressions import Environment, Variables, compile_expression, kind_of
 from engine.domain.definition import (
     Batch,
     Concurrency,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import orjson
 
-from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel.expressions import Environment, compile_expression
 from engine.domain.definition import StepCondition, StepDefinition
 from engine.states import ConditionAction, ConditionKind, Status
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain import conditions
-from engine.domain.cel_answers import asking_for
+from engine.domain.cel.answers import asking_for
 from engine.domain.conditions import SKIPPED_OUTPUT, ParentOutcome, Verdict
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.states import Status, StepKind

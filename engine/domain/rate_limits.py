@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from engine.domain.cel import Environment, Variables, compile_expression, kind_of
+from engine.domain.cel.expressions import Environment, Variables, compile_expression, kind_of
 from engine.domain.definition import RateLimit, StepDefinition
 from engine.states import RateLimitWindow
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from engine.domain.cel import Variables
+from engine.domain.cel.expressions import Variables
 from engine.domain.concurrency import Keys, chains_of
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.rate_limits import make_limits

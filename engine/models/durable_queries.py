@@ -11,7 +11,7 @@ import orjson
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Left
 
-from engine.domain.durable import Node
+from engine.domain.durable.calls import Node
 from engine.models.durable import DurableEntry, DurableTask, DurableWait
 from engine.models.runs import Run, Task
 from engine.models.wide_columns import with_small

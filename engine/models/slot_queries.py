@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from engine.domain.checksum import from_canonical_form
+from engine.domain.definition_form import from_canonical_form
 from engine.models.definitions import WorkflowVersion
 from engine.models.task_queries import running_steps
 

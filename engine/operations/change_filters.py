@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from engine.domain.cel import Environment, compile_expression
-from engine.domain.cel_answers import asking_for
+from engine.domain.cel.answers import asking_for
+from engine.domain.cel.expressions import Environment, compile_expression
 from engine.errors import InvalidArgument, NotFound
 from engine.store import filters, workflows
 from engine.store.filters import NewFilter

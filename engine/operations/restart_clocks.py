@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.operations.versions import load_versions, step_of
+from engine.operations.parts.versions import load_versions, step_of
 from engine.store import queues
 from engine.store.query import Operation, fetch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel.expressions import Environment, compile_expression
 from engine.domain.definition import Batch
 from engine.errors import InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel.expressions import Environment, compile_expression
 from engine.domain.concurrency import shared_strategies_of
 from engine.domain.definition import Concurrency, WorkflowDefinition
 from engine.errors import InvalidArgument

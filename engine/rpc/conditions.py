@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel.expressions import Environment, compile_expression
 from engine.domain.definition import StepCondition
 from engine.domain.durations import parse_sleep
 from engine.errors import InvalidArgument

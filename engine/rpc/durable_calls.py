@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     CallBody,
     Completion,
     MemoAnswer,
@@ -18,7 +18,7 @@ from engine.domain.durable import (
     WaitCall,
     WaitCondition,
 )
-from engine.domain.durable_results import as_object
+from engine.domain.durable.results import as_object
 from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.pb.v1 import dispatcher_pb2 as pb

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from engine.domain.cel import Environment, compile_expression
+from engine.domain.cel.expressions import Environment, compile_expression
 from engine.domain.definition import RateLimit
 from engine.domain.rate_limits import is_number, key_problem
 from engine.errors import InvalidArgument

@@ -10,7 +10,7 @@ import grpc
 from engine.errors import HatchetError, Unavailable
 from engine.rpc.auth import Authenticator
 from engine.rpc.errors import Unauthenticated
-from engine.runtime.controllers.periodic import PeriodicService
+from engine.runtime.loops.periodic import PeriodicService
 
 Stream = asyncio.Task[Any]
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"

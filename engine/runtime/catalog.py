@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from engine.domain.definition import RegisteredVersion
-from engine.operations.plan_runs import resolve_names
+from engine.operations.parts.plan_runs import resolve_names
 from engine.store.async_db import AsyncDatabase
 
 _TRUSTED_SECONDS = 1.0

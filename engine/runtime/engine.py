@@ -14,39 +14,42 @@ import psycopg
 
 from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
+from engine.errors import Unavailable
 from engine.ids import new_id
-from engine.operations.announce import announce_catalog
 from engine.operations.put_workflow import put_workflow
-from engine.runtime.aftermath import Aftermath
-from engine.runtime.attempts import Attempts
-from engine.runtime.batcher import Batcher
 from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
-from engine.runtime.clock_restarts import ClockRestarts
+from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.controllers.clock import Clock
-from engine.runtime.controllers.deliveries import Deliveries
-from engine.runtime.controllers.housekeeping import Auditor, Housekeeping, SlowPoll
+from engine.runtime.controllers.ended_children import EndedChildren
+from engine.runtime.controllers.housekeeping import Housekeeping
+from engine.runtime.controllers.lost_workers import LostWorkers
+from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.controllers.timetable import Timetable
-from engine.runtime.dispatcher.assigning import Assigning
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
-from engine.runtime.durable.children import EndedChildren
+from engine.runtime.dispatcher.workers import Workers
 from engine.runtime.durable.service import Durable
-from engine.runtime.ending import end_tasks
-from engine.runtime.event_notes import EventNotes
-from engine.runtime.hints_in import HintReader
-from engine.runtime.log_lines import LogLines
-from engine.runtime.notifier import Listener, Notifier
-from engine.runtime.outdone import Outdone
-from engine.runtime.reporting import Reporting
-from engine.runtime.run_streams import RunStreams
+from engine.runtime.effects import Effects
+from engine.runtime.following.chunks import Streaming
+from engine.runtime.following.followers import Followers
+from engine.runtime.following.subscriptions import RunWaiter
+from engine.runtime.hints.notifier import Listener, Notifier
+from engine.runtime.hints.reader import HintReader
+from engine.runtime.loops.batcher import Batcher
+from engine.runtime.loops.ending import end_tasks
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.scheduler.ownership import Ownership
-from engine.runtime.streaming import Streaming
-from engine.runtime.subscriptions import RunWaiter
-from engine.runtime.triggering import Triggering
-from engine.runtime.workers import Workers
+from engine.runtime.writers.assignments import Assignments
+from engine.runtime.writers.attempts import Attempts
+from engine.runtime.writers.cancellations import Cancellations
+from engine.runtime.writers.clock_restarts import ClockRestarts
+from engine.runtime.writers.event_notes import EventNotes
+from engine.runtime.writers.log_lines import LogLines
+from engine.runtime.writers.reports import Reports
+from engine.runtime.writers.triggers import Triggers
 from engine.store.async_db import AsyncDatabase
-from engine.store.hints import ENGINE_CHANNEL
+from engine.store.changes import Changes
+from engine.store.hints import ENGINE_CHANNEL, Hint
 from engine.types import (
     LogInput,
     StreamEvent,
@@ -66,33 +69,14 @@ class HatchetEngine(Calls):
         self, conninfo: str, *, pool_size: int = 8, max_message_bytes: int = MAX_MESSAGE_BYTES
     ) -> None:
         self.id = new_id()
-        super().__init__(AsyncDatabase(conninfo, max_size=pool_size))
-        self.sessions, self.streams = Sessions(), RunStreams()
+        super().__init__(AsyncDatabase(conninfo, max_size=pool_size, on_committed=self._apply))
+        self.sessions, self.streams = Sessions(), Followers()
         self.notifier = Notifier(self.database, self.id)
         self.notes = EventNotes(self.database)
-        self.assigning = Assigning(
-            self.database,
-            self.sessions,
-            self.notifier,
-            on_lease_lost=self._drop,
-            on_outage=self._distrust,
-            on_due=self._wake_clock,
-            max_message_bytes=max_message_bytes,
-        )
-        self.clock_restarts = ClockRestarts(self.database)
-        self.ownership = Ownership(
-            self.database,
-            self.id,
-            socket.gethostname(),
-            on_assign=self.assigning.assign,
-            on_cancel=lambda *losers: self.outdone.cancel(*losers),  # noqa: PLW0108  # made below
-            on_moved=self.clock_restarts.restart,
-            on_refused=self.notes.add_refused,
-            on_rebuilt=self._on_rebuilt,
-            on_peers=self._on_peers,
-        )
+        self.catalog = Catalog(self.database)
+        self._make_scheduling(max_message_bytes)
         owners = self.ownership.owners
-        self.aftermath = Aftermath(
+        self.effects = Effects(
             self.database,
             owners=owners,
             sessions=self.sessions,
@@ -100,48 +84,18 @@ class HatchetEngine(Calls):
             notifier=self.notifier,
             notes=self.notes,
             on_due=self._wake_clock,
-            on_broken=self.ownership.distrust_one,
+            on_hint=self._act_on,
+            on_broken=self.ownership.invalidate,
         )
-        self.outdone = Outdone(
-            self.database, self.aftermath, on_lease_lost=self._drop, on_outage=self._distrust
-        )
-        self.clock = Clock(self.database, self.aftermath, owners)
-        self.timetable = Timetable(self.database, self.aftermath)
-        self.auditor = Auditor(self.database, owners)
-        self.catalog = Catalog(self.database)
-        self.triggering = Triggering(
-            self.database,
-            self.catalog,
-            self.aftermath,
-            self.assigning,
-            owners=owners,
-            on_lease_lost=self._drop,
-            on_outage=self._distrust,
-        )
-        self.reporting = Reporting(
-            self.database, self.aftermath, self.notes, owners=owners, on_outage=self._distrust
-        )
-        self.report, self.report_batch = self.reporting.report, self.reporting.report_batch
-        self.workers = Workers(
-            self.database,
-            self.id,
-            self.aftermath,
-            self.notes,
-            assigning=self.assigning,
-            sessions=self.sessions,
-            notifier=self.notifier,
-            owners=owners,
-        )
-        self.streaming = Streaming(self.database, self.streams, self.notifier, self.aftermath)
-        self.logs = LogLines(self.database)
-        self.attempts = Attempts(self.database, self.aftermath)
-        self.durable = Durable(self.database, self.aftermath, self._distrust)
+        self._make_writers(owners)
+        self._make_loops(owners)
+        self.streaming = Streaming(self.database, self.streams, self.notifier, self.effects)
         self.hint_reader = HintReader(
             self.database,
             self.id,
             notifier=self.notifier,
-            aftermath=self.aftermath,
-            assigning=self.assigning,
+            effects=self.effects,
+            assignments=self.assignments,
             catalog=self.catalog,
             streaming=self.streaming,
             owners=owners,
@@ -154,6 +108,66 @@ class HatchetEngine(Calls):
         self._engine_count = 1
         self._loops: list[asyncio.Task[None]] = []
         self._batchers: list[asyncio.Task[None]] = []
+
+    def _make_scheduling(self, max_message_bytes: int) -> None:
+        self.assignments = Assignments(
+            self.database,
+            self.sessions,
+            self.notifier,
+            on_lease_lost=self._drop,
+            on_outage=self._invalidate,
+            on_due=self._wake_clock,
+            max_message_bytes=max_message_bytes,
+        )
+        self.cancellations = Cancellations(
+            self.database, on_lease_lost=self._drop, on_outage=self._invalidate
+        )
+        self.clock_restarts = ClockRestarts(self.database)
+        self.ownership = Ownership(
+            self.database,
+            self.id,
+            socket.gethostname(),
+            on_assign=self.assignments.assign,
+            on_cancel=self.cancellations.cancel,
+            on_moved=self.clock_restarts.restart,
+            on_refused=self.notes.add_refused,
+            on_rebuilt=self._on_rebuilt,
+            on_peers=self._on_peers,
+        )
+
+    def _make_writers(self, owners: dict[UUID, TenantOwner]) -> None:
+        self.triggers = Triggers(
+            self.database,
+            self.catalog,
+            self.assignments,
+            owners=owners,
+            on_lease_lost=self._drop,
+            on_outage=self._invalidate,
+        )
+        self.reports = Reports(
+            self.database, self.effects.starts, self.notes, on_outage=self._invalidate
+        )
+        self.report, self.report_batch = self.reports.report, self.reports.report_batch
+        self.logs = LogLines(self.database)
+        self.attempts = Attempts(self.database, self.effects)
+        self.durable = Durable(
+            self.database, self.effects.durable, self.effects.spawn, self._invalidate
+        )
+        self.workers = Workers(
+            self.database,
+            self.id,
+            self.effects,
+            self.notes,
+            assignments=self.assignments,
+            sessions=self.sessions,
+            notifier=self.notifier,
+            owners=owners,
+        )
+
+    def _make_loops(self, owners: dict[UUID, TenantOwner]) -> None:
+        self.clock = Clock(self.database, self.effects.spawn, owners)
+        self.timetable = Timetable(self.database, self.effects.spawn)
+        self.auditor = Auditor(self.database, owners)
 
     # Life
 
@@ -175,8 +189,8 @@ class HatchetEngine(Calls):
         await self.ownership.renew()
         owners = self.ownership.owners
         slow_poll = SlowPoll(
-            self.aftermath,
-            self.assigning,
+            self.effects,
+            self.assignments,
             self.streaming,
             sessions=self.sessions,
             notifier=self.notifier,
@@ -189,13 +203,13 @@ class HatchetEngine(Calls):
             ("listener", self.listener.run()),
             ("clock", self.clock.run()),
             ("timetable", self.timetable.run()),
-            ("deliveries", Deliveries(self.database, self.aftermath, owners).run()),
+            ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
             ("housekeeping", Housekeeping(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),
-            ("ended children", EndedChildren(self.database, self.aftermath, owners).run()),
+            ("ended children", EndedChildren(self.database, self.effects.durable, owners).run()),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
@@ -218,16 +232,16 @@ class HatchetEngine(Calls):
         try:
             await self.notes.tick()
             await self.ownership.give_up()
-        except (psycopg.Error, OSError) as error:
+        except (Unavailable, psycopg.Error) as error:
             log.warning("leases were left to run out: %s", error)
         await self.database.close()
 
     def _all_batchers(self) -> list[Batcher[Any, Any]]:
         return [
-            self.triggering.batcher,
-            self.reporting.batcher,
-            self.assigning.batcher,
-            self.outdone.batcher,
+            self.triggers.batcher,
+            self.reports.batcher,
+            self.assignments.batcher,
+            self.cancellations.batcher,
             self.clock_restarts.batcher,
             self.workers.beats,
             self.logs.batcher,
@@ -236,15 +250,21 @@ class HatchetEngine(Calls):
 
     async def _on_rebuilt(self, owner: TenantOwner) -> None:
         self.clock.wake()
-        await self.assigning.deliver_assigned(self.sessions.workers(owner.tenant_id))
+        await self.assignments.deliver_assigned(self.sessions.workers(owner.tenant_id))
 
     # The parts know each other through these, whatever the order they are made in.
+
+    def _apply(self, changes: Changes) -> None:
+        self.effects.apply(changes)
+
+    def _act_on(self, hint: Hint) -> None:
+        self.hint_reader.act_on(hint)
 
     def _drop(self, owner: TenantOwner) -> None:
         self.ownership.drop(owner)
 
-    def _distrust(self) -> None:
-        self.ownership.distrust()
+    def _invalidate(self) -> None:
+        self.ownership.invalidate_all()
 
     def _wake_clock(self) -> None:
         self.clock.wake()
@@ -258,7 +278,7 @@ class HatchetEngine(Calls):
         if engine_count != self._engine_count:
             self._engine_count = engine_count
             for owner in self.ownership.owners.values():
-                self.aftermath.spawn(owner.reload_workers(), "reading workers again")
+                self.effects.spawn(owner.reload_workers(), "reading workers again")
 
     def stop_scheduling(self) -> None:
         """The first step of stopping: hand out nothing new."""
@@ -277,20 +297,14 @@ class HatchetEngine(Calls):
     async def put_workflow(
         self, tenant_id: UUID, definition: WorkflowDefinition
     ) -> tuple[UUID, UUID]:
-        put = await self._run(put_workflow(tenant_id, definition, datetime.now(UTC)))
-        if put.is_new or put.shares:
-            self.catalog.forget(tenant_id)
-            await self._run(announce_catalog(tenant_id, self.id))
-            self.timetable.wake()
-        if put.shares and (owner := self.ownership.owners.get(tenant_id)):
-            await owner.reload_rules()
+        put = await self.database.run(put_workflow(tenant_id, definition, datetime.now(UTC)))
         return put.version_id, put.workflow_id
 
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
-        return await self.triggering.trigger(tenant_id, requests)
+        return await self.triggers.trigger(tenant_id, requests)
 
     def subscribe_runs(self, tenant_id: UUID) -> RunWaiter:
-        return self.aftermath.subscriptions.open(tenant_id)
+        return self.effects.subscriptions.open(tenant_id)
 
     async def stream_run_events(self, tenant_id: UUID, run_id: UUID) -> AsyncIterator[StreamEvent]:
         return await self.streaming.follow_run(tenant_id, run_id)

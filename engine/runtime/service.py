@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
-from engine.domain.durable import Call, Completion, Node, WaitCondition
+from engine.domain.durable.calls import Call, Completion, Node, WaitCondition
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Reply
 from engine.states import RateLimitWindow

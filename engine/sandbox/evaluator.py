@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.domain.cel import TOO_MUCH_MEMORY
-from engine.domain.cel_answers import Evaluated, Opaque, Question
+from engine.domain.cel.answers import Evaluated, Opaque, Question
+from engine.domain.cel.expressions import TOO_MUCH_MEMORY
 from engine.sandbox.worker import ITEM_SECONDS
 
 PATIENCE_SECONDS = 60.0

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 from uuid import UUID
 
-from engine.domain.cel import TOO_MUCH_MEMORY
-from engine.domain.cel_answers import (
+from engine.domain.cel.answers import (
     SECONDS,
     SECONDS_EACH,
     Answers,
@@ -24,6 +23,7 @@ from engine.domain.cel_answers import (
     Question,
     Unanswered,
 )
+from engine.domain.cel.expressions import TOO_MUCH_MEMORY
 from engine.errors import ResourceExhausted
 from engine.sandbox.evaluator import BROKEN_OFF, TOO_MUCH_TIME, Evaluator
 from engine.sandbox.turns import TOO_MUCH_WAITS, Job, Turns

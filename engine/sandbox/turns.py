@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.cel_answers import Evaluated, Question
+from engine.domain.cel.answers import Evaluated, Question
 from engine.errors import ResourceExhausted
 
 TURN_QUESTIONS = 64

@@ -15,8 +15,14 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.domain.cel import TOO_MUCH_MEMORY, Environment, Program, compile_here, kind_of
-from engine.domain.cel_answers import Evaluated
+from engine.domain.cel.answers import Evaluated
+from engine.domain.cel.expressions import (
+    TOO_MUCH_MEMORY,
+    Environment,
+    Program,
+    compile_here,
+    kind_of,
+)
 
 ITEM_SECONDS = 0.5
 """CPU time of one expression on one event or task, reading its data included."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.cron_firing import Missed
+from engine.domain.cron.firing import Missed
 from engine.ids import new_id
 from engine.store.query import Query, the_value
 

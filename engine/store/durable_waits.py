@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.durable import Node
-from engine.domain.durable_waits import Condition, Met
+from engine.domain.durable.calls import Node
+from engine.domain.durable.waits import Condition, Met
 from engine.store.query import Query, no_row
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from engine.domain.cron_firing import Missed
+from engine.domain.cron.firing import Missed
 from engine.models import Cron, Run
 from engine.states import CronMissCause
 from engine.store import crons, sync_db

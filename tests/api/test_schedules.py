@@ -10,7 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from engine.models import Run, Schedule
-from engine.operations.fire_schedules import ALREADY_FIRED, fire_schedules, set_schedule_aside
+from engine.operations.timetable.fire_schedules import (
+    ALREADY_FIRED,
+    fire_schedules,
+    set_schedule_aside,
+)
 from engine.store import sync_db
 from tests.api.client import ApiClient
 from tests.api.factories import complete, make_workflow, now, start_run, tasks_of

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from engine.domain.checksum import canonical_form, checksum
 from engine.domain.definition import Idempotency, StepDefinition, WorkflowDefinition
+from engine.domain.definition_form import canonical_form, checksum
 from engine.ids import id_at, new_id
 from engine.models import (
     Cron,
@@ -32,11 +32,10 @@ from engine.models import (
     Workflow,
     WorkflowVersion,
 )
-from engine.operations.announce import announced
-from engine.operations.change_crons import create_cron
 from engine.operations.change_filters import create_filter
-from engine.operations.change_schedules import schedule_runs
 from engine.operations.push_events import push_events
+from engine.operations.timetable.change_crons import create_cron
+from engine.operations.timetable.change_schedules import schedule_runs
 from engine.states import (
     DurableKind,
     LogLevel,
@@ -274,7 +273,7 @@ def make_schedule(version: WorkflowVersion, at: datetime | None = None, **reques
 
 def push_event(tenant: Tenant, key: str = "user:created", **event: Any) -> Event:
     operation = push_events(tenant.id, [EventInput(key, **event)], datetime.now(UTC))
-    [record] = sync_db.run(announced(operation))
+    [record] = sync_db.run(operation)
     return Event.objects.get(id=record.event_id)
 
 

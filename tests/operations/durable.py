@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Answer,
     AnswerBody,
     Call,
@@ -26,14 +26,14 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.models import DurableEntry, Task
-from engine.operations.await_nodes import Waiting, await_nodes
-from engine.operations.branch_tasks import branch_task
-from engine.operations.changes import Changes
-from engine.operations.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
+from engine.operations.durable.await_nodes import Waiting, await_nodes
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
+from engine.operations.durable.record_calls import record_calls
+from engine.operations.durable.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.operations.push_events import push_events
-from engine.operations.record_calls import record_calls
-from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.states import ConditionKind
+from engine.store.changes import Changes
 from engine.types import Action, EventInput, EventRecord, TriggerRequest
 from tests.operations.flow import Flow
 
@@ -66,7 +66,7 @@ class DurableFlow(Flow):
         self.invocation = 0
         self.assign()
 
-    # Deliveries
+    # LostWorkers
 
     def assign(self, name: str = "work") -> Action:
         """Let the scheduler hand the queued task out; it begins its next invocation."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from engine.models import Task
-from engine.operations.cancel_tasks import cancel_outdone
+from engine.operations.cancel_tasks import cancel_superseded
 from engine.operations.rebuild_scheduler import (
     load_in_groups,
     load_queue_head,
@@ -18,6 +18,7 @@ from engine.states import Status, TaskEventKind
 from engine.store import queues, sync_db
 from engine.store.query import Operation, fetch
 from engine.store.queues import QueuePlace
+from tests.changes import changes_of
 from tests.operations.bench import Bench, on_failure, step
 from tests.operations.claims import claims, keys, limited, queued, request
 
@@ -168,8 +169,8 @@ def test_losing_ones_place_is_a_cancellation_that_says_so(bench: Bench) -> None:
     worker = bench.worker()
     bench.assign(running, over, worker_id=worker)
     bench.report(bench.completed(over))
-    changes = sync_db.run(
-        cancel_outdone({bench.tenant_id: [(waiting, 0), (running, 0), (over, 0)]}, {}, bench.now)
+    changes = changes_of(
+        cancel_superseded({bench.tenant_id: [(waiting, 0), (running, 0), (over, 0)]}, {}, bench.now)
     )
     assert {(end.task_id, end.stop_on) for end in changes.ended} == {
         (waiting, None),
@@ -186,7 +187,7 @@ def test_losing_a_place_cancels_what_follows_in_the_run(bench: Bench) -> None:
     bench.put(step("a", concurrency=(limited(),)), step("b", "a"))
     (run_id,) = bench.trigger(request())
     first = bench.steps(run_id)["a"]
-    sync_db.run(cancel_outdone({bench.tenant_id: [(first, 0)]}, {}, bench.now))
+    sync_db.run(cancel_superseded({bench.tenant_id: [(first, 0)]}, {}, bench.now))
     assert bench.statuses(run_id) == {"a": Status.CANCELLED, "b": Status.CANCELLED}
     assert bench.status(run_id) is Status.CANCELLED
 
@@ -196,7 +197,7 @@ def test_an_attempt_that_has_moved_on_is_not_cancelled(bench: Bench) -> None:
     (run_id,) = bench.trigger(request())
     bench.assign(run_id)
     bench.report(bench.failed(run_id))
-    sync_db.run(cancel_outdone({bench.tenant_id: [(run_id, 0)]}, {}, bench.now))
+    sync_db.run(cancel_superseded({bench.tenant_id: [(run_id, 0)]}, {}, bench.now))
     assert bench.task_status(run_id) is Status.QUEUED
 
 

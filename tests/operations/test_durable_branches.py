@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 
 from engine.domain.definition import StepDefinition
-from engine.domain.durable import Completion, MemoAnswer, Node, WaitCall
+from engine.domain.durable.calls import Completion, MemoAnswer, Node, WaitCall
 from engine.errors import InvalidArgument, NotFound
 from engine.models import DurableTask, DurableWait, Run
-from engine.operations.read_durable import load_openings
+from engine.operations.durable.read_logs import load_openings
 from engine.states import Status
 from engine.store import sync_db
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep

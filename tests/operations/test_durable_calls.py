@@ -13,7 +13,7 @@ from engine.domain.definition import (
     StepDefinition,
     WorkflowDefinition,
 )
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Call,
     Completion,
     MemoAnswer,
@@ -31,7 +31,7 @@ from engine.domain.durable import (
     WaitCall,
 )
 from engine.models import DurableWait, Run
-from engine.operations.record_calls import Tried, record_calls
+from engine.operations.durable.record_calls import Tried, record_calls
 from engine.states import Status
 from engine.types import ReportKind
 from tests.operations.durable import DurableFlow, child, sleep

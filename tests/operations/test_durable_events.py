@@ -8,10 +8,10 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     WaitCall,
 )
-from engine.operations import durable_logs
+from engine.operations.durable import locked_logs as durable_logs
 from tests.operations.durable import DurableFlow, event, sleep
 
 # Events

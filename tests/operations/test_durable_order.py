@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     AnswerBody,
     Call,
     MemoAnswer,
@@ -18,8 +18,8 @@ from engine.domain.durable import (
     WaitCondition,
 )
 from engine.models import DurableTask
-from engine.operations.read_durable import load_openings
-from engine.operations.record_calls import Tried, record_calls
+from engine.operations.durable.read_logs import load_openings
+from engine.operations.durable.record_calls import Tried, record_calls
 from engine.store import sync_db
 from tests.operations.durable import DurableFlow, child, event, sleep
 

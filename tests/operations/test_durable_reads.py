@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from uuid import uuid4
 
-from engine.domain.durable import MemoAnswer
+from engine.domain.durable.calls import MemoAnswer
 from engine.models import Task
 from engine.models.durable_queries import (
     Branch,
@@ -17,7 +17,7 @@ from engine.models.durable_queries import (
     off_worker,
     open_durable_waits,
 )
-from engine.operations.read_durable import load_openings
+from engine.operations.durable.read_logs import load_openings
 from engine.states import DurableKind, Status
 from engine.store import sync_db
 from tests.operations.durable import DurableFlow, child, event, sleep

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from engine.domain.durable import Completion, Node, WaitCondition
+from engine.domain.durable.calls import Completion, Node, WaitCondition
 from engine.errors import InvalidArgument, NotFound
-from engine.operations.register_signals import load_signals, register_signal
+from engine.operations.durable.register_signals import load_signals, register_signal
 from engine.store import sync_db
 from tests.operations.durable import DurableFlow, child, event, sleep
 

@@ -11,17 +11,17 @@ from engine.domain.definition import StepDefinition
 from engine.errors import NotFound
 from engine.ids import new_id
 from engine.models import Task
-from engine.operations.change_crons import create_cron
-from engine.operations.change_schedules import schedule_runs
 from engine.operations.expire_tasks import expire_tasks
-from engine.operations.fire_crons import fire_crons
-from engine.operations.fire_schedules import fire_schedules
 from engine.operations.pause_workflows import (
     Pause,
     hold_tasks,
     pause_workflow,
     unpause_workflow,
 )
+from engine.operations.timetable.change_crons import create_cron
+from engine.operations.timetable.change_schedules import schedule_runs
+from engine.operations.timetable.fire_crons import fire_crons
+from engine.operations.timetable.fire_schedules import fire_schedules
 from engine.states import Status
 from engine.store import schedules, sync_db
 from engine.store.query import fetch

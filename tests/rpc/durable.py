@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.domain.durable import Node
+from engine.domain.durable.calls import Node
 from engine.ids import new_id
 from engine.pb.v1 import dispatcher_pb2 as pb
 from engine.pb.v1.shared import condition_pb2, trigger_pb2

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
-from engine.domain.durable import Call, Completion, Node, WaitCondition
+from engine.domain.durable.calls import Call, Completion, Node, WaitCondition
 from engine.ids import new_id
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Failed, Registered, Reply

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import pytest
 
-from engine.domain.checksum import canonical_form, checksum, from_canonical_form
 from engine.domain.definition import StepCondition, WorkflowDefinition
+from engine.domain.definition_form import canonical_form, checksum, from_canonical_form
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.pb.v1.shared import condition_pb2
 from engine.rpc.definitions import parse_definition

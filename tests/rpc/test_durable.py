@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from engine.config import MAX_MESSAGE_BYTES
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Call,
     Completion,
     MemoAnswer,

@@ -7,7 +7,7 @@ from uuid import UUID
 import grpc
 import pytest
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Completion,
     Node,
     WaitCondition,

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Call,
     Node,
     SpawnAnswer,

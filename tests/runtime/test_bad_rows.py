@@ -24,10 +24,10 @@ from engine.models import (
     Worker,
     Workflow,
 )
-from engine.operations.satisfy_entries import complete_children, expire_durable_sleeps
+from engine.operations.durable.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.runtime.controllers import clock
-from engine.runtime.controllers.deliveries import Deliveries
-from engine.runtime.durable import children
+from engine.runtime.controllers import ended_children as children
+from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConditionAction, ConditionKind, CronMissCause, Status
 from engine.types import TriggerRequest
@@ -255,7 +255,7 @@ async def test_a_bad_task_of_a_lost_worker_keeps_none_of_the_others_on_it(
     for _ in range(2):
         await worker.next_start()
     owner = engine.ownership.owners[tenant_id]
-    deliveries = Deliveries(engine.database, engine.aftermath, {tenant_id: owner})
+    deliveries = LostWorkers(engine.database, engine.effects, {tenant_id: owner})
     silent = datetime.now(UTC) - timedelta(seconds=50)
 
     def spoil() -> None:
@@ -266,7 +266,7 @@ async def test_a_bad_task_of_a_lost_worker_keeps_none_of_the_others_on_it(
     owner.heartbeats[worker.id], owner.reports_until = 0.0, 0.0
     for _ in range(2):  # what is set aside disturbs nothing the next time
         await deliveries.tick()
-    held = owner.machine.running_on(worker.id)
+    held = owner.machine.workers.running_on(worker.id)
     assert (bad, 0) in held
     assert (fine, 0) not in held
     await with_django(lambda: Task.objects.filter(id=bad).delete())

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from engine.domain.cel_answers import Question
+from engine.domain.cel.answers import Question
 from engine.domain.definition import (
     Concurrency,
     DefaultFilter,

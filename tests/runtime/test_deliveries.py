@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from engine.runtime.controllers.deliveries import Deliveries
+from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.engine import HatchetEngine
 from tests.runtime.harness import FakeWorker, trigger, until, workflow
 
@@ -20,7 +20,7 @@ async def test_silence_counts_once_workers_had_time_to_speak(
     await until(lambda: tenant_id in engine.ownership.owners)
     owner = engine.ownership.owners[tenant_id]
     await until(lambda: owner.is_ready)
-    deliveries = Deliveries(engine.database, engine.aftermath, {tenant_id: owner})
+    deliveries = LostWorkers(engine.database, engine.effects, {tenant_id: owner})
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
     await trigger(engine, tenant_id)
@@ -33,10 +33,10 @@ async def test_silence_counts_once_workers_had_time_to_speak(
         )
     owner.heartbeats[worker.id] = 0.0
     await deliveries.tick()
-    assert owner.machine.running_on(worker.id) == [(first.task_id, 0)]
+    assert owner.machine.workers.running_on(worker.id) == [(first.task_id, 0)]
     owner.reports_until = 0.0
     await deliveries.tick()
-    await until(lambda: owner.machine.running_on(worker.id) != [(first.task_id, 0)])
+    await until(lambda: owner.machine.workers.running_on(worker.id) != [(first.task_id, 0)])
 
 
 async def test_what_was_read_for_a_stream_is_not_sent_over_a_newer_one(
@@ -57,7 +57,7 @@ async def test_what_was_read_for_a_stream_is_not_sent_over_a_newer_one(
         return found
 
     monkeypatch.setattr(engine.database, "run", held_up)
-    delivering = asyncio.create_task(engine.assigning.deliver_assigned([worker.id]))
+    delivering = asyncio.create_task(engine.assignments.deliver_assigned([worker.id]))
     await is_read.wait()
     await worker.complete(first)
     newer = await FakeWorker.connect(engine, tenant_id, worker_id=worker.id)

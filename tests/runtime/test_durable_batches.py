@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from engine.domain.durable import Call, MemoCall, Unknown, WaitCall, WaitCondition
+from engine.domain.durable.calls import Call, MemoCall, Unknown, WaitCall, WaitCondition
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConditionKind
 from engine.store.durable_waits import scope_lock

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from engine.domain.definition import Concurrency, WorkflowDefinition
-from engine.domain.durable import MemoCall
+from engine.domain.durable import delivery as conversation
+from engine.domain.durable.calls import MemoCall
 from engine.ids import new_id
-from engine.operations.evict_tasks import Evicted, Eviction
-from engine.runtime.durable import conversation, service
+from engine.operations.durable.evict_tasks import Evicted, Eviction
+from engine.runtime.durable import service
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Completed, EvictionTaken, Superseded
 from engine.runtime.engine import HatchetEngine
@@ -85,11 +86,11 @@ async def test_a_task_that_ends_at_another_engine_while_it_is_given_up_is_not_de
     async with engine_on(conninfo) as other:
         await settled(tenant_id, engine, other)
         worker, action = await give_up_too_late(engine, tenant_id)
-        followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+        followers, engine.effects.durable._by_task = engine.effects.durable._by_task, {}
         await other.report(
             TaskReport(tenant_id, action.task_id, ReportKind.COMPLETED, action.retry_count, b"{}")
         )
-        engine.aftermath.durable._by_task = followers
+        engine.effects.durable._by_task = followers
         assert await worker.told(EvictionTaken) == (action.task_id, 1)
         assert (await history(conninfo, action)).count(TaskEventKind.ASSIGNED) == 1
 
@@ -190,9 +191,9 @@ async def test_a_task_evicted_at_one_engine_goes_on_at_another(
         assert (await history(conninfo, action)).count(TaskEventKind.STARTED) == 2
 
 
-@pytest.mark.parametrize("is_distrusted", [False, True])
+@pytest.mark.parametrize("is_invalidated", [False, True])
 async def test_an_evicted_task_keeps_its_place_in_its_concurrency_group(
-    is_distrusted: bool, engine: HatchetEngine, tenant_id: UUID
+    is_invalidated: bool, engine: HatchetEngine, tenant_id: UUID
 ) -> None:
     limit = Concurrency("'one'", 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN)
     (step,) = LONG.steps
@@ -205,8 +206,8 @@ async def test_an_evicted_task_keeps_its_place_in_its_concurrency_group(
     assert action.task_id == first
     await worker.wait(action, event("go"))
     await worker.evict(action)
-    if is_distrusted:
-        engine.ownership.distrust()
+    if is_invalidated:
+        engine.ownership.invalidate_all()
         await until(lambda: not engine.ownership.owners[tenant_id].is_ready)
         await until(lambda: engine.ownership.owners[tenant_id].is_ready)
     await push(engine, tenant_id, "go")

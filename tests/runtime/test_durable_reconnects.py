@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.durable import Node
-from engine.operations.evict_tasks import Evicted, Eviction
-from engine.runtime.durable import conversation
+from engine.domain.durable import delivery as conversation
+from engine.domain.durable.calls import Node
+from engine.operations.durable.evict_tasks import Evicted, Eviction
 from engine.runtime.durable.replies import Completed, Superseded
 from engine.runtime.engine import HatchetEngine
 from engine.states import TaskEventKind
@@ -183,9 +183,9 @@ async def test_an_old_stream_does_not_keep_a_new_one_from_hearing(
 async def test_what_no_hint_told_is_found(engine: HatchetEngine, tenant_id: UUID) -> None:
     worker, action = await begin(engine, tenant_id)
     await worker.wait(action, event("go"))
-    followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+    followers, engine.effects.durable._by_task = engine.effects.durable._by_task, {}
     await push(engine, tenant_id, "go")
-    engine.aftermath.durable._by_task = followers
+    engine.effects.durable._by_task = followers
     await worker.told_nothing()
     await worker.stream.audit()
     await worker.told(Completed)
@@ -196,9 +196,9 @@ async def test_an_audit_tells_deliveries_that_are_over(
 ) -> None:
     worker, action = await begin(engine, tenant_id)
     await worker.wait(action, event("go"))
-    followers, engine.aftermath.durable._by_task = engine.aftermath.durable._by_task, {}
+    followers, engine.effects.durable._by_task = engine.effects.durable._by_task, {}
     await engine.cancel(tenant_id, [action.task_id])
-    engine.aftermath.durable._by_task = followers
+    engine.effects.durable._by_task = followers
     await worker.stream.audit()
     assert (await worker.told(Superseded)).task_id == action.task_id
 

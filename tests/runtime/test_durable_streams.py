@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Answer,
     Call,
     MemoAnswer,

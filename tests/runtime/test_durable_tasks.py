@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     Call,
     Completion,
     Node,
@@ -19,8 +19,8 @@ from engine.domain.durable import (
     WaitCall,
     WaitCondition,
 )
-from engine.operations.await_nodes import Waiting
-from engine.operations.evict_tasks import Evicted, Eviction
+from engine.operations.durable.await_nodes import Waiting
+from engine.operations.durable.evict_tasks import Evicted, Eviction
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, ConditionKind, Status
 from engine.types import Action, ActionKind, EventInput, TriggerRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from engine.runtime.ending import end_tasks
+from engine.runtime.loops.ending import end_tasks
 
 
 async def test_tasks_that_swallow_a_cancellation_are_ended_too() -> None:

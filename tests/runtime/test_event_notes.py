@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from engine.runtime.engine import HatchetEngine
-from engine.runtime.event_notes import EventNotes
+from engine.runtime.writers.event_notes import EventNotes
 from engine.states import TaskEventKind
 from engine.types import ReportKind
 from tests.runtime.harness import FakeWorker, result_of, trigger, until, workflow

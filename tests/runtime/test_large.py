@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
-from engine.operations.versions import load_versions
+from engine.operations.parts.versions import load_versions
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import Action, EventInput, TriggerRequest

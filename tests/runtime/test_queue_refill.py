@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import new_id
-from engine.runtime.controllers.housekeeping import SlowPoll
+from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.scheduler.owner import QUEUE_HEAD
 from engine.runtime.service import WorkerSession

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from engine.domain.assignment import Claim, GroupId, RunClaims
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
-from engine.runtime.controllers.housekeeping import Auditor
+from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, Status
 from engine.types import ActionKind, TriggerRequest

@@ -6,7 +6,7 @@ import asyncio
 from uuid import UUID
 
 from engine.ids import new_id
-from engine.runtime.controllers.housekeeping import Auditor
+from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, result_of, trigger, until, workflow
@@ -27,7 +27,7 @@ async def test_a_finished_run_is_answered_at_once_and_again_on_request(
         async with asyncio.timeout(PATIENCE_SECONDS):
             finished = await anext(answers)
         assert (finished.run_id, finished.results[0].output) == (run_id, b'{"n":1}')
-    assert engine.aftermath.subscriptions.pending() == {}
+    assert engine.effects.subscriptions.pending() == {}
 
 
 async def test_an_unknown_run_is_waited_for_without_harm(
@@ -44,9 +44,9 @@ async def test_an_unknown_run_is_waited_for_without_harm(
         finished = await anext(aiter(subscription))
     (result,) = finished.results
     assert (finished.run_id, result.status, result.error) == (run_id, Status.CANCELLED, "")
-    assert engine.aftermath.subscriptions.pending() == {tenant_id: [unknown]}
+    assert engine.effects.subscriptions.pending() == {tenant_id: [unknown]}
     subscription.close()
-    assert engine.aftermath.subscriptions.pending() == {}
+    assert engine.effects.subscriptions.pending() == {}
 
 
 async def test_another_tenants_runs_stay_secret(engine: HatchetEngine, tenant_id: UUID) -> None:
@@ -56,7 +56,7 @@ async def test_another_tenants_runs_stay_secret(engine: HatchetEngine, tenant_id
     stranger = engine.subscribe_runs(new_id())
     stranger.add(run_id)
     assert (await result_of(engine, tenant_id, run_id)).run_id == run_id
-    assert engine.aftermath.subscriptions.awaits(stranger.tenant_id, run_id)
+    assert engine.effects.subscriptions.awaits(stranger.tenant_id, run_id)
     stranger.close()
 
 
@@ -73,15 +73,15 @@ async def test_a_slot_whose_end_nobody_told_of_is_found_by_the_second_audit(
     auditor = Auditor(engine.database, {tenant_id: owner})
     await auditor.tick()
     await auditor.tick()
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     owner_end, owner.end = owner.end, lambda *_: None  # type: ignore[method-assign]
     await worker.complete(action)
     owner.end = owner_end  # type: ignore[method-assign]
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     await auditor.tick()
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     await auditor.tick()
-    assert owner.machine.free_slots(worker.id) == {"default": 1}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 1}
     assert (await result_of(engine, tenant_id, run_id)).run_id == run_id
 
 

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.durable import Completion, Node
+from engine.domain.durable.calls import Completion, Node
 from engine.errors import ResourceExhausted, Unavailable
 from engine.ids import new_id
 from engine.runtime.durable.stream import MOST_UNSENT_BYTES
 from engine.runtime.engine import HatchetEngine
+from engine.runtime.following.followers import Followers, RunFollower
 from engine.runtime.outbox import MOST_BYTES
-from engine.runtime.run_streams import RunFollower, RunStreams
 from engine.states import DurableKind
 from engine.types import TriggerRequest
 from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, trigger, until, workflow
@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 
 
 async def test_a_follower_who_does_not_read_is_cut_off_and_told_so(tenant_id: UUID) -> None:
-    streams, run_id, task_id = RunStreams(), new_id(), new_id()
+    streams, run_id, task_id = Followers(), new_id(), new_id()
     follower = RunFollower(tenant_id, ends_with_run=True)
     streams.follow(follower, run_id)
     for index in range(50):
@@ -35,7 +35,7 @@ async def test_a_follower_who_does_not_read_is_cut_off_and_told_so(tenant_id: UU
 
 
 async def test_chunks_that_wait_for_a_missing_one_are_bounded(tenant_id: UUID) -> None:
-    streams, run_id, task_id = RunStreams(), new_id(), new_id()
+    streams, run_id, task_id = Followers(), new_id(), new_id()
     follower = RunFollower(tenant_id, ends_with_run=True)
     streams.follow(follower, run_id)
     for index in range(1, 10):
@@ -60,7 +60,7 @@ async def test_results_that_a_waiter_does_not_read_are_looked_up_when_it_does(
         late.add(run_id)
     for waiter in (early, late):
         await until(lambda waiter=waiter: waiter.unread.bytes > MOST_BYTES // 2)  # type: ignore[misc]
-    await until(lambda: not engine.aftermath.subscriptions.has_any)
+    await until(lambda: not engine.effects.subscriptions.has_any)
     for waiter in (early, late):
         assert waiter.unread.bytes <= MOST_BYTES
         answers = aiter(waiter)

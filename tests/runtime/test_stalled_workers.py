@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from engine.runtime.controllers.deliveries import Deliveries
+from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.types import Action, ActionKind, ReportKind, TaskReport
@@ -35,7 +35,7 @@ class Bench:
         self._conninfo, self.engine, self.owner = conninfo, engine, owner
         owner.reports_until = 0.0
         owners = {owner.tenant_id: owner}
-        self._deliveries = Deliveries(engine.database, engine.aftermath, owners)
+        self._deliveries = LostWorkers(engine.database, engine.effects, owners)
 
     async def look(self) -> None:
         for task_id, (retry_count, _) in self.owner.unacknowledged.items():
@@ -51,10 +51,10 @@ class Bench:
         await self.look()
 
     def is_stalled(self, worker: FakeWorker) -> bool:
-        return worker.id in self.owner.machine.stalled_workers()
+        return worker.id in self.owner.machine.workers.stalled()
 
     def runs_on(self, worker: FakeWorker) -> list[tuple[UUID, int]]:
-        return self.owner.machine.running_on(worker.id)
+        return self.owner.machine.workers.running_on(worker.id)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.models import Cron, CronMiss, Run
-from engine.operations.change_crons import create_cron
+from engine.operations.timetable.change_crons import create_cron
 from engine.runtime.controllers import timetable
 from engine.runtime.engine import HatchetEngine
 from engine.states import CronMissCause, MissedPolicy

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from engine.domain.durable import Call, CallBody, MemoAnswer, Node, SpawnAnswer, WaitAnswer
+from engine.domain.durable.calls import Call, CallBody, MemoAnswer, Node, SpawnAnswer, WaitAnswer
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import (
     Acknowledged,

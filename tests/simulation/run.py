@@ -12,9 +12,9 @@ from uuid import UUID
 import orjson
 
 from engine.errors import HatchetError
-from engine.operations.branch_tasks import branch_task
 from engine.operations.cancel_tasks import cancel_tasks
-from engine.operations.evict_tasks import restore_tasks
+from engine.operations.durable.branch_tasks import branch_task
+from engine.operations.durable.evict_tasks import restore_tasks
 from engine.operations.push_events import push_events
 from engine.operations.replay_tasks import replay_tasks
 from engine.states import DurableKind, Status

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from engine.domain.checksum import canonical_form
 from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition_form import canonical_form
 from engine.states import PayloadKind, RunTrigger, Status
 from tests.simulation.store import Locks, Statement, Transaction, log_lock, task_lock
 

@@ -85,14 +85,14 @@ def virtual_world(seed: int) -> Iterator[VirtualLoop]:
     clock, dice = _Clock(loop), random.Random(seed)
     places = {
         "engine.runtime.durable.service.datetime": clock,
-        "engine.runtime.durable.children.datetime": clock,
+        "engine.runtime.controllers.ended_children.datetime": clock,
         "engine.runtime.durable.stream.time": clock,
         "engine.runtime.durable.evictions.time": clock,
         "engine.ids.time": clock,
         "engine.ids.os": _Randomness(dice),
         "engine.ids.getrandbits": dice.getrandbits,
         "engine.ids._last": 0,
-        "engine.operations.versions._cache": {},
+        "engine.operations.parts.versions._cache": {},
     }
     with contextlib.ExitStack() as stack:
         for place, stand_in in places.items():

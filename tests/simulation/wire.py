@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from engine.domain.durable import Call
+from engine.domain.durable.calls import Call
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.stream import DurableStream
 from tests.simulation.client import Listener, Request, Status

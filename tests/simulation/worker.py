@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     MemoAnswer,
     MemoCall,
     MemoResult,

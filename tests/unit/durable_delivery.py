@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from engine.domain.durable import Completion, Node
-from engine.runtime.durable.conversation import Invocation
+from engine.domain.durable.calls import Completion, Node
+from engine.domain.durable.delivery import Invocation
 from engine.states import DurableKind
 
 ONE, TWO, THREE = Node(1, 1), Node(1, 2), Node(1, 3)

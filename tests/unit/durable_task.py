@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
-from engine.domain.durable import (
+from engine.domain.durable.calls import (
     MemoAnswer,
     Mismatch,
     Node,
@@ -13,8 +13,8 @@ from engine.domain.durable import (
     WaitAnswer,
     WaitCondition,
 )
-from engine.domain.durable_log import Log
-from engine.domain.durable_state import LogState
+from engine.domain.durable.log import Log
+from engine.domain.durable.state import LogState
 from engine.states import ConditionKind
 from engine.types import TriggerRequest
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.cel import (
+from engine.domain.cel.answers import Evaluated
+from engine.domain.cel.expressions import (
     MAX_EXPRESSION_LENGTH,
     Environment,
     compile_expression,
 )
-from engine.domain.cel_answers import Evaluated
 from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.sandbox.pool import settled

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from engine.domain.checksum import canonical_form, checksum, from_canonical_form
 from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
+from engine.domain.definition_form import canonical_form, checksum, from_canonical_form
 from engine.states import StepKind
 
 FULL = WorkflowDefinition(

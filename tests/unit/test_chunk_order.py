@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from engine.runtime.ordering import HOLD_SECONDS, ChunkOrder
+from engine.domain.chunk_order import HOLD_SECONDS, ChunkOrder
 
 
 @pytest.mark.parametrize("seed", range(20))

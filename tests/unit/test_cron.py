@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.cron import DESCRIPTORS, Timing, check_cron, last_times_begin, parse_cron
+from engine.domain.cron.expression import (
+    DESCRIPTORS,
+    Timing,
+    check_cron,
+    last_times_begin,
+    parse_cron,
+)
 from engine.errors import InvalidArgument
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from cronsim import CronSim
 
-from engine.domain.cron import parse_cron
+from engine.domain.cron.expression import parse_cron
 
 MINUTE, WEEK = timedelta(minutes=1), timedelta(weeks=1)
 AROUND = timedelta(hours=13)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.runtime.durable.conversation import CONFIRM_SECONDS, CROSSING_SECONDS, Invocation
+from engine.domain.durable.delivery import CONFIRM_SECONDS, CROSSING_SECONDS, Invocation
 from tests.unit.durable_delivery import ONE, TASK, THREE, TWO, complete, held_back, invocation, take
 
 

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from engine.domain.durable import Node
-from engine.runtime.durable.conversation import QUIET_SECONDS, STALL_SECONDS, Invocation
+from engine.domain.durable.calls import Node
+from engine.domain.durable.delivery import QUIET_SECONDS, STALL_SECONDS, Invocation
 from tests.unit.durable_delivery import (
     ONE,
     TASK,

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from engine.domain import durable_identity as identities
-from engine.domain.durable import (
+from engine.domain.durable import identity as identities
+from engine.domain.durable.calls import (
     MemoAnswer,
     Mismatch,
     Node,
@@ -16,8 +16,8 @@ from engine.domain.durable import (
     WaitAnswer,
     WaitCondition,
 )
-from engine.domain.durable_log import Incomplete
-from engine.domain.durable_state import Entry, Fork, LogState
+from engine.domain.durable.log import Incomplete
+from engine.domain.durable.state import Entry, Fork, LogState
 from engine.errors import InvalidArgument
 from engine.states import ConditionKind, DurableKind
 from tests.unit.durable_task import TASK, Task, child, event, sleep

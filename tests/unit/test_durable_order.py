@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.domain.durable import MemoAnswer, Mismatch, Node, SpawnAnswer, WaitAnswer
-from engine.domain.durable_log import Incomplete
-from engine.domain.durable_order import Mark, Span, find_reaches, run_side_by_side
-from engine.domain.durable_state import LogState
+from engine.domain.durable.calls import MemoAnswer, Mismatch, Node, SpawnAnswer, WaitAnswer
+from engine.domain.durable.log import Incomplete
+from engine.domain.durable.order import Mark, Span, find_reaches, run_side_by_side
+from engine.domain.durable.state import LogState
 from engine.states import DurableKind
 from tests.unit.durable_task import Task, child, event, sleep
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from engine.domain.durable_results import ChildTask, as_object, outcome_of_child
-from engine.domain.durable_waits import Met, is_over, parse_conditions, result_of, scope_fits
+from engine.domain.durable.results import ChildTask, as_object, outcome_of_child
+from engine.domain.durable.waits import Met, is_over, parse_conditions, result_of, scope_fits
 from engine.errors import InvalidArgument
 from engine.states import Status
 from tests.unit.durable_task import event, sleep

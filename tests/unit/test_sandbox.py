@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.cel import Environment, compile_expression, try_filter
-from engine.domain.cel_answers import Answers, Evaluated, Question
+from engine.domain.cel.answers import Answers, Evaluated, Question
+from engine.domain.cel.expressions import Environment, compile_expression, try_filter
 from engine.errors import InvalidArgument, ResourceExhausted
 from engine.ids import new_id
 from engine.sandbox import evaluator as evaluators
@@ -212,7 +212,7 @@ def test_long_expressions_are_compiled_elsewhere() -> None:
 
 def test_many_at_once_are_not_all_evaluated_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """What costs little each costs much together: from some point on it is asked elsewhere."""
-    monkeypatch.setattr("engine.domain.cel_answers.INLINE_SECONDS", 0.0)
+    monkeypatch.setattr("engine.domain.cel.answers.INLINE_SECONDS", 0.0)
     before = pool.sandbox.counts["answered"]
     found = settled(
         new_id(),
@@ -223,9 +223,9 @@ def test_many_at_once_are_not_all_evaluated_inline(monkeypatch: pytest.MonkeyPat
 
 
 def test_too_many_expressions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.domain.cel_answers.INLINE_SECONDS", 0.0)
-    monkeypatch.setattr("engine.domain.cel_answers.MOST_ASKED", 50)
-    monkeypatch.setattr("engine.domain.cel_answers.MOST_EXPRESSIONS", 200)
+    monkeypatch.setattr("engine.domain.cel.answers.INLINE_SECONDS", 0.0)
+    monkeypatch.setattr("engine.domain.cel.answers.MOST_ASKED", 50)
+    monkeypatch.setattr("engine.domain.cel.answers.MOST_EXPRESSIONS", 200)
     program = compile_expression("input.n", Environment.FILTER, "expression")
 
     def evaluate(count: int) -> list[Evaluated]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.durable import Call
+from engine.domain.durable.calls import Call
 
 MOST_UNANSWERED = 1_000
 """Requests of one stream that are being worked on; more are not read until some are answered."""

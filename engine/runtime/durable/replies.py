@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.domain.durable import Completion, MemoAnswer, Node, SpawnAnswer, WaitAnswer
+from engine.domain.durable.calls import Completion, MemoAnswer, Node, SpawnAnswer, WaitAnswer
 
 _FRAME_BYTES = 200
 

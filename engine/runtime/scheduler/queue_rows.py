@@ -8,8 +8,8 @@ from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
 from engine.operations.rebuild_scheduler import load_queue_head, load_queued
-from engine.runtime.isolation import isolate
-from engine.runtime.outages import is_outage
+from engine.runtime.loops.isolation import isolate
+from engine.runtime.loops.outages import is_outage
 from engine.store import queues
 from engine.store.async_db import AsyncDatabase
 

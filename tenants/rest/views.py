@@ -1,0 +1,190 @@
+"""What every endpoint shares: who is asking, which tenant is meant, and how answers look.
+
+The order of evaluation is: ids in the path (400), credentials (403), the resource and its tenant
+(404), rights (401 or 403), then parameters and body (400, 415).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from tenants import token_cache
+from tenants.access import (
+    UNCONFIRMED,
+    AccessDenied,
+    TenantAccess,
+    access_of_token,
+    access_of_user,
+    may_enter,
+)
+from tenants.models import Role, Tenant, User
+from tenants.rest.cors import add_cors_headers, refuse_foreign_pages
+from tenants.rest.errors import ApiError, handle_exception
+from tenants.rest.params import Body, Query, parse_uuid
+from tenants.rest.render import JsonParser, JsonRenderer
+from tenants.rest.schema import ApiSchema, Operation
+from tenants.token_claims import InvalidToken, VerifiedToken
+
+NO_CREDENTIALS = "sign in, or send a valid API token"
+NOT_YET = "this server does not offer that yet"
+
+
+class PublicView(APIView):
+    """An endpoint anybody may call, and the base of all the others."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    parser_classes = (JsonParser,)
+    renderer_classes = (JsonRenderer,)
+    schema = ApiSchema()
+    operations: tuple[Operation, ...] = ()
+
+    def get_exception_handler(self) -> Any:
+        return handle_exception
+
+    def perform_content_negotiation(
+        self, request: Request, force: bool = False
+    ) -> tuple[BaseRenderer, str]:
+        """Answer JSON whatever the Accept header says: clients send all kinds of it."""
+        renderer = JsonRenderer()
+        return renderer, renderer.media_type
+
+    def perform_authentication(self, request: Request) -> None:
+        """Leave the session's user in place: the framework would replace it with nobody."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        refuse_foreign_pages(request._request)
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
+        return Response(None)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if answer.status_code == 204:
+            answer.headers.pop("Content-Type", None)
+        add_cors_headers(request, answer)
+        return answer
+
+    @property
+    def query(self) -> Query:
+        return Query(self.request.query_params)
+
+    @property
+    def body(self) -> Body:
+        inner = self.request._request
+        if not inner.META.get("CONTENT_LENGTH"):
+            # A chunked body has no length, and what has none counts as empty.
+            inner.META["CONTENT_LENGTH"] = str(len(inner.body))
+        return Body(self.request.data)
+
+
+def bearer_token(request: HttpRequest) -> VerifiedToken | None:
+    """Return the request's API token, None without an Authorization header; a bad one is refused."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    try:
+        if scheme.lower() != "bearer":
+            raise InvalidToken("the scheme is not Bearer")
+        return token_cache.shared.verify(token.strip())
+    except InvalidToken as error:
+        raise ApiError(403, NO_CREDENTIALS) from error
+
+
+def session_user(request: HttpRequest) -> User | None:
+    user: User | AnonymousUser = request.user
+    return user if isinstance(user, User) else None
+
+
+class UserView(PublicView):
+    """An endpoint of the person who is signed in; tokens cannot use it."""
+
+    user: User
+    needs_verified_email: ClassVar[bool] = True
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":
+            return
+        user = session_user(request._request)
+        if bearer_token(request._request) is not None or user is None:
+            raise ApiError(403, NO_CREDENTIALS)
+        if self.needs_verified_email and not may_enter(user):
+            raise ApiError(401, UNCONFIRMED)
+        self.user = user
+
+
+class TenantView(PublicView):
+    """An endpoint inside a tenant: named in the path, or that of the resource in the path."""
+
+    access: TenantAccess
+    ids: dict[str, UUID]
+    path_ids: ClassVar[tuple[str, ...]] = ("tenant",)
+    reading_needs: ClassVar[Role] = Role.VIEWER
+    writing_needs: ClassVar[Role] = Role.MEMBER
+    refuses_tokens: ClassVar[bool] = False
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":
+            return
+        self.ids = {name: parse_uuid(kwargs[name], name) for name in self.path_ids}
+        token = bearer_token(request._request)
+        user = session_user(request._request)
+        if token is None and user is None:
+            raise ApiError(403, NO_CREDENTIALS)
+        if token is not None and self.refuses_tokens:
+            raise ApiError(401, "an API token cannot do this; sign in instead")
+        tenant = self._tenant()
+        if token is not None:
+            self.access = _enter_with_token(token, tenant)
+        elif user is not None:
+            is_reading = request.method in ("GET", "HEAD")
+            needed = self.reading_needs if is_reading else self.writing_needs
+            self.access = access_of_user(user, tenant, needed)
+        self.check_resource()
+
+    def find_tenant(self) -> UUID:
+        """Return the tenant the request is about; raise a 404 for an unknown resource."""
+        return self.ids["tenant"]
+
+    def check_resource(self) -> None:
+        """Find what the path names inside `tenant`, where `find_tenant` has not done so."""
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.access.tenant
+
+    def _tenant(self) -> Tenant:
+        tenant = Tenant.objects.filter(id=self.find_tenant()).first()
+        if tenant is None:
+            raise ApiError(404, "there is no such tenant")
+        return tenant
+
+
+def _enter_with_token(token: VerifiedToken, tenant: Tenant) -> TenantAccess:
+    try:
+        return access_of_token(token, tenant)
+    except AccessDenied as error:
+        raise ApiError(403, str(error)) from error
+
+
+class UnknownPathView(PublicView):
+    """Everything below /api that nothing else answers."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method != "OPTIONS":
+            raise ApiError(404, f"nothing answers to {request.path}")
