@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_framework.response import Response
 
+from engine import telemetry
 from engine.errors import HatchetError
 from tenants.api.errors import AnyDict, ApiError, handle_exception
 
@@ -20,4 +21,7 @@ STATUSES = {
 def handle_engine_exception(error: Exception, context: AnyDict) -> Response:
     if isinstance(error, HatchetError):
         error = ApiError(STATUSES.get(error.code, 500), str(error))
-    return handle_exception(error, context)
+    response = handle_exception(error, context)
+    if response.status_code >= 500:
+        telemetry.emit("rest.failed", {}, {"status": response.status_code, "error": error})
+    return response

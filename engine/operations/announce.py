@@ -8,7 +8,7 @@ from uuid import UUID
 
 from engine.operations.changes import Changes
 from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify
-from engine.store.query import Operation, Repeatable, fetch
+from engine.store.query import Operation, Repeatable, called, fetch, name_of
 
 Result = TypeVar("Result")
 
@@ -78,8 +78,8 @@ def announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]
     This is how processes without a scheduler (web, commands, applications) call operations.
     """
     if isinstance(operation, Repeatable):
-        return Repeatable(lambda: _announced(operation))
-    return _announced(operation)
+        return Repeatable(lambda: _announced(operation), name_of(operation))
+    return called(name_of(operation), _announced(operation))
 
 
 def _announced(operation: Operation[tuple[Result, Changes]]) -> Operation[Result]:

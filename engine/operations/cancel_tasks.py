@@ -94,6 +94,7 @@ def cancel_attempts(
                 row.retry_count,
                 Status.CANCELLED,
                 stop_on=row.worker_id,
+                is_timed_out=kind is TaskEventKind.SCHEDULING_TIMED_OUT,
             )
         )
         changes.touched.add((row.tenant_id, row.run_id))

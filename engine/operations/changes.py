@@ -27,6 +27,11 @@ class AttemptEnd(NamedTuple):
     status: Status
     payload: bytes = b""
     stop_on: UUID | None = None
+    is_timed_out: bool = False
+    is_retried: bool = False
+    """A further attempt follows, one of the task's retries."""
+    is_requeued: bool = False
+    """A further attempt follows that costs no retry: the worker was lost, or never took the task."""
 
 
 class FinishedRun(NamedTuple):
@@ -46,6 +51,8 @@ class Changes:
     resting: list[tuple[UUID, ReadyTask]] = field(default_factory=list)
     """Attempts that wait for the end of a back-off before they ask their concurrency groups again."""
     ended: list[AttemptEnd] = field(default_factory=list)
+    triggered: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """(tenant, run) of runs that were started."""
     finished: list[FinishedRun] = field(default_factory=list)
     left: list[LeftSlots] = field(default_factory=list)
     """Runs that no longer hold slots of concurrency groups."""

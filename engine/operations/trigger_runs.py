@@ -119,7 +119,9 @@ def _collect(
     changes: Changes,
 ) -> None:
     for item in planned:
-        changes.touched.add((item.run.tenant_id, item.run.id))
+        run = (item.run.tenant_id, item.run.id)
+        changes.touched.add(run)
+        changes.triggered.append(run)
         for task in item.tasks:
             if task.id not in worker_of and not task.failure:
                 ready = ready_task(

@@ -29,6 +29,7 @@ from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.isolation import isolate
 from engine.runtime.loops.outages import wait_out
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_changes
 from engine.runtime.writers.event_notes import EventNotes
 from engine.runtime.writers.starts import Starts
 from engine.store.async_db import AsyncDatabase
@@ -78,6 +79,7 @@ class Effects:
                 if moves:
                     moved[owner] = None
         self._tell_others(changes)
+        emit_changes(changes)
         now = datetime.now(UTC).timestamp()
         for owner in moved:
             self._have(owner, partial(self._go_on, ready=ready.get(owner.tenant_id, ()), now=now))

@@ -35,6 +35,7 @@ from engine.runtime.following.followers import Followers
 from engine.runtime.following.subscriptions import RunWaiter
 from engine.runtime.hints.notifier import Listener, Notifier
 from engine.runtime.hints.reader import HintReader
+from engine.runtime.loops.absence import could_not
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.ending import end_tasks
 from engine.runtime.scheduler.owner import TenantOwner
@@ -221,7 +222,7 @@ class HatchetEngine(Calls):
             await self.notes.tick()
             await self.ownership.give_up()
         except (psycopg.Error, OSError) as error:
-            log.warning("leases were left to run out: %s", error)
+            could_not("leases were left to run out", error)
         await self.database.close()
 
     def _all_batchers(self) -> list[Batcher[Any, Any]]:

@@ -10,9 +10,11 @@ from typing import TypeVar
 
 from django.db import connection, transaction
 
+from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered
 from engine.sandbox import pool
 from engine.store.query import Operation, Repeatable, insisting, statements
+from engine.store.spans import watched
 
 Result = TypeVar("Result")
 
@@ -35,6 +37,13 @@ def run(operation: Operation[Result]) -> Result:
 
 
 def _drive(operation: Operation[Result]) -> Result:
+    if not telemetry.hears("database.operation"):
+        return _transact(operation)
+    with watched(operation) as driven:
+        return _transact(driven)
+
+
+def _transact(operation: Operation[Result]) -> Result:
     texts = statements()
     with transaction.atomic(), connection.cursor() as cursor:
         try:

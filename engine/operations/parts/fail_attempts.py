@@ -81,7 +81,7 @@ def fail_attempts(
         else:
             settled.append(row)
             ended.append(Settled(row.id, Status.FAILED, failure.was_started, ended_at))
-        _collect_end(row, failure, error, changes)
+        _collect_end(row, failure, following, changes)
     children = yield from _write(requeues, ended, events, errors=errors, now=now)
     changes.wakes_clock = changes.wakes_clock or bool(requeues)
     for row in settled:
@@ -200,7 +200,8 @@ def _collect_next(
         changes.ready.append((row.tenant_id, ready))
 
 
-def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -> None:
+def _collect_end(row: TaskRow, failure: Failure, following: _Next, changes: Changes) -> None:
+    has_next = following.requeue is not None
     changes.ended.append(
         AttemptEnd(
             row.tenant_id,
@@ -210,8 +211,11 @@ def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -
             row.version_id,
             row.retry_count,
             Status.FAILED,
-            error.encode(),
+            following.error.encode(),
             row.worker_id if failure.stops_worker else None,
+            is_timed_out=failure.kind is TaskEventKind.TIMED_OUT,
+            is_retried=has_next and not failure.is_internal,
+            is_requeued=has_next and failure.is_internal,
         )
     )
     changes.touched.add((row.tenant_id, row.run_id))

@@ -24,11 +24,22 @@ from tenants.json_text import with_texts
 BATCH = 100
 
 
+class FiredFor(NamedTuple):
+    """A cron or schedule, by id, and the time it fired for."""
+
+    tenant_id: UUID
+    id: UUID
+    due_at: datetime
+
+
 class Fired(NamedTuple):
-    """How many crons were looked at, and what came of it."""
+    """How many crons or schedules were looked at, and what came of it."""
 
     looked_at: int
     changes: Changes
+    fired: Sequence[FiredFor] = ()
+    missed: Sequence[tuple[UUID, Missed]] = ()
+    """With the ids of the crons."""
 
 
 @repeatable
@@ -63,13 +74,14 @@ def fire_crons(
     if missed:
         yield from fetch(crons.record_misses(missed, now))
     if not firing:
-        return Fired(len(rows), Changes())
+        return Fired(len(rows), Changes(), (), missed)
     versions = yield from load_versions(row.version_id for row, _ in firing)
     planned = [
         plan_new_run(_request(row, nominal), versions[row.version_id], _BY_CRON)
         for row, nominal in firing
     ]
-    return Fired(len(rows), (yield from insert_runs(planned, now, is_last=True)))
+    fired = [FiredFor(row.tenant_id, row.id, nominal) for row, nominal in firing]
+    return Fired(len(rows), (yield from insert_runs(planned, now, is_last=True)), fired, missed)
 
 
 _BY_CRON = Trigger(kind=RunTrigger.CRON)
@@ -90,14 +102,17 @@ def _ended(due_at: datetime, error: InvalidArgument) -> Firing:
     return Firing(None, None, Missed(CronMissCause.FAILED, 1, due_at, due_at, str(error)))
 
 
-def set_cron_aside(cron_id: UUID, cause: str, now: datetime) -> Operation[None]:
-    """Pass over the times for which a cron cannot fire, and write down why."""
+def set_cron_aside(cron_id: UUID, cause: str, now: datetime) -> Operation[list[Missed]]:
+    """Pass over the times for which a cron cannot fire, and write down why; return them."""
+    missed = []
     for row in (yield from fetch(crons.lock_due(cron_id, now))):
         step = _pass_over(row, cause, now)
         yield from fetch_all(
             crons.advance([Advance(cron_id, step.due_at, None)]),
             *([crons.record_misses([(cron_id, step.missed)], now)] if step.missed else []),
         )
+        missed += [step.missed] if step.missed else []
+    return missed
 
 
 def _pass_over(row: DueRow, cause: str, now: datetime) -> Firing:

@@ -12,7 +12,7 @@ from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.claim_keys import claim_children
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.parts.versions import load_versions
-from engine.operations.timetable.fire_crons import BATCH, Fired
+from engine.operations.timetable.fire_crons import BATCH, Fired, FiredFor
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.states import RunTrigger
 from engine.store import schedules
@@ -44,7 +44,12 @@ def fire_schedules(
         return Fired(0, Changes())
     planned = yield from _plan(rows)
     _, changes = yield from _fire(rows, planned, now)
-    return Fired(len(rows), changes)
+    fired = [
+        FiredFor(row.tenant_id, row.id, row.due_at or now)
+        for row, item in zip(rows, planned, strict=True)
+        if not item.problem
+    ]
+    return Fired(len(rows), changes, fired)
 
 
 @repeatable

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from engine import telemetry
+from engine.domain.cron.firing import Missed
 from engine.operations.timetable.fire_crons import BATCH, Fired, fire_crons, set_cron_aside
 from engine.operations.timetable.fire_schedules import fire_schedules, set_schedule_aside
 from engine.runtime.effects import Effects
@@ -60,15 +62,21 @@ class Timetable(PeriodicService):
         only, but = chosen.only, chosen.but
 
         async def fire(ids: Sequence[UUID] | None) -> int:
-            return await self._fire(
-                chosen, fire_crons(now, self._running_since, ids, only=only, but=but)
-            )
+            operation = fire_crons(now, self._running_since, ids, only=only, but=but)
+            done = await self._fire(chosen, operation)
+            for cron in done.fired:
+                ids_of = {"tenant_id": cron.tenant_id, "cron_id": cron.id}
+                telemetry.emit("cron.fired", {"late_seconds": _since(cron.due_at)}, ids_of)
+            for cron_id, missed in done.missed:
+                _emit_missed(cron_id, missed)
+            return done.looked_at
 
         async def due() -> list[UUID]:
             return await self._database.fetch(crons.due_ids(now, BATCH, only=only, but=but))
 
         async def set_aside(cron_id: UUID, error: Exception) -> None:
-            await self._database.run(set_cron_aside(cron_id, cause_of(error), now))
+            for missed in await self._database.run(set_cron_aside(cron_id, cause_of(error), now)):
+                _emit_missed(cron_id, missed)
 
         return await work_off("crons", fire, due, set_aside)
 
@@ -76,7 +84,11 @@ class Timetable(PeriodicService):
         only, but = chosen.only, chosen.but
 
         async def fire(ids: Sequence[UUID] | None) -> int:
-            return await self._fire(chosen, fire_schedules(now, ids, only=only, but=but))
+            done = await self._fire(chosen, fire_schedules(now, ids, only=only, but=but))
+            for schedule in done.fired:
+                ids_of = {"tenant_id": schedule.tenant_id, "schedule_id": schedule.id}
+                telemetry.emit("schedule.fired", {"late_seconds": _since(schedule.due_at)}, ids_of)
+            return done.looked_at
 
         async def due() -> list[UUID]:
             return await self._database.fetch(schedules.due_ids(now, BATCH, only=only, but=but))
@@ -86,10 +98,10 @@ class Timetable(PeriodicService):
 
         return await work_off("schedules", fire, due, set_aside)
 
-    async def _fire(self, chosen: Chosen, operation: Operation[Fired]) -> int:
+    async def _fire(self, chosen: Chosen, operation: Operation[Fired]) -> Fired:
         fired = await chosen.run(operation)
         self._effects.apply(fired.changes)
-        return fired.looked_at
+        return fired
 
     async def wait(self) -> None:
         seconds = _SLOWEST_SECONDS
@@ -97,3 +109,12 @@ class Timetable(PeriodicService):
             left = (self._due_at - datetime.now(UTC)).total_seconds()
             seconds = min(seconds, max(_SHORTEST_SECONDS, left))
         await is_woken(self._woken, seconds)
+
+
+def _since(due_at: datetime) -> float:
+    return (datetime.now(UTC) - due_at).total_seconds()
+
+
+def _emit_missed(cron_id: UUID, missed: Missed) -> None:
+    metadata = {"cron_id": cron_id, "cause": missed.cause.name.lower()}
+    telemetry.emit("cron.missed", {"times": missed.times}, metadata)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from engine.operations.durable.register_signals import load_signals, register_si
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
 from engine.runtime.effects import Effects
+from engine.runtime.loops.absence import could_not
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.isolation import each_alone
 from engine.runtime.loops.outages import told_to_caller
@@ -37,8 +37,6 @@ from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, fetch
 from engine.store.tasks import TaskRow
-
-log = logging.getLogger("hatchet.durable")
 
 Result = TypeVar("Result")
 
@@ -130,7 +128,7 @@ class Durable(PeriodicService):
             try:
                 await (stream.audit() if is_audit else stream.hurry())
             except HatchetError as error:
-                log.warning("durable waits were not looked up: %s", error)
+                could_not("durable waits were not looked up", error)
 
         await each_alone("looking up durable waits", tuple(self._streams), look)
         return False

@@ -9,7 +9,9 @@ from uuid import UUID
 
 import psycopg
 
+from engine import telemetry
 from engine.operations.changes import Changes
+from engine.runtime.loops.absence import Absence
 from engine.runtime.loops.outages import is_outage
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import (
@@ -68,14 +70,18 @@ class Notifier:
 
     async def run(self) -> None:
         """Send what has gathered, at most every tenth of a second."""
+        absence = Absence("hints", "hints were not sent")
         while True:
             await self._wake.wait()
             self._wake.clear()
+            counts = {"hints": len(self._hints), "live": len(self._live)}
             try:
                 await self._database.fetch(notify(self._take()))
+                telemetry.emit("hint.sent", counts)
+                absence.over()
             except Exception as error:
                 if is_outage(error):
-                    log.warning("hints were not sent: %s", error)
+                    absence.met(error)
                 else:
                     log.exception("hints were not sent")
             if not self._hints:
@@ -124,7 +130,8 @@ class Listener:
             try:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
-                log.warning("listening for hints broke: %s", error)
+                lost = {"engine_id": self._engine_id, "error": error}
+                telemetry.emit("listener.lost", {}, lost)
             self._on_deaf()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -138,6 +145,7 @@ class Listener:
             for channel in self._callbacks:
                 await connection.execute(psycopg.sql.SQL("LISTEN {}").format(_name(channel)))
             await self._on_reconnect()
+            telemetry.emit("listener.connected", {}, {"engine_id": self._engine_id})
             while True:
                 async for notification in connection.notifies(timeout=_QUIET_CHECK_SECONDS):
                     try:

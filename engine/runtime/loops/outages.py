@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -11,9 +10,9 @@ from typing import TypeVar
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from engine import telemetry
 from engine.errors import InvalidArgument, Unavailable
-
-log = logging.getLogger("hatchet.outages")
+from engine.runtime.loops.absence import Absence
 
 Result = TypeVar("Result")
 
@@ -65,17 +64,23 @@ async def wait_out(
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + PATIENCE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
+    absence: Absence | None = None
     while True:
         try:
-            return await work()
+            result = await work()
         except _LOST_RACES:
-            log.info("%s: lost a race between transactions, trying again", what)
+            telemetry.emit("race.lost", {}, {"what": what})
         except _CONNECTION_ERRORS as error:
             if not is_outage(error):
                 raise
             on_outage()
             if loop.time() > give_up_at:
                 raise Unavailable("the database cannot be reached") from error
-            log.warning("%s: database: %s", what, error)
+            absence = absence or Absence(what, f"{what}: database")
+            absence.met(error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        else:
+            if absence is not None:
+                absence.over()
+            return result

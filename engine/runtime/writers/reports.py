@@ -12,6 +12,7 @@ from engine.operations.report_tasks import report_tasks
 from engine.runtime.effects import Effects
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_started
 from engine.runtime.writers.event_notes import EventNotes
 from engine.store.async_db import AsyncDatabase
 from engine.types import ReportKind, TaskReport
@@ -68,6 +69,7 @@ class Reports:
             if report.task_id in done.started and (owner := self._owners.get(report.tenant_id)):
                 owner.acknowledge(report.task_id)
         self._effects.apply(done.changes)
+        emit_started(reports, done.started)
         return [
             InvalidArgument(f"unknown task {report.task_id}")
             if (report.task_id, report.tenant_id) in done.unknown

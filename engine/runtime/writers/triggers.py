@@ -24,6 +24,7 @@ from engine.runtime.effects import Effects
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.outages import told_to_caller
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_assigned
 from engine.runtime.writers.assignments import LEASE_LOST, Assignments
 from engine.sandbox.pool import settled_async
 from engine.store.async_db import AsyncDatabase
@@ -178,6 +179,7 @@ class Triggers:
     ) -> None:
         """Deliver what was inserted as running; the slots for what was not are given back."""
         answers = iter(ids)
+        assigned: list[Action] = []
         for call in calls:
             for item in call.planned:
                 is_new = next(answers) == item.run.id
@@ -191,6 +193,8 @@ class Triggers:
                     version = call.versions[task.version_id]
                     action = _start(item, task.id, task.step_id, version)
                     self._assignments.deliver(offer.assignment.worker_id, action)
+                    assigned.append(action)
+        emit_assigned(assigned)
 
 
 def _answer(
