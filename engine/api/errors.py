@@ -19,9 +19,10 @@ STATUSES = {
 
 
 def handle_engine_exception(error: Exception, context: AnyDict) -> Response:
+    shown = error
     if isinstance(error, HatchetError):
-        error = ApiError(STATUSES.get(error.code, 500), str(error))
-    response = handle_exception(error, context)
+        shown = ApiError(STATUSES.get(error.code, 500), str(error))
+    response = handle_exception(shown, context)
     if response.status_code >= 500:
         telemetry.emit("rest.failed", {}, {"status": response.status_code, "error": error})
     return response
