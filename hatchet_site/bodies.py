@@ -25,8 +25,8 @@ from django.db import DatabaseError
 from twisted.internet import reactor as installed_reactor
 
 from tenants import token_cache
-from tenants.api.errors import error_body
 from tenants.installation import installation
+from tenants.rest.errors import error_body
 from tenants.sessions import users_of_sessions
 from tenants.token_claims import InvalidToken, read_token
 

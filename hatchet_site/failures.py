@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-from tenants.api.cors import add_cors_headers
-from tenants.api.errors import FAILED, error_body
+from tenants.rest.cors import add_cors_headers
+from tenants.rest.errors import FAILED, error_body
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -104,6 +104,6 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Hatchet on Django",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["tenants.api.described.add_components"],
+    "POSTPROCESSING_HOOKS": ["tenants.rest.schema.add_components"],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }

@@ -31,10 +31,10 @@ from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import Page, count_up_to
-from tenants.api.params import Body, Query
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict, ApiError, bad_request
+from tenants.rest.paging import Page, count_up_to
+from tenants.rest.params import Body, Query
+from tenants.rest.render import metadata, timestamp
 
 MISSES_SHOWN = 20
 _POLICIES = {policy.name.lower(): policy for policy in MissedPolicy}

@@ -15,7 +15,7 @@ from engine.api.runs import numbers_of_children, tasks_of_runs
 from engine.api.views import EngineView
 from engine.models.names import load_names
 from engine.models.run_queries import lean_runs
-from tenants.api.errors import bad_request
+from tenants.rest.errors import bad_request
 
 MOST_RUNS = 100
 

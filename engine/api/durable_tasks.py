@@ -24,10 +24,10 @@ from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import DurableKind
 from engine.store import sync_db
-from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import Page
-from tenants.api.params import parse_uuid
-from tenants.api.render import timestamp
+from tenants.rest.errors import AnyDict, ApiError, bad_request
+from tenants.rest.paging import Page
+from tenants.rest.params import parse_uuid
+from tenants.rest.render import timestamp
 
 _LARGEST = 2**63 - 1
 

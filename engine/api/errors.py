@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from engine import telemetry
 from engine.errors import HatchetError
-from tenants.api.errors import AnyDict, ApiError, handle_exception
+from tenants.rest.errors import AnyDict, ApiError, handle_exception
 
 STATUSES = {
     "invalid_argument": 400,

@@ -14,8 +14,8 @@ from engine.ids import id_at, number_of, time_of
 from engine.models import TaskEvent
 from engine.models.wide_columns import Values, wide_values
 from engine.states import TaskEventKind
-from tenants.api.errors import AnyDict
-from tenants.api.render import timestamp
+from tenants.rest.errors import AnyDict
+from tenants.rest.render import timestamp
 
 _WITH_ERROR = {TaskEventKind.FAILED, TaskEventKind.TIMED_OUT, TaskEventKind.SCHEDULING_TIMED_OUT}
 _CLOCKS_DIFFER = timedelta(minutes=1)

@@ -23,10 +23,10 @@ from engine.models.metadata_filters import all_metadata_reads
 from engine.models.payload_queries import payload_data
 from engine.models.wide_columns import Wide, wide_values
 from engine.states import PayloadKind, Status
-from tenants.api.errors import AnyDict, ApiError
-from tenants.api.paging import Page, count_up_to, whole
-from tenants.api.params import Query
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict, ApiError
+from tenants.rest.paging import Page, count_up_to, whole
+from tenants.rest.params import Query
+from tenants.rest.render import metadata, timestamp
 
 _SUMMARY = {
     Status.QUEUED: "queued",

@@ -18,10 +18,10 @@ from engine.models.wide_columns import Wide, wide_values
 from engine.operations.change_filters import create_filter, delete_filter, update_filter
 from engine.store import sync_db
 from engine.store.filters import NewFilter
-from tenants.api.errors import AnyDict, ApiError
-from tenants.api.paging import MOST_ROWS, Page, count_up_to
-from tenants.api.params import parse_uuid
-from tenants.api.render import metadata
+from tenants.rest.errors import AnyDict, ApiError
+from tenants.rest.paging import MOST_ROWS, Page, count_up_to
+from tenants.rest.params import parse_uuid
+from tenants.rest.render import metadata
 
 LONGEST_SCOPE = 1_000
 

@@ -23,10 +23,10 @@ from engine.models.names import load_names
 from engine.models.task_queries import lean_tasks
 from engine.models.wide_columns import Wide, wide_values
 from engine.states import LogLevel
-from tenants.api.errors import AnyDict
-from tenants.api.paging import whole
-from tenants.api.params import Query
-from tenants.api.render import timestamp
+from tenants.rest.errors import AnyDict
+from tenants.rest.paging import whole
+from tenants.rest.params import Query
+from tenants.rest.render import timestamp
 
 MOST_LINES = 10_000
 

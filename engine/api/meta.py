@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.version import ENGINE_VERSION
-from tenants.api.errors import error_body
-from tenants.api.views import PublicView, UserView
+from tenants.rest.errors import error_body
+from tenants.rest.views import PublicView, UserView
 
 
 class MetaView(PublicView):

@@ -19,8 +19,8 @@ from engine.models.metric_queries import (
 )
 from engine.models.task_stat_queries import TaskCount, task_counts
 from engine.states import Status
-from tenants.api.errors import AnyDict, bad_request
-from tenants.api.render import timestamp
+from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest.render import timestamp
 
 _ORDER = (Status.CANCELLED, Status.COMPLETED, Status.FAILED, Status.QUEUED, Status.RUNNING)
 _BUCKETS = (

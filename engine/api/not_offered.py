@@ -12,10 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.views import EngineView
-from tenants.api.described import Operation, route
-from tenants.api.errors import ApiError
-from tenants.api.paging import Page, whole
-from tenants.api.views import (
+from tenants.models import Role
+from tenants.rest.errors import ApiError
+from tenants.rest.paging import Page, whole
+from tenants.rest.schema import Operation, route
+from tenants.rest.views import (
     NO_CREDENTIALS,
     NOT_YET,
     PublicView,
@@ -23,7 +24,6 @@ from tenants.api.views import (
     bearer_token,
     session_user,
 )
-from tenants.models import Role
 
 _T = "api/v1/tenants/<str:tenant>"
 _ST = "api/v1/stable/tenants/<str:tenant>"

@@ -17,9 +17,9 @@ from engine.models.rate_limit_queries import rate_limits_of
 from engine.operations.change_rate_limits import delete_rate_limit
 from engine.states import RateLimitWindow
 from engine.store import sync_db
-from tenants.api.errors import AnyDict, bad_request
-from tenants.api.paging import Page, count_up_to
-from tenants.api.render import timestamp
+from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest.paging import Page, count_up_to
+from tenants.rest.render import timestamp
 
 
 class OrderField(Enum):

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from engine.models.wide_columns import Wide
-from tenants.api.errors import AnyDict
 from tenants.installation import installation
+from tenants.rest.errors import AnyDict
 
 JsonObject = AnyDict | orjson.Fragment
 

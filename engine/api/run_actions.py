@@ -22,8 +22,8 @@ from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
 from engine.types import RunFilter, TriggerRequest
-from tenants.api.errors import bad_request
-from tenants.api.params import Body, parse_member, parse_moment, parse_pair, parse_uuid
+from tenants.rest.errors import bad_request
+from tenants.rest.params import Body, parse_member, parse_moment, parse_pair, parse_uuid
 
 MOST_IDS = 20_000
 

@@ -18,8 +18,8 @@ from engine.api.views import RunView
 from engine.models import Run, Step, Task, WorkflowVersion
 from engine.models.names import load_names
 from engine.states import Status
-from tenants.api.errors import AnyDict
-from tenants.api.paging import Page, whole
+from tenants.rest.errors import AnyDict
+from tenants.rest.paging import Page, whole
 
 DEEPEST = 10
 MOST_EVENTS = 10_000

@@ -17,8 +17,8 @@ from engine.models.metadata_filters import all_metadata_reads, any_metadata_read
 from engine.models.run_queries import lean_runs
 from engine.models.task_queries import lean_tasks
 from engine.states import Status
-from tenants.api.errors import bad_request
-from tenants.api.params import Query
+from tenants.rest.errors import bad_request
+from tenants.rest.params import Query
 
 CLOCK_SKEW = timedelta(seconds=5)
 

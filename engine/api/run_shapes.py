@@ -13,8 +13,8 @@ from engine.ids import number_of
 from engine.models import Run, Task
 from engine.models.names import Names
 from engine.states import Status
-from tenants.api.errors import AnyDict
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict
+from tenants.rest.render import metadata, timestamp
 
 NO_TASK = UUID(int=0)
 OMITTED_TASKS = "hatchet__omitted_tasks"

@@ -22,9 +22,9 @@ from engine.models.durable_queries import which_are_off_worker
 from engine.models.names import Names, load_names
 from engine.models.run_queries import lean_runs
 from engine.models.task_queries import lean_tasks
-from tenants.api.errors import AnyDict, bad_request
-from tenants.api.paging import Page, count_up_to, whole
-from tenants.api.render import metadata
+from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest.paging import Page, count_up_to, whole
+from tenants.rest.render import metadata
 
 MOST_NAMES = 10_000
 IDS_AT_A_TIME = 10_000

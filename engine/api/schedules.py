@@ -33,10 +33,10 @@ from engine.operations.timetable.change_schedules import (
 from engine.operations.timetable.fire_schedules import ALREADY_FIRED, run_schedule_now
 from engine.states import Status
 from engine.store import sync_db
-from tenants.api.errors import AnyDict, ApiError, bad_request
-from tenants.api.paging import Page, count_up_to
-from tenants.api.params import Body, Query, parse_moment, parse_pair, parse_uuid
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict, ApiError, bad_request
+from tenants.rest.paging import Page, count_up_to
+from tenants.rest.params import Body, Query, parse_moment, parse_pair, parse_uuid
+from tenants.rest.render import metadata, timestamp
 
 MOST_IDS = 500
 _STATUS_WORDS = {

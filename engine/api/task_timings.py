@@ -10,8 +10,8 @@ from engine.ids import number_of
 from engine.models import Run, Task
 from engine.models.names import Names, load_names
 from engine.models.run_queries import lean_runs
-from tenants.api.errors import AnyDict, bad_request
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest.render import metadata, timestamp
 
 MOST_TASKS = 10_000
 

@@ -19,8 +19,8 @@ from engine.models.run_queries import lean_runs
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db
-from tenants.api.errors import AnyDict, ApiError
-from tenants.api.paging import Page, count_up_to
+from tenants.rest.errors import AnyDict, ApiError
+from tenants.rest.paging import Page, count_up_to
 
 _OUTCOMES = {
     TaskEventKind.FINISHED: Status.COMPLETED,

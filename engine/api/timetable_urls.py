@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.api import crons, schedules
 from engine.api.url_parts import PAGE, T, get, post
-from tenants.api.described import Operation, route
+from tenants.rest.schema import Operation, route
 
 CRONS = [
     route(

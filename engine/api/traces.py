@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.views import EngineView
-from tenants.api.errors import bad_request
+from tenants.rest.errors import bad_request
 
 
 class TracesView(EngineView):

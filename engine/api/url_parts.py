@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenants.api.described import Operation
+from tenants.rest.schema import Operation
 
 T = "api/v1/tenants/<str:tenant>"
 ST = "api/v1/stable/tenants/<str:tenant>"

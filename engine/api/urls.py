@@ -36,8 +36,8 @@ from engine.api.url_parts import (
     get,
     post,
 )
-from tenants.api.described import Operation, route
-from tenants.api.views import UnknownPathView
+from tenants.rest.schema import Operation, route
+from tenants.rest.views import UnknownPathView
 
 _META = [
     route("api/v1/meta", meta.MetaView, get("metadata:get", "APIMeta", is_public=True)),

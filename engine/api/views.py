@@ -9,8 +9,8 @@ from engine.api.errors import handle_engine_exception
 from engine.models import Run, Task, Worker, Workflow
 from engine.models.run_queries import lean_runs
 from engine.models.task_queries import lean_tasks
-from tenants.api.errors import ApiError
-from tenants.api.views import TenantView
+from tenants.rest.errors import ApiError
+from tenants.rest.views import TenantView
 
 
 class EngineView(TenantView):

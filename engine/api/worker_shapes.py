@@ -14,8 +14,8 @@ from engine.models import Worker
 from engine.models.slot_queries import used_slots
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.worker_queries import status_of, trouble_of
-from tenants.api.errors import AnyDict
-from tenants.api.render import metadata, timestamp
+from tenants.rest.errors import AnyDict
+from tenants.rest.render import metadata, timestamp
 
 _LANGUAGES = {"GOLANG", "PYTHON", "TYPESCRIPT", "RUBY"}
 _ALIASES = {"GO": "GOLANG"}

@@ -20,8 +20,8 @@ from engine.models.worker_queries import WorkerStatus, seen_workers, status_of
 from engine.operations.pause_worker import pause_worker
 from engine.states import Status
 from engine.store import sync_db
-from tenants.api.errors import AnyDict
-from tenants.api.paging import ROWS_AT_A_TIME, Page
+from tenants.rest.errors import AnyDict
+from tenants.rest.paging import ROWS_AT_A_TIME, Page
 
 _RECENT = 20
 

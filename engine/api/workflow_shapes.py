@@ -10,8 +10,8 @@ from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefini
 from engine.domain.definition_form import from_canonical_form
 from engine.models import Step, Workflow, WorkflowVersion
 from engine.states import ConcurrencyStrategy, StepKind
-from tenants.api.errors import AnyDict
-from tenants.api.render import metadata
+from tenants.rest.errors import AnyDict
+from tenants.rest.render import metadata
 
 _NAMES_CLIENTS_KNOW = {
     ConcurrencyStrategy.CANCEL_NEWEST: "DROP_NEWEST",

@@ -18,9 +18,9 @@ from engine.models.wide_columns import wide_values
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.put_workflow import delete_workflow
 from engine.store import sync_db
-from tenants.api.errors import ApiError
-from tenants.api.paging import Page, count_up_to
-from tenants.api.params import Body
+from tenants.rest.errors import ApiError
+from tenants.rest.paging import Page, count_up_to
+from tenants.rest.params import Body
 
 _MOST_VERSIONS = 100
 _BEHAVIORS = ("QUEUE", "DROP")

@@ -9,12 +9,12 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.api.errors import ApiError, bad_request
-from tenants.api.paging import whole
 from tenants.api.shapes import api_token_shape
-from tenants.api.views import TenantView
 from tenants.durations import parse_duration
 from tenants.models import APIToken, Role
+from tenants.rest.errors import ApiError, bad_request
+from tenants.rest.paging import whole
+from tenants.rest.views import TenantView
 from tenants.tokens import DEFAULT_LIFETIME, create_token, revoke_token
 
 

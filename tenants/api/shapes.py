@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from tenants.api.errors import AnyDict
-from tenants.api.render import metadata, timestamp
 from tenants.installation import installation
 from tenants.models import APIToken, Member, Tenant, User
+from tenants.rest.errors import AnyDict
+from tenants.rest.render import metadata, timestamp
 
 
 def user_shape(user: User) -> AnyDict:

@@ -7,13 +7,13 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.api.errors import bad_request
-from tenants.api.paging import whole
-from tenants.api.params import Body
-from tenants.api.render import metadata
 from tenants.api.shapes import member_shape, tenant_shape
-from tenants.api.views import NOT_YET, TenantView
 from tenants.models import Member, Role
+from tenants.rest.errors import bad_request
+from tenants.rest.paging import whole
+from tenants.rest.params import Body
+from tenants.rest.render import metadata
+from tenants.rest.views import NOT_YET, TenantView
 
 LONGEST_NAME = 200
 _ALERTS = dict.fromkeys(

@@ -3,7 +3,7 @@
 from django.urls import URLPattern
 
 from tenants.api import api_tokens, tenants, users
-from tenants.api.described import Operation, route
+from tenants.rest.schema import Operation, route
 
 _T = "api/v1/tenants/<str:tenant>"
 

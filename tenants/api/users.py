@@ -9,11 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenants import sign_in_limits
-from tenants.api.errors import ApiError, bad_request
-from tenants.api.paging import whole
 from tenants.api.shapes import member_shape, user_shape
-from tenants.api.views import PublicView, UserView
 from tenants.models import Member, User
+from tenants.rest.errors import ApiError, bad_request
+from tenants.rest.paging import whole
+from tenants.rest.views import PublicView, UserView
 from tenants.sessions import end_session
 
 

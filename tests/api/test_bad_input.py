@@ -225,7 +225,7 @@ def test_an_unexpected_failure_is_500_and_tells_nothing(
 
 @pytest.mark.parametrize(
     "place",
-    ["tenants.api.render.JsonRenderer.render", "django.contrib.auth.middleware.get_user"],
+    ["tenants.rest.render.JsonRenderer.render", "django.contrib.auth.middleware.get_user"],
 )
 def test_a_failure_outside_the_view_has_the_contracts_shape(
     api: ApiClient,

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from engine.api.not_offered import LEGACY, SWITCHED_OFF
-from tenants.api.views import NOT_YET
+from tenants.rest.views import NOT_YET
 from tests.api.client import ApiClient
 from tests.cast import Cast
 

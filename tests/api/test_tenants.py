@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tenants.api.views import NOT_YET
 from tenants.models import Tenant
+from tenants.rest.views import NOT_YET
 from tests.api.client import ApiClient
 from tests.api.load import failures_of
 from tests.cast import Cast

@@ -25,12 +25,12 @@ from tenants.access import (
     access_of_user,
     may_enter,
 )
-from tenants.api.cors import add_cors_headers, refuse_foreign_pages
-from tenants.api.described import ApiSchema, Operation
-from tenants.api.errors import ApiError, handle_exception
-from tenants.api.params import Body, Query, parse_uuid
-from tenants.api.render import JsonParser, JsonRenderer
 from tenants.models import Role, Tenant, User
+from tenants.rest.cors import add_cors_headers, refuse_foreign_pages
+from tenants.rest.errors import ApiError, handle_exception
+from tenants.rest.params import Body, Query, parse_uuid
+from tenants.rest.render import JsonParser, JsonRenderer
+from tenants.rest.schema import ApiSchema, Operation
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 NO_CREDENTIALS = "sign in, or send a valid API token"

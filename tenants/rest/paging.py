@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 
-from tenants.api.errors import AnyDict
-from tenants.api.params import Query
+from tenants.rest.errors import AnyDict
+from tenants.rest.params import Query
 
 MOST_ROWS = 20_000
 COUNTED_AT_MOST = 20_000

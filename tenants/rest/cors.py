@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 
-from tenants.api.errors import ApiError
 from tenants.installation import installation
 from tenants.origins import SAFE_METHODS, is_allowed, is_foreign
+from tenants.rest.errors import ApiError
 
 METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 

@@ -15,7 +15,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.views import APIView
 
-from tenants.api.errors import AnyDict
+from tenants.rest.errors import AnyDict
 
 _FORMATS: dict[str, AnyDict] = {
     "string": {"type": "string"},

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from django.http import QueryDict
 
-from tenants.api.errors import AnyDict, bad_request
 from tenants.json_text import JsonRefused, members, read_metadata, read_object
+from tenants.rest.errors import AnyDict, bad_request
 
 E = TypeVar("E", bound=Enum)
 T = TypeVar("T")

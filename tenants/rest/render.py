@@ -11,10 +11,10 @@ import orjson
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from tenants.api.errors import ApiError, bad_request
-from tenants.api.params import JsonBody
 from tenants.installation import installation
 from tenants.json_text import JsonRefused, read_json
+from tenants.rest.errors import ApiError, bad_request
+from tenants.rest.params import JsonBody
 
 
 class JsonRenderer(BaseRenderer):
