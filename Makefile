@@ -1,6 +1,6 @@
 # `make run` starts everything; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run worker demo token test check fast simulate bench proto clean
+.PHONY: help run worker demo token test check fast simulate bench proto schema clean
 
 PY := .venv/bin/python
 INSTALL := @scripts/install.sh
@@ -44,6 +44,7 @@ check:          ## what must be right before a push
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
 	.venv/bin/lint-imports
+	$(PY) -m djlint templates --lint --check --quiet
 	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
 
 simulate:       ## durable tasks under random mishaps: SEEDS=1000 of them, or the story of SEED=17
@@ -57,6 +58,10 @@ bench:          ## measure throughput and latency; writes benchmarks/results/
 proto:          ## generate engine/pb from proto/
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m proto.generate
+
+schema:         ## write engine/schema.sql: what the migrations make
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m tests.schema
 
 clean:          ## remove everything that can be made again; data/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,7 +1,7 @@
 """Says what happens in a process, once; logs, metrics and the tests' waiting are handlers of it.
 
-`EVENTS` is the whole list. What happens a thousand times a second is told once a batch. Nothing is told
-of an event nobody hears, so emitting one costs a look-up.
+`EVENTS` is the whole list. What happens a thousand times a second is one event a batch. An event without
+a handler costs a look-up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WORKER = _TENANT | {"worker_id": UUID}
 
 
 class Event(NamedTuple):
-    """What an event tells: its measurements are numbers, its metadata are of these types."""
+    """What an event has to say: its measurements are numbers, its metadata are of these types."""
 
     about: str
     measurements: tuple[str, ...]
@@ -77,14 +77,15 @@ EVENTS: Mapping[str, Event] = {
     "database.operation": Event(
         "An operation was driven in a transaction of its own. The seconds include the wait for a"
         " connection; the commit is no round trip of its own here. The outcome is `committed`,"
-        " `rolled back` or `outage`, the error the name of its class or nothing.",
+        " `rolled back`, `outage`, or `cancelled` by its caller, who may have been too late. The"
+        " error is the name of its class, or nothing.",
         ("seconds", "round_trips", "statements"),
         {"operation": str, "outcome": str, "error": str},
     ),
     "database.unreachable": Event(
         "Something could not be done for want of the database and will be tried again.",
         (),
-        {"consequence": str, "error": BaseException},
+        {"postponed": str, "error": BaseException},
     ),
     "outage.began": Event(
         "A part of the engine does not reach the database.",
@@ -139,7 +140,7 @@ EVENTS: Mapping[str, Event] = {
     ),
     "listener.connected": Event("This engine listens for hints.", (), {"engine_id": UUID}),
     "listener.lost": Event(
-        "This engine hears no hints until it listens again.",
+        "This engine gets no hints until it listens again.",
         (),
         {"engine_id": UUID, "error": BaseException},
     ),
@@ -195,13 +196,13 @@ def attached(handler: Handler, *names: str) -> Iterator[None]:
         detach(handler)
 
 
-def hears(*names: str) -> bool:
-    """Whether anybody hears one of these events: if not, nothing needs to be gathered for them."""
+def is_heard(*names: str) -> bool:
+    """Whether one of these events has a handler: if not, nothing needs to be gathered for them."""
     return not _handlers.keys().isdisjoint(names)
 
 
 def emit(name: str, measurements: Measurements = _NOTHING, metadata: Metadata = _NOTHING) -> None:
-    """Tell the handlers of an event. A handler that raises is logged and harms nobody else."""
+    """Call the handlers of an event. One that raises is logged and keeps nothing from the others."""
     if name not in _handlers:
         return
     for handler in _handlers.get(name, ()):
@@ -223,10 +224,9 @@ def emit_ids(name: str, field: str, ids: Iterable[tuple[UUID, UUID]]) -> None:
 
 
 class Span:
-    """Emits its event when the block ends, with its seconds and its outcome.
+    """Emits its event when the block ends, with its seconds, its outcome and what the block adds.
 
-    The outcome is `done`, or the name of the error's class, unless the block said better. What the block
-    adds to `measurements` and `metadata` is told too.
+    The outcome is `done`, or the name of the error's class, unless the block sets a better one.
     """
 
     __slots__ = ("_began", "_name", "measurements", "metadata")

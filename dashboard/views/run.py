@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
@@ -191,6 +192,7 @@ def _logs(request: PageRequest, run: Run, readable_ids: dict[UUID, str]) -> dict
     return {
         "lines": [_line(line, readable_ids) for line in found[:LOG_LINES_SHOWN]],
         "log_after": after,
+        "live_query": urlencode({"after": after}) if after else "",
         "log_next": found[LOG_LINES_SHOWN - 1].id if len(found) > LOG_LINES_SHOWN else None,
     }
 

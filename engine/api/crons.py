@@ -20,7 +20,6 @@ from engine.models import Cron, CronMiss
 from engine.models.metadata_filters import all_metadata_reads
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
-from engine.operations.announce import announced
 from engine.operations.timetable.change_crons import (
     choose_missed,
     create_cron,
@@ -127,7 +126,7 @@ class CronView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(announced(operation)))})
+        return Response({"externalId": str(sync_db.run(operation))})
 
     def patch(self, request: Request, **_: Any) -> Response:
         is_enabled = self.body.flag("enabled", self.cron.is_enabled)

@@ -19,7 +19,6 @@ from engine.domain.durable.calls import CURRENT_BRANCH, SIGNAL_BRANCH
 from engine.models import DurableEntry, Task
 from engine.models.names import load_names
 from engine.models.wide_columns import Wide, wide_values
-from engine.operations.announce import announced
 from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import DurableKind
@@ -36,7 +35,7 @@ class RestoreView(TaskView):
     def post(self, request: Request, **_: Any) -> Response:
         """A task that is not evicted stays as it is, and that is no error."""
         now = datetime.now(UTC)
-        sync_db.run(announced(restore_tasks(self.tenant.id, [self.task.id], now)))
+        sync_db.run(restore_tasks(self.tenant.id, [self.task.id], now))
         return Response({"requeued": True})
 
 
@@ -50,7 +49,7 @@ class BranchView(EngineView):
             raise bad_request("nodeId is required", field="nodeId")
         branch_id = branch_id or CURRENT_BRANCH
         operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
-        branch = sync_db.run(announced(operation))
+        branch = sync_db.run(operation)
         return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
 
 

@@ -14,10 +14,9 @@ from engine.api.run_details import run_details
 from engine.api.run_selection import upper_bound
 from engine.api.views import EngineView
 from engine.models.run_queries import lean_runs
-from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.choose_runs import few_at_a_time, matching_runs
-from engine.operations.replay_tasks import Replay, replay_tasks, told
+from engine.operations.replay_tasks import Replay, replay_tasks
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
@@ -38,7 +37,7 @@ class TriggerView(EngineView):
             priority=body.optional_integer("priority", minimum=1, maximum=3),
         )
         operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))
-        run_id = sync_db.run(announced(operation))[0]
+        run_id = sync_db.run(operation)[0]
         run = lean_runs().get(id=run_id)
         return Response(run_details(run, may_view=self.access.can_view_payloads))
 
@@ -48,7 +47,7 @@ class CancelView(EngineView):
         cancelled: list[UUID] = []
         for some in _few_at_a_time(self.tenant.id, self.body):
             operation = cancel_tasks(self.tenant.id, some, datetime.now(UTC))
-            cancelled += sync_db.run(announced(operation))
+            cancelled += sync_db.run(operation)
         return Response({"ids": [str(identity) for identity in cancelled]})
 
 
@@ -56,8 +55,8 @@ class ReplayView(EngineView):
     def post(self, request: Request, **_: Any) -> Response:
         replay = Replay([], ())
         for some in _few_at_a_time(self.tenant.id, self.body):
-            operation = told(replay_tasks(self.tenant.id, some, datetime.now(UTC)))
-            replay = replay.and_also(sync_db.run(announced(operation)))
+            operation = replay_tasks(self.tenant.id, some, datetime.now(UTC))
+            replay = replay.and_also(sync_db.run(operation))
         if replay.refused and not replay.ids:
             raise replay.collision()
         return Response(_told_of(replay))

@@ -22,7 +22,6 @@ from engine.models.metadata_filters import all_metadata_reads
 from engine.models.names import display_name
 from engine.models.wide_columns import Wide, wide_values
 from engine.models.workflow_queries import of_live_workflows
-from engine.operations.announce import announced
 from engine.operations.choose_runs import MOST_MATCHED, few_at_a_time
 from engine.operations.timetable.change_schedules import (
     Outcome,
@@ -155,7 +154,7 @@ class ScheduleView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_schedule_now(self.tenant.id, self.schedule.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(announced(operation)))})
+        return Response({"externalId": str(sync_db.run(operation))})
 
     def patch(self, request: Request, **_: Any) -> Response:
         trigger_at = parse_moment(self.body.text("triggerAt"), "triggerAt")

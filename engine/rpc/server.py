@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
-from engine.config import MAX_MESSAGE_BYTES, TlsConfig
+from engine.config import MAX_MESSAGE_BYTES, GrpcFront, TlsConfig
 from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
 from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
@@ -19,6 +17,7 @@ from engine.rpc.auth import Authenticator, TokenVerifier
 from engine.rpc.dispatcher import DispatcherServicer
 from engine.rpc.durable import DurableServicer
 from engine.rpc.events import EventsServicer
+from engine.rpc.fronts import Options, new_server
 from engine.rpc.public import PublicServices
 from engine.rpc.routes import Routes
 from engine.rpc.streams import OpenStreams, TokenWatch
@@ -47,6 +46,7 @@ class ServerSettings:
     tls: TlsConfig | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
     reuse_port: bool = True
+    front: GrpcFront = "grpcio"
 
 
 class RpcServer:
@@ -78,10 +78,10 @@ class RpcServer:
 
     async def start(self) -> None:
         """Listen; `port` is the real one from then on."""
-        server = grpc.aio.server(options=_options(self._settings))
         for service in SERVICES:
             self._routes.add_service(service)
-        server.add_generic_rpc_handlers((self._routes, self._public))
+        options = _options(self._settings)
+        server = new_server(self._settings.front, self._routes, self._public, options)
         self.port = self._add_port(server)
         await server.start()
         for name in ["", *(service.full_name for service in SERVICES)]:
@@ -107,7 +107,7 @@ class RpcServer:
         return server.add_secure_port(address, _credentials(self._settings.tls))
 
 
-def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
+def _options(settings: ServerSettings) -> Options:
     return [
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),

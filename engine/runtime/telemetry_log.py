@@ -30,7 +30,7 @@ LINES = {
         "tenant %(tenant_id)s: scheduling %(workers)d workers, %(running)d running,"
         " %(waiting)d waiting tasks under epoch %(epoch)d",
     ),
-    "database.unreachable": Line(_OUTAGES, logging.WARNING, "%(consequence)s: %(error)s"),
+    "database.unreachable": Line(_OUTAGES, logging.WARNING, "%(postponed)s: %(error)s"),
     "race.lost": Line(
         _OUTAGES, logging.INFO, "%(what)s: lost a race between transactions, trying again"
     ),

@@ -2,6 +2,7 @@
 
 A store function returns a `Query`. An operation yields batches of queries and receives their rows, so
 the same body runs on the engine's async pool and on Django's own connection. It does no I/O itself.
+Between its queries it yields `Changes`: what others are to learn of once the transaction has committed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from engine.domain.cel.answers import Answers
+from engine.store.changes import Changes
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -31,13 +33,16 @@ class Query(Generic[Row]):
     row: Callable[..., Row]
 
 
-Operation = Generator[Sequence[Query[Any]], Sequence[list[Any]], Result]
+Step = Sequence[Query[Any]] | Changes
+"""What an operation yields: queries, whose rows it is sent, or what it changed."""
+
+Operation = Generator[Step, Sequence[list[Any]], Result]
 
 
 Arguments = ParamSpec("Arguments")
 
 
-class Repeatable(Generator[Sequence[Query[Any]], Sequence[list[Any]], Result], Generic[Result]):
+class Repeatable(Generator[Step, Sequence[list[Any]], Result], Generic[Result]):
     """An operation that can be begun anew: iterating it begins it.
 
     Nothing that its arguments hold may be changed by it, and ids that its expressions see are arguments.
@@ -51,12 +56,12 @@ class Repeatable(Generator[Sequence[Query[Any]], Sequence[list[Any]], Result], G
     def __iter__(self) -> Operation[Result]:
         return self._begin()
 
-    def send(self, value: Any) -> Sequence[Query[Any]]:
+    def send(self, value: Any) -> Step:
         if self._begun is None:
             self._begun = self._begin()
         return self._begun.send(value)
 
-    def throw(self, *given: Any) -> Sequence[Query[Any]]:
+    def throw(self, *given: Any) -> Step:
         if self._begun is None:
             self._begun = self._begin()
         return self._begun.throw(*given)
@@ -122,12 +127,13 @@ def _insisting(operation: Operation[Result], answers: Answers) -> Operation[Resu
     operation = iter(operation)
     is_committed = False
     try:
-        queries = next(operation)
+        step = next(operation)
         while True:
-            if queries:
-                answers.insist()
-            is_committed = isinstance(queries, Last)
-            queries = operation.send((yield queries))
+            if not isinstance(step, Changes):
+                if step:
+                    answers.insist()
+                is_committed = isinstance(step, Last)
+            step = operation.send((yield step))
     except StopIteration as stop:
         if is_committed and answers.asked:
             raise RuntimeError("an operation evaluated a costly expression after its end") from None

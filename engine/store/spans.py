@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -10,21 +11,11 @@ import psycopg
 from django import db
 
 from engine import telemetry
-from engine.errors import Unavailable
+from engine.errors import LeaseLost, LostRace, Unavailable
+from engine.store.failures import named
 from engine.store.query import Operation, name_of
 
 Result = TypeVar("Result")
-
-_ABSENCES = (
-    Unavailable,
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    db.OperationalError,
-    db.InterfaceError,
-    OSError,
-)
-_NOT_TO_BE_HAD = ("08", "53", "57")
-"""Classes of SQLSTATE: the connection broke, the server lacks something, or an operator stops it."""
 
 
 @contextmanager
@@ -35,8 +26,7 @@ def watched(operation: Operation[Result]) -> Iterator[Operation[Result]]:
         try:
             yield _counted(operation, span)
         except BaseException as error:
-            outcome = "outage" if _is_outage(error) else "rolled back"
-            span.metadata |= {"outcome": outcome, "error": type(error).__name__}
+            span.metadata |= {"outcome": _outcome(error), "error": type(error).__name__}
             raise
         span.metadata |= {"outcome": "committed", "error": ""}
 
@@ -54,6 +44,10 @@ def _counted(operation: Operation[Result], span: telemetry.Span) -> Operation[Re
         return result
 
 
-def _is_outage(error: BaseException) -> bool:
-    state = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
-    return isinstance(error, _ABSENCES) and (state is None or state[:2] in _NOT_TO_BE_HAD)
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        return "cancelled"
+    cause = error.__cause__ if isinstance(error, db.Error) else error
+    meant = named(cause) if isinstance(cause, (psycopg.Error, OSError)) else None
+    is_outage = isinstance(meant, Unavailable) and not isinstance(meant, (LostRace, LeaseLost))
+    return "outage" if is_outage else "rolled back"

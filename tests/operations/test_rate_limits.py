@@ -27,6 +27,7 @@ from engine.store import rate_limits, sync_db
 from engine.store.query import Operation, fetch
 from engine.store.queues import FIRST_PLACE
 from engine.types import TriggerRequest
+from tests.changes import changes_of
 from tests.operations.bench import START, Bench, on_failure, step
 
 HOUR, SECOND = RateLimitWindow.HOUR, RateLimitWindow.SECOND
@@ -204,7 +205,7 @@ def test_runs_that_start_at_once_take_their_units_with_them(bench: Bench) -> Non
     versions = sync_db.run(resolve_names(bench.tenant_id, ["flow"]))
     planned = [plan_new_run(request(), versions["flow"]) for _ in range(2)]
     first, _ = (item.run.id for item in planned)
-    changes = sync_db.run(
+    changes = changes_of(
         insert_runs(
             planned,
             bench.now,

@@ -6,6 +6,8 @@ import asyncio
 import struct
 import zlib
 
+from hpack import Decoder
+
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS = 0x0, 0x1, 0x3, 0x4
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 MOST_DATA_BYTES = 65_535
@@ -53,12 +55,14 @@ async def answer_to(
 
 
 async def _read_end(reader: asyncio.StreamReader) -> bytes:
-    told = b""
+    """Return names and values of all headers, however the server packs them."""
+    told, decoder = b"", Decoder()
     while True:
         length_and_kind, flags, _ = struct.unpack(">IBI", await reader.readexactly(9))
         payload = await reader.readexactly(length_and_kind >> 8)
         kind = length_and_kind & 0xFF
-        told += payload if kind == _HEADERS else b""
+        if kind == _HEADERS:
+            told += b"\n".join(b"%b: %b" % pair for pair in decoder.decode(payload, raw=True))
         if kind == _RST_STREAM or (kind in (_HEADERS, _DATA) and flags & _END_STREAM):
             return told
 

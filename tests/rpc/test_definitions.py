@@ -56,9 +56,7 @@ async def test_the_smallest_definition_gets_the_defaults(
     assert engine.calls["put_workflow"] == [(TENANT_ID, WorkflowDefinition("Orders", (step,)))]
 
 
-async def test_every_supported_option_reaches_the_engine(
-    client: Client, engine: RecordingEngine
-) -> None:
+def with_every_option() -> pb.CreateWorkflowVersionRequest:
     pay = task(
         "pay",
         parents=["fetch"],
@@ -70,24 +68,27 @@ async def test_every_supported_option_reaches_the_engine(
         slot_requests={"gpu": 2},
         inputs="ignored",
     )
-    await client.call(
-        PUT,
-        workflow(
-            tasks=[pay, task("fetch")],
-            on_failure_task=task("a-mend", action="orders:a-mend:Now"),
-            description="what orders need",
-            version="ignored",
-            event_triggers=["order:created", "order:*", "order:created"],
-            cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m", "0 9 * * 1-5"],
-            cron_input='{"from": "cron"}',
-            default_filters=[
-                pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
-                pb.DefaultFilter(expression="", scope="t"),
-            ],
-            default_priority=3,
-            input_json_schema=b'{"type": "object"}',
-        ),
+    return workflow(
+        tasks=[pay, task("fetch")],
+        on_failure_task=task("a-mend", action="orders:a-mend:Now"),
+        description="what orders need",
+        version="ignored",
+        event_triggers=["order:created", "order:*", "order:created"],
+        cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m", "0 9 * * 1-5"],
+        cron_input='{"from": "cron"}',
+        default_filters=[
+            pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
+            pb.DefaultFilter(expression="", scope="t"),
+        ],
+        default_priority=3,
+        input_json_schema=b'{"type": "object"}',
     )
+
+
+async def test_every_supported_option_reaches_the_engine(
+    client: Client, engine: RecordingEngine
+) -> None:
+    await client.call(PUT, with_every_option())
     ((_, definition),) = engine.calls["put_workflow"]
     assert definition == WorkflowDefinition(
         name="Orders",

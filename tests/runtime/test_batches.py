@@ -11,14 +11,13 @@ import psycopg
 import pytest
 
 from engine.domain.definition import Batch, Concurrency, StepDefinition, WorkflowDefinition
-from engine.operations.announce import announced
 from engine.operations.assign_tasks import load_undelivered
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.trigger_runs import trigger_runs
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, Status, TaskEventKind
 from engine.types import Action, ActionKind, ReportKind, TaskReport, TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, result_of, until
+from tests.runtime.harness import FakeWorker, elsewhere, engine_on, result_of, until
 
 HOUR_MS = 3_600_000
 
@@ -264,7 +263,7 @@ async def test_items_triggered_elsewhere_join_the_batch(
     runs = await trigger(engine, tenant_id, {})
     requests = [TriggerRequest("work")] * 2
     now = datetime.now(UTC)
-    runs += await engine.database.run(announced(trigger_runs(tenant_id, requests, now)))
+    runs += await elsewhere(trigger_runs(tenant_id, requests, now))
     assert members(await next_batch(worker)) == runs
 
 
@@ -368,10 +367,10 @@ async def test_items_of_a_paused_workflow_leave_their_buffer_and_come_back(
     _, workflow_id = await engine.put_workflow(tenant_id, batched(2))
     now = datetime.now(UTC)
     pause = Pause("QUEUE", "QUEUE", 600.0)
-    await engine.database.run(pause_workflow(tenant_id, workflow_id, pause, now))
+    await elsewhere(pause_workflow(tenant_id, workflow_id, pause, now))
     await until(lambda: _waits(engine, tenant_id) == 0)
     runs += await trigger(engine, tenant_id, {})
-    await engine.database.run(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
+    await elsewhere(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
     assert sorted(members(await next_batch(worker))) == runs
 
 

@@ -17,7 +17,7 @@ from engine.runtime.scheduler import group_rows
 from engine.store.query import Operation
 from engine.store.queues import FIRST_PLACE, QueuePlace
 from engine.types import TriggerRequest
-from tests.runtime.harness import FakeWorker, until, workflow
+from tests.runtime.harness import FakeWorker, unheard, until, workflow
 from tests.runtime.test_concurrency import limited, trigger
 
 Loaded = tuple[list[ReadyTask], "QueuePlace | None"]
@@ -104,7 +104,7 @@ async def test_a_poll_reads_only_who_was_queued_of_late_and_is_unknown(
     await until(lambda: owner.is_ready and owner.machine.groups.has_room(Claims((), 1, 1)))
     (known,) = await trigger(engine, tenant_id)
     requests = [TriggerRequest("work", input=b'{"key":"k"}')]
-    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
+    (unknown,) = await unheard(engine, trigger_runs(tenant_id, requests, datetime.now(UTC)))
     places: list[QueuePlace] = []
     asked: set[UUID] = set()
     loaded: set[UUID] = set()
@@ -159,7 +159,7 @@ async def test_what_is_asked_for_during_a_poll_is_read_after_it(
     await owner.refill()
     await begun.wait()
     requests = [TriggerRequest("work", input=b'{"key":"k"}')]
-    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
+    (unknown,) = await unheard(engine, trigger_runs(tenant_id, requests, datetime.now(UTC)))
     owner.note_backlog()
     await owner.refill()
     gate.set()

@@ -18,6 +18,7 @@ from engine.types import TriggerRequest
 from tests.runtime.harness import (
     FakeWorker,
     break_once,
+    elsewhere,
     engine_on,
     make_tenant,
     result_of,
@@ -50,7 +51,7 @@ def is_owned(engine: HatchetEngine, tenant_id: UUID) -> bool:
 async def pause(
     engine: HatchetEngine, tenant_id: UUID, workflow_id: UUID, settings: Pause = LONG
 ) -> None:
-    await engine.database.run(pause_workflow(tenant_id, workflow_id, settings, datetime.now(UTC)))
+    await elsewhere(pause_workflow(tenant_id, workflow_id, settings, datetime.now(UTC)))
     await until(lambda: workflow_id in engine.ownership.owners[tenant_id].pauses.workflows)
 
 
@@ -66,7 +67,7 @@ async def test_runs_of_a_paused_workflow_wait_for_its_end(
     (free,) = await engine.trigger_runs(tenant_id, [TriggerRequest("free")])
     action = await worker.next_start()
     assert action.run_id == free
-    await engine.database.run(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
+    await elsewhere(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
     assert {(await worker.next_start()).run_id for _ in waiting} == set(waiting)
 
 
@@ -104,7 +105,7 @@ async def test_the_pauses_are_read_again_when_an_outage_is_over(
     worker = await FakeWorker.connect(engine, tenant_id, "free:run")
     outages = break_once(monkeypatch, owner, "load_rules")
     pausing = pause_workflow(tenant_id, workflow_id, LONG, datetime.now(UTC))
-    await engine.database.run(pausing)
+    await elsewhere(pausing)
     await until(lambda: not outages)
     (run_id,) = await engine.trigger_runs(tenant_id, [TriggerRequest("free")])
     assert (await worker.next_start()).run_id == run_id

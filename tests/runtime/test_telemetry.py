@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.errors import LostRace
 from engine.models import Cron
 from engine.operations.pause_workflows import Pause, pause_workflow
 from engine.runtime.controllers.lost_workers import LostWorkers
@@ -188,7 +189,7 @@ async def test_an_outage_that_a_batch_waits_out(
     await worker.complete(action)
     await result_of(engine, tenant_id, run_id)
     await recorder.wait_for("outage.began", what="reports")
-    await recorder.wait_for("database.unreachable", consequence="reports: database")
+    await recorder.wait_for("database.unreachable", postponed="reports: database")
     await recorder.wait_for("outage.ended", what="reports")
     (failed,) = recorder.named("database.operation", outcome="outage")
     assert failed.metadata["error"] == "OperationalError"
@@ -197,7 +198,7 @@ async def test_an_outage_that_a_batch_waits_out(
 
 
 async def test_a_lost_race_is_no_outage(recorder: Recorder) -> None:
-    races = [psycopg.errors.DeadlockDetected("first")]
+    races = [LostRace("another was first")]
 
     async def work() -> str:
         if races:
@@ -228,7 +229,7 @@ async def test_hints_between_engines(
     async with engine_on(conninfo) as other:
         await recorder.wait_for("listener.connected", engine_id=engine.id)
         other.notifier.has_peers = True
-        other.notifier.hint(Hint(tenant_id, is_timetable=True))
+        other.notifier.hint(Hint(tenant_id, timetable=True))
         await recorder.wait_for("hint.received", tenant_id=tenant_id, sender_id=other.id)
         while not (await recorder.wait_for("hint.sent")).measurements["hints"]:
             pass

@@ -80,12 +80,13 @@ def _keys(node: ast.expr, function: Any, functions: list[Any]) -> set[str]:
             assert all(isinstance(key, ast.Constant) for key in node.keys), ast.unparse(node)
             return {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}
         case ast.Name(name):
-            for line in ast.walk(function):
-                match line:
-                    case ast.Assign(targets=[ast.Name(target)], value=ast.Dict() as value) if (
-                        target == name
-                    ):
-                        return _keys(value, function, functions)
+            named = [
+                (line.lineno, line.value)
+                for line in ast.walk(function)
+                if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == name
+            ]
+            *_, (_, value) = sorted(pair for pair in named if pair[0] < node.lineno)
+            return _keys(value, function, functions)
         case ast.Call(func=ast.Attribute(attr=name)):
             (method,) = [each for each in functions if each.name == name]
             (answer,) = [line for line in ast.walk(method) if isinstance(line, ast.Return)]
@@ -132,12 +133,12 @@ def test_a_handler_hears_what_it_asked_for_until_it_is_detached() -> None:
         heard.append(event)
 
     telemetry.attach(hear, "race.lost")
-    assert telemetry.hears("race.lost", "loop.tick")
-    assert not telemetry.hears("loop.tick")
+    assert telemetry.is_heard("race.lost", "loop.tick")
+    assert not telemetry.is_heard("loop.tick")
     telemetry.emit("race.lost", {}, {"what": "reports"})
     telemetry.emit("hint.sent", {"hints": 1, "live": 0})
     telemetry.detach(hear)
-    assert not telemetry.hears("race.lost")
+    assert not telemetry.is_heard("race.lost")
     telemetry.emit("race.lost", {}, {"what": "reports"})
     assert heard == [("race.lost", {}, {"what": "reports"})]
 
@@ -145,7 +146,7 @@ def test_a_handler_hears_what_it_asked_for_until_it_is_detached() -> None:
 def test_nobody_can_wait_for_what_is_not_there() -> None:
     with pytest.raises(ValueError, match=r"task\.complete"):
         telemetry.attach(print, "task.complete")
-    assert not telemetry.hears(*EVENTS)
+    assert not telemetry.is_heard(*EVENTS)
 
 
 def test_a_handler_that_fails_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
@@ -214,7 +215,7 @@ def test_the_log_is_a_handler(caplog: pytest.LogCaptureFixture) -> None:
         telemetry.emit("scheduler.rebuilt", counts, {"tenant_id": TENANT, "epoch": 4})
         lost = {"tenant_id": TENANT, "engine_id": new_id(), "epoch": 4}
         telemetry.emit("lease.given_up", {}, lost)
-        away = {"consequence": "reports: database", "error": OSError("away")}
+        away = {"postponed": "reports: database", "error": OSError("away")}
         telemetry.emit("database.unreachable", {}, away)
         refused = {"method": "Dispatcher.Register", "code": "NOT_FOUND", "message": "worker"}
         telemetry.emit("grpc.refused", {}, refused)

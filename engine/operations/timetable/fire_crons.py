@@ -4,42 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.cron.expression import parse_cron
 from engine.domain.cron.firing import DueCron, Firing, Missed, fire, missed_between
 from engine.errors import InvalidArgument, NotFound
-from engine.operations.changes import Changes
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.parts.versions import load_versions
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.states import CronMissCause, MissedPolicy, RunTrigger
 from engine.store import crons
+from engine.store.changes import Changes, TimedFiring
 from engine.store.crons import Advance, CronRow, DueRow
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.types import TriggerRequest
 from tenants.json_text import with_texts
 
 BATCH = 100
-
-
-class FiredFor(NamedTuple):
-    """A cron or schedule, by id, and the time it fired for."""
-
-    tenant_id: UUID
-    id: UUID
-    due_at: datetime
-
-
-class Fired(NamedTuple):
-    """How many crons or schedules were looked at, and what came of it."""
-
-    looked_at: int
-    changes: Changes
-    fired: Sequence[FiredFor] = ()
-    missed: Sequence[tuple[UUID, Missed]] = ()
-    """With the ids of the crons."""
 
 
 @repeatable
@@ -50,18 +31,18 @@ def fire_crons(
     *,
     only: UUID | None = None,
     but: Collection[UUID] = (),
-) -> Operation[Fired]:
+) -> Operation[int]:
     """Fire each due cron, or those of these `ids`, for its due time and set the next one.
 
     No engine was running before `running_since`: what was due then, and what is too late for another
     reason, is written down as missed, and made up if the cron asks for it. The rows stay locked until
     the runs are committed with the new due times, and `fired_at` only grows, so no time fires twice.
-    `only` and `but` choose tenants.
+    `only` and `but` choose tenants. Return how many were looked at.
     """
     due = crons.due(now, BATCH, only=only, but=but) if ids is None else crons.due_of(ids, now)
     rows = yield from fetch(due)
     if not rows:
-        return Fired(0, Changes())
+        return 0
     advances, firing, missed = [], [], []
     for row in rows:
         step = _decide(row, now, running_since)
@@ -73,15 +54,19 @@ def fire_crons(
     yield from fetch(crons.advance(sorted(advances)))
     if missed:
         yield from fetch(crons.record_misses(missed, now))
+        yield Changes(crons_missed=missed)
     if not firing:
-        return Fired(len(rows), Changes(), (), missed)
+        return len(rows)
     versions = yield from load_versions(row.version_id for row, _ in firing)
     planned = [
         plan_new_run(_request(row, nominal), versions[row.version_id], _BY_CRON)
         for row, nominal in firing
     ]
-    fired = [FiredFor(row.tenant_id, row.id, nominal) for row, nominal in firing]
-    return Fired(len(rows), (yield from insert_runs(planned, now, is_last=True)), fired, missed)
+    yield Changes(
+        crons_fired=[TimedFiring(row.tenant_id, row.id, nominal) for row, nominal in firing]
+    )
+    yield from insert_runs(planned, now, is_last=True)
+    return len(rows)
 
 
 _BY_CRON = Trigger(kind=RunTrigger.CRON)
@@ -102,17 +87,16 @@ def _ended(due_at: datetime, error: InvalidArgument) -> Firing:
     return Firing(None, None, Missed(CronMissCause.FAILED, 1, due_at, due_at, str(error)))
 
 
-def set_cron_aside(cron_id: UUID, cause: str, now: datetime) -> Operation[list[Missed]]:
-    """Pass over the times for which a cron cannot fire, and write down why; return them."""
-    missed = []
+def set_cron_aside(cron_id: UUID, cause: str, now: datetime) -> Operation[None]:
+    """Pass over the times for which a cron cannot fire, and write down why."""
     for row in (yield from fetch(crons.lock_due(cron_id, now))):
         step = _pass_over(row, cause, now)
         yield from fetch_all(
             crons.advance([Advance(cron_id, step.due_at, None)]),
             *([crons.record_misses([(cron_id, step.missed)], now)] if step.missed else []),
         )
-        missed += [step.missed] if step.missed else []
-    return missed
+        if step.missed:
+            yield Changes(crons_missed=[(cron_id, step.missed)])
 
 
 def _pass_over(row: DueRow, cause: str, now: datetime) -> Firing:
@@ -141,7 +125,7 @@ def _request(row: CronRow, nominal: datetime | None) -> TriggerRequest:
 
 
 @repeatable
-def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tuple[UUID, Changes]]:
+def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[UUID]:
     """Start one run of a cron beside its times; return the run's id. NotFound: there is no such cron."""
     rows = yield from fetch(crons.by_id(tenant_id, cron_id))
     if not rows:
@@ -150,7 +134,6 @@ def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tup
     version = versions[rows[0].version_id]
     planned: PlannedRun = plan_new_run(_request(rows[0], None), version, _BY_CRON)
     refuse_problems([planned])
-    changes = yield from insert_runs([planned], now)
-    if changes.collisions:
-        raise collision_of([planned], changes.collisions)
-    return planned.run.id, changes
+    if collisions := (yield from insert_runs([planned], now)):
+        raise collision_of([planned], collisions)
+    return planned.run.id

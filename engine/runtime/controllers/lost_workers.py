@@ -74,8 +74,7 @@ class LostWorkers(PeriodicService):
         quiet_since = now - timedelta(seconds=REPORT_SECONDS)
 
         async def requeue(task_ids: Sequence[UUID]) -> None:
-            changes = await self._database.run(requeue_undelivered(task_ids, quiet_since, now))
-            self._effects.apply(changes)
+            await self._database.run(requeue_undelivered(task_ids, quiet_since, now))
 
         attempts = [task_id for task_id, _ in suspects]
         await isolate("undelivered tasks", attempts, requeue, self._leave)
@@ -107,7 +106,7 @@ class LostWorkers(PeriodicService):
             self._effects.touch_workers(owner.tenant_id)
 
         async def take_back(rows: Sequence[Swallowed]) -> None:
-            self._effects.apply(await self._database.run(requeue_swallowed(rows, now)))
+            await self._database.run(requeue_swallowed(rows, now))
 
         async def leave(row: Swallowed, error: Exception) -> None:
             await self._leave(row.id, error)
@@ -156,7 +155,7 @@ class LostWorkers(PeriodicService):
             if only is None and self._set_aside.now():
                 only = await lost()
             operation = requeue_lost(silent, silent_since, now, only)
-            self._effects.apply(await self._database.run(operation))
+            await self._database.run(operation)
             return 0
 
         async def lost() -> list[LostAttempt]:

@@ -8,19 +8,18 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import psycopg
-
-from engine.errors import NotFound
+from engine.errors import NotFound, Unavailable
 from engine.ids import id_at
 from engine.operations.read_runs import load_run_details
 from engine.runtime.effects import Effects
 from engine.runtime.following.followers import Followers, RunFollower
 from engine.runtime.hints.notifier import Notifier
-from engine.runtime.loops.absence import could_not
 from engine.runtime.loops.isolation import each_alone
+from engine.runtime.loops.outages import note_unreachable
 from engine.store import runs, tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.hints import Chunk, Hint
+from engine.store.hint_kinds import Chunk
+from engine.store.hints import Hint
 from engine.types import RunDetails, StreamEvent
 
 _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
@@ -64,10 +63,10 @@ class Streaming:
             self._attempt_of.pop(key, None)
             raise NotFound("task not found")
         run_id, retry_count = attempt
-        self.receive(Chunk(run_id, task_id, retry_count, index, text))
-        self._notifier.hint(
-            Hint(tenant_id, chunks=[Chunk(run_id, task_id, retry_count, index, text)])
-        )
+        chunk = Chunk(run_id, task_id, retry_count, index, text)
+        self.receive(chunk)
+        if self._notifier.has_peers:
+            self._notifier.hint(Hint(tenant_id, chunks=chunk.pieces()))
 
     async def _look_up_attempt(self, tenant_id: UUID, task_id: UUID) -> tuple[UUID, int] | None:
         """Return the run and the retry count; those who send the next chunks meanwhile wait for it too."""
@@ -148,8 +147,8 @@ class Streaming:
                     seen.add(run_id)
                 new_since = max(begun, looked_at - _METADATA_MARGIN)
                 seen = {run_id for run_id in seen if run_id >= id_at(new_since)}
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-                could_not("looking for runs to follow", error)
+            except Unavailable as error:
+                note_unreachable("looking for runs to follow", error)
             await asyncio.sleep(_RESCAN_SECONDS)
 
     async def _events(

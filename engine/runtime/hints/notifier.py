@@ -10,10 +10,10 @@ from uuid import UUID
 import psycopg
 
 from engine import telemetry
-from engine.operations.changes import Changes
-from engine.runtime.loops.absence import Absence
-from engine.runtime.loops.outages import is_outage
+from engine.errors import Unavailable
+from engine.runtime.loops.outages import Outage, is_outage
 from engine.store.async_db import AsyncDatabase
+from engine.store.changes import Changes
 from engine.store.hints import (
     ENGINE_CHANNEL,
     LIVE_CHANNEL,
@@ -64,13 +64,15 @@ class Notifier:
             runs[run_id] = None
         self._wake.set()
 
-    def touch_runs(self, changes: Changes) -> None:
+    def touch_pages(self, changes: Changes) -> None:
         for tenant_id, run_id in changes.touched:
             self.touch(tenant_id, "runs", run_id)
+        for tenant_id, topic in changes.pages:
+            self.touch(tenant_id, topic)
 
     async def run(self) -> None:
         """Send what has gathered, at most every tenth of a second."""
-        absence = Absence("hints", "hints were not sent")
+        outage = Outage("hints", "hints were not sent")
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -78,10 +80,10 @@ class Notifier:
             try:
                 await self._database.fetch(notify(self._take()))
                 telemetry.emit("hint.sent", counts)
-                absence.over()
+                outage.end()
             except Exception as error:
                 if is_outage(error):
-                    absence.met(error)
+                    outage.note(error)
                 else:
                     log.exception("hints were not sent")
             if not self._hints:
@@ -129,7 +131,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError) as error:
+            except (Unavailable, psycopg.Error, OSError) as error:
                 lost = {"engine_id": self._engine_id, "error": error}
                 telemetry.emit("listener.lost", {}, lost)
             self._on_deaf()

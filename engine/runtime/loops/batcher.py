@@ -12,11 +12,9 @@ from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-import psycopg
-
 from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered
-from engine.errors import HatchetError, InvalidArgument, ResourceExhausted, Unavailable
+from engine.errors import HatchetError, ResourceExhausted, Unavailable
 from engine.runtime.loops.isolation import isolate
 from engine.runtime.loops.outages import wait_out
 from engine.sandbox.pool import answer_async
@@ -171,7 +169,7 @@ class Batcher(Generic[Item, Answer]):
         began = perf_counter()
         with answers if self._tenant_of else nullcontext():
             found = await wait_out(self.name, flush, self._on_outage)
-        if telemetry.hears("batcher.flushed"):
+        if telemetry.is_heard("batcher.flushed"):
             self._emit_flushed(batch, perf_counter() - began)
         _answer(batch, found)
 
@@ -182,9 +180,7 @@ class Batcher(Generic[Item, Answer]):
 
     async def _refuse(self, waiting: _Waiting[Item, Answer], error: Exception) -> None:
         """Tell the caller of an item that cannot be written, whoever it is flushed with."""
-        if isinstance(error, (psycopg.DataError, psycopg.OperationalError)):
-            error = InvalidArgument(f"the database refused a value: {error}")
-        elif not isinstance(error, HatchetError):
+        if not isinstance(error, HatchetError):
             log.error("%s: an item could not be written", self.name, exc_info=error)
         _answer([waiting], [error])
 

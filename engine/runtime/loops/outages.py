@@ -3,52 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import TypeVar
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from engine import telemetry
-from engine.errors import InvalidArgument, Unavailable
-from engine.runtime.loops.absence import Absence
+from engine.errors import LostRace, Unavailable
 
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 20.0
-_LOST_RACES = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.SerializationFailure,
-)
-_CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
-_TOO_MUCH = (
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.StatementTooComplex,
-    psycopg.errors.TooManyColumns,
-    psycopg.errors.TooManyArguments,
-)
-"""What the database says of a value it cannot take: it files that under operational errors."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database was not there or others were first: nothing is wrong with what was asked."""
-    if isinstance(error, _TOO_MUCH):
-        return False
-    return isinstance(error, (Unavailable, *_CONNECTION_ERRORS))
+    return isinstance(error, Unavailable)
 
 
-@contextmanager
-def told_to_caller() -> Iterator[None]:
-    """For what is not tried again here: an outage becomes Unavailable, a value too much InvalidArgument."""
-    try:
-        yield
-    except _TOO_MUCH as error:
-        raise InvalidArgument(f"the database refused a value: {error}") from error
-    except _CONNECTION_ERRORS as error:
-        raise Unavailable("the database cannot be reached") from error
+class Outage:
+    """The database being away as one part of the engine sees it, from its first failure to its next success.
+
+    `postponed` is how the log calls what is tried again.
+    """
+
+    def __init__(self, what: str, postponed: str) -> None:
+        self._what, self._postponed = what, postponed
+        self._since: float | None = None
+
+    def note(self, error: BaseException) -> None:
+        """It failed, once more or for the first time."""
+        if self._since is None:
+            self._since = perf_counter()
+            telemetry.emit("outage.began", {}, {"what": self._what, "error": error})
+        note_unreachable(self._postponed, error)
+
+    def end(self) -> None:
+        """It succeeded, perhaps after an outage."""
+        if self._since is not None:
+            seconds = perf_counter() - self._since
+            self._since = None
+            telemetry.emit("outage.ended", {"seconds": seconds}, {"what": self._what})
+
+
+def note_unreachable(postponed: str, error: BaseException) -> None:
+    """Say what was not done for want of the database and is done later."""
+    metadata = {"postponed": postponed, "error": error.__cause__ or error}
+    telemetry.emit("database.unreachable", {}, metadata)
 
 
 async def wait_out(
@@ -64,23 +65,21 @@ async def wait_out(
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + PATIENCE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
-    absence: Absence | None = None
+    outage: Outage | None = None
     while True:
         try:
             result = await work()
-        except _LOST_RACES:
+        except LostRace:
             telemetry.emit("race.lost", {}, {"what": what})
-        except _CONNECTION_ERRORS as error:
-            if not is_outage(error):
-                raise
+        except Unavailable as error:
             on_outage()
             if loop.time() > give_up_at:
-                raise Unavailable("the database cannot be reached") from error
-            absence = absence or Absence(what, f"{what}: database")
-            absence.met(error)
+                raise
+            outage = outage or Outage(what, f"{what}: database")
+            outage.note(error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         else:
-            if absence is not None:
-                absence.over()
+            if outage is not None:
+                outage.end()
             return result

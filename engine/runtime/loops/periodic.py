@@ -7,8 +7,7 @@ import logging
 import random
 
 from engine import telemetry
-from engine.runtime.loops.absence import Absence
-from engine.runtime.loops.outages import is_outage
+from engine.runtime.loops.outages import Outage, is_outage
 
 log = logging.getLogger("hatchet.controllers")
 
@@ -42,17 +41,17 @@ class PeriodicService:
         await asyncio.sleep(self.interval_seconds * random.uniform(0.9, 1.1))
 
     async def run(self) -> None:
-        absence = Absence(self.name, f"{self.name}: database")
+        outage = Outage(self.name, f"{self.name}: database")
         while True:
             try:
                 with telemetry.span("loop.tick", {"loop": self.name}):
                     has_more = await self.tick()
-                absence.over()
+                outage.end()
                 if not has_more:
                     await self.wait()
             except Exception as error:
                 if is_outage(error):
-                    absence.met(error)
+                    outage.note(error)
                     await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
                 else:
                     log.exception("%s: a tick failed", self.name)

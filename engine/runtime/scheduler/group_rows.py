@@ -14,12 +14,12 @@ from functools import partial
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask
 from engine.domain.scheduler.machine import TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import load_in_groups, load_unknown_in_groups
-from engine.runtime.loops.absence import could_not
+from engine.runtime.loops.outages import note_unreachable
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
 from engine.store.queues import FIRST_PLACE, QueuePlace
@@ -101,8 +101,8 @@ class GroupRows:
         while not self.is_dropped:
             try:
                 return await read()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
-                could_not(f"tenant {self._tenant_id}: groups were not read yet", error)
+            except (Unavailable, psycopg.Error) as error:
+                note_unreachable(f"tenant {self._tenant_id}: groups were not read yet", error)
             except Exception:
                 log.exception("tenant %s: reading who waits in groups failed", self._tenant_id)
             await asyncio.sleep(_RETRY_SECONDS)

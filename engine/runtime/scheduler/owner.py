@@ -10,13 +10,13 @@ from time import perf_counter
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine import telemetry
 from engine.domain.assignment import ReadyTask, RunClaims, Wishes
 from engine.domain.rate_limits import Taken
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
@@ -25,8 +25,7 @@ from engine.operations.rebuild_scheduler import (
     restore,
     upsert_worker,
 )
-from engine.runtime.loops.absence import could_not
-from engine.runtime.loops.outages import is_outage, wait_out
+from engine.runtime.loops.outages import is_outage, note_unreachable, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
@@ -332,8 +331,8 @@ class TenantOwner:
             while self.is_ready and self.machine.is_low():
                 await self.refill()
                 await asyncio.sleep(_REFILL_PAUSE_SECONDS)
-        except (psycopg.Error, PoolTimeout, OSError) as error:
-            could_not(f"tenant {self.tenant_id}: queues were not refilled", error)
+        except (Unavailable, psycopg.Error) as error:
+            note_unreachable(f"tenant {self.tenant_id}: queues were not refilled", error)
         except Exception:
             log.exception("tenant %s: refilling queues failed", self.tenant_id)
         finally:

@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine import telemetry
 from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
-from engine.runtime.loops.absence import Absence, could_not
-from engine.runtime.loops.outages import is_outage
+from engine.errors import NotSent, Unavailable
+from engine.runtime.loops.outages import Outage, is_outage, note_unreachable
 from engine.runtime.loops.periodic import is_woken
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
@@ -67,14 +66,14 @@ class Ownership:
         """
         loop = asyncio.get_running_loop()
         eager_until = loop.time() + LEASE_SECONDS
-        absence = Absence("leases", "leases were not renewed")
+        outage = Outage("leases", "leases were not renewed")
         while True:
             try:
                 await self.renew()
-                absence.over()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
-                absence.met(error)
-                if not isinstance(error, PoolTimeout):
+                outage.end()
+            except (Unavailable, psycopg.Error) as error:
+                outage.note(error)
+                if not isinstance(error, NotSent):
                     self.distrust()
                 self._fence()
             is_eager = not self.owners and loop.time() < eager_until
@@ -219,7 +218,7 @@ class Ownership:
                 if owner is not None:
                     owner.reset()
                 return min(_REBUILD_PAUSE_SECONDS * 2.0**failures, _LONGEST_PAUSE_SECONDS)
-            could_not(f"tenant {tenant_id}: not rebuilt yet", error)
+            note_unreachable(f"tenant {tenant_id}: not rebuilt yet", error)
         return _REBUILD_PAUSE_SECONDS
 
     async def _rebuild(self, owner: TenantOwner) -> bool:
