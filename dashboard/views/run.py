@@ -22,6 +22,7 @@ from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
 from engine.models.wide_columns import with_small
+from engine.operations import copy_schedulers
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 from engine.store import sync_db
@@ -139,7 +140,9 @@ def _waits(request: PageRequest, steps: list[dict[str, Any]]) -> list[dict[str, 
     ids = [step["task"].id for step in queued[:EXPLAINED]]
     if not ids:
         return []
-    found = sync_db.run(explain_tasks(request.tenant.id, ids, datetime.now(UTC)))
+    found = sync_db.run(
+        explain_tasks(request.tenant.id, ids, datetime.now(UTC), copy_schedulers.shared)
+    )
     return [
         {"name": step["name"], "why": found[step["task"].id]}
         for step in queued

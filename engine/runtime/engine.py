@@ -86,7 +86,7 @@ class HatchetEngine(Calls):
             notes=self.notes,
             on_due=self._wake_clock,
             on_hint=self._act_on,
-            on_broken=self.ownership.distrust_one,
+            on_broken=self.ownership.invalidate,
         )
         self._make_writers(owners)
         self._make_loops(owners)
@@ -116,12 +116,12 @@ class HatchetEngine(Calls):
             self.sessions,
             self.notifier,
             on_lease_lost=self._drop,
-            on_outage=self._distrust,
+            on_outage=self._invalidate,
             on_due=self._wake_clock,
             max_message_bytes=max_message_bytes,
         )
         self.cancellations = Cancellations(
-            self.database, on_lease_lost=self._drop, on_outage=self._distrust
+            self.database, on_lease_lost=self._drop, on_outage=self._invalidate
         )
         self.clock_restarts = ClockRestarts(self.database)
         self.ownership = Ownership(
@@ -143,16 +143,16 @@ class HatchetEngine(Calls):
             self.assignments,
             owners=owners,
             on_lease_lost=self._drop,
-            on_outage=self._distrust,
+            on_outage=self._invalidate,
         )
         self.reports = Reports(
-            self.database, self.effects.starts, self.notes, on_outage=self._distrust
+            self.database, self.effects.starts, self.notes, on_outage=self._invalidate
         )
         self.report, self.report_batch = self.reports.report, self.reports.report_batch
         self.logs = LogLines(self.database)
         self.attempts = Attempts(self.database, self.effects)
         self.durable = Durable(
-            self.database, self.effects.durable, self.effects.spawn, self._distrust
+            self.database, self.effects.durable, self.effects.spawn, self._invalidate
         )
         self.workers = Workers(
             self.database,
@@ -264,8 +264,8 @@ class HatchetEngine(Calls):
     def _drop(self, owner: TenantOwner) -> None:
         self.ownership.drop(owner)
 
-    def _distrust(self) -> None:
-        self.ownership.distrust()
+    def _invalidate(self) -> None:
+        self.ownership.invalidate_all()
 
     def _wake_clock(self) -> None:
         self.clock.wake()

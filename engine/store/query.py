@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from engine import states
 from engine.domain.cel.answers import Answers
 from engine.store.changes import Changes
 
@@ -22,6 +24,7 @@ Result = TypeVar("Result")
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 _NAME = re.compile(r"^-- name: ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
+_STATE = re.compile(r"(?<!:):([A-Z]\w*(?:\.[A-Z_]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +162,21 @@ def the_value(value: Value) -> Value:
 
 @cache
 def statements() -> dict[str, str]:
-    """Return every named statement of engine/sql, by name."""
+    """Return every named statement of engine/sql, by name.
+
+    `:Status.QUEUED` in a file stands for the number of that member of an enum of engine.states,
+    `:RETRY_QUEUE_PRIORITY` for a constant. Raises AttributeError for a name that is not there, TypeError for
+    one that is no number, and ValueError for a statement's name that is bad or repeated.
+    """
     found: dict[str, str] = {}
     for path in sorted(SQL_FOLDER.glob("*.sql")):
         parts = _NAME.split(path.read_text())
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in found or name.split(".")[0] != path.stem:
                 raise ValueError(f"{path.name}: bad or repeated statement name {name}")
-            found[name] = text.strip().rstrip(";")
+            found[name] = _STATE.sub(_number_of, text.strip().rstrip(";"))
     return found
+
+
+def _number_of(match: re.Match[str]) -> str:
+    return f"{attrgetter(match[1])(states):d}"

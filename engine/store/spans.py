@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import psycopg
@@ -32,13 +32,15 @@ def watched(operation: Operation[Result]) -> Iterator[Operation[Result]]:
 
 
 def _counted(operation: Operation[Result], span: telemetry.Span) -> Operation[Result]:
+    """Drive an operation as it is, and close it with this one."""
     try:
-        step = next(operation)
-        while True:
-            if step and isinstance(step, Sequence):
-                span.measurements["round_trips"] += 1
-                span.measurements["statements"] += len(step)
-            step = operation.send((yield step))
+        with closing(operation):
+            step = next(operation)
+            while True:
+                if step and isinstance(step, Sequence):
+                    span.measurements["round_trips"] += 1
+                    span.measurements["statements"] += len(step)
+                step = operation.send((yield step))
     except StopIteration as stop:
         result: Result = stop.value
         return result

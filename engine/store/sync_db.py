@@ -6,6 +6,7 @@ business data beside them commits. What operations change is notified from withi
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TypeVar
 
 from django.db import connection, transaction
@@ -48,9 +49,12 @@ def _drive(operation: Operation[Result]) -> Result:
 
 
 def _transact(operation: Operation[Result]) -> Result:
-    """Run the operation's queries, and then notify those who must know what it changed."""
+    """Run the operation's queries, and then notify those who must know what it changed.
+
+    One that fails is closed, so that it lets go of what it holds.
+    """
     changes = Changes()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with closing(operation), transaction.atomic(), connection.cursor() as cursor:
         try:
             step = next(operation)
             while True:

@@ -105,8 +105,8 @@ class Bench:
         if task_ids:
             chosen = chosen.filter(id__in=task_ids)
         worker = worker_id or self.worker()
-        wishes = [(_ready(task), worker) for task in chosen.order_by("id")]
-        return [action for _, action in sync_db.run(assign_tasks(wishes, {}, self.now))]
+        decisions = [(_ready(task), worker) for task in chosen.order_by("id")]
+        return [action for _, action in sync_db.run(assign_tasks(decisions, {}, self.now))]
 
     def report(self, *reports: TaskReport) -> set[TaskOf]:
         """Return the tasks that nobody knows."""

@@ -63,8 +63,8 @@ class Flow:
 
     def start(self, name: str) -> dict[str, Any]:
         """Assign the queued task of this step; return the payload its worker gets."""
-        wish = (self.queue.pop(name), self.worker_id)
-        ((_, action),) = sync_db.run(assign_tasks([wish], {}, self.now))
+        decision = (self.queue.pop(name), self.worker_id)
+        ((_, action),) = sync_db.run(assign_tasks([decision], {}, self.now))
         self.running[name] = action
         payload: dict[str, Any] = orjson.loads(action.payload)
         return payload

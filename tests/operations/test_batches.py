@@ -38,8 +38,8 @@ def assign(
     made = MadeBatch(new_id(), "", FlushReason.SIZE, tasks)
     worker_id = bench.worker()
     epochs = {} if epoch is None else {bench.tenant_id: epoch}
-    wishes = [(task, worker_id) for task in tasks]
-    actions = sync_db.run(assign_tasks(wishes, epochs, bench.now, [made]))
+    decisions = [(task, worker_id) for task in tasks]
+    actions = sync_db.run(assign_tasks(decisions, epochs, bench.now, [made]))
     return made.id, [action for _, action in actions]
 
 

@@ -192,9 +192,9 @@ def test_only_attempts_that_are_assigned_take_units(bench: Bench) -> None:
     ids = bench.trigger(request(), request(), request())
     ready = [task for _, task in bench.changes.ready]
     bench.cancel(ids[1])
-    wishes = [(task, bench.worker()) for task in ready]
+    decisions = [(task, bench.worker()) for task in ready]
     units = {task.id: (taken(bench, 2),) for task in ready}
-    assigned = sync_db.run(assign_tasks(wishes, {}, bench.now, (), units))
+    assigned = sync_db.run(assign_tasks(decisions, {}, bench.now, (), units))
     assert len(assigned) == 2
     assert row(bench).value == 5
 

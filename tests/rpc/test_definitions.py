@@ -17,7 +17,7 @@ from engine.domain.definition import (
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.pb.v1.shared import condition_pb2, trigger_pb2
 from engine.states import Comparator, IdempotencyMethod, StepKind, Sticky
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
@@ -142,7 +142,7 @@ async def test_idempotency_arrives(client: Client, engine: RecordingEngine) -> N
     ]
 
 
-async def test_wishes_for_workers_arrive_with_their_defaults(
+async def test_desired_labels_arrive_with_their_defaults(
     client: Client, engine: RecordingEngine
 ) -> None:
     labels = {
@@ -155,8 +155,8 @@ async def test_wishes_for_workers_arrive_with_their_defaults(
     definition = engine.calls["put_workflow"][0][1]
     assert definition.sticky is Sticky.SOFT
     assert definition.steps[0].worker_labels == (
-        LabelWish("memory", 0, Comparator.GREATER_THAN, 0, True),
-        LabelWish("zone", "eu", Comparator.EQUAL, 100, False),
+        DesiredLabel("memory", 0, Comparator.GREATER_THAN, 0, True),
+        DesiredLabel("zone", "eu", Comparator.EQUAL, 100, False),
     )
     await client.call(PUT, workflow(sticky=pb.HARD))
     assert engine.calls["put_workflow"][1][1].sticky is Sticky.HARD
@@ -174,8 +174,8 @@ def keyed_by(expression: str, ttl_ms: int = 1_000, **options: Any) -> pb.Idempot
     return pb.IdempotencyConfig(expression=expression, ttl_ms=ttl_ms, **options)
 
 
-def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
-    labels = {label: trigger_pb2.DesiredWorkerLabels(**wish)}
+def desiring(label: str, **desired: Any) -> pb.CreateWorkflowVersionRequest:
+    labels = {label: trigger_pb2.DesiredWorkerLabels(**desired)}
     return workflow(tasks=[task(worker_labels=labels)])
 
 
@@ -217,15 +217,15 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
         (workflow(tasks=[task(backoff_max_seconds=86_401)]), "task fetch: backoff_max_seconds"),
         (workflow(tasks=[task(slot_requests={"default": 0})]), "task fetch: slot_requests"),
         (workflow(tasks=[task(slot_requests={"": 1})]), "task fetch: slot_requests"),
-        (wishing("zone"), 'task fetch: worker_labels "zone" needs either'),
-        (wishing("", str_value="eu"), "task fetch: worker_labels key is required"),
-        (wishing("zone", str_value="\0"), 'task fetch: worker_labels "zone"'),
+        (desiring("zone"), 'task fetch: worker_labels "zone" needs either'),
+        (desiring("", str_value="eu"), "task fetch: worker_labels key is required"),
+        (desiring("zone", str_value="\0"), 'task fetch: worker_labels "zone"'),
         (
-            wishing("zone", str_value="eu", comparator=3),
+            desiring("zone", str_value="eu", comparator=3),
             'task fetch: worker_labels "zone": GREATER',
         ),
         (
-            wishing("zone", int_value=1, comparator=9),
+            desiring("zone", int_value=1, comparator=9),
             'task fetch: worker_labels "zone": comparator',
         ),
         (workflow(sticky=7), "sticky"),

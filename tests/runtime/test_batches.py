@@ -91,13 +91,13 @@ async def test_a_full_batch_goes_to_one_worker_as_one_action_over_one_slot(
     assert batch.batch is not None
     assert (batch.batch.reason, batch.batch.key) == ("size", "")
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.free_slots(worker.id) == {"default": 1}
+    assert machine.workers.free_slots(worker.id) == {"default": 1}
     await report(worker, batch, ReportKind.STARTED)
     for run_id in runs[:3]:
-        assert machine.free_slots(worker.id) == {"default": 1}
+        assert machine.workers.free_slots(worker.id) == {"default": 1}
         await report(worker, batch, ReportKind.COMPLETED, run_id, payload=b'{"ok":1}')
         assert await status_of(engine, tenant_id, run_id) is Status.COMPLETED
-    assert machine.free_slots(worker.id) == {"default": 2}
+    assert machine.workers.free_slots(worker.id) == {"default": 2}
     assert (await engine.get_run_details(tenant_id, runs[3])).status is Status.QUEUED
 
 
@@ -225,16 +225,16 @@ async def test_a_new_scheduler_keeps_buffers_and_batches(
     batch = await next_batch(worker)
     await report(worker, batch, ReportKind.STARTED)
     if way == "rebuilt":
-        engine.ownership.distrust()
+        engine.ownership.invalidate_all()
         await until(lambda: engine.ownership.owners[tenant_id].is_ready)
     else:
         async with engine_on(conninfo) as other:
             await until(lambda: bool(other.ownership.owners))
     await until(lambda: _waits(engine, tenant_id) == 3)
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.free_slots(worker.id) == {"default": 0}
+    assert machine.workers.free_slots(worker.id) == {"default": 0}
     await report(worker, batch, ReportKind.COMPLETED, runs[0], payload=b"{}")
-    assert machine.free_slots(worker.id) == {"default": 0}
+    assert machine.workers.free_slots(worker.id) == {"default": 0}
     await report(worker, batch, ReportKind.COMPLETED, runs[1], payload=b"{}")
     assert members(await next_batch(worker)) == runs[2:4]
 

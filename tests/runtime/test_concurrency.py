@@ -124,7 +124,7 @@ async def test_a_new_scheduler_keeps_the_limits(
     held = [await worker.next_start(), await worker.next_start()]
     if way == "rebuilt":
         owner = engine.ownership.owners[tenant_id]
-        engine.ownership.distrust()
+        engine.ownership.invalidate_all()
         await until(lambda: owner.is_ready or tenant_id in engine.ownership.owners)
     else:
         async with engine_on(conninfo) as other:

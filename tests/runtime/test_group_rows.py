@@ -60,7 +60,7 @@ async def test_a_new_memory_reads_all_who_wait_in_parts_and_then_goes_on_in_orde
     runs = await trigger(engine, tenant_id, count=10)
     owner = engine.ownership.owners[tenant_id]
     reading.places.clear()
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: any(len(parts) == 4 for parts in reading.passes()))
     await until(lambda: owner.is_ready and len(owner.machine.groups.attempts()) == 10)
     for parts in reading.passes():
@@ -87,7 +87,7 @@ async def test_plain_tasks_go_on_while_those_in_groups_are_read(
 
     monkeypatch.setattr(group_rows.GroupRows, "_read_all", held_up)
     owner = engine.ownership.owners[tenant_id]
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: owner.is_ready)
     (waiting,) = await trigger(engine, tenant_id)
     (plain,) = await engine.trigger_runs(tenant_id, [TriggerRequest("plain")])

@@ -115,15 +115,15 @@ async def test_a_worker_unheard_of_for_long_is_forgotten_and_welcome_again(
     owner = engine.ownership.owners[tenant_id]
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
-    assert worker.id in owner.machine.known_workers()
+    assert worker.id in owner.machine.workers.ids()
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await connection.execute(
             "UPDATE engine_worker SET last_heartbeat_at = now() - interval '5 minutes',"
             " created_at = now() - interval '5 minutes' WHERE id = %s",
             [worker.id],
         )
-    await until(lambda: worker.id not in owner.machine.known_workers())
+    await until(lambda: worker.id not in owner.machine.workers.ids())
     await worker.beat()
-    await until(lambda: worker.id in owner.machine.known_workers())
+    await until(lambda: worker.id in owner.machine.workers.ids())
     await trigger(engine, tenant_id)
     await worker.next_start()

@@ -84,8 +84,8 @@ async def test_connections_are_cut_again_and_again(
     await until(lambda: tenant_id in engine.ownership.owners)
     owner = engine.ownership.owners[tenant_id]
     await until(lambda: owner.is_ready)
-    assert owner.machine.running_count() == owner.machine.waiting_count() == 0
-    assert owner.machine.free_slots(worker.id) == {"default": 20}
+    assert owner.machine.workers.running_count() == owner.machine.waiting_count() == 0
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 20}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -89,7 +89,7 @@ async def test_nothing_is_handed_out_between_the_hint_and_its_reading(
     worker = await FakeWorker.connect(engine, tenant_id)
     owner = engine.ownership.owners[tenant_id]
     monkeypatch.setattr(HintReader, "receive", lambda _self, _payload: None)
-    owner.pauses.question()
+    owner.pauses.invalidate()
     (run_id,) = await trigger(engine, tenant_id)
     details = await engine.get_run_details(tenant_id, run_id)
     assert details.status is Status.QUEUED
@@ -116,7 +116,7 @@ async def test_a_scheduler_that_read_everything_anew_knows_the_pauses(
 ) -> None:
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
-    engine.ownership.owners[tenant_id].pauses.question()
-    engine.ownership.distrust()
+    engine.ownership.owners[tenant_id].pauses.invalidate()
+    engine.ownership.invalidate_all()
     await trigger(engine, tenant_id)
     await worker.next_start()

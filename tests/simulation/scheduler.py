@@ -54,10 +54,10 @@ class Scheduler:
         if not workers:
             await asyncio.sleep(0.1)
             return
-        wishes = [(task, self._dice.choice(workers).id) for task in self._queue.values()]
+        decisions = [(task, self._dice.choice(workers).id) for task in self._queue.values()]
         self._queue.clear()
         world = self._world
-        assigned = await world.plainly(lambda: assign_tasks(wishes, {}, world.loop.today))
+        assigned = await world.plainly(lambda: assign_tasks(decisions, {}, world.loop.today))
         for worker_id, action in assigned:
             world.note("assigned", action.task_id, action.durable_invocation, worker_id)
             world.spawn(world.deliver(worker_id, action), "an action")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain import plan_run
-from engine.domain.affinity import dump_wishes
+from engine.domain.affinity import dump_labels
 from engine.domain.cel.answers import asking_for, repeated_id
 from engine.domain.concurrency import (
     NO_KEYS,
@@ -131,7 +131,7 @@ def _new_run(
         filter_id=trigger.filter_id,
         filter_payload=trigger.filter_payload,
         desired_worker_id=request.desired_worker_id if definition.sticky is not None else None,
-        desired_labels=dump_wishes(request.desired_labels),
+        desired_labels=dump_labels(request.desired_labels),
         idempotency_key=key,
     )
 

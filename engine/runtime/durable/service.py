@@ -24,6 +24,7 @@ from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks
 from engine.operations.durable.read_logs import Opening, load_openings
 from engine.operations.durable.record_calls import Tried, record_calls
 from engine.operations.durable.register_signals import load_signals, register_signal
+from engine.runtime.durable.ports import OpenStream
 from engine.runtime.durable.routes import Routes
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
@@ -85,7 +86,7 @@ class Durable(PeriodicService):
             "restores", self._restore, on_outage=on_outage
         )
         """Some are asked for by nobody who would ask again: an outage must not lose them."""
-        self._streams: dict[DurableStream | SignalListener, None] = {}
+        self._streams: dict[OpenStream, None] = {}
         self._ticks = 0
 
     @property
@@ -111,7 +112,7 @@ class Durable(PeriodicService):
         self._streams[listener] = None
         return listener
 
-    def closed(self, stream: DurableStream | SignalListener) -> None:
+    def closed(self, stream: OpenStream) -> None:
         self._streams.pop(stream, None)
 
     async def drain(self) -> None:
@@ -122,9 +123,9 @@ class Durable(PeriodicService):
         self._ticks += 1
         is_audit = self._ticks % _AUDIT_TICKS == 0
 
-        async def look(stream: DurableStream | SignalListener) -> None:
+        async def look(stream: OpenStream) -> None:
             try:
-                await (stream.audit() if is_audit else stream.hurry())
+                await (stream.audit() if is_audit else stream.look_up_held())
             except HatchetError as error:
                 note_unreachable("durable waits were not looked up", error)
 

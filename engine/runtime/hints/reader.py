@@ -133,7 +133,7 @@ class HintReader:
     # At the owner
 
     def _reload_rules(self, owner: TenantOwner, _: Hint) -> None:
-        owner.pauses.question()
+        owner.pauses.invalidate()
         self._effects.spawn(owner.reload_rules(), "reading which workflows are paused")
 
     def _reload_limits(self, owner: TenantOwner, hint: Hint) -> None:

@@ -67,11 +67,11 @@ class GroupRows:
         self._background = asyncio.create_task(self._load(), name=name)
 
     async def _load(self) -> None:
-        waiting = await self._patiently(self._read_all)
+        waiting = await self._with_retries(self._read_all)
         if not self.is_dropped:
             self._machine.groups.thaw()
             self._on_known()
-            self._machine.batches.unnote(waiting)
+            self._machine.batches.leave_out(waiting)
 
     def poll(self) -> None:
         """Read in the background those who were queued since the last reading and are not known.
@@ -88,7 +88,7 @@ class GroupRows:
     async def _poll(self) -> None:
         while self._is_poll_asked and not self.is_dropped:
             self._is_poll_asked = False
-            if await self._patiently(self._read_new):
+            if await self._with_retries(self._read_new):
                 self._on_known()
 
     async def read_again(self) -> None:
@@ -96,7 +96,7 @@ class GroupRows:
         if self._background is not None:
             await self._read_unknown(FIRST_PLACE)
 
-    async def _patiently(self, read: Callable[[], Awaitable[list[UUID]]]) -> list[UUID]:
+    async def _with_retries(self, read: Callable[[], Awaitable[list[UUID]]]) -> list[UUID]:
         """Read again after failures, until the memory is not wanted any more."""
         while not self.is_dropped:
             try:

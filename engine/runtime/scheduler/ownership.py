@@ -26,7 +26,7 @@ from engine.store.leases import LEASE_SECONDS, SurveyRow
 log = logging.getLogger("hatchet.scheduler")
 
 _RENEW_SECONDS = 1.0
-_EAGER_SECONDS = 0.2
+_RENEW_AT_START_SECONDS = 0.2
 _REBUILD_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 60.0
 
 
@@ -65,7 +65,7 @@ class Ownership:
         More often at the start: what another engine held before it died becomes free then.
         """
         loop = asyncio.get_running_loop()
-        eager_until = loop.time() + LEASE_SECONDS
+        start_until = loop.time() + LEASE_SECONDS
         outage = Outage("leases", "leases were not renewed")
         while True:
             try:
@@ -74,10 +74,10 @@ class Ownership:
             except (Unavailable, psycopg.Error) as error:
                 outage.note(error)
                 if not isinstance(error, NotSent):
-                    self.distrust()
+                    self.invalidate_all()
                 self._fence()
-            is_eager = not self.owners and loop.time() < eager_until
-            await asyncio.sleep(_EAGER_SECONDS if is_eager else _RENEW_SECONDS)
+            is_starting = not self.owners and loop.time() < start_until
+            await asyncio.sleep(_RENEW_AT_START_SECONDS if is_starting else _RENEW_SECONDS)
 
     async def renew(self) -> None:
         """Renew our leases, notice lost ones, take free ones up to our even share."""
@@ -164,12 +164,12 @@ class Ownership:
             "epoch": owner.epoch,
         }
 
-    def distrust(self) -> None:
-        """The fate of a write is unknown: rebuild every scheduler from the rows."""
+    def invalidate_all(self) -> None:
+        """It is unknown whether a write was done: rebuild every scheduler from the rows."""
         for owner in self.owners.values():
-            self.distrust_one(owner)
+            self.invalidate(owner)
 
-    def distrust_one(self, owner: TenantOwner) -> None:
+    def invalidate(self, owner: TenantOwner) -> None:
         """What this scheduler remembers may be wrong: rebuild it from the rows."""
         owner.reset()
         self._to_rebuild[owner.tenant_id] = 0.0
@@ -188,7 +188,7 @@ class Ownership:
             self.drop(owner, is_given_up=True)
 
     async def rebuild_loop(self) -> None:
-        """Rebuild schedulers as they are taken over or distrusted.
+        """Rebuild schedulers as they are taken over or invalidated.
 
         One whose rows cannot be read is tried less and less often, and keeps none of the others waiting.
         """
@@ -224,10 +224,10 @@ class Ownership:
     async def _rebuild(self, owner: TenantOwner) -> bool:
         """Read an owner's memory from the rows; False if it has to be done again.
 
-        A distrusted owner takes its lease anew first: a write under the old epoch whose fate is
-        unknown has then either committed or is refused.
+        An invalidated owner takes its lease anew first: a write under the old epoch of which nothing is
+        known has then either committed or is refused.
         """
-        if owner.is_distrusted:
+        if owner.needs_new_epoch:
             taken = await self._database.fetch(leases.take(self._engine_id, [owner.tenant_id]))
             if not taken:
                 return False
