@@ -137,7 +137,9 @@ class ApiSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         in_path = [
-            OpenApiParameter(name, _FORMATS["uuid"], OpenApiParameter.PATH)
+            OpenApiParameter(
+                name, _FORMATS["string" if name == "name" else "uuid"], OpenApiParameter.PATH
+            )
             for name in re.findall(r"{(\w+)}", self.path)
         ]
         in_query = [
