@@ -16,7 +16,7 @@ from tenants.models import Member, Role, Tenant
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.cast import Cast
-from tests.webhooks.senders import KEY, PRESETS, SECRET, Sender, hmac_auth, make
+from tests.webhooks.senders import KEY, PRESETS, SECRET, Sender, github, hmac_auth, make
 from webhooks import changes
 from webhooks.api.urls import urlpatterns
 from webhooks.encryption import decrypt
@@ -342,7 +342,18 @@ def test_the_presets_of_the_pages_are_those_of_the_contract(source: str) -> None
     preset, auth = all_sources()[source], PRESETS[source]["auth"]
     assert preset.header_name == auth["signatureHeaderName"]
     assert (preset.algorithm, preset.encoding) == (auth["algorithm"], auth["encoding"])
-    assert preset.event_key_expression == PRESETS[source]["eventKeyExpression"]
+
+
+def test_githubs_preset_takes_events_with_and_without_an_action(cast: Cast, api: ApiClient) -> None:
+    from webhooks.sources import all_sources
+
+    expression = all_sources()["GITHUB"].event_key_expression
+    sender = make(api, cast.tenant, "GITHUB", eventKeyExpression=expression)
+    keys = []
+    for event, body in (("issues", b'{"action": "opened"}'), ("ping", b"{}")):
+        answer = sender.send(body, github(body, event=event))
+        keys.append(answer.json["event"]["key"])
+    assert keys == ["github:issues:opened", "github:ping"]
 
 
 def test_the_address_is_that_of_the_guide(cast: Cast, api: ApiClient) -> None:
