@@ -186,8 +186,17 @@ async def output_of_event(event_id: str) -> list[Any]:
 
 
 def main() -> None:
-    tasks = [stripe_payment, github_pull_request, slack_mention, slack_command, slack_interaction]
-    hatchet.worker(worker_name(), slots=10, workflows=[*tasks]).start()
+    hatchet.worker(
+        worker_name(),
+        slots=10,
+        workflows=[
+            stripe_payment,
+            github_pull_request,
+            slack_mention,
+            slack_command,
+            slack_interaction,
+        ],
+    ).start()
 
 
 if __name__ == "__main__":
