@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.backlog import measure_backlog
 from benchmarks.durable import measure_durable
+from benchmarks.fronts import measure_fronts
 from benchmarks.idle import measure_idle
 from benchmarks.installation import Installation, installation
 from benchmarks.latency import measure_latency
@@ -26,6 +27,7 @@ PARTS: dict[str, Part] = {
     "idle": lambda installed, scale: measure_idle(installed, 15 * scale),
     "latency": lambda installed, scale: measure_latency(installed, 8 * scale),
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
+    "fronts": lambda installed, scale: measure_fronts(installed, 12 * scale),
     "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
     "flows": lambda installed, _scale: measure_flows(installed),
     "durable": lambda installed, scale: measure_durable(

@@ -35,33 +35,33 @@ class EmptyServer(
         self._actions: asyncio.Queue[dispatcher.AssignedAction] = asyncio.Queue()
         self._numbers = itertools.count(1 << 100)
 
-    async def GetVersion(  # noqa: N802
+    async def GetVersion(
         self, request: dispatcher.GetVersionRequest, context: grpc.aio.ServicerContext
     ) -> dispatcher.GetVersionResponse:
         return dispatcher.GetVersionResponse(version="v0.0.0")
 
-    async def Register(  # noqa: N802
+    async def Register(
         self, request: dispatcher.WorkerRegisterRequest, context: grpc.aio.ServicerContext
     ) -> dispatcher.WorkerRegisterResponse:
         return dispatcher.WorkerRegisterResponse(tenant_id=SOME_ID, worker_id=SOME_ID)
 
-    async def Heartbeat(  # noqa: N802
+    async def Heartbeat(
         self, request: dispatcher.HeartbeatRequest, context: grpc.aio.ServicerContext
     ) -> dispatcher.HeartbeatResponse:
         return dispatcher.HeartbeatResponse()
 
-    async def SendStepActionEvent(  # noqa: N802
+    async def SendStepActionEvent(
         self, request: dispatcher.StepActionEvent, context: grpc.aio.ServicerContext
     ) -> dispatcher.ActionEventResponse:
         return dispatcher.ActionEventResponse(tenant_id=SOME_ID, worker_id=SOME_ID)
 
-    async def ListenV2(  # noqa: N802
+    async def ListenV2(
         self, request: dispatcher.WorkerListenRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[dispatcher.AssignedAction]:
         while True:
             yield await self._actions.get()
 
-    async def TriggerWorkflow(  # noqa: N802
+    async def TriggerWorkflow(
         self,
         request: trigger_pb2.TriggerWorkflowRequest,
         context: grpc.aio.ServicerContext,
@@ -70,14 +70,14 @@ class EmptyServer(
             workflow_run_id=self._start(request.name, request.input)
         )
 
-    async def BulkTriggerWorkflow(  # noqa: N802
+    async def BulkTriggerWorkflow(
         self, request: workflows_pb2.BulkTriggerWorkflowRequest, context: grpc.aio.ServicerContext
     ) -> workflows_pb2.BulkTriggerWorkflowResponse:
         return workflows_pb2.BulkTriggerWorkflowResponse(
             workflow_run_ids=[self._start(run.name, run.input) for run in request.workflows]
         )
 
-    async def PutWorkflow(  # noqa: N802
+    async def PutWorkflow(
         self,
         request: v1_workflows.CreateWorkflowVersionRequest,
         context: grpc.aio.ServicerContext,

@@ -61,7 +61,7 @@ def _arrivals(version: RegisteredVersion, count: int, keys: int) -> list[Callabl
 
 def _measure(count: int, keys: int, max_runs: int) -> dict[str, float]:
     scheduler = TenantScheduler()
-    scheduler.upsert_worker(
+    scheduler.workers.upsert(
         WORKER,
         actions=frozenset(["work:run"]),
         slots={"default": 100},

@@ -49,8 +49,9 @@ class Installation:
         self.database = psycopg.connect(self.database_url, autocommit=True)
         self.start_engine()
 
-    def start_engine(self) -> None:
-        self.engine_pid = self._start("manage.py", "runengine")
+    def start_engine(self, **variables: str) -> None:
+        """Start it with these variables beside those of all processes."""
+        self.engine_pid = self._start("manage.py", "runengine", **variables)
         self.wait_for_port(self.grpc_port)
 
     def stop_engine(self) -> None:
@@ -94,9 +95,13 @@ class Installation:
         self.postgres.stop()
         self.log.close()
 
-    def _start(self, *arguments: str) -> int:
+    def _start(self, *arguments: str, **variables: str) -> int:
         process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, stdout=self.log, stderr=self.log
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            stdout=self.log,
+            stderr=self.log,
         )
         self._processes.append(process)
         return process.pid

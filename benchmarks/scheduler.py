@@ -28,7 +28,7 @@ def _scene(*, workers: int, slots: int, actions: int) -> tuple[TenantScheduler, 
     names = [f"workflow:step-{number}" for number in range(actions)]
     scheduler = TenantScheduler()
     for _ in range(workers):
-        scheduler.upsert_worker(
+        scheduler.workers.upsert(
             new_id(),
             actions=frozenset(names),
             slots={"default": slots},
@@ -62,7 +62,7 @@ def _run_offers(scheduler: TenantScheduler, tasks: list[ReadyTask]) -> int:
     decided = 0
     for start in range(0, len(tasks), BATCH):
         for assignment in scheduler.offer(tasks[start : start + BATCH], 1.0):
-            scheduler.release(assignment.task.id)
+            scheduler.workers.release(assignment.task.id)
             decided += 1
     return decided
 
@@ -78,7 +78,7 @@ def _run_backlog(scheduler: TenantScheduler, tasks: list[ReadyTask], batch: int)
             running.append(assignment.task.id)
             decided += 1
         for _ in range(min(batch, len(running))):
-            scheduler.release(running.popleft())
+            scheduler.workers.release(running.popleft())
     return decided
 
 

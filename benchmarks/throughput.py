@@ -39,8 +39,8 @@ def measure_lean(installed: Installation, seconds: float) -> Figures:
         empty, empty_pid = stack.enter_context(empty_server())
         pair = stack.enter_context(agents(installed.target, installed.target))
         empty_pair = stack.enter_context(agents(empty, empty))
-        _connect(pair, WORKFLOW)
-        _connect(empty_pair, WORKFLOW)
+        connect(pair, WORKFLOW)
+        connect(empty_pair, WORKFLOW)
         for mode in ("singly", "bulk"):
             pids = {"engine": installed.engine_pid, "postgres": installed.postgres_pid}
             mine = Turns(pair, pids, WORKFLOW)
@@ -117,7 +117,8 @@ def measure_sdk(installed: Installation, seconds: float) -> Figures:
         end(worker)
 
 
-def _connect(pair: list[AgentProcess], workflow: str) -> None:
+def connect(pair: list[AgentProcess], workflow: str) -> None:
+    """Have a worker ready for the workflow, and everything warm."""
     client, worker = pair
     client.ask("put_workflow", workflow=workflow)
     worker.ask("work", workflows=[workflow], slots=SLOTS)

@@ -73,15 +73,20 @@ def durable_context(durable: DurableTasks, query: QueryDict) -> dict[str, Any]:
     log = durable.logs.get(task.id)
     before = parse_node(query.get("before", ""))
     pairs = [("task", str(task.id))] if len(durable.tasks) > 1 else []
-    place = [("before", f"{before.branch_id}.{before.node_id}")] if before else []
+    steps = steps_of(task, log, before=before) if log else None
     return {
         "durable_task": task,
         "durable_log": log,
-        "steps": steps_of(task, log, before=before) if log else None,
+        "steps": steps,
         "durable_query": urlencode(pairs),
-        "live_query": urlencode(pairs + place),
+        "earlier_query": urlencode(pairs + _place(steps.earlier if steps else None)),
+        "live_query": urlencode(pairs + _place(before)),
         "before": before,
     }
+
+
+def _place(before: Node | None) -> list[tuple[str, str]]:
+    return [("before", f"{before.branch_id}.{before.node_id}")] if before else []
 
 
 def parse_node(text: str) -> Node | None:

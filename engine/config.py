@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -40,6 +41,10 @@ _NOTICED: dict[str, Any] = {
     "tcp_user_timeout": 25_000,
 }
 """A database that became unreachable is noticed within half a minute; what the operator says goes first."""
+
+
+GrpcFront: TypeAlias = Literal["grpcio", "native"]
+"""What speaks HTTP/2 on the gRPC port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,7 @@ class Config:
     grpc_broadcast_address: str
     grpc_max_message_bytes: int
     grpc_tls: TlsConfig | None
+    grpc_front: GrpcFront
 
     cookie_name: str
     cookie_domain: str | None
@@ -106,6 +112,7 @@ class Config:
         server_url = env.http_url("SERVER_URL", f"http://localhost:{http_port}")
         is_https = server_url.startswith("https://")
         database_url = _database_url(env)
+        grpc_tls = _grpc_tls(env)
         return cls(
             data_dir=data_dir,
             database_url=database_url or BundledPostgres(home_for(data_dir)).url,
@@ -122,7 +129,8 @@ class Config:
                 "SERVER_GRPC_BROADCAST_ADDRESS", f"127.0.0.1:{grpc_port}"
             ),
             grpc_max_message_bytes=_message_bytes(env),
-            grpc_tls=_grpc_tls(env),
+            grpc_tls=grpc_tls,
+            grpc_front=_grpc_front(env, grpc_tls),
             cookie_name=env.cookie_name("SERVER_AUTH_COOKIE_NAME", "hatchet"),
             cookie_domain=_cookie_domain(env),
             cookie_is_secure=not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https),
@@ -246,6 +254,16 @@ def _grpc_tls(env: Environment) -> TlsConfig | None:
     if client_ca is not None and pem.certified_key(client_ca) is None:
         raise ConfigError("SERVER_TLS_ROOT_CA must be a certificate in PEM form.")
     return TlsConfig(certificate=certificate, private_key=private_key, client_ca=client_ca)
+
+
+def _grpc_front(env: Environment, tls: TlsConfig | None) -> GrpcFront:
+    name = "SERVER_GRPC_FRONT"
+    front = cast(GrpcFront, env.choice(name, "grpcio", ("grpcio", "native")))
+    if front == "native" and tls is not None:
+        raise ConfigError(f"{name}=native has no TLS; set SERVER_GRPC_INSECURE=true or grpcio.")
+    if front == "native" and find_spec("pygrpc_native") is None:
+        raise ConfigError(f"{name}=native needs the package pygrpc-native, which is not installed.")
+    return front
 
 
 def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:

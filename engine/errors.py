@@ -7,6 +7,9 @@ HatchetError
 ├── IdempotencyCollision the runs' idempotency keys are held by other runs
 ├── ResourceExhausted    a bound was hit; trying again later may work
 └── Unavailable          the engine is stopping or cannot reach the database
+    ├── NotSent          no connection was free: the database was not asked
+    ├── LostRace         another transaction was first, and this one undone
+    └── LeaseLost        a tenant's lease has passed to another engine, and nothing was written
 """
 
 from __future__ import annotations
@@ -56,4 +59,18 @@ class ResourceExhausted(HatchetError):
 
 
 class Unavailable(HatchetError):
+    """What was asked may have been done or not."""
+
     code = "unavailable"
+
+
+class NotSent(Unavailable):
+    """What was asked has not been done."""
+
+
+class LostRace(Unavailable):
+    """What was asked has not been done, and may be asked again at once."""
+
+
+class LeaseLost(Unavailable):
+    """What was asked has not been done, and is another engine's to do."""

@@ -16,8 +16,8 @@ DEFAULT_WEIGHT = 100
 LabelValue = str | int
 
 
-class LabelWish(NamedTuple):
-    """One wish: the worker's value of `key`, compared with `value`. A required one excludes."""
+class DesiredLabel(NamedTuple):
+    """A label asked for: the worker's value of `key`, compared with `value`. A required one excludes."""
 
     key: str
     value: LabelValue
@@ -26,7 +26,7 @@ class LabelWish(NamedTuple):
     is_required: bool = False
 
 
-LabelWishes = tuple[LabelWish, ...]
+DesiredLabels = tuple[DesiredLabel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class TriggerRequest:
     child_index: int | None = None
     child_key: str | None = None
     desired_worker_id: UUID | None = None
-    desired_labels: LabelWishes = ()
+    desired_labels: DesiredLabels = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +265,15 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Selects runs for bulk cancel and replay; metadata pairs are combined with OR."""
+    """Which runs are meant, by whichever entrance: those that meet all that is given.
 
-    since: datetime
+    `since` and `until` bound the time of creation, both included. Metadata is compared as text; one of
+    the pairs is enough unless `needs_every_pair`.
+    """
+
+    since: datetime | None
     until: datetime | None = None
     statuses: tuple[Status, ...] = ()
     workflow_ids: tuple[UUID, ...] = ()
     additional_metadata: tuple[tuple[str, str], ...] = ()
+    needs_every_pair: bool = False

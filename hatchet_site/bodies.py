@@ -64,7 +64,7 @@ def bound_bodies() -> None:
 class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne is untyped
     """A request that refuses a body which is too long or too slow while it arrives."""
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802  (Twisted's name)
+    def gotLength(self, length: int | None) -> None:
         """Called after the headers; None: the body comes in chunks."""
         self.content = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  (Twisted closes it)
         self._received = 0
@@ -91,7 +91,7 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne 
             elif not is_small and length is not None:
                 self._refuse_body()
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+    def handleContentChunk(self, data: bytes) -> None:
         if self._is_refused:
             return
         self._received += len(data)
@@ -100,7 +100,7 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne 
         else:
             super().handleContentChunk(data)
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Called when the body is complete."""
         self._stop_waiting()
         if not self._is_refused and self._received > self._limit:  # nobody has answered for it yet
@@ -110,7 +110,7 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne 
         else:
             super().requestReceived(command, path, version)
 
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+    def connectionLost(self, reason: Any) -> None:
         self._stop_waiting()
         super().connectionLost(reason)
 

@@ -20,7 +20,7 @@ HEAD = b"POST /api/v1/users/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n
 class Transport(StringTransport):
     is_aborted = False
 
-    def abortConnection(self) -> None:  # noqa: N802
+    def abortConnection(self) -> None:
         self.is_aborted = True
 
 

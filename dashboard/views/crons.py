@@ -30,7 +30,6 @@ from engine.errors import HatchetError
 from engine.models.pages import newest_page
 from engine.models.timetable import Cron
 from engine.models.wide_columns import with_head, with_small
-from engine.operations.announce import announced
 from engine.operations.timetable.change_crons import (
     choose_missed,
     create_cron,
@@ -228,7 +227,7 @@ def _policy(text: str) -> MissedPolicy | None:
 def run_now(request: PageRequest, cron_id: UUID) -> HttpResponse:
     cron = _find(request, cron_id)
     try:
-        run_id = sync_db.run(announced(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC))))
+        run_id = sync_db.run(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC)))
     except HatchetError as error:
         messages.error(request, f"Nothing was started: {error}")
         return redirect("dashboard:cron", request.tenant.slug, cron.id)

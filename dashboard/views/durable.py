@@ -16,7 +16,6 @@ from dashboard.gate import PageRequest, tenant_page
 from engine.errors import IdempotencyCollision, InvalidArgument, NotFound
 from engine.models import Task
 from engine.models.durable_queries import durable_task, log_entries
-from engine.operations.announce import announced
 from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import Status
@@ -28,7 +27,7 @@ from tenants.models import Role
 def restore(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
     was_evicted = _task(request, run_id, task_id).is_off_worker
     operation = restore_tasks(request.tenant.id, [task_id], datetime.now(UTC))
-    sync_db.run(announced(operation))
+    sync_db.run(operation)
     if was_evicted:
         messages.success(request, "Task queued: it goes back to a worker.")
     else:
@@ -61,7 +60,7 @@ def reset(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
         request.tenant.id, task_id, node.node_id, node.branch_id, datetime.now(UTC)
     )
     try:
-        branch_id = sync_db.run(announced(operation))
+        branch_id = sync_db.run(operation)
     except NotFound as error:
         raise Http404("no such task") from error
     except InvalidArgument as error:

@@ -31,7 +31,6 @@ from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import Event, Run
 from engine.models.task_queries import payload
 from engine.models.wide_columns import with_small
-from engine.operations.announce import announced
 from engine.operations.push_events import push_events, replay_event
 from engine.states import PayloadKind, Status
 from engine.store import events as event_store
@@ -182,7 +181,7 @@ def push(request: PageRequest) -> HttpResponse:
     event = EventInput(typed["key"], data, metadata, priority, typed["scope"] or None)
     operation = push_events(request.tenant.id, [event], datetime.now(UTC))
     try:
-        [record] = sync_db.run(announced(operation))
+        [record] = sync_db.run(operation)
     except HatchetError as error:
         filled.problems.append(str(error))
         return _push_form(request, filled, typed, status=422)
@@ -210,9 +209,7 @@ def replay(request: PageRequest, event_id: UUID) -> HttpResponse:
     """Push the event once more, as a new one."""
     event = _find(request, event_id)
     try:
-        record = sync_db.run(
-            announced(replay_event(request.tenant.id, event.id, datetime.now(UTC)))
-        )
+        record = sync_db.run(replay_event(request.tenant.id, event.id, datetime.now(UTC)))
     except HatchetError as error:
         messages.error(request, f"Nothing was pushed: {error}")
         return redirect("dashboard:event", request.tenant.slug, event.id)

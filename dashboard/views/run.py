@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
@@ -21,6 +22,7 @@ from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
 from engine.models.wide_columns import with_small
+from engine.operations import copy_schedulers
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 from engine.store import sync_db
@@ -138,7 +140,9 @@ def _waits(request: PageRequest, steps: list[dict[str, Any]]) -> list[dict[str, 
     ids = [step["task"].id for step in queued[:EXPLAINED]]
     if not ids:
         return []
-    found = sync_db.run(explain_tasks(request.tenant.id, ids, datetime.now(UTC)))
+    found = sync_db.run(
+        explain_tasks(request.tenant.id, ids, datetime.now(UTC), copy_schedulers.shared)
+    )
     return [
         {"name": step["name"], "why": found[step["task"].id]}
         for step in queued
@@ -191,6 +195,7 @@ def _logs(request: PageRequest, run: Run, readable_ids: dict[UUID, str]) -> dict
     return {
         "lines": [_line(line, readable_ids) for line in found[:LOG_LINES_SHOWN]],
         "log_after": after,
+        "live_query": urlencode({"after": after}) if after else "",
         "log_next": found[LOG_LINES_SHOWN - 1].id if len(found) > LOG_LINES_SHOWN else None,
     }
 

@@ -13,9 +13,8 @@ from django.urls import reverse
 
 from dashboard.gate import PageRequest, tenant_page
 from engine.models.run_queries import runs_of
-from engine.operations.announce import announced
 from engine.operations.cancel_tasks import cancel_tasks
-from engine.operations.replay_tasks import replay_tasks, told
+from engine.operations.replay_tasks import replay_tasks
 from engine.store import sync_db
 from tenants.models import Role
 
@@ -23,7 +22,7 @@ from tenants.models import Role
 @tenant_page("POST", needs=Role.MEMBER)
 def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
     was_final = _was_final(request, run_id)
-    sync_db.run(announced(cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC))))
+    sync_db.run(cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC)))
     if was_final:
         messages.info(request, "Nothing to cancel: the run had finished already.")
     else:
@@ -34,9 +33,7 @@ def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
 @tenant_page("POST", needs=Role.MEMBER)
 def replay(request: PageRequest, run_id: UUID) -> HttpResponse:
     _was_final(request, run_id)
-    replay = sync_db.run(
-        announced(told(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC))))
-    )
+    replay = sync_db.run(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC)))
     if replay.refused:
         holder = replay.refused[0].existing
         messages.error(request, f"Not replayed: run {holder} holds its idempotency key.")

@@ -30,7 +30,6 @@ from engine.models.run_queries import lean_runs
 from engine.models.runs import Run
 from engine.models.timetable import Schedule
 from engine.models.wide_columns import with_head, with_small
-from engine.operations.announce import announced
 from engine.operations.timetable.change_schedules import (
     Outcome,
     delete_schedules,
@@ -185,7 +184,7 @@ def run_now(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     schedule = _find(request, schedule_id)
     operation = run_schedule_now(request.tenant.id, schedule.id, datetime.now(UTC))
     try:
-        run_id = sync_db.run(announced(operation))
+        run_id = sync_db.run(operation)
     except HatchetError as error:
         messages.error(request, f"Nothing was started: {error}")
         return redirect("dashboard:schedule", request.tenant.slug, schedule.id)

@@ -16,7 +16,6 @@ from dashboard.trigger_form import TriggerForm
 from engine.errors import HatchetError
 from engine.models.run_queries import runs_of
 from engine.models.task_queries import payload
-from engine.operations.announce import announced
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import PayloadKind
 from engine.store import sync_db
@@ -38,7 +37,7 @@ def form(request: PageRequest) -> HttpResponse:
         return _page(request, asked, status=422)
     operation = trigger_runs(request.tenant.id, [wanted], datetime.now(UTC))
     try:
-        [run_id] = sync_db.run(announced(operation))
+        [run_id] = sync_db.run(operation)
     except HatchetError as error:
         asked.problems.append(str(error))
         return _page(request, asked, status=422)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,9 +15,9 @@ from rest_framework.response import Response
 
 from engine.api import event_origins
 from engine.api.room import Room, json_object, packed
-from engine.api.run_selection import upper_bound
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
+from engine.domain.clock_skew import upper_bound
 from engine.ids import id_at
 from engine.models import Event, Run
 from engine.models.json_objects import text_of
@@ -25,9 +26,10 @@ from engine.models.payload_queries import payload_data
 from engine.models.wide_columns import Wide, wide_values
 from engine.states import PayloadKind, Status
 from engine.types import EventRecord
+from tenants.rest import in_query
+from tenants.rest.accepted import part, takes_query
 from tenants.rest.errors import AnyDict, ApiError
 from tenants.rest.paging import Page, count_up_to, whole
-from tenants.rest.params import Query
 from tenants.rest.render import metadata, timestamp
 
 _SUMMARY = {
@@ -41,11 +43,50 @@ MOST_KEYS = 10_000
 _DAY = timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class EventSelection:
+    page: Page = part(Page)
+    since: datetime | None = in_query.moment("since")
+    until: datetime | None = in_query.moment("until")
+    keys: list[str] = in_query.texts("keys")
+    scopes: list[str] = in_query.texts("scopes")
+    event_ids: list[UUID] = in_query.uuids("eventIds")
+    metadata: list[tuple[str, str]] = in_query.pairs("additionalMetadata")
+    workflow_ids: list[UUID] = in_query.uuids("workflowIds")
+    run_statuses: list[Status] = in_query.members("workflowRunStatuses", Status)
+
+    def condition(self, tenant_id: UUID, now: datetime) -> Q:
+        wanted = Q(tenant_id=tenant_id, id__gte=id_at(self.since or now - _DAY))
+        until = upper_bound(self.until, now)
+        if until is not None:
+            wanted &= Q(id__lt=id_at(until + timedelta(milliseconds=1)))
+        for column, values in (
+            ("key__in", self.keys),
+            ("scope__in", self.scopes),
+            ("id__in", self.event_ids),
+        ):
+            if values:
+                wanted &= Q(**{column: values})
+        wanted &= all_metadata_reads(self.metadata)
+        of_runs = self._of_runs()
+        if of_runs:
+            wanted &= Q(Exists(Run.objects.filter(of_runs, event_id=OuterRef("id"))))
+        return wanted
+
+    def _of_runs(self) -> Q:
+        of_runs = Q()
+        if self.workflow_ids:
+            of_runs &= Q(workflow_id__in=self.workflow_ids)
+        if self.run_statuses:
+            of_runs &= Q(status__in=self.run_statuses)
+        return of_runs
+
+
 class EventListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
-        events = _lean_events().filter(_selection(query, self.tenant.id)).order_by("-id")
+    @takes_query(EventSelection)
+    def get(self, request: Request, wanted: EventSelection, **_: Any) -> Response:
+        page, condition = wanted.page, wanted.condition(self.tenant.id, datetime.now(UTC))
+        events = _lean_events().filter(condition).order_by("-id")
         may_view, room = self.access.can_view_payloads, Room()
         rows: list[object] = []
         for chunk in page.chunks(events):
@@ -122,32 +163,6 @@ def _data_of(event: Event, *, may_view: bool) -> AnyDict:
     room = Room()
     found = payload_data([event.id], kinds, room=room.left)
     return {"data": room.text(found.get((event.id, PayloadKind.EVENT, 0))) or "{}"}
-
-
-def _selection(query: Query, tenant_id: UUID) -> Q:
-    since = query.moment("since") or datetime.now(UTC) - _DAY
-    until = upper_bound(query.moment("until"))
-    wanted = Q(tenant_id=tenant_id, id__gte=id_at(since))
-    if until is not None:
-        wanted &= Q(id__lt=id_at(until + timedelta(milliseconds=1)))
-    for name, column in (("keys", "key__in"), ("scopes", "scope__in")):
-        texts = query.texts(name)
-        if texts:
-            wanted &= Q(**{column: texts})
-    event_ids = query.uuids("eventIds")
-    if event_ids:
-        wanted &= Q(id__in=event_ids)
-    wanted &= all_metadata_reads(query.pairs("additionalMetadata"))
-    of_runs = Q()
-    workflow_ids = query.uuids("workflowIds")
-    if workflow_ids:
-        of_runs &= Q(workflow_id__in=workflow_ids)
-    statuses = query.members("workflowRunStatuses", Status)
-    if statuses:
-        of_runs &= Q(status__in=statuses)
-    if of_runs:
-        wanted &= Q(Exists(Run.objects.filter(of_runs, event_id=OuterRef("id"))))
-    return wanted
 
 
 def _lean_events() -> QuerySet[Event]:

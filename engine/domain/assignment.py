@@ -16,7 +16,7 @@ from engine.domain.affinity import affinity_of
 from engine.domain.batches import BatchPlace
 from engine.domain.rate_limits import LimitClaims, Refusal
 from engine.states import ConcurrencyStrategy
-from engine.types import LabelWishes
+from engine.types import DesiredLabels
 
 HEARTBEAT_FRESH_SECONDS = 5.0
 """A worker whose last heartbeat is this old gets nothing new."""
@@ -30,13 +30,13 @@ Shape = tuple[tuple[str, int], ...]
 """The slots a task needs, comparable: slot types in order with their units."""
 
 
-class Wishes(NamedTuple):
+class Placement(NamedTuple):
     """Which workers a task asks for, besides those which know its action.
 
     `worker_id` is preferred, if it may take the task; `is_bound` means that no other may.
     """
 
-    labels: LabelWishes = ()
+    labels: DesiredLabels = ()
     worker_id: UUID | None = None
     is_bound: bool = False
 
@@ -45,7 +45,7 @@ class Needs(NamedTuple):
     """All that tells which workers may take a task: tasks with equal needs wait in one line."""
 
     shape: Shape
-    wishes: Wishes | None = None
+    placement: Placement | None = None
 
 
 class GroupId(NamedTuple):
@@ -72,7 +72,7 @@ class Claim(NamedTuple):
     max_runs: int
     strategy: ConcurrencyStrategy
     counts_priority: bool = False
-    """Whether, where the newer outdoes the older, a higher priority outdoes both."""
+    """Whether, where the newer supersedes the older, a higher priority supersedes both."""
     is_computed: bool = False
     """Whether `max_runs` was computed for who asks: the newest of a group says what holds for all."""
 
@@ -113,7 +113,7 @@ class SharedStrategy(NamedTuple):
 class ReadyTask(NamedTuple):
     """A queued task as the scheduler sees it. `priority` is the queue priority; `slots` is shared per step.
 
-    `wishes` is None for a task which takes any worker that knows its action. `is_restored`: the attempt was
+    `placement` is None for a task which takes any worker that knows its action. `is_restored`: the attempt was
     evicted from its worker and goes on elsewhere, with the slots of its concurrency groups, which it kept.
     """
 
@@ -124,7 +124,7 @@ class ReadyTask(NamedTuple):
     slots: Mapping[str, int]
     version_id: UUID
     step_id: UUID
-    wishes: Wishes | None = None
+    placement: Placement | None = None
     claims: Claims | None = None
     is_restored: bool = False
     limits: LimitClaims = ()
@@ -145,9 +145,13 @@ class ReadyTask(NamedTuple):
         """Whether it runs together with others."""
         return self.claims is not None and self.claims.batch is not None
 
+    def with_turn(self, admitted: int) -> ReadyTask:
+        """Return the task as its groups admitted it. `admitted` is the last field: a fifth of `_replace`."""
+        return ReadyTask._make((*self[:-1], admitted))
+
     def without_turn(self) -> ReadyTask:
         """Return the task as it was before its groups admitted it."""
-        return self._replace(admitted=0) if self.admitted else self
+        return self.with_turn(0) if self.admitted else self
 
     @property
     def due_limits(self) -> LimitClaims:
@@ -227,7 +231,7 @@ def shape_of(slots: Mapping[str, int]) -> Shape:
 
 
 def needs_of(task: ReadyTask) -> Needs:
-    return Needs(shape_of(task.slots), task.wishes)
+    return Needs(shape_of(task.slots), task.placement)
 
 
 def score_of(task: ReadyTask) -> int:
@@ -240,11 +244,11 @@ def score_of(task: ReadyTask) -> int:
 
 def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | None:
     """Return what keeps `worker` from taking a task with these needs now, or None if it may."""
-    wishes = needs.wishes
-    if wishes is not None:
-        if wishes.is_bound and wishes.worker_id not in (None, worker.id):
+    placement = needs.placement
+    if placement is not None:
+        if placement.is_bound and placement.worker_id not in (None, worker.id):
             return Obstacle.BOUND_TO_ANOTHER
-        if wishes.labels and affinity_of(wishes.labels, worker.labels) is None:
+        if placement.labels and affinity_of(placement.labels, worker.labels) is None:
             return Obstacle.LABEL_MISMATCH
     if not worker.is_active:
         return Obstacle.WORKERS_INACTIVE
@@ -265,12 +269,16 @@ def find_obstacle(worker: WorkerState, needs: Needs, now: float) -> Obstacle | N
 def rank_of(worker: WorkerState, needs: Needs) -> tuple[bool, int, int]:
     """Return how much a task with these needs prefers `worker`, which may take it; greater goes first.
 
-    The wished worker, then the better labels, then the more free slots.
+    The worker asked for, then the better labels, then the more free slots.
     """
-    wishes, free = needs.wishes, worker.free[needs.shape[0][0]]
-    if wishes is None:
+    placement, free = needs.placement, worker.free[needs.shape[0][0]]
+    if placement is None:
         return (False, 0, free)
-    return (worker.id == wishes.worker_id, affinity_of(wishes.labels, worker.labels) or 0, free)
+    return (
+        worker.id == placement.worker_id,
+        affinity_of(placement.labels, worker.labels) or 0,
+        free,
+    )
 
 
 def explain_worker(worker: WorkerState, needs: Needs, now: float) -> Reason | None:

@@ -15,7 +15,7 @@ from engine.states import (
     StepKind,
     Sticky,
 )
-from engine.types import LabelWishes
+from engine.types import DesiredLabels
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class StepDefinition:
     backoff_factor: float | None = None
     backoff_max_seconds: int | None = None
     slots: Mapping[str, int] = field(default_factory=lambda: {"default": 1})
-    worker_labels: LabelWishes = ()
+    worker_labels: DesiredLabels = ()
     conditions: tuple[StepCondition, ...] = ()
     concurrency: tuple[Concurrency, ...] = ()
     is_durable: bool = False

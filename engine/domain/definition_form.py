@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from engine.domain.affinity import wish_forms, wishes_from_forms
+from engine.domain.affinity import label_forms, labels_from_forms
 from engine.domain.definition import (
     Batch,
     Concurrency,
@@ -114,7 +114,7 @@ def _step_form(step: StepDefinition) -> dict[str, Any]:
             "backoff_factor": step.backoff_factor,
             "backoff_max_seconds": step.backoff_max_seconds,
             "slots": None if slots == _DEFAULT_SLOTS else slots,
-            "worker_labels": wish_forms(step.worker_labels),
+            "worker_labels": label_forms(step.worker_labels),
             "conditions": [_condition_form(condition) for condition in step.conditions],
             "concurrency": _concurrency_forms(step.concurrency),
             "rate_limits": _rate_limit_forms(step.rate_limits),
@@ -140,7 +140,7 @@ def _step_from(form: dict[str, Any]) -> StepDefinition:
         backoff_factor=form.get("backoff_factor"),
         backoff_max_seconds=form.get("backoff_max_seconds"),
         slots=form.get("slots", _DEFAULT_SLOTS),
-        worker_labels=wishes_from_forms(form.get("worker_labels", ())),
+        worker_labels=labels_from_forms(form.get("worker_labels", ())),
         conditions=tuple(_condition_from(condition) for condition in form.get("conditions", ())),
         concurrency=_concurrency_from(form.get("concurrency", ())),
         rate_limits=_rate_limits_from(form.get("rate_limits", ())),

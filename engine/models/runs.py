@@ -63,7 +63,7 @@ class Task(models.Model):
     """One step of one run. A standalone run has exactly one task, with the run's own id.
 
     `retry_count` numbers the attempts from 0, all kinds of retries counted; (id, retry_count) fences
-    reports. `desired_labels` and `desired_worker_id` are its run's and its own wishes for a worker, for
+    reports. `desired_labels` and `desired_worker_id` are the worker that its run and it ask for, for
     the scheduler. `due_at` is the next instant at which time itself must act: the end of the back-off
     (queued, `is_delayed`), the schedule timeout (queued) or the execution timeout (running). For a task
     of a paused workflow (`is_delayed` and `is_held`) it is the end of the time it is held.

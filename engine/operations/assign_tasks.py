@@ -48,7 +48,7 @@ AnyRow = TypeVar("AnyRow", ReadyTask, AssignedRow, TaskRow)
 
 
 def assign_tasks(
-    wishes: Sequence[tuple[ReadyTask, UUID]],
+    decisions: Sequence[tuple[ReadyTask, UUID]],
     epochs: Mapping[UUID, int],
     now: datetime,
     made: Sequence[MadeBatch] = (),
@@ -59,20 +59,20 @@ def assign_tasks(
     """Assign queued attempts to workers; return (worker id, action) of those still queued.
 
     Those of a batch in `made` are one action together; `taken` are the units of rate limits, by task,
-    that are written with those assigned. Raises the database's HT001 when a lease has passed to another
+    that are written with those assigned. Raises LeaseLost when a lease has passed to another
     engine: nothing is written then.
     """
-    versions = yield from load_versions(task.version_id for task, _ in wishes)
+    versions = yield from load_versions(task.version_id for task, _ in decisions)
     queries: list[Query[Any]] = [leases.hold(epochs)]
-    if of_dags := [w.id for w, _ in wishes if versions[w.version_id].definition.is_dag]:
+    if of_dags := [w.id for w, _ in decisions if versions[w.version_id].definition.is_dag]:
         queries.append(runs.lock_queued_of_tasks(of_dags))
-    if durable := _durable([task for task, _ in wishes], versions):
+    if durable := _durable([task for task, _ in decisions], versions):
         queries.append(durable_tasks.lock(sorted(task.id for task in durable)))
-    queries.append(assignments.assign(_wanted(wishes, versions), now))
+    queries.append(assignments.assign(_wanted(decisions, versions), now))
     assigned = len(queries) - 1
     if made:
         queries.append(batches.mark(memberships(made), now))
-    limited = {w.claims.run.id for w, _ in wishes if w.claims is not None and w.claims.run}
+    limited = {w.claims.run.id for w, _ in decisions if w.claims is not None and w.claims.run}
     if limited:
         queries.append(run_slots.hold([UUID(int=run_id) for run_id in sorted(limited)]))
     rows = (yield from fetch_all(*queries))[assigned]
@@ -92,9 +92,9 @@ def assign_tasks(
 
 
 def _wanted(
-    wishes: Sequence[tuple[ReadyTask, UUID]], versions: Mapping[UUID, RegisteredVersion]
+    decisions: Sequence[tuple[ReadyTask, UUID]], versions: Mapping[UUID, RegisteredVersion]
 ) -> list[Wanted]:
-    """Return the wishes in the order in which their rows are locked."""
+    """Return the decisions in the order in which their rows are locked."""
     return sorted(
         Wanted(
             task.id,
@@ -102,7 +102,7 @@ def _wanted(
             worker_id,
             step_of(versions[task.version_id], task.step_id).definition.execution_timeout_seconds,
         )
-        for task, worker_id in wishes
+        for task, worker_id in decisions
     )
 
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.parts.advance_runs import advance_runs
 from engine.states import Status, TaskEventKind
 from engine.store import leases, run_slots, runs, step_waits, task_events, tasks
+from engine.store.changes import AttemptEnd, Changes, FinishedRun
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
-from engine.store.tasks import Settled
+from engine.store.tasks import Settled, TaskRow
 
 
 @repeatable
-def cancel_tasks(
-    tenant_id: UUID, ids: Sequence[UUID], now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
+def cancel_tasks(tenant_id: UUID, ids: Sequence[UUID], now: datetime) -> Operation[list[UUID]]:
     """Cancel by the ids clients hold: runs with all their tasks, or single tasks.
 
     Return those of the ids of which something was cancelled: unknown ones are ignored and final tasks
-    left alone. Descendants of a cancelled DAG task that do not
-    exist yet are created cancelled.
+    left alone. Descendants of a cancelled DAG task that do not exist yet are created cancelled.
     """
-    changes = Changes()
     found = yield from fetch(runs.find_external(tenant_id, ids))
     whole_runs = {row.run_id for row in found if row.task_id is None and row.is_dag}
     dag_runs = sorted({row.run_id for row in found if row.is_dag})
@@ -36,30 +33,37 @@ def cancel_tasks(
         targets |= {row.id for row in rows if not Status(row.status).is_final}
     cancelled = {run_id for run_id in whole_runs if not Status(locked[run_id].status).is_final}
     if not targets:
-        return [], changes
-    moved = yield from cancel_attempts([(task, None) for task in targets], now, changes)
-    cancelled |= {end.task_id for end in changes.ended}
+        return []
+    task_ids, moved = yield from cancel_attempts([(task, None) for task in targets], now)
+    cancelled |= task_ids
     moved |= whole_runs
     yield from advance_runs(
         [locked[run_id] for run_id in sorted(moved) if not Status(locked[run_id].status).is_final],
         now,
-        changes,
     )
-    return [row.external_id for row in found if row.external_id in cancelled], changes
+    return [row.external_id for row in found if row.external_id in cancelled]
+
+
+class Cancelled(NamedTuple):
+    """The tasks that were cancelled, and the DAG runs that moved by that."""
+
+    task_ids: set[UUID]
+    moved: set[UUID]
 
 
 def cancel_attempts(
     attempts: Sequence[tuple[UUID, int | None]],
     now: datetime,
-    changes: Changes,
     *,
     kind: TaskEventKind = TaskEventKind.CANCELLED,
     message: str = "",
-) -> Operation[set[UUID]]:
-    """Cancel these tasks unless they are final or in another attempt; return the DAG runs that moved.
+    ends_runs: bool = True,
+) -> Operation[Cancelled]:
+    """Cancel these tasks unless they are final or in another attempt.
 
     `kind` and `message` are what the event log says. DAG runs of these tasks are locked already; the
-    tasks are locked here, and running ones are told to stop.
+    tasks are locked here, and running ones are told to stop. Without `ends_runs` nobody is told that the
+    runs of standalone tasks ended, for they go on.
     """
     wanted = set(attempts)
     rows = [
@@ -69,40 +73,44 @@ def cancel_attempts(
         and ((row.id, None) in wanted or (row.id, row.retry_count) in wanted)
     ]
     if not rows:
-        return set()
+        return Cancelled(set(), set())
     parked = [row.id for row in rows if row.is_parked]
-    settled, *_ = yield from fetch_all(
+    events = [
+        NewTaskEvent(row.run_id, row.id, row.retry_count, kind, message, row.worker_id)
+        for row in rows
+    ]
+    children, *_ = yield from fetch_all(
         tasks.settle([Settled(row.id, Status.CANCELLED) for row in rows], now),
-        task_events.insert(
-            [
-                NewTaskEvent(row.run_id, row.id, row.retry_count, kind, message, row.worker_id)
-                for row in rows
-            ],
-            now,
-        ),
+        task_events.insert(events, now),
         *([step_waits.settle(parked)] if parked else []),
     )
-    children = set(settled)
-    for row in rows:
-        changes.ended.append(
-            AttemptEnd(
-                row.tenant_id,
-                row.run_id,
-                row.id,
-                row.step_id,
-                row.version_id,
-                row.retry_count,
-                Status.CANCELLED,
-                stop_on=row.worker_id,
-            )
-        )
-        changes.touched.add((row.tenant_id, row.run_id))
-        if row.run_id == row.id:
-            is_child = row.run_id in children
-            changes.finished.append(
-                FinishedRun(row.tenant_id, row.run_id, Status.CANCELLED, is_child)
-            )
-    return {row.run_id for row in rows if row.run_id != row.id}
+    yield Changes(
+        ended=[_end_of(row) for row in rows],
+        finished=_finished(rows, set(children)) if ends_runs else [],
+        touched={(row.tenant_id, row.run_id) for row in rows},
+    )
+    return Cancelled({row.id for row in rows}, {r.run_id for r in rows if r.run_id != r.id})
+
+
+def _end_of(row: TaskRow) -> AttemptEnd:
+    return AttemptEnd(
+        row.tenant_id,
+        row.run_id,
+        row.id,
+        row.step_id,
+        row.version_id,
+        row.retry_count,
+        Status.CANCELLED,
+        stop_on=row.worker_id,
+    )
+
+
+def _finished(rows: Sequence[TaskRow], children: Collection[UUID]) -> list[FinishedRun]:
+    return [
+        FinishedRun(row.tenant_id, row.run_id, Status.CANCELLED, row.run_id in children)
+        for row in rows
+        if row.run_id == row.id
+    ]
 
 
 @repeatable
@@ -111,14 +119,13 @@ def cancel_superseded(
     epochs: Mapping[UUID, int],
     now: datetime,
     superseded_runs: Sequence[tuple[UUID, UUID]] = (),
-) -> Operation[Changes]:
+) -> Operation[None]:
     """Cancel attempts, by tenant, that a scheduler found no place for in their concurrency groups.
 
     `superseded_runs` are (run id, arrival) of runs to be cancelled whole, unless they ended since.
 
-    Raises the database's HT001 when a lease has passed to another engine: nothing is written then.
+    Raises LeaseLost when a lease has passed to another engine: nothing is written then.
     """
-    changes = Changes()
     yield from fetch(leases.hold(epochs))
     found = yield from fetch(
         tasks.locate(
@@ -134,11 +141,10 @@ def cancel_superseded(
     ]
     if superseded_runs:
         superseded += yield from _attempts_of(superseded_runs)
-    moved = yield from cancel_attempts(
-        superseded, now, changes, message="Cancelled due to concurrency strategy"
+    _, moved = yield from cancel_attempts(
+        superseded, now, message="Cancelled due to concurrency strategy"
     )
-    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
-    return changes
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now)
 
 
 def _attempts_of(

@@ -1,4 +1,4 @@
-"""Sets, pauses and deletes rate limits, and tells the scheduler so."""
+"""Sets, pauses and deletes rate limits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.errors import NotFound
-from engine.operations.announce import announce_rate_limit
 from engine.states import RateLimitWindow
 from engine.store import rate_limits
+from engine.store.changes import Changes
 from engine.store.query import Operation, fetch
 
 
@@ -17,7 +17,7 @@ def put_rate_limit(
 ) -> Operation[None]:
     """Set a limit, or give it other settings: workers do so whenever they start, and nothing is refilled."""
     yield from fetch(rate_limits.put(tenant_id, key, limit, window, now))
-    yield from announce_rate_limit(tenant_id, key)
+    yield _changed(tenant_id, key)
 
 
 def pause_rate_limit(
@@ -27,7 +27,7 @@ def pause_rate_limit(
     ends = yield from fetch(rate_limits.pause(tenant_id, key, until, now))
     if not ends:
         raise NotFound(f'there is no rate limit "{key}"')
-    yield from announce_rate_limit(tenant_id, key)
+    yield _changed(tenant_id, key)
     return ends[0]
 
 
@@ -35,4 +35,8 @@ def delete_rate_limit(tenant_id: UUID, key: str) -> Operation[None]:
     """Forget a limit: tasks that brought it along have it made again, others wait until it is set."""
     if not (yield from fetch(rate_limits.delete(tenant_id, key))):
         raise NotFound(f'there is no rate limit "{key}"')
-    yield from announce_rate_limit(tenant_id, key)
+    yield _changed(tenant_id, key)
+
+
+def _changed(tenant_id: UUID, key: str) -> Changes:
+    return Changes(limits=[(tenant_id, key)], pages={(tenant_id, "rate-limits")})

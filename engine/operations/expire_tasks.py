@@ -8,13 +8,13 @@ from uuid import UUID
 
 from engine.ids import new_id
 from engine.operations.cancel_tasks import cancel_attempts
-from engine.operations.changes import Changes
 from engine.operations.parts.advance_runs import advance_runs
 from engine.operations.parts.fail_attempts import Failure, fail_attempts
 from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
 from engine.operations.report_tasks import lock_dag_runs
 from engine.states import LogLevel, Status, TaskEventKind
 from engine.store import events, lost_tasks, task_events, tasks
+from engine.store.changes import Changes
 from engine.store.lost_tasks import LostAttempt, Swallowed
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.task_events import NewTaskEvent
@@ -27,41 +27,38 @@ BATCH = 500
 @repeatable
 def expire_tasks(
     tenant_ids: Sequence[UUID], now: datetime, only: Sequence[Located] | None = None
-) -> Operation[tuple[int, Changes]]:
+) -> Operation[int]:
     """Act on tasks of these tenants whose time has come, or `only` on these of them.
 
     Return how many were looked at.
     """
-    changes = Changes()
     due = (yield from fetch(tasks.due(tenant_ids, now, BATCH))) if only is None else only
     if not due:
-        return 0, changes
+        return 0
     locked = yield from lock_dag_runs(due)
     rows = yield from fetch(tasks.lock(sorted(row.id for row in due)))
     rows = [row for row in rows if row.due_at and row.due_at <= now]
-    yield from _end_delays(
-        [row for row in rows if row.is_delayed and not row.is_held], now, changes
-    )
+    yield from _end_delays([row for row in rows if row.is_delayed and not row.is_held], now)
     waiting = [row for row in rows if row.status == Status.QUEUED and not row.is_delayed]
     moved: set[UUID] = set()
     if waiting:
-        moved |= yield from cancel_attempts(
+        cancelled = yield from cancel_attempts(
             [(row.id, row.retry_count) for row in waiting],
             now,
-            changes,
             kind=TaskEventKind.SCHEDULING_TIMED_OUT,
             message="No worker took the task within its schedule timeout.",
         )
+        moved |= cancelled.moved
     if held := [row for row in rows if row.is_held]:
-        moved |= yield from cancel_attempts(
+        cancelled = yield from cancel_attempts(
             [(row.id, row.retry_count) for row in held],
             now,
-            changes,
             message="The workflow was paused for longer than its queue's time to live.",
         )
-    moved |= yield from _time_out([r for r in rows if r.status == Status.RUNNING], now, changes)
-    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
-    return len(due), changes
+        moved |= cancelled.moved
+    moved |= yield from _time_out([row for row in rows if row.status == Status.RUNNING], now)
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now)
+    return len(due)
 
 
 def postpone_task(task_id: UUID, cause: str, now: datetime, until: datetime) -> Operation[None]:
@@ -72,7 +69,7 @@ def postpone_task(task_id: UUID, cause: str, now: datetime, until: datetime) -> 
         yield from fetch(events.insert_log_lines([new_id()], [line], now))
 
 
-def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Operation[None]:
+def _end_delays(rows: Sequence[TaskRow], now: datetime) -> Operation[None]:
     if not rows:
         return
     versions = yield from load_versions(row.version_id for row in rows)
@@ -97,13 +94,13 @@ def _end_delays(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Ope
             now,
         ),
     )
-    for row in rows:
-        ready = ready_as_it_stands(row, versions[row.version_id])
-        changes.ready.append((row.tenant_id, ready))
-        changes.touched.add((row.tenant_id, row.run_id))
+    yield Changes(
+        ready=[(r.tenant_id, ready_as_it_stands(r, versions[r.version_id])) for r in rows],
+        touched={(row.tenant_id, row.run_id) for row in rows},
+    )
 
 
-def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Operation[set[UUID]]:
+def _time_out(rows: Sequence[TaskRow], now: datetime) -> Operation[set[UUID]]:
     if not rows:
         return set()
     versions = yield from load_versions(row.version_id for row in rows)
@@ -120,7 +117,7 @@ def _time_out(rows: Sequence[TaskRow], now: datetime, changes: Changes) -> Opera
                 stops_worker=True,
             )
         )
-    return (yield from fail_attempts(failures, now, changes))
+    return (yield from fail_attempts(failures, now))
 
 
 @repeatable
@@ -129,7 +126,7 @@ def requeue_lost(
     silent_since: datetime,
     now: datetime,
     only: Sequence[LostAttempt] | None = None,
-) -> Operation[Changes]:
+) -> Operation[None]:
     """Give attempts on workers whose last heartbeat is older than `silent_since` a new attempt.
 
     `only` those named, if any are, which were found to be lost.
@@ -153,39 +150,32 @@ def requeue_lost(
         )
         for row in found
     ]
-    return (yield from _fail_internally(found, failures, now))
+    yield from _fail_internally(found, failures, now)
 
 
 @repeatable
 def requeue_undelivered(
     attempts: Sequence[UUID], quiet_since: datetime, now: datetime
-) -> Operation[Changes]:
+) -> Operation[None]:
     """Give attempts that never reached their worker a new attempt; acknowledged ones are left alone.
 
     So are those whose worker came back, or was heard, after `quiet_since`: it may still report.
     """
     found = yield from fetch(lost_tasks.undelivered(attempts, quiet_since))
     error = "Could not send task to worker: its stream ended before it acknowledged the task."
-    failures = [
-        Failure(
-            row.id,
-            error,
-            retry_count=row.retry_count,
-            is_internal=True,
-            stops_worker=True,
-            unless_started=True,
-        )
-        for row in found
-    ]
-    return (yield from _fail_internally(found, failures, now))
+    yield from _fail_internally(found, _unless_started(found, error), now)
 
 
-def requeue_swallowed(found: Sequence[Swallowed], now: datetime) -> Operation[Changes]:
+def requeue_swallowed(found: Sequence[Swallowed], now: datetime) -> Operation[None]:
     """Give attempts a new one that their workers did not acknowledge, unless they have meanwhile."""
     error = (
         "Could not send task to worker: it did not acknowledge the task, although it is connected."
     )
-    failures = [
+    yield from _fail_internally(found, _unless_started(found, error), now)
+
+
+def _unless_started(found: Sequence[LostAttempt | Swallowed], error: str) -> list[Failure]:
+    return [
         Failure(
             row.id,
             error,
@@ -196,16 +186,13 @@ def requeue_swallowed(found: Sequence[Swallowed], now: datetime) -> Operation[Ch
         )
         for row in found
     ]
-    return (yield from _fail_internally(found, failures, now))
 
 
 def _fail_internally(
     found: Sequence[LostAttempt | Swallowed], failures: Sequence[Failure], now: datetime
-) -> Operation[Changes]:
-    changes = Changes()
+) -> Operation[None]:
     if not found:
-        return changes
+        return
     locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])
-    moved = yield from fail_attempts(failures, now, changes)
-    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, changes)
-    return changes
+    moved = yield from fail_attempts(failures, now)
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now)

@@ -1,44 +1,35 @@
 """Explains why tasks do not run now, by the scheduler's own rules.
 
-The scheduler's memory lives in another process; here one is filled from the same rows that a new owner
-of the tenant would read, and asked. Nothing is changed.
+A copy of the tenant's scheduler is asked that is a few seconds old at most. Nothing is changed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
+from engine.domain.assignment import ReadyTask
 from engine.domain.explanation import Cause, Explanation, clock, explanation_of, of_waits
-from engine.domain.scheduler.machine import TenantScheduler
-from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of, workflow_of
-from engine.operations.rebuild_scheduler import (
-    load_in_groups,
-    load_queue_head,
-    read_snapshot,
-    restore,
-    upsert_worker,
-)
+from engine.operations.copy_schedulers import SchedulerCopies, SchedulerCopy, current_copy
+from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import Status
-from engine.store import leases, step_waits, tasks, workers
+from engine.store import leases, step_waits, tasks
 from engine.store.query import Operation, fetch
-from engine.store.queues import FIRST_PLACE, QueuePlace
 from engine.store.tasks import TaskRow
-from engine.store.workers import WorkerRow
 
-QUEUE_HEAD = 1000
-MOST_KEPT = 20_000
-"""How many tasks with groups or rate limits are read: those who wait longest, which go before others."""
-_KNOWN_WORKER_AGE = timedelta(minutes=1)
 _PAUSED = "Its workflow is paused."
 
 
 def explain_tasks(
-    tenant_id: UUID, ids: Sequence[UUID], now: datetime
+    tenant_id: UUID, ids: Sequence[UUID], now: datetime, copies: SchedulerCopies
 ) -> Operation[Mapping[UUID, Explanation]]:
-    """Return why each of these tasks does not run now; what the tenant does not have is left out."""
+    """Return why each of these tasks does not run now; what the tenant does not have is left out.
+
+    `copies` of schedulers are shared by the process: its requests wait for each other where they have to
+    read the rows of one tenant.
+    """
     rows = yield from fetch(tasks.by_ids(tenant_id, ids))
     found: dict[UUID, Explanation] = {}
     queued, parked = [], []
@@ -52,7 +43,7 @@ def explain_tasks(
     if parked:
         found |= yield from _explain_parked(parked)
     if queued:
-        found |= yield from _explain_queued(tenant_id, queued, now)
+        found |= yield from _explain_queued(tenant_id, queued, now, copies)
     return found
 
 
@@ -101,50 +92,23 @@ def _explain_parked(rows: Sequence[TaskRow]) -> Operation[Mapping[UUID, Explanat
 
 
 def _explain_queued(
-    tenant_id: UUID, rows: Sequence[TaskRow], now: datetime
+    tenant_id: UUID, rows: Sequence[TaskRow], now: datetime, copies: SchedulerCopies
 ) -> Operation[Mapping[UUID, Explanation]]:
     (is_scheduled,) = yield from fetch(leases.is_held(tenant_id))
     if not is_scheduled:
         nobody = Explanation(Cause.NO_ENGINE, "No engine is running that schedules its tenant.")
         return {row.id: nobody for row in rows}
-    machine = TenantScheduler(queue_head_limit=QUEUE_HEAD)
-    known = yield from fetch(workers.of_tenant(tenant_id, now - _KNOWN_WORKER_AGE))
-    snapshot = yield from read_snapshot(tenant_id, known)
-
-    def upsert(row: WorkerRow) -> None:
-        beat = row.last_heartbeat_at
-        upsert_worker(machine, row, beat.timestamp() if beat else None)
-
-    restore(machine, snapshot, upsert)
-    yield from _read_kept(tenant_id, machine, snapshot.rules.paused)
-    for action_id in sorted({row.action_id for row in rows}):
-        head = yield from load_queue_head(tenant_id, action_id, QUEUE_HEAD)
-        machine.enqueue(head)
-        machine.mark_refilled(
-            action_id, has_more=len(head) == QUEUE_HEAD, last=head[-1] if head else None
-        )
-    at = now.timestamp()
-    next_ids = {task.id for assignment in machine.drain(at) for task in assignment.tasks}
     versions = yield from load_versions(row.version_id for row in rows)
-    found = {}
-    for row in rows:
-        if row.workflow_id in snapshot.rules.paused:
-            workflow = {"workflowId": str(row.workflow_id)}
-            found[row.id] = Explanation(Cause.WORKFLOW_PAUSED, _PAUSED, workflow)
-            continue
-        ready = ready_as_it_stands(row, versions[row.version_id])
-        reason = None if row.id in next_ids else machine.explain(ready, at)
-        found[row.id] = explanation_of(reason, row.action_id)
+    ready = {row.id: ready_as_it_stands(row, versions[row.version_id]) for row in rows}
+    place = copies.place(tenant_id)
+    with place.lock:
+        copy = yield from current_copy(tenant_id, ready.values(), now, place)
+        found = {row.id: _explain_by(copy, row, ready[row.id]) for row in rows}
+    copies.trim(now)
     return found
 
 
-def _read_kept(
-    tenant_id: UUID, machine: TenantScheduler, paused: frozenset[UUID]
-) -> Operation[None]:
-    """Let in who waits in concurrency groups or for rate limits; the others come with their queues."""
-    place: QueuePlace | None = FIRST_PLACE
-    count = 0
-    while place is not None and count < MOST_KEPT:
-        kept, place = yield from load_in_groups(tenant_id, place, QUEUE_HEAD)
-        machine.enqueue([task for task in kept if workflow_of(task.version_id) not in paused])
-        count += len(kept)
+def _explain_by(copy: SchedulerCopy, row: TaskRow, ready: ReadyTask) -> Explanation:
+    if row.workflow_id in copy.paused:
+        return Explanation(Cause.WORKFLOW_PAUSED, _PAUSED, {"workflowId": str(row.workflow_id)})
+    return explanation_of(copy.reason(ready), row.action_id)

@@ -8,12 +8,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.errors import NotFound
-from engine.operations.announce import announce
-from engine.operations.changes import Changes
 from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
 from engine.states import TaskEventKind
 from engine.store import pauses, task_events, tasks
-from engine.store.hints import ENGINE_CHANNEL, LIVE_CHANNEL, Hint, live_message, notify
+from engine.store.changes import Changes
 from engine.store.pauses import HeldRow
 from engine.store.query import Operation, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
@@ -47,9 +45,8 @@ def pause_workflow(
     rows = yield from fetch(pauses.hold([tenant_id]))
     if before:
         yield from fetch(pauses.move_ends(before, pause.ttl_seconds))
-    hint = Hint(tenant_id, is_catalog=True, is_backlog=True, is_timetable=True)
-    hint.ended = [(row.id, row.retry_count) for row in rows]
-    yield from _announce(hint)
+    yield _new_rules(tenant_id)
+    yield _withdrawn(rows)
 
 
 def unpause_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Operation[None]:
@@ -58,10 +55,10 @@ def unpause_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Opera
         raise NotFound(UNKNOWN)
     ids = yield from fetch(pauses.held(tenant_id, workflow_id))
     rows = [row for row in (yield from fetch(tasks.lock(ids))) if row.is_held] if ids else []
-    changes = Changes()
+    yield _new_rules(tenant_id)
     if rows:
         versions = yield from load_versions(row.version_id for row in rows)
-        timeouts = []
+        changes, timeouts = Changes(), []
         for row in rows:
             version = versions[row.version_id]
             step = step_of(version, row.step_id).definition
@@ -73,16 +70,23 @@ def unpause_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Opera
             NewTaskEvent(row.run_id, row.id, row.retry_count, TaskEventKind.QUEUED) for row in rows
         ]
         yield from fetch_all(tasks.undelay(timeouts, now), task_events.insert(queued, now))
-    yield from _announce(Hint(tenant_id, is_catalog=True, is_backlog=True, is_timetable=True))
-    yield from announce(changes)
+        yield changes
 
 
-def _announce(hint: Hint) -> Operation[None]:
-    messages = [(ENGINE_CHANNEL, message.decode()) for message in hint.messages()]
-    messages.append((LIVE_CHANNEL, live_message(hint.tenant_id, [], ["workflows", "runs"])))
-    yield from fetch(notify(messages))
+def _new_rules(tenant_id: UUID) -> Changes:
+    return Changes(
+        rules={tenant_id},
+        backlogs={tenant_id},
+        timetables={tenant_id},
+        pages={(tenant_id, "workflows"), (tenant_id, "runs")},
+    )
 
 
-def hold_tasks(tenant_ids: Sequence[UUID]) -> Operation[list[HeldRow]]:
+def _withdrawn(rows: Sequence[HeldRow]) -> Changes:
+    return Changes(withdrawn=[(row.tenant_id, row.id, row.retry_count) for row in rows])
+
+
+def hold_tasks(tenant_ids: Sequence[UUID]) -> Operation[None]:
     """Hold what came into the queues of paused workflows since they were paused."""
-    return (yield from fetch(pauses.hold(tenant_ids)))
+    if rows := (yield from fetch(pauses.hold(tenant_ids))):
+        yield _withdrawn(rows)

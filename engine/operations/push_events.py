@@ -8,7 +8,6 @@ from uuid import UUID
 
 from engine.domain.cel.answers import asking_for, repeated_id
 from engine.errors import NotFound
-from engine.operations.changes import Changes
 from engine.operations.durable import satisfy_entries
 from engine.operations.parts.pass_filters import pass_filters
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run, resolve_names
@@ -28,7 +27,7 @@ _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_ste
 @repeatable
 def push_events(
     tenant_id: UUID, inputs: Sequence[EventInput], now: datetime
-) -> Operation[tuple[list[EventRecord], Changes]]:
+) -> Operation[list[EventRecord]]:
     """Store events in order; start runs per matching pattern of each live workflow, end waits.
 
     The run's input is the event's payload. Its metadata is the event's with the event's id and key.
@@ -58,24 +57,23 @@ def push_events(
     planned, failures = yield from _plan(tenant_id, records, inputs, matches)
     if failures:
         yield from fetch(filters.insert_failures(tenant_id, failures, now))
-    changes = (yield from insert_runs(planned, now)) if planned else Changes()
+    if planned:
+        yield from insert_runs(planned, now)
     if waits:
-        yield from offer_events(waits, records, now, changes)
+        yield from offer_events(waits, records, now)
     if durable:
-        yield from satisfy_entries.offer_events(durable, records, now, changes, is_last=True)
-    return records, changes
+        yield from satisfy_entries.offer_events(durable, records, now, is_last=True)
+    return records
 
 
 @repeatable
-def replay_event(
-    tenant_id: UUID, event_id: UUID, now: datetime
-) -> Operation[tuple[EventRecord, Changes]]:
+def replay_event(tenant_id: UUID, event_id: UUID, now: datetime) -> Operation[EventRecord]:
     """Push a stored event once more, as a new one: what is live now answers to it. NotFound: unknown."""
     found = yield from fetch(events.by_id(tenant_id, event_id))
     if not found:
         raise NotFound("event not found")
-    (record,), changes = yield from push_events(tenant_id, found, now)
-    return record, changes
+    (record,) = yield from push_events(tenant_id, found, now)
+    return record
 
 
 def _without_marks(metadata: bytes | None) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from engine.domain.concurrency import shared_strategies_of
@@ -11,18 +11,16 @@ from engine.domain.cron.expression import parse_cron
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.definition_form import canonical_form, checksum
 from engine.ids import new_id
-from engine.operations.announce import announce_catalog
 from engine.store import crons, filters, shared_strategies, workflows
+from engine.store.changes import Changes
 from engine.store.filters import NewFilter
-from engine.store.query import Operation, fetch, fetch_all
+from engine.store.query import Operation, Query, fetch, fetch_all
 
 
 class PutWorkflow(NamedTuple):
     version_id: UUID
     workflow_id: UUID
     is_new: bool
-    shares: bool = False
-    """Whether a concurrency strategy of the whole tenant is not as it was before."""
 
 
 def put_workflow(
@@ -36,43 +34,62 @@ def put_workflow(
         workflows.lock_name(tenant_id, definition.name),
         workflows.latest(tenant_id, definition.name),
     )
-    shared = {strategy.name: strategy for strategy in shared_strategies_of(definition)}
-    shares = False
-    if shared:
-        put = shared_strategies.put(tenant_id, list(shared.values()), now)
-        shares = bool((yield from fetch(put)))
+    yield from _share_strategies(tenant_id, definition, now)
     digest = checksum(definition)
     latest = found[0] if found else None
     if latest and latest.version_id and bytes(latest.checksum or b"") == digest:
-        return PutWorkflow(latest.version_id, latest.workflow_id, False, shares)
-    if latest:
-        workflow_id, order = latest.workflow_id, (latest.order or 0) + 1
-        write = workflows.touch(workflow_id, definition.description, now)
-    else:
-        workflow_id, order = new_id(), 1
-        write = workflows.insert(
-            workflow_id,
-            tenant_id,
-            name=definition.name,
-            description=definition.description,
-            now=now,
-        )
-    version_id = new_id()
+        return PutWorkflow(latest.version_id, latest.workflow_id, is_new=False)
+    put = PutWorkflow(new_id(), latest.workflow_id if latest else new_id(), is_new=True)
     yield from fetch_all(
-        write,
+        _write(tenant_id, definition, put.workflow_id, now=now, is_new=latest is None),
         workflows.insert_version(
-            version_id,
-            workflow_id,
-            order=order,
+            put.version_id,
+            put.workflow_id,
+            order=(latest.order or 0) + 1 if latest else 1,
             checksum=digest,
             definition=canonical_form(definition).decode(),
             now=now,
         ),
-        workflows.insert_steps(version_id, _new_steps(definition)),
+        workflows.insert_steps(put.version_id, _new_steps(definition)),
+        *_replace_declared(tenant_id, definition, put.workflow_id, now),
+    )
+    yield _changed_catalog(tenant_id)
+    return put
+
+
+def _share_strategies(
+    tenant_id: UUID, definition: WorkflowDefinition, now: datetime
+) -> Operation[None]:
+    shared = {strategy.name: strategy for strategy in shared_strategies_of(definition)}
+    if not shared:
+        return
+    put = shared_strategies.put(tenant_id, list(shared.values()), now)
+    if (yield from fetch(put)):
+        yield Changes(rules={tenant_id})
+
+
+def _write(
+    tenant_id: UUID,
+    definition: WorkflowDefinition,
+    workflow_id: UUID,
+    *,
+    now: datetime,
+    is_new: bool,
+) -> Query[UUID]:
+    name, description = definition.name, definition.description
+    if is_new:
+        return workflows.insert(workflow_id, tenant_id, name=name, description=description, now=now)
+    return workflows.touch(workflow_id, description, now)
+
+
+def _replace_declared(
+    tenant_id: UUID, definition: WorkflowDefinition, workflow_id: UUID, now: datetime
+) -> list[Query[Any]]:
+    """Let the triggers, filters and crons be those that the definition declares."""
+    patterns = dict.fromkeys(definition.event_triggers)
+    return [
         workflows.replace_triggers(
-            tenant_id,
-            workflow_id,
-            [(key, like_pattern(key)) for key in dict.fromkeys(definition.event_triggers)],
+            tenant_id, workflow_id, [(key, like_pattern(key)) for key in patterns]
         ),
         filters.drop_declared(workflow_id),
         filters.insert(tenant_id, workflow_id, _filters_of(definition), is_declared=True, now=now),
@@ -83,8 +100,12 @@ def put_workflow(
             cron_input=(definition.cron_input or "{}").encode(),
             now=now,
         ),
-    )
-    return PutWorkflow(version_id, workflow_id, True, shares)
+    ]
+
+
+def _changed_catalog(tenant_id: UUID) -> Changes:
+    """Return what engines and dashboards are told: names mean other versions, with other crons."""
+    return Changes(catalogs={tenant_id}, timetables={tenant_id}, pages={(tenant_id, "workflows")})
 
 
 def _filters_of(definition: WorkflowDefinition) -> list[NewFilter]:
@@ -117,5 +138,6 @@ def delete_workflow(tenant_id: UUID, workflow_id: UUID, now: datetime) -> Operat
     """Delete softly and say so; False if there is no such live workflow."""
     deleted = yield from fetch(workflows.delete(tenant_id, workflow_id, now))
     if deleted:
-        yield from announce_catalog(tenant_id)
+        yield _changed_catalog(tenant_id)
+        yield Changes(rules={tenant_id})
     return bool(deleted)

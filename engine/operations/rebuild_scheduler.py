@@ -130,12 +130,12 @@ def restore(
     for task in snapshot.evicted:
         machine.keep_groups(task)
     for action_id in snapshot.queued_actions:
-        machine.mark_has_more(action_id)
+        machine.queues.mark_has_more(action_id)
 
 
 def upsert_worker(machine: TenantScheduler, row: WorkerRow, last_heartbeat: float | None) -> None:
     """Take a worker's row as it stands."""
-    machine.upsert_worker(
+    machine.workers.upsert(
         row.id,
         actions=frozenset(row.actions),
         slots=orjson.loads(row.slots),
@@ -144,7 +144,7 @@ def upsert_worker(machine: TenantScheduler, row: WorkerRow, last_heartbeat: floa
         last_heartbeat=last_heartbeat,
         is_stalled=row.is_stalled,
     )
-    machine.set_worker_labels(row.id, orjson.loads(row.labels))
+    machine.workers.set_labels(row.id, orjson.loads(row.labels))
 
 
 def load_rules(tenant_id: UUID) -> Operation[Rules]:

@@ -14,13 +14,13 @@ from engine.domain.plan_run import replay_set
 from engine.domain.task_keys import keyed_steps
 from engine.errors import Collision, IdempotencyCollision
 from engine.ids import new_id
-from engine.operations.changes import Changes, FinishedRun
 from engine.operations.parts.advance_runs import advance_runs, states_of
 from engine.operations.parts.claim_keys import claim_keys_again
 from engine.operations.parts.group_keys import ask_again, keys_from, load_key_data
 from engine.operations.parts.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
 from engine.store import payloads, queues, runs, step_waits, task_events, tasks
+from engine.store.changes import Changes, FinishedRun
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.store.runs import ExternalId
@@ -45,31 +45,17 @@ class Replay(NamedTuple):
         return Replay([*self.ids, *other.ids], (*self.refused, *other.refused))
 
 
-def told(operation: Operation[tuple[list[UUID], Changes]]) -> Operation[tuple[Replay, Changes]]:
-    """Run a replay; return what a caller is to be told of it."""
-    ids, changes = yield from operation
-    return Replay(ids, refused_by(changes)), changes
-
-
-def refused_by(changes: Changes) -> tuple[Collision, ...]:
-    """Return the runs that a replay left alone because of their idempotency keys, and who holds those."""
-    return tuple(Collision(holder, run_id) for run_id, holder in changes.collisions.items())
-
-
 @repeatable
-def replay_tasks(
-    tenant_id: UUID, ids: Sequence[UUID], now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
-    """Replay runs or tasks by the ids clients hold; return the ids of the tasks replayed.
+def replay_tasks(tenant_id: UUID, ids: Sequence[UUID], now: datetime) -> Operation[Replay]:
+    """Replay runs or tasks by the ids clients hold.
 
     What is not final stays as it is, and so does a DAG run whose steps are not all created. Replaying
     a DAG task replays its descendants; those wait for their parents' new outcomes.
 
     A run that ended claims its idempotency key again; if another holds it, it stays as it is and is among
-    the `collisions`.
+    the `refused`.
     """
-    changes = Changes()
-    found = yield from _claimed(tenant_id, ids, now, changes)
+    found, refused = yield from _claimed(tenant_id, ids, now)
     dag_runs = sorted({row.run_id for row in found if row.is_dag})
     locked = (yield from fetch(runs.lock(dag_runs))) if dag_runs else []
     whole_runs = {row.run_id for row in found if row.is_dag and row.task_id is None}
@@ -95,25 +81,24 @@ def replay_tasks(
             queue += [of_step[step.id] for step in reset.queue]
             parked += [of_step[step.id] for step in reset.decide]
     if queue:
-        yield from _reset(queue, parked, now, changes)
-    return [row.id for row in (*queue, *parked)], changes
+        yield from _reset(queue, parked, now)
+    return Replay([row.id for row in (*queue, *parked)], refused)
 
 
 def _claimed(
-    tenant_id: UUID, ids: Sequence[UUID], now: datetime, changes: Changes
-) -> Operation[list[ExternalId]]:
-    """Find what the ids name, without the runs that do not get their idempotency keys."""
+    tenant_id: UUID, ids: Sequence[UUID], now: datetime
+) -> Operation[tuple[list[ExternalId], tuple[Collision, ...]]]:
+    """Find what the ids name, without the runs that do not get their idempotency keys: those come after."""
     found = yield from fetch(runs.find_external(tenant_id, ids))
     place = {identity: number for number, identity in enumerate(ids)}
     found.sort(key=lambda row: place[row.external_id])
     wanted = list(dict.fromkeys(row.run_id for row in found))
-    changes.collisions.update((yield from claim_keys_again(wanted, now)))
-    return [row for row in found if row.run_id not in changes.collisions]
+    collisions = yield from claim_keys_again(wanted, now)
+    refused = tuple(Collision(holder, run_id) for run_id, holder in collisions.items())
+    return [row for row in found if row.run_id not in collisions], refused
 
 
-def _reset(
-    queue: Sequence[TaskRow], parked: Sequence[TaskRow], now: datetime, changes: Changes
-) -> Operation[None]:
+def _reset(queue: Sequence[TaskRow], parked: Sequence[TaskRow], now: datetime) -> Operation[None]:
     versions = yield from load_versions(row.version_id for row in queue)
     requeues = [
         Requeue(
@@ -136,7 +121,7 @@ def _reset(
     )
     keys_of = yield from _new_keys(queue, versions)
     failed = [row for row in queue if keys_of.get(row.id, NO_KEYS).error]
-    changes.wakes_clock = True
+    changes = Changes(wakes_clock=True)
     for row in queue:
         if row in failed:
             continue
@@ -152,8 +137,9 @@ def _reset(
         )
         changes.ready.append((row.tenant_id, ready))
         changes.touched.add((row.tenant_id, row.run_id))
+    yield changes
     if failed:
-        yield from _fail_again(failed, keys_of, now, changes)
+        yield from _fail_again(failed, keys_of, now)
 
 
 def _new_keys(
@@ -184,7 +170,7 @@ def _new_keys(
 
 
 def _fail_again(
-    rows: Sequence[TaskRow], keys_of: Mapping[UUID, Keys], now: datetime, changes: Changes
+    rows: Sequence[TaskRow], keys_of: Mapping[UUID, Keys], now: datetime
 ) -> Operation[None]:
     """End new attempts that still have no keys."""
     errors = {row.id: keys_of[row.id].error or "" for row in rows}
@@ -200,12 +186,16 @@ def _fail_again(
             [_event(row, TaskEventKind.FAILED, errors[row.id]) for row in rows], now
         ),
     )
-    for row in rows:
-        changes.touched.add((row.tenant_id, row.run_id))
-        if row.id == row.run_id:
-            changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED, True))
+    yield Changes(
+        finished=[
+            FinishedRun(row.tenant_id, row.run_id, Status.FAILED, wakes_parent=True)
+            for row in rows
+            if row.id == row.run_id
+        ],
+        touched={(row.tenant_id, row.run_id) for row in rows},
+    )
     if dag_runs := sorted({row.run_id for row in rows if row.id != row.run_id}):
-        yield from advance_runs((yield from fetch(runs.lock(dag_runs))), now, changes)
+        yield from advance_runs((yield from fetch(runs.lock(dag_runs))), now)
 
 
 def _event(row: TaskRow, kind: TaskEventKind, message: str) -> NewTaskEvent:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from engine.operations.cancel_tasks import cancel_attempts
-from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.parts.advance_runs import advance_runs
 from engine.operations.parts.fail_attempts import Failure, fail_attempts
 from engine.operations.parts.start_batches import resolve_members
 from engine.states import Status
 from engine.store import runs, task_events, tasks, workers
+from engine.store.changes import AttemptEnd, Changes, FinishedRun
 from engine.store.query import Operation, Query, fetch, fetch_all, repeatable
 from engine.store.runs import LockedRun
 from engine.store.task_events import SentNote
@@ -25,25 +24,15 @@ TaskOf = tuple[UUID, UUID]
 """(task, tenant): a report counts only for a task of its own tenant."""
 
 
-@dataclass(slots=True)
-class Reported:
-    """`unknown` are tasks their tenant does not have; every other report was taken or is stale."""
-
-    changes: Changes = field(default_factory=Changes)
-    unknown: set[TaskOf] = field(default_factory=set)
-    started: set[UUID] = field(default_factory=set)
-    """Tasks whose delivery was acknowledged."""
-
-
 @repeatable
 def report_tasks(
     reports: Sequence[TaskReport], now: datetime, sent: Sequence[SentNote] = ()
-) -> Operation[Reported]:
+) -> Operation[set[TaskOf]]:
     """Apply a batch of reports. One attempt's STARTED comes before its outcome, whatever the order.
 
-    `sent` are log rows that are written along.
+    Return the tasks their tenants do not have; every other report was taken or is stale. `sent` are log
+    rows that are written along.
     """
-    done = Reported()
     along: list[Query[Any]] = [task_events.insert_sent(sent)] if sent else []
     if any(report.batch_id for report in reports):
         reports = yield from resolve_members(reports)
@@ -57,12 +46,12 @@ def report_tasks(
         for report in by_kind[ReportKind.COMPLETED]
     ]
     started = by_kind[ReportKind.STARTED]
-    unmatched = yield from _start_and_complete(started, outcomes, now, done=done, along=along)
-    unmatched |= yield from _acknowledge(by_kind[ReportKind.ACKNOWLEDGED], now, done)
+    unmatched = yield from _start_and_complete(started, outcomes, now, along)
+    unmatched |= yield from _acknowledge(by_kind[ReportKind.ACKNOWLEDGED], now)
     failed, cancelled = by_kind[ReportKind.FAILED], by_kind[ReportKind.CANCELLED]
     wanted = unmatched | {(report.task_id, report.tenant_id) for report in (*failed, *cancelled)}
     if not wanted:
-        return done
+        return set()
     # A cancellation that has locked a run waits for its tasks, which were locked here just before.
     late = [_start(r) for r in started if (r.task_id, r.tenant_id) in unmatched]
     _, found, *_ = yield from fetch_all(
@@ -71,33 +60,30 @@ def report_tasks(
         *([workers.recover_late(late, now)] if late else []),
     )
     known = {(row.id, row.tenant_id): row.run_id for row in found}
-    done.unknown |= wanted - known.keys()
     locked = yield from lock_dag_runs([Located(row.id, row.run_id) for row in found])
     of_dags = [o for o in outcomes if known.get((o.id, o.tenant_id), o.id) != o.id]
-    moved = yield from _complete_of_dag(of_dags, locked, now=now, done=done)
+    moved = yield from _complete_of_dag(of_dags, locked, now)
     failures = [_failure(r) for r in failed if (r.task_id, r.tenant_id) in known]
     if failures:
-        moved |= yield from fail_attempts(failures, now, done.changes)
+        moved |= yield from fail_attempts(failures, now)
     attempts = [(r.task_id, r.retry_count) for r in cancelled if (r.task_id, r.tenant_id) in known]
     if attempts:
-        moved |= yield from cancel_attempts(attempts, now, done.changes)
-    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now, done.changes)
-    return done
+        moved |= (yield from cancel_attempts(attempts, now)).moved
+    yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now)
+    return wanted - known.keys()
 
 
 def _start(report: TaskReport) -> Started:
     return Started(report.task_id, report.tenant_id, report.retry_count, report.at)
 
 
-def _acknowledge(
-    reports: Sequence[TaskReport], now: datetime, done: Reported
-) -> Operation[set[TaskOf]]:
+def _acknowledge(reports: Sequence[TaskReport], now: datetime) -> Operation[set[TaskOf]]:
     """Return the tasks that matched nothing."""
     if not reports:
         return set()
     rows = yield from fetch(tasks.acknowledge([_start(report) for report in reports], now))
     reached = {row.id for row in rows}
-    done.started |= reached
+    yield Changes(acknowledged=[(r.tenant_id, r.task_id) for r in reports if r.task_id in reached])
     return {(r.task_id, r.tenant_id) for r in reports if r.task_id not in reached}
 
 
@@ -125,8 +111,6 @@ def _start_and_complete(
     started: Sequence[TaskReport],
     outcomes: Sequence[Outcome],
     now: datetime,
-    *,
-    done: Reported,
     along: Sequence[Query[Any]],
 ) -> Operation[set[TaskOf]]:
     """Return the tasks that matched nothing: they are of a DAG, stale or unknown."""
@@ -137,54 +121,53 @@ def _start_and_complete(
         queries.append(tasks.complete_standalone(outcomes, now))
     results = (yield from fetch_all(*queries)) if queries else []
     begun_rows: Sequence[Located] = results[0] if starts else []
-    done.started = {row.id for row in begun_rows}
     completed = {row.id: row for row in results[-1]} if outcomes else {}
     tenant_of = {start.id: start.tenant_id for start in starts}
-    done.changes.touched |= {(tenant_of[row.id], row.run_id) for row in begun_rows}
+    changes = Changes(
+        acknowledged=[(tenant_of[row.id], row.id) for row in begun_rows],
+        touched={(tenant_of[row.id], row.run_id) for row in begun_rows},
+    )
+    finished_ids: set[UUID] = set()
     for outcome in outcomes:
         row = completed.get(outcome.id)
         if row and outcome.retry_count in (None, row.retry_count):
             del completed[outcome.id]
-            _collect_completed(outcome, outcome.id, row, done.changes)
-            finished = FinishedRun(
-                outcome.tenant_id, outcome.id, Status.COMPLETED, row.is_durable_child
+            tenant_id, run_id = outcome.tenant_id, outcome.id
+            finished_ids.add(run_id)
+            changes.ended.append(_end_of(outcome, run_id, row))
+            changes.touched.add((tenant_id, run_id))
+            changes.finished.append(
+                FinishedRun(tenant_id, run_id, Status.COMPLETED, row.is_durable_child)
             )
-            done.changes.finished.append(finished)
-    finished_ids = {run.run_id for run in done.changes.finished}
-    begun = done.started | finished_ids
+    yield changes
+    begun = {row.id for row in begun_rows} | finished_ids
     unmatched = {(start.id, start.tenant_id) for start in starts if start.id not in begun}
     return unmatched | {(o.id, o.tenant_id) for o in outcomes if o.id not in finished_ids}
 
 
-def _collect_completed(
-    outcome: Outcome, run_id: UUID, row: Completed | CompletedOfDag, changes: Changes
-) -> None:
-    changes.ended.append(
-        AttemptEnd(
-            outcome.tenant_id,
-            run_id,
-            outcome.id,
-            row.step_id,
-            row.version_id,
-            row.retry_count,
-            Status.COMPLETED,
-            outcome.output or b"",
-        )
+def _end_of(outcome: Outcome, run_id: UUID, row: Completed | CompletedOfDag) -> AttemptEnd:
+    return AttemptEnd(
+        outcome.tenant_id,
+        run_id,
+        outcome.id,
+        row.step_id,
+        row.version_id,
+        row.retry_count,
+        Status.COMPLETED,
+        outcome.output or b"",
     )
-    changes.touched.add((outcome.tenant_id, run_id))
 
 
 def _complete_of_dag(
-    outcomes: Sequence[Outcome],
-    locked: dict[UUID, LockedRun],
-    *,
-    now: datetime,
-    done: Reported,
+    outcomes: Sequence[Outcome], locked: Collection[UUID], now: datetime
 ) -> Operation[set[UUID]]:
+    """Return the runs that moved."""
     if not outcomes:
         return set()
     by_id = {outcome.id: outcome for outcome in outcomes}
     completed = yield from fetch(tasks.complete_of_dag(outcomes, now))
-    for row in completed:
-        _collect_completed(by_id[row.id], row.run_id, row, done.changes)
+    yield Changes(
+        ended=[_end_of(by_id[row.id], row.run_id, row) for row in completed],
+        touched={(by_id[row.id].tenant_id, row.run_id) for row in completed},
+    )
     return {row.run_id for row in completed if row.run_id in locked}

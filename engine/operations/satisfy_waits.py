@@ -8,7 +8,6 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.domain import conditions
-from engine.operations.changes import Changes
 from engine.operations.expire_tasks import BATCH
 from engine.operations.parts.advance_runs import advance_runs
 from engine.operations.parts.pass_filters import AT_ONCE
@@ -22,7 +21,7 @@ from engine.types import EventRecord
 
 
 def offer_events(
-    waits: Sequence[WaitRow], events: Sequence[EventRecord], now: datetime, changes: Changes
+    waits: Sequence[WaitRow], events: Sequence[EventRecord], now: datetime
 ) -> Operation[None]:
     """Let the first event that fits end each of these waits. Read `waits` before starting new runs."""
     events_of: dict[str, list[EventRecord]] = defaultdict(list)
@@ -40,33 +39,30 @@ def offer_events(
                 ended.append((wait, event.event_id))
                 break
     if ended:
-        yield from _satisfy(ended, now, changes)
+        yield from _satisfy(ended, now)
 
 
 @repeatable
 def expire_sleeps(
     tenant_ids: Sequence[UUID], now: datetime, only: Sequence[WaitRow] | None = None
-) -> Operation[tuple[int, Changes]]:
+) -> Operation[int]:
     """End the sleeps of these tenants that are over, or `only` these; return how many there were."""
-    changes = Changes()
     due = (yield from fetch(step_waits.due(tenant_ids, now, BATCH))) if only is None else only
     if due:
-        yield from _satisfy([(wait, None) for wait in due], now, changes)
-    return len(due), changes
+        yield from _satisfy([(wait, None) for wait in due], now)
+    return len(due)
 
 
-def _satisfy(
-    ended: Sequence[tuple[WaitRow, UUID | None]], now: datetime, changes: Changes
-) -> Operation[None]:
+def _satisfy(ended: Sequence[tuple[WaitRow, UUID | None]], now: datetime) -> Operation[None]:
     of_dags = sorted({wait.run_id for wait, _ in ended if wait.run_id != wait.task_id})
     standalone = sorted({wait.task_id for wait, _ in ended if wait.run_id == wait.task_id})
     locked = (yield from fetch(runs.lock(of_dags))) if of_dags else []
     rows = (yield from fetch(tasks.lock(standalone))) if standalone else []
     satisfied = [Satisfied(wait.task_id, wait.ordinal, event_id) for wait, event_id in ended]
     moved = set((yield from fetch(step_waits.satisfy(satisfied, now))))
-    yield from advance_runs([run for run in locked if run.id in moved], now, changes)
+    yield from advance_runs([run for run in locked if run.id in moved], now)
     parked = [row for row in rows if row.is_parked and row.id in moved]
-    yield from advance_runs([_run_of(row) for row in parked], now, changes, rows=parked)
+    yield from advance_runs([_run_of(row) for row in parked], now, rows=parked)
 
 
 def _run_of(row: TaskRow) -> LockedRun:

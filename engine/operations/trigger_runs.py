@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,6 @@ from uuid import UUID
 from engine.domain.definition import RegisteredVersion
 from engine.domain.rate_limits import Taken
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument
-from engine.operations.changes import Changes
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.arm_waits import new_waits
 from engine.operations.parts.claim_keys import claim_children, claim_keys, record_failures
@@ -31,8 +30,10 @@ from engine.store import (
     task_events,
     tasks,
 )
+from engine.store.changes import Changes
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch_all, fetch_last, repeatable
+from engine.store.step_waits import NewWait
 from engine.store.tasks import NewTask
 from engine.types import TriggerRequest
 
@@ -45,54 +46,70 @@ def insert_runs(
     epochs: Mapping[UUID, int] = MappingProxyType({}),
     taken: Mapping[UUID, Sequence[Taken]] = MappingProxyType({}),
     is_last: bool = False,
-) -> Operation[Changes]:
+) -> Operation[Mapping[UUID, UUID]]:
     """Insert planned runs; tasks in `worker_of` run there from the start, under the leases `epochs`, and
     with the units of rate limits that each has `taken`.
 
-    Left out are those with a problem, and those whose idempotency keys others hold: `collisions`.
+    Left out are those with a problem, and those whose idempotency keys others hold: they are returned with
+    the runs that hold the keys.
 
     `is_last` says that the operation around it asks for nothing more, which saves a round trip.
 
-    Raises the database's HT001 when one of the leases has passed to another engine.
+    Raises LeaseLost when one of the leases has passed to another engine.
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
-    changes = Changes(wakes_clock=True)
+    collisions: Mapping[UUID, UUID] = {}
     if any(item.run.idempotency_key is not None or item.problem for item in planned):
         failed = [(item.run, item.problem) for item in planned if item.problem is not None]
         yield from record_failures(failed, versions, now)
         planned = [item for item in planned if item.problem is None]
         collisions = yield from claim_keys([item.run for item in planned], versions, now)
-        changes.collisions.update(collisions)
         planned = [item for item in planned if item.run.id not in collisions]
         if not planned:
-            return changes
-    queries: list[Query[Any]] = [leases.hold(epochs)] if epochs else []
+            return collisions
+    keyless = [task for item in planned for task in item.tasks if task.failure]
+    waits = _new_waits(planned, versions)
+    queries: list[Query[Any]] = [
+        *([leases.hold(epochs)] if epochs else []),
+        *_insert(planned, versions, worker_of, now),
+        *([step_waits.insert(waits, now)] if waits else []),
+        *(fail_keyless(keyless, now) if keyless else []),
+        *_consume(planned, taken, now),
+        *_begin_durable(planned, versions, worker_of),
+    ]
+    is_last = is_last and not any(task.id != task.run_id for task in keyless)
+    yield from fetch_last(*queries) if is_last else fetch_all(*queries)
+    yield _changes_of(planned, versions, worker_of, waits)
+    if keyless:
+        yield from end_keyless(keyless, now)
+    return collisions
+
+
+def _insert(
+    planned: Sequence[PlannedRun],
+    versions: Mapping[UUID, RegisteredVersion],
+    worker_of: Mapping[UUID, UUID],
+    now: datetime,
+) -> Iterator[Query[Any]]:
     if filtered := [
         NewPayload(item.run.id, PayloadKind.FILTER, item.run.filter_payload)
         for item in planned
         if item.run.filter_payload is not None
     ]:
-        queries.append(payloads.insert(filtered))
+        yield payloads.insert(filtered)
     if standalone := [item for item in planned if item.kind]:
-        queries.append(_insert_standalone(standalone, worker_of, now))
+        yield _insert_standalone(standalone, worker_of, now)
     if others := [item for item in planned if not item.kind]:
-        queries += _insert_others(others, worker_of, versions, now=now)
-        queries += _insert_waits(others, versions, changes, now=now)
-    keyless = [task for item in planned for task in item.tasks if task.failure]
-    if keyless:
-        queries += fail_keyless(keyless, now)
-    if taken:
-        written = [
-            (task.tenant_id, taken.get(task.id, ())) for item in planned for task in item.tasks
-        ]
-        queries.append(rate_limits.consume(written, now))
-    is_last = is_last and not any(task.id != task.run_id for task in keyless)
-    queries += _begin_durable(planned, versions, worker_of)
-    yield from fetch_last(*queries) if is_last else fetch_all(*queries)
-    _collect(planned, versions, worker_of, changes)
-    if keyless:
-        yield from end_keyless(keyless, now, changes)
-    return changes
+        yield from _insert_others(others, worker_of, versions, now=now)
+
+
+def _consume(
+    planned: Sequence[PlannedRun], taken: Mapping[UUID, Sequence[Taken]], now: datetime
+) -> list[Query[Any]]:
+    if not taken:
+        return []
+    written = [(task.tenant_id, taken.get(task.id, ())) for item in planned for task in item.tasks]
+    return [rate_limits.consume(written, now)]
 
 
 def _begin_durable(
@@ -112,12 +129,14 @@ def _begin_durable(
     return [durable_tasks.begin(begun)] if begun else []
 
 
-def _collect(
+def _changes_of(
     planned: Sequence[PlannedRun],
     versions: Mapping[UUID, RegisteredVersion],
     worker_of: Mapping[UUID, UUID],
-    changes: Changes,
-) -> None:
+    waits: Sequence[NewWait],
+) -> Changes:
+    sleeps_of = {wait.tenant_id for wait in waits if wait.sleep_seconds is not None}
+    changes = Changes(sleeps_of=sleeps_of, wakes_clock=True)
     for item in planned:
         changes.touched.add((item.run.tenant_id, item.run.id))
         for task in item.tasks:
@@ -133,6 +152,7 @@ def _collect(
                     concurrency_keys=task.concurrency_keys,
                 )
                 changes.ready.append((task.tenant_id, ready))
+    return changes
 
 
 def _insert_standalone(
@@ -171,21 +191,16 @@ def _insert_others(
     ]
 
 
-def _insert_waits(
-    planned: Sequence[PlannedRun],
-    versions: Mapping[UUID, RegisteredVersion],
-    changes: Changes,
-    *,
-    now: datetime,
-) -> list[Query[None]]:
-    waits = [
+def _new_waits(
+    planned: Sequence[PlannedRun], versions: Mapping[UUID, RegisteredVersion]
+) -> list[NewWait]:
+    return [
         wait
         for item in planned
+        if not item.kind
         for task in item.waiting
         for wait in new_waits(task, step_of(versions[task.version_id], task.step_id))
     ]
-    changes.sleeps_of |= {wait.tenant_id for wait in waits if wait.sleep_seconds is not None}
-    return [step_waits.insert(waits, now)] if waits else []
 
 
 def _assigned(task: NewTask, worker_of: Mapping[UUID, UUID], version: RegisteredVersion) -> NewTask:
@@ -217,7 +232,7 @@ def collision_of(
 @repeatable
 def trigger_runs(
     tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
+) -> Operation[list[UUID]]:
     """Start runs without a scheduler at hand: they are queued. Return their ids in request order.
 
     With IdempotencyCollision none of them is started.
@@ -228,9 +243,6 @@ def trigger_runs(
     refuse_problems(planned)
     ids = yield from claim_children([item.run for item in planned])
     new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
-    if not new:
-        return ids, Changes()
-    changes = yield from insert_runs(new, now)
-    if changes.collisions:
-        raise collision_of(planned, changes.collisions)
-    return ids, changes
+    if new and (collisions := (yield from insert_runs(new, now))):
+        raise collision_of(planned, collisions)
+    return ids

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.domain.clock_skew import upper_bound
 from engine.errors import IdempotencyCollision, InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.rpc.collisions import BulkCollision
@@ -23,20 +25,20 @@ class AdminServicer:
     def __init__(self, engine: Engine, max_message_bytes: int) -> None:
         self._engine, self._limit = engine, max_message_bytes
 
-    async def PutWorkflow(  # noqa: N802
+    async def PutWorkflow(
         self, request: pb.CreateWorkflowVersionRequest, tenant_id: UUID
     ) -> pb.CreateWorkflowVersionResponse:
         definition = await settled_async(tenant_id, lambda: parse_definition(request))
         version_id, workflow_id = await self._engine.put_workflow(tenant_id, definition)
         return pb.CreateWorkflowVersionResponse(id=str(version_id), workflow_id=str(workflow_id))
 
-    async def TriggerWorkflowRun(  # noqa: N802
+    async def TriggerWorkflowRun(
         self, request: pb.TriggerWorkflowRunRequest, tenant_id: UUID
     ) -> pb.TriggerWorkflowRunResponse:
         (run_id,) = await self._engine.trigger_runs(tenant_id, [parse_run_trigger(request)])
         return pb.TriggerWorkflowRunResponse(external_id=str(run_id))
 
-    async def CancelTasks(  # noqa: N802
+    async def CancelTasks(
         self, request: pb.CancelTasksRequest, tenant_id: UUID
     ) -> pb.CancelTasksResponse:
         chosen = _parse_choice(request)
@@ -46,7 +48,7 @@ class AdminServicer:
             ids = await self._engine.cancel(tenant_id, chosen) if chosen else []
         return pb.CancelTasksResponse(cancelled_tasks=self._told(ids))
 
-    async def ReplayTasks(  # noqa: N802
+    async def ReplayTasks(
         self, request: pb.ReplayTasksRequest, tenant_id: UUID
     ) -> pb.ReplayTasksResponse:
         chosen = _parse_choice(request)
@@ -61,14 +63,14 @@ class AdminServicer:
             raise BulkCollision(error.collisions, error.started) from None
         return pb.ReplayTasksResponse(replayed_tasks=self._told(ids))
 
-    async def GetRunDetails(  # noqa: N802
+    async def GetRunDetails(
         self, request: pb.GetRunDetailsRequest, tenant_id: UUID
     ) -> pb.GetRunDetailsResponse:
         external_id = _parse_external_id(request.external_id)
         details = await self._engine.get_run_details(tenant_id, external_id)
         return to_run_details(details, self._limit)
 
-    async def BranchDurableTask(  # noqa: N802
+    async def BranchDurableTask(
         self, request: pb.BranchDurableTaskRequest, tenant_id: UUID
     ) -> pb.BranchDurableTaskResponse:
         task_id = parse_uuid(request.task_external_id, "task_external_id")
@@ -88,12 +90,16 @@ def _parse_choice(request: pb.CancelTasksRequest | pb.ReplayTasksRequest) -> lis
         return [_parse_external_id(text) for text in request.external_ids]
     if request.external_ids:
         raise InvalidArgument("external_ids and filter exclude each other")
-    chosen = request.filter
+    return parse_run_filter(request.filter)
+
+
+def parse_run_filter(chosen: pb.TasksFilter) -> RunFilter:
     if not chosen.HasField("since"):
         raise InvalidArgument("filter.since is required")
+    until = parse_moment(chosen.until, "filter.until") if chosen.HasField("until") else None
     return RunFilter(
         since=parse_moment(chosen.since, "filter.since"),
-        until=parse_moment(chosen.until, "filter.until") if chosen.HasField("until") else None,
+        until=upper_bound(until, datetime.now(UTC)),
         statuses=_parse_statuses(chosen.statuses),
         workflow_ids=tuple(parse_uuid(text, "filter.workflow_ids") for text in chosen.workflow_ids),
         additional_metadata=tuple(_parse_pair(pair) for pair in chosen.additional_metadata),

@@ -23,6 +23,7 @@ from engine.pb.v1 import workflows_pb2 as pb
 from engine.rpc.batches import parse_batch
 from engine.rpc.concurrency import check_shared, parse_concurrency
 from engine.rpc.conditions import parse_conditions
+from engine.rpc.desired_labels import parse_desired_labels
 from engine.rpc.parse import (
     check_count,
     parse_action,
@@ -34,7 +35,6 @@ from engine.rpc.parse import (
     unique,
 )
 from engine.rpc.rate_limits import parse_rate_limits
-from engine.rpc.wishes import parse_wishes
 from engine.states import IdempotencyMethod, StepKind, Sticky
 
 _LONGEST_DESCRIPTION = 10_000
@@ -183,7 +183,7 @@ def _parse_step(task: pb.CreateTaskOpts, kind: StepKind) -> StepDefinition:
         backoff_factor=factor,
         backoff_max_seconds=longest,
         slots=_parse_slots(task, where),
-        worker_labels=parse_wishes(task.worker_labels, f"{where}: worker_labels"),
+        worker_labels=parse_desired_labels(task.worker_labels, f"{where}: worker_labels"),
         conditions=parse_conditions(task, parents, where),
         concurrency=parse_concurrency(task.concurrency, where),
         rate_limits=parse_rate_limits(task.rate_limits, where),

@@ -32,12 +32,12 @@ class DispatcherServicer:
     def __init__(self, engine: Engine, max_message_bytes: int) -> None:
         self._engine, self._limit = engine, max_message_bytes
 
-    async def GetVersion(  # noqa: N802
+    async def GetVersion(
         self, _request: pb.GetVersionRequest, _tenant_id: UUID
     ) -> pb.GetVersionResponse:
         return pb.GetVersionResponse(version=ENGINE_VERSION)
 
-    async def Register(  # noqa: N802
+    async def Register(
         self, request: pb.WorkerRegisterRequest, tenant_id: UUID
     ) -> pb.WorkerRegisterResponse:
         registration = parse_registration(request)
@@ -46,60 +46,60 @@ class DispatcherServicer:
             tenant_id=str(tenant_id), worker_id=str(worker_id), worker_name=registration.name
         )
 
-    async def Heartbeat(  # noqa: N802
+    async def Heartbeat(
         self, request: pb.HeartbeatRequest, tenant_id: UUID
     ) -> pb.HeartbeatResponse:
         worker_id = parse_uuid(request.worker_id, "worker_id")
         await self._engine.record_heartbeat(tenant_id, worker_id)
         return pb.HeartbeatResponse()
 
-    async def Unsubscribe(  # noqa: N802
+    async def Unsubscribe(
         self, request: pb.WorkerUnsubscribeRequest, tenant_id: UUID
     ) -> pb.WorkerUnsubscribeResponse:
         worker_id = parse_uuid(request.worker_id, "worker_id")
         await self._engine.unsubscribe_worker(tenant_id, worker_id)
         return pb.WorkerUnsubscribeResponse(tenant_id=str(tenant_id), worker_id=str(worker_id))
 
-    async def UpsertWorkerLabels(  # noqa: N802
+    async def UpsertWorkerLabels(
         self, request: pb.UpsertWorkerLabelsRequest, tenant_id: UUID
     ) -> pb.UpsertWorkerLabelsResponse:
         worker_id = parse_uuid(request.worker_id, "worker_id")
         await self._engine.upsert_labels(tenant_id, worker_id, parse_labels(request.labels))
         return pb.UpsertWorkerLabelsResponse(tenant_id=str(tenant_id), worker_id=str(worker_id))
 
-    async def ListenV2(  # noqa: N802
+    async def ListenV2(
         self, request: pb.WorkerListenRequest, tenant_id: UUID
     ) -> AsyncGenerator[pb.AssignedAction]:
         async with aclosing(self._actions(request, tenant_id, beats_by_itself=False)) as actions:
             async for action in actions:
                 yield action
 
-    async def Listen(  # noqa: N802
+    async def Listen(
         self, request: pb.WorkerListenRequest, tenant_id: UUID
     ) -> AsyncGenerator[pb.AssignedAction]:
         async with aclosing(self._actions(request, tenant_id, beats_by_itself=True)) as actions:
             async for action in actions:
                 yield action
 
-    async def SendStepActionEvent(  # noqa: N802
+    async def SendStepActionEvent(
         self, request: pb.StepActionEvent, tenant_id: UUID
     ) -> pb.ActionEventResponse:
         await self._engine.report(parse_report(request, tenant_id))
         return pb.ActionEventResponse(tenant_id=str(tenant_id), worker_id=request.worker_id)
 
-    async def SendBatchActionEvent(  # noqa: N802
+    async def SendBatchActionEvent(
         self, request: pb.BatchActionEvent, tenant_id: UUID
     ) -> pb.ActionEventResponse:
         await self._engine.report_batch(parse_batch_reports(request, tenant_id))
         return pb.ActionEventResponse(tenant_id=str(tenant_id), worker_id=request.worker_id)
 
-    async def PutOverridesData(  # noqa: N802
+    async def PutOverridesData(
         self, _request: pb.OverridesData, _tenant_id: UUID
     ) -> pb.OverridesDataResponse:
         """First-generation clients call it while a task runs and need nothing but an answer."""
         return pb.OverridesDataResponse()
 
-    async def RefreshTimeout(  # noqa: N802
+    async def RefreshTimeout(
         self, request: pb.RefreshTimeoutRequest, tenant_id: UUID
     ) -> pb.RefreshTimeoutResponse:
         task_id = parse_uuid(request.task_run_external_id, "task_run_external_id")
@@ -108,14 +108,14 @@ class DispatcherServicer:
         deadline = await self._engine.refresh_timeout(tenant_id, task_id, increment, seconds)
         return pb.RefreshTimeoutResponse(timeout_at=to_timestamp(deadline))
 
-    async def ReleaseSlot(  # noqa: N802
+    async def ReleaseSlot(
         self, request: pb.ReleaseSlotRequest, tenant_id: UUID
     ) -> pb.ReleaseSlotResponse:
         task_id = parse_uuid(request.task_run_external_id, "task_run_external_id")
         await self._engine.release_slot(tenant_id, task_id)
         return pb.ReleaseSlotResponse()
 
-    async def RestoreEvictedTask(  # noqa: N802
+    async def RestoreEvictedTask(
         self, request: pb.RestoreEvictedTaskRequest, tenant_id: UUID
     ) -> pb.RestoreEvictedTaskResponse:
         """A task that is not evicted stays as it is, and that is no error."""
@@ -124,7 +124,7 @@ class DispatcherServicer:
             raise NotFound("task not found")
         return pb.RestoreEvictedTaskResponse(requeued=True)
 
-    async def SubscribeToWorkflowRuns(  # noqa: N802
+    async def SubscribeToWorkflowRuns(
         self, requests: AsyncIterator[pb.SubscribeToWorkflowRunsRequest], tenant_id: UUID
     ) -> AsyncGenerator[pb.WorkflowRunEvent]:
         subscription = self._engine.subscribe_runs(tenant_id)
@@ -137,7 +137,7 @@ class DispatcherServicer:
             subscription.close()
         raise Unavailable("the subscription was closed; connect again")
 
-    async def SubscribeToWorkflowEvents(  # noqa: N802
+    async def SubscribeToWorkflowEvents(
         self, request: pb.SubscribeToWorkflowEventsRequest, tenant_id: UUID
     ) -> AsyncGenerator[pb.WorkflowEvent]:
         events = await self._open_events(request, tenant_id)

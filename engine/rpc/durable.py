@@ -30,7 +30,7 @@ class DurableServicer:
     def __init__(self, engine: Engine, max_message_bytes: int) -> None:
         self._durable, self._limit = engine.durable, max_message_bytes
 
-    async def DurableTask(  # noqa: N802
+    async def DurableTask(
         self, requests: AsyncIterator[pb.DurableTaskRequest], tenant_id: UUID
     ) -> AsyncGenerator[pb.DurableTaskResponse]:
         stream = self._durable.open_stream(tenant_id)
@@ -45,7 +45,7 @@ class DurableServicer:
         if not is_clients_end:
             raise Unavailable("the durable stream was closed; connect again")
 
-    async def RegisterDurableEvent(  # noqa: N802
+    async def RegisterDurableEvent(
         self, request: pb.RegisterDurableEventRequest, tenant_id: UUID
     ) -> pb.RegisterDurableEventResponse:
         task_id = parse_uuid(request.task_id, "task_id")
@@ -54,7 +54,7 @@ class DurableServicer:
         await self._durable.register_signal(tenant_id, task_id, signal_key, conditions)
         return pb.RegisterDurableEventResponse()
 
-    async def ListenForDurableEvent(  # noqa: N802
+    async def ListenForDurableEvent(
         self, requests: AsyncIterator[pb.ListenForDurableEventRequest], tenant_id: UUID
     ) -> AsyncGenerator[pb.DurableEvent]:
         listener = self._durable.open_listener(tenant_id)

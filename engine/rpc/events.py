@@ -28,13 +28,11 @@ class EventsServicer:
     def __init__(self, engine: Engine, max_message_bytes: int) -> None:
         self._engine, self._limit = engine, max_message_bytes
 
-    async def Push(self, request: pb.PushEventRequest, tenant_id: UUID) -> pb.Event:  # noqa: N802
+    async def Push(self, request: pb.PushEventRequest, tenant_id: UUID) -> pb.Event:
         (record,) = await self._engine.push_events(tenant_id, [_parse_event(request)])
         return to_event(tenant_id, record, self._limit)
 
-    async def BulkPush(  # noqa: N802
-        self, request: pb.BulkPushEventRequest, tenant_id: UUID
-    ) -> pb.Events:
+    async def BulkPush(self, request: pb.BulkPushEventRequest, tenant_id: UUID) -> pb.Events:
         if not 1 <= len(request.events) <= MAX_BULK_EVENTS:
             raise InvalidArgument(f"events: between 1 and {MAX_BULK_EVENTS} events are allowed")
         events = [
@@ -42,18 +40,16 @@ class EventsServicer:
         ]
         return to_events(tenant_id, await self._engine.push_events(tenant_id, events), self._limit)
 
-    async def ReplaySingleEvent(  # noqa: N802
-        self, request: pb.ReplayEventRequest, tenant_id: UUID
-    ) -> pb.Event:
+    async def ReplaySingleEvent(self, request: pb.ReplayEventRequest, tenant_id: UUID) -> pb.Event:
         event_id = parse_uuid(request.event_id, "event_id")
         record = await self._engine.replay_event(tenant_id, event_id)
         return to_event(tenant_id, record, self._limit)
 
-    async def PutLog(self, request: pb.PutLogRequest, tenant_id: UUID) -> pb.PutLogResponse:  # noqa: N802
+    async def PutLog(self, request: pb.PutLogRequest, tenant_id: UUID) -> pb.PutLogResponse:
         await self._engine.append_log(_parse_log(request, tenant_id))
         return pb.PutLogResponse()
 
-    async def PutStreamEvent(  # noqa: N802
+    async def PutStreamEvent(
         self, request: pb.PutStreamEventRequest, tenant_id: UUID
     ) -> pb.PutStreamEventResponse:
         await self._engine.put_stream_event(

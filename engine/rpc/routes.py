@@ -12,8 +12,10 @@ so a call has one only if its token is known from memory; any other is a stream 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -28,6 +30,13 @@ from engine.rpc.messages import Parser, first_message, messages_of
 from engine.rpc.streams import Context, OpenStreams, Stream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+_shown: ContextVar[str] = ContextVar("shown token")
+"""The token of the call that this task serves: to make its metadata anew costs 2 us a call."""
+
+
+_Read: TypeAlias = Callable[[Stream, Any, Context], Awaitable[Any]]
+"""Returns what a stream's caller gives: its request, or an iterator of its requests."""
 
 
 class _Route(NamedTuple):
@@ -52,52 +61,79 @@ class Routes(grpc.GenericRpcHandler):
         self._servicers = servicers
         self._max_message_bytes = max_message_bytes
         self._routes: dict[str, _Route] = {}
+        self._whole_calls: dict[str, dict[str, Handler]] = {}
 
     def add_service(self, service: ServiceDescriptor) -> None:
         servicer = self._servicers.get(service.full_name)
+        whole_calls = self._whole_calls.setdefault(service.full_name, {})
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
-            self._routes[path] = self._route(method, getattr(servicer, method.name, None))
+            implementation = getattr(servicer, method.name, None)
+            self._routes[path] = self._route(method, implementation)
+            if implementation is not None and not method.client_streaming:
+                whole_calls[method.name] = self._whole_call(method, implementation)
+
+    def whole_calls(self) -> Mapping[str, dict[str, Handler]]:
+        """By service and method, for a transport that reads a request before it tells of its call."""
+        return self._whole_calls
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         route = self._routes.get(handler_call_details.method)
         if route is None:
             return None
-        is_known = self._authenticator.knows(handler_call_details.invocation_metadata)
-        return route.known if is_known else route.other
+        token = self._authenticator.known_token(handler_call_details.invocation_metadata)
+        if token is None:
+            return route.other
+        _shown.set(token)
+        return route.known
 
     def _route(self, method: MethodDescriptor, implementation: Any) -> _Route:
         name = method.full_name
         if implementation is None:
             refusal: Handler = grpc.stream_stream_rpc_method_handler(self._refusal(name))
             return _Route(refusal, refusal)
-        parse = Parser(GetMessageClass(method.input_type).FromString, self._max_message_bytes)
-        serialize = GetMessageClass(method.output_type).SerializeToString
+        parse, serialize = self._parser(method), _serializer(method)
         if method.server_streaming:
-            call = self._stream(name, implementation, parse, takes_many=method.client_streaming)
+            read = self._requests if method.client_streaming else _first_request
             stream: Handler = grpc.stream_stream_rpc_method_handler(
-                call, response_serializer=serialize
+                self._stream(name, implementation, partial(read, parse)),
+                response_serializer=serialize,
             )
             return _Route(stream, stream)
         return _Route(
             grpc.unary_unary_rpc_method_handler(
-                self._unary(name, implementation, parse), response_serializer=serialize
+                self._unary(name, implementation, parse, _token_found),
+                response_serializer=serialize,
             ),
             grpc.stream_stream_rpc_method_handler(
                 self._late_unary(name, implementation, parse), response_serializer=serialize
             ),
         )
 
+    def _whole_call(self, method: MethodDescriptor, implementation: Any) -> Handler:
+        name, parse, serialize = method.full_name, self._parser(method), _serializer(method)
+        if method.server_streaming:
+            stream = self._stream(name, implementation, partial(_whole_request, parse))
+            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serialize)
+        call = self._unary(name, implementation, parse, _token_shown)
+        return grpc.unary_unary_rpc_method_handler(call, response_serializer=serialize)
+
+    def _parser(self, method: MethodDescriptor) -> Parser[Any]:
+        return Parser(GetMessageClass(method.input_type).FromString, self._max_message_bytes)
+
     def _unary(
-        self, name: str, implementation: Callable[[Any, UUID], Awaitable[Any]], parse: Parser[Any]
+        self,
+        name: str,
+        implementation: Callable[[Any, UUID], Awaitable[Any]],
+        parse: Parser[Any],
+        token_of: Callable[[Context], str],
     ) -> Callable[[bytes, Context], Awaitable[Any]]:
         authenticator = self._authenticator
 
         async def call(raw: bytes, context: Context) -> Any:
             try:
-                tenant_id = await authenticator.tenant_of(
-                    bearer_token(context.invocation_metadata())
-                )
+                # It may have been revoked while its message came in.
+                tenant_id = await authenticator.tenant_of(token_of(context))
                 return await implementation(parse(raw), tenant_id)
             except Exception as error:  # noqa: BLE001  every failure must become a status
                 refusal = refusal_of(name, error)
@@ -114,9 +150,7 @@ class Routes(grpc.GenericRpcHandler):
 
         async def call(_requests: object, context: Context) -> None:
             try:
-                tenant_id = await authenticator.tenant_of(
-                    bearer_token(context.invocation_metadata())
-                )
+                tenant_id = await authenticator.tenant_of(_token_shown(context))
                 response = await implementation(parse(await first_message(context)), tenant_id)
             except Exception as error:  # noqa: BLE001  every failure must become a status
                 refusal = refusal_of(name, error)
@@ -131,28 +165,22 @@ class Routes(grpc.GenericRpcHandler):
         self,
         name: str,
         implementation: Callable[[Any, UUID], AsyncGenerator[Any]],
-        parse: Parser[Any],
-        *,
-        takes_many: bool,
+        read: _Read,
     ) -> Callable[[object, Context], Awaitable[None]]:
-        async def respond(task: Stream, context: Context) -> None:
-            token = bearer_token(context.invocation_metadata())
+        async def respond(task: Stream, received: object, context: Context) -> None:
+            token = _token_shown(context)
             tenant_id = await self._authenticator.tenant_of(token)
             self._streams.add(task, token)
-            given = (
-                self._requests(task, parse, context)
-                if takes_many
-                else parse(await first_message(context))
-            )
+            given = await read(task, received, context)
             async with aclosing(implementation(given, tenant_id)) as responses:
                 async for response in responses:
                     await self._streams.write(task, context, response)
 
-        async def call(_requests: object, context: Context) -> None:
+        async def call(received: object, context: Context) -> None:
             task = asyncio.current_task()
             assert task is not None
             try:
-                await respond(task, context)
+                await respond(task, received, context)
             except asyncio.CancelledError:
                 ending = self._streams.ending_of(task)
                 if ending is None:
@@ -170,7 +198,12 @@ class Routes(grpc.GenericRpcHandler):
         return call
 
     async def _requests(
-        self, stream: Stream, parse: Parser[Any], context: Context
+        self, parse: Parser[Any], stream: Stream, _received: object, context: Context
+    ) -> AsyncGenerator[Any]:
+        return self._read_many(parse, stream, context)
+
+    async def _read_many(
+        self, parse: Parser[Any], stream: Stream, context: Context
     ) -> AsyncGenerator[Any]:
         """What cannot be read ends the whole stream: nobody could tell what it was about."""
         async for raw in messages_of(context):
@@ -184,7 +217,7 @@ class Routes(grpc.GenericRpcHandler):
     def _refusal(self, name: str) -> Callable[[object, Context], Awaitable[None]]:
         async def call(_requests: object, context: Context) -> None:
             try:
-                token = bearer_token(context.invocation_metadata())
+                token = _token_shown(context)
                 await self._authenticator.tenant_of(token)
                 raise NotImplementedYet(f"{name} is not implemented by this server")
             except Exception as error:  # noqa: BLE001  every failure must become a status
@@ -192,3 +225,28 @@ class Routes(grpc.GenericRpcHandler):
             await refusal.send(context)
 
         return call
+
+
+async def _first_request(
+    parse: Parser[Any], _stream: Stream, _received: object, context: Context
+) -> Any:
+    return parse(await first_message(context))
+
+
+async def _whole_request(
+    parse: Parser[Any], _stream: Stream, received: Any, _context: Context
+) -> Any:
+    return parse(received)
+
+
+def _token_shown(context: Context) -> str:
+    return bearer_token(context.invocation_metadata())
+
+
+def _token_found(_context: Context) -> str:
+    """The one that `Routes.service` has seen: it runs in the call's own task."""
+    return _shown.get()
+
+
+def _serializer(method: MethodDescriptor) -> Callable[[Any], bytes]:
+    return GetMessageClass(method.output_type).SerializeToString

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
-from engine.config import MAX_MESSAGE_BYTES, TlsConfig
+from engine.config import MAX_MESSAGE_BYTES, GrpcFront, TlsConfig
 from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
 from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
@@ -19,6 +17,7 @@ from engine.rpc.auth import Authenticator, TokenVerifier
 from engine.rpc.dispatcher import DispatcherServicer
 from engine.rpc.durable import DurableServicer
 from engine.rpc.events import EventsServicer
+from engine.rpc.fronts import Options, new_server
 from engine.rpc.public import PublicServices
 from engine.rpc.routes import Routes
 from engine.rpc.streams import OpenStreams, TokenWatch
@@ -38,6 +37,10 @@ SERVICES = [
 ]
 
 
+_PING_AFTER_MS = 30_000
+_PING_ANSWERED_MS = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where and how to listen. Port 0 takes a free one; `reuse_port` lets several engines share it."""
@@ -47,6 +50,7 @@ class ServerSettings:
     tls: TlsConfig | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
     reuse_port: bool = True
+    front: GrpcFront = "grpcio"
 
 
 class RpcServer:
@@ -78,10 +82,10 @@ class RpcServer:
 
     async def start(self) -> None:
         """Listen; `port` is the real one from then on."""
-        server = grpc.aio.server(options=_options(self._settings))
         for service in SERVICES:
             self._routes.add_service(service)
-        server.add_generic_rpc_handlers((self._routes, self._public))
+        options = _options(self._settings)
+        server = new_server(self._settings.front, self._routes, self._public, options)
         self.port = self._add_port(server)
         await server.start()
         for name in ["", *(service.full_name for service in SERVICES)]:
@@ -107,7 +111,7 @@ class RpcServer:
         return server.add_secure_port(address, _credentials(self._settings.tls))
 
 
-def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
+def _options(settings: ServerSettings) -> Options:
     return [
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -121,8 +125,10 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, Any]]:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
         ("grpc.http2.max_ping_strikes", 0),
         # Our own pings find out that the other side of a silent stream is gone.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", _PING_AFTER_MS),
+        ("grpc.keepalive_timeout_ms", _PING_ANSWERED_MS),
+        # grpcio waits for this one.
+        ("grpc.http2.ping_timeout_ms", _PING_ANSWERED_MS),
     ]
 
 

@@ -8,6 +8,7 @@ from engine.errors import InvalidArgument
 from engine.pb import workflows_pb2 as workflows_pb
 from engine.pb.v1 import workflows_pb2
 from engine.pb.v1.shared import trigger_pb2
+from engine.rpc.desired_labels import parse_desired_labels
 from engine.rpc.parse import (
     parse_json_object,
     parse_metadata,
@@ -17,7 +18,6 @@ from engine.rpc.parse import (
     parse_priority,
     parse_text,
 )
-from engine.rpc.wishes import parse_wishes
 from engine.types import TriggerRequest
 
 MAX_SCHEDULES = 1_000
@@ -48,7 +48,7 @@ def parse_trigger(request: trigger_pb2.TriggerWorkflowRequest, prefix: str = "")
         desired_worker_id=parse_optional_uuid(
             request.desired_worker_id, f"{prefix}desired_worker_id"
         ),
-        desired_labels=parse_wishes(
+        desired_labels=parse_desired_labels(
             request.desired_worker_labels, f"{prefix}desired_worker_labels"
         ),
     )
@@ -85,5 +85,5 @@ def parse_run_trigger(request: workflows_pb2.TriggerWorkflowRunRequest) -> Trigg
         input=parse_json_object(request.input, "input"),
         additional_metadata=parse_metadata(request.additional_metadata),
         priority=parse_priority(request.priority) if request.HasField("priority") else None,
-        desired_labels=parse_wishes(request.desired_worker_labels, "desired_worker_labels"),
+        desired_labels=parse_desired_labels(request.desired_worker_labels, "desired_worker_labels"),
     )

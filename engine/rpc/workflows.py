@@ -23,7 +23,7 @@ class WorkflowServicer:
     def __init__(self, engine: Engine, max_message_bytes: int) -> None:
         self._engine, self._limit = engine, max_message_bytes
 
-    async def PutWorkflow(  # noqa: N802
+    async def PutWorkflow(
         self, request: pb.PutWorkflowRequest, tenant_id: UUID
     ) -> pb.WorkflowVersion:
         definition = await settled_async(
@@ -34,25 +34,25 @@ class WorkflowServicer:
         trigger = TriggerRequest(definition.name)
         return to_scheduled(await self._engine.schedule_runs(tenant_id, trigger, []))
 
-    async def TriggerWorkflow(  # noqa: N802
+    async def TriggerWorkflow(
         self, request: trigger_pb2.TriggerWorkflowRequest, tenant_id: UUID
     ) -> pb.TriggerWorkflowResponse:
         (run_id,) = await self._engine.trigger_runs(tenant_id, [parse_trigger(request)])
         return pb.TriggerWorkflowResponse(workflow_run_id=str(run_id))
 
-    async def ScheduleWorkflow(  # noqa: N802
+    async def ScheduleWorkflow(
         self, request: pb.ScheduleWorkflowRequest, tenant_id: UUID
     ) -> pb.WorkflowVersion:
         trigger, times = parse_schedule(request)
         return to_scheduled(await self._engine.schedule_runs(tenant_id, trigger, times))
 
-    async def PutRateLimit(  # noqa: N802
+    async def PutRateLimit(
         self, request: pb.PutRateLimitRequest, tenant_id: UUID
     ) -> pb.PutRateLimitResponse:
         await self._engine.put_rate_limit(tenant_id, *parse_put(request))
         return pb.PutRateLimitResponse()
 
-    async def PauseRateLimit(  # noqa: N802
+    async def PauseRateLimit(
         self, request: pb.PauseRateLimitRequest, tenant_id: UUID
     ) -> pb.PauseRateLimitResponse:
         key, until = parse_pause(request)
@@ -62,7 +62,7 @@ class WorkflowServicer:
         )
         return response
 
-    async def BulkTriggerWorkflow(  # noqa: N802
+    async def BulkTriggerWorkflow(
         self, request: pb.BulkTriggerWorkflowRequest, tenant_id: UUID
     ) -> pb.BulkTriggerWorkflowResponse:
         most = self._limit // ID_BYTES - 100

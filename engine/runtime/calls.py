@@ -1,8 +1,7 @@
-"""Calls that are one operation each: run it in a transaction, act on what it changed, answer."""
+"""Calls that are one operation each: run it in a transaction, answer."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -11,17 +10,13 @@ from uuid import UUID
 from engine.errors import NotFound
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
-from engine.operations.changes import Changes
 from engine.operations.choose_runs import few_at_a_time, matching_runs
 from engine.operations.push_events import push_events, replay_event
 from engine.operations.read_runs import load_run_details
-from engine.operations.replay_tasks import Replay, replay_tasks, told
+from engine.operations.replay_tasks import Replay, replay_tasks
 from engine.operations.timetable.change_schedules import schedule_runs
-from engine.runtime.effects import Effects
-from engine.runtime.loops.outages import told_to_caller
 from engine.states import RateLimitWindow
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import Operation
 from engine.types import (
     EventInput,
     EventRecord,
@@ -35,64 +30,49 @@ Result = TypeVar("Result")
 
 
 class Calls:
-    """The part of the engine that needs nothing but the database and what follows a commit."""
-
-    effects: Effects
+    """The part of the engine that needs nothing but the database."""
 
     def __init__(self, database: AsyncDatabase) -> None:
         self.database = database
 
-    async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
-        """Run an operation and act on its changes; a database that is away is `Unavailable`.
-
-        A caller that goes away half way does not keep the changes from those who must know.
-        """
-
-        async def run_and_apply() -> Result:
-            result, changes = await self._run(operation)
-            self.effects.apply(changes)
-            return result
-
-        return await asyncio.shield(asyncio.ensure_future(run_and_apply()))
-
-    async def _run(self, operation: Operation[Result]) -> Result:
-        with told_to_caller():
-            return await self.database.run(operation)
-
     async def schedule_runs(
         self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
     ) -> ScheduledRuns:
-        return await self._run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
+        return await self.database.run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
 
     async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
-        return await self._do(push_events(tenant_id, inputs, datetime.now(UTC)))
+        return await self.database.run(push_events(tenant_id, inputs, datetime.now(UTC)))
 
     async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
-        return await self._do(replay_event(tenant_id, event_id, datetime.now(UTC)))
+        return await self.database.run(replay_event(tenant_id, event_id, datetime.now(UTC)))
 
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         done: list[UUID] = []
         for some in few_at_a_time(ids):
-            done += await self._do(cancel_tasks(tenant_id, some, datetime.now(UTC)))
+            done += await self.database.run(cancel_tasks(tenant_id, some, datetime.now(UTC)))
         return done
 
     async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self.cancel(tenant_id, await self._run(matching_runs(tenant_id, run_filter)))
+        return await self.cancel(
+            tenant_id, await self.database.run(matching_runs(tenant_id, run_filter))
+        )
 
     async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         replay = Replay([], ())
         for some in few_at_a_time(ids):
-            part = await self._do(told(replay_tasks(tenant_id, some, datetime.now(UTC))))
+            part = await self.database.run(replay_tasks(tenant_id, some, datetime.now(UTC)))
             replay = replay.and_also(part)
         if replay.refused:
             raise replay.collision()
         return replay.ids
 
     async def replay_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
-        return await self.replay(tenant_id, await self._run(matching_runs(tenant_id, run_filter)))
+        return await self.replay(
+            tenant_id, await self.database.run(matching_runs(tenant_id, run_filter))
+        )
 
     async def get_run_details(self, tenant_id: UUID, external_id: UUID) -> RunDetails:
-        details = await self._run(load_run_details(tenant_id, external_id))
+        details = await self.database.run(load_run_details(tenant_id, external_id))
         if details is None:
             raise NotFound("workflow run not found")
         return details
@@ -100,7 +80,7 @@ class Calls:
     async def put_rate_limit(
         self, tenant_id: UUID, key: str, limit: int, window: RateLimitWindow
     ) -> None:
-        await self._run(put_rate_limit(tenant_id, key, limit, window, datetime.now(UTC)))
+        await self.database.run(put_rate_limit(tenant_id, key, limit, window, datetime.now(UTC)))
 
     async def pause_rate_limit(self, tenant_id: UUID, key: str, until: datetime) -> datetime:
-        return await self._run(pause_rate_limit(tenant_id, key, until, datetime.now(UTC)))
+        return await self.database.run(pause_rate_limit(tenant_id, key, until, datetime.now(UTC)))

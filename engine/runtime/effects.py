@@ -13,9 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
-from engine.operations.announce import hints_of
 from engine.operations.assign_tasks import load_cancels
-from engine.operations.changes import Changes
 from engine.operations.parts.versions import readable_id
 from engine.runtime.dispatcher.sessions import Sessions
 from engine.runtime.durable.routes import Routes
@@ -32,7 +30,9 @@ from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.writers.event_notes import EventNotes
 from engine.runtime.writers.starts import Starts
 from engine.store.async_db import AsyncDatabase
-from engine.store.hints import Hint
+from engine.store.changes import Changes
+from engine.store.hint_kinds import READ_KINDS, Cares
+from engine.store.hints import Hint, hints_of
 
 log = logging.getLogger("hatchet.engine")
 
@@ -52,12 +52,14 @@ class Effects:
         notifier: Notifier,
         notes: EventNotes,
         on_due: Callable[[], None],
+        on_hint: Callable[[Hint], None],
         on_broken: Callable[[TenantOwner], None],
     ) -> None:
         self._database = database
         self._owners, self._sessions = owners, sessions
         self._streams, self._notifier = streams, notifier
-        self._notes, self._on_due, self._on_broken = notes, on_due, on_broken
+        self._notes, self._on_due = notes, on_due
+        self._on_hint, self._on_broken = on_hint, on_broken
         self._background: set[asyncio.Task[None]] = set()
         self._is_looking_up = False
         self.subscriptions = RunSubscriptions(self._look_up_soon)
@@ -66,6 +68,9 @@ class Effects:
 
     def apply(self, changes: Changes) -> None:
         """Act on what an operation changed. Its transaction has committed."""
+        for tenant_id, task_id in changes.acknowledged:
+            if owner := self._owners.get(tenant_id):
+                owner.acknowledge(task_id)
         for tenant_id, task_id, _ in changes.evicted:
             self.starts.forget(tenant_id, task_id)
         ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
@@ -74,15 +79,15 @@ class Effects:
         moved: dict[TenantOwner, None] = {}
         for tenant_id, moves, take in _news_of(changes, ready):
             if owner := self._owners.get(tenant_id):
-                self._have(owner, take)
+                self._try(owner, take)
                 if moves:
                     moved[owner] = None
-        self._tell_others(changes)
+        self._act_elsewhere(changes)
         now = datetime.now(UTC).timestamp()
         for owner in moved:
-            self._have(owner, partial(self._go_on, ready=ready.get(owner.tenant_id, ()), now=now))
+            self._try(owner, partial(self._go_on, ready=ready.get(owner.tenant_id, ()), now=now))
 
-    def _have(self, owner: TenantOwner, act: Callable[[TenantOwner], None]) -> None:
+    def _try(self, owner: TenantOwner, act: Callable[[TenantOwner], None]) -> None:
         """Have a tenant's scheduler do something; what is wrong with one is no concern of the others."""
         try:
             act(owner)
@@ -94,17 +99,18 @@ class Effects:
         owner.drain(now)
         self.note_unplaceable(owner, ready, now)
 
-    def _tell_others(self, changes: Changes) -> None:
-        for tell in (
+    def _act_elsewhere(self, changes: Changes) -> None:
+        for act in (
             self._stop,
             self._streams.apply,
             self.durable.apply,
             self._deliver_standalone,
+            self._read_what_changed,
             self._hint,
-            self._notifier.touch_runs,
+            self._notifier.touch_pages,
         ):
             try:
-                tell(changes)
+                act(changes)
             except Exception:
                 log.exception("what follows a commit was not all done")
         if changes.wakes_clock:
@@ -222,14 +228,18 @@ class Effects:
 
     # Other engines
 
+    def _read_what_changed(self, changes: Changes) -> None:
+        """What is to be read from rows is read here as it is where a hint of it comes to."""
+        for hint in hints_of(changes, READ_KINDS):
+            self._on_hint(hint)
+
     def _hint(self, changes: Changes) -> None:
         if not self._notifier.has_peers:
             return
         for hint in hints_of(changes):
+            hint.leave_out(Cares.ANY)
             if hint.tenant_id in self._owners:
-                hint.ready, hint.is_backlog = [], False
-                hint.ended = []
-            hint.is_children = False  # done here
+                hint.leave_out(Cares.OWNER)
             here = set(self._sessions.holds(worker for worker, _, _ in hint.stops))
             hint.stops = [stop for stop in hint.stops if stop[0] not in here]
             self._notifier.hint(hint)
@@ -241,6 +251,8 @@ def _news_of(
     """Return by tenant what its scheduler must take note of, and if something may be handed out then."""
     for end in changes.ended:
         yield end.tenant_id, True, methodcaller("end", end.task_id, end.retry_count)
+    for tenant_id, task_id, retry_count in changes.withdrawn:
+        yield tenant_id, False, methodcaller("end", task_id, retry_count)
     for tenant_id, task_id, retry_count in changes.evicted:
         yield tenant_id, False, methodcaller("release_slot", task_id, retry_count)
     for left in changes.left:

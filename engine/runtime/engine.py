@@ -14,8 +14,8 @@ import psycopg
 
 from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
+from engine.errors import Unavailable
 from engine.ids import new_id
-from engine.operations.announce import announce_catalog
 from engine.operations.put_workflow import put_workflow
 from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
@@ -48,7 +48,8 @@ from engine.runtime.writers.log_lines import LogLines
 from engine.runtime.writers.reports import Reports
 from engine.runtime.writers.triggers import Triggers
 from engine.store.async_db import AsyncDatabase
-from engine.store.hints import ENGINE_CHANNEL
+from engine.store.changes import Changes
+from engine.store.hints import ENGINE_CHANNEL, Hint
 from engine.types import (
     LogInput,
     StreamEvent,
@@ -68,31 +69,12 @@ class HatchetEngine(Calls):
         self, conninfo: str, *, pool_size: int = 8, max_message_bytes: int = MAX_MESSAGE_BYTES
     ) -> None:
         self.id = new_id()
-        super().__init__(AsyncDatabase(conninfo, max_size=pool_size))
+        super().__init__(AsyncDatabase(conninfo, max_size=pool_size, on_committed=self._apply))
         self.sessions, self.streams = Sessions(), Followers()
         self.notifier = Notifier(self.database, self.id)
         self.notes = EventNotes(self.database)
-        self.assignments = Assignments(
-            self.database,
-            self.sessions,
-            self.notifier,
-            on_lease_lost=self._drop,
-            on_outage=self._distrust,
-            on_due=self._wake_clock,
-            max_message_bytes=max_message_bytes,
-        )
-        self.clock_restarts = ClockRestarts(self.database)
-        self.ownership = Ownership(
-            self.database,
-            self.id,
-            socket.gethostname(),
-            on_assign=self.assignments.assign,
-            on_cancel=lambda *losers: self.cancellations.cancel(*losers),  # noqa: PLW0108  # made below
-            on_moved=self.clock_restarts.restart,
-            on_refused=self.notes.add_refused,
-            on_rebuilt=self._on_rebuilt,
-            on_peers=self._on_peers,
-        )
+        self.catalog = Catalog(self.database)
+        self._make_scheduling(max_message_bytes)
         owners = self.ownership.owners
         self.effects = Effects(
             self.database,
@@ -102,42 +84,12 @@ class HatchetEngine(Calls):
             notifier=self.notifier,
             notes=self.notes,
             on_due=self._wake_clock,
-            on_broken=self.ownership.distrust_one,
+            on_hint=self._act_on,
+            on_broken=self.ownership.invalidate,
         )
-        self.cancellations = Cancellations(
-            self.database, self.effects, on_lease_lost=self._drop, on_outage=self._distrust
-        )
-        self.clock = Clock(self.database, self.effects, owners)
-        self.timetable = Timetable(self.database, self.effects)
-        self.auditor = Auditor(self.database, owners)
-        self.catalog = Catalog(self.database)
-        self.triggers = Triggers(
-            self.database,
-            self.catalog,
-            self.effects,
-            self.assignments,
-            owners=owners,
-            on_lease_lost=self._drop,
-            on_outage=self._distrust,
-        )
-        self.reports = Reports(
-            self.database, self.effects, self.notes, owners=owners, on_outage=self._distrust
-        )
-        self.report, self.report_batch = self.reports.report, self.reports.report_batch
-        self.workers = Workers(
-            self.database,
-            self.id,
-            self.effects,
-            self.notes,
-            assignments=self.assignments,
-            sessions=self.sessions,
-            notifier=self.notifier,
-            owners=owners,
-        )
+        self._make_writers(owners)
+        self._make_loops(owners)
         self.streaming = Streaming(self.database, self.streams, self.notifier, self.effects)
-        self.logs = LogLines(self.database)
-        self.attempts = Attempts(self.database, self.effects)
-        self.durable = Durable(self.database, self.effects, self._distrust)
         self.hint_reader = HintReader(
             self.database,
             self.id,
@@ -156,6 +108,66 @@ class HatchetEngine(Calls):
         self._engine_count = 1
         self._loops: list[asyncio.Task[None]] = []
         self._batchers: list[asyncio.Task[None]] = []
+
+    def _make_scheduling(self, max_message_bytes: int) -> None:
+        self.assignments = Assignments(
+            self.database,
+            self.sessions,
+            self.notifier,
+            on_lease_lost=self._drop,
+            on_outage=self._invalidate,
+            on_due=self._wake_clock,
+            max_message_bytes=max_message_bytes,
+        )
+        self.cancellations = Cancellations(
+            self.database, on_lease_lost=self._drop, on_outage=self._invalidate
+        )
+        self.clock_restarts = ClockRestarts(self.database)
+        self.ownership = Ownership(
+            self.database,
+            self.id,
+            socket.gethostname(),
+            on_assign=self.assignments.assign,
+            on_cancel=self.cancellations.cancel,
+            on_moved=self.clock_restarts.restart,
+            on_refused=self.notes.add_refused,
+            on_rebuilt=self._on_rebuilt,
+            on_peers=self._on_peers,
+        )
+
+    def _make_writers(self, owners: dict[UUID, TenantOwner]) -> None:
+        self.triggers = Triggers(
+            self.database,
+            self.catalog,
+            self.assignments,
+            owners=owners,
+            on_lease_lost=self._drop,
+            on_outage=self._invalidate,
+        )
+        self.reports = Reports(
+            self.database, self.effects.starts, self.notes, on_outage=self._invalidate
+        )
+        self.report, self.report_batch = self.reports.report, self.reports.report_batch
+        self.logs = LogLines(self.database)
+        self.attempts = Attempts(self.database, self.effects)
+        self.durable = Durable(
+            self.database, self.effects.durable, self.effects.spawn, self._invalidate
+        )
+        self.workers = Workers(
+            self.database,
+            self.id,
+            self.effects,
+            self.notes,
+            assignments=self.assignments,
+            sessions=self.sessions,
+            notifier=self.notifier,
+            owners=owners,
+        )
+
+    def _make_loops(self, owners: dict[UUID, TenantOwner]) -> None:
+        self.clock = Clock(self.database, self.effects.spawn, owners)
+        self.timetable = Timetable(self.database, self.effects.spawn)
+        self.auditor = Auditor(self.database, owners)
 
     # Life
 
@@ -197,7 +209,7 @@ class HatchetEngine(Calls):
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),
-            ("ended children", EndedChildren(self.database, self.effects, owners).run()),
+            ("ended children", EndedChildren(self.database, self.effects.durable, owners).run()),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
@@ -220,7 +232,7 @@ class HatchetEngine(Calls):
         try:
             await self.notes.tick()
             await self.ownership.give_up()
-        except (psycopg.Error, OSError) as error:
+        except (Unavailable, psycopg.Error) as error:
             log.warning("leases were left to run out: %s", error)
         await self.database.close()
 
@@ -242,11 +254,17 @@ class HatchetEngine(Calls):
 
     # The parts know each other through these, whatever the order they are made in.
 
+    def _apply(self, changes: Changes) -> None:
+        self.effects.apply(changes)
+
+    def _act_on(self, hint: Hint) -> None:
+        self.hint_reader.act_on(hint)
+
     def _drop(self, owner: TenantOwner) -> None:
         self.ownership.drop(owner)
 
-    def _distrust(self) -> None:
-        self.ownership.distrust()
+    def _invalidate(self) -> None:
+        self.ownership.invalidate_all()
 
     def _wake_clock(self) -> None:
         self.clock.wake()
@@ -279,13 +297,7 @@ class HatchetEngine(Calls):
     async def put_workflow(
         self, tenant_id: UUID, definition: WorkflowDefinition
     ) -> tuple[UUID, UUID]:
-        put = await self._run(put_workflow(tenant_id, definition, datetime.now(UTC)))
-        if put.is_new or put.shares:
-            self.catalog.forget(tenant_id)
-            await self._run(announce_catalog(tenant_id, self.id))
-            self.timetable.wake()
-        if put.shares and (owner := self.ownership.owners.get(tenant_id)):
-            await owner.reload_rules()
+        put = await self.database.run(put_workflow(tenant_id, definition, datetime.now(UTC)))
         return put.version_id, put.workflow_id
 
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:

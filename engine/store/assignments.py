@@ -12,7 +12,7 @@ from engine.store.query import Query
 
 
 class Wanted(NamedTuple):
-    """A scheduler's wish: this attempt to that worker."""
+    """A scheduler's decision: this attempt to that worker."""
 
     id: UUID
     retry_count: int
@@ -41,16 +41,16 @@ class AssignedRow(NamedTuple):
     filter_payload: bytes | None
 
 
-def assign(wishes: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
+def assign(decisions: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
     return Query(
         "task.assign",
         {
             "now": now,
-            "ids": [w.id for w in wishes],
-            "retry_counts": [w.retry_count for w in wishes],
-            "worker_ids": [w.worker_id for w in wishes],
-            "timeouts": [w.timeout_seconds for w in wishes],
-            "event_ids": [new_id() for _ in wishes],
+            "ids": [w.id for w in decisions],
+            "retry_counts": [w.retry_count for w in decisions],
+            "worker_ids": [w.worker_id for w in decisions],
+            "timeouts": [w.timeout_seconds for w in decisions],
+            "event_ids": [new_id() for _ in decisions],
         },
         AssignedRow,
     )

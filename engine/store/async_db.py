@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
@@ -9,8 +11,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from engine.domain.cel.answers import Answers, Unanswered, current_answers
 from engine.sandbox.pool import answer_async
+from engine.store.changes import Changes
+from engine.store.failures import named
 from engine.store.pipeline import Pipeline
 from engine.store.query import Operation, Query, Repeatable, fetch_last, insisting
+
+log = logging.getLogger("hatchet.engine")
 
 Result = TypeVar("Result")
 Row = TypeVar("Row")
@@ -32,10 +38,22 @@ class _Connection(psycopg.AsyncConnection[Any]):
 
 
 class AsyncDatabase:
-    """A pool of connections; `run` drives one operation in one transaction."""
+    """A pool of connections; `run` drives one operation in one transaction.
 
-    def __init__(self, conninfo: str, *, max_size: int = 8) -> None:
+    What an operation changed goes to `on_committed`, once, before `run` returns. Without it operations
+    that change something are refused, for nobody would learn of that.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        max_size: int = 8,
+        on_committed: Callable[[Changes], None] | None = None,
+    ) -> None:
         self.conninfo = conninfo
+        self._on_committed = on_committed
+        self._deliver = self._deliver_safely if on_committed else None
         self._pool = AsyncConnectionPool(
             conninfo,
             connection_class=_Connection,
@@ -57,7 +75,19 @@ class AsyncDatabase:
 
         Costly expressions are evaluated between two attempts, without a connection: here, or by the
         caller if it has `Answers` open, which gets Unanswered then.
+
+        Unavailable, and what is below it in errors.py: the database was away, or others were first.
+        InvalidArgument: it cannot take a value.
         """
+        try:
+            return await self._run(operation)
+        except (psycopg.Error, OSError) as error:
+            failure = named(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+    async def _run(self, operation: Operation[Result]) -> Result:
         if (answers := current_answers()) is not None:
             return await self._drive(insisting(operation, answers))
         if not isinstance(operation, Repeatable):
@@ -75,9 +105,17 @@ class AsyncDatabase:
         try:
             if connection.pipelined is None:
                 connection.pipelined = Pipeline(connection)
-            return await connection.pipelined.run(operation)
+            return await connection.pipelined.run(operation, self._deliver)
         finally:
             await self._pool.putconn(connection)
+
+    def _deliver_safely(self, changes: Changes) -> None:
+        """Have what was committed acted on; the operation has succeeded, whatever becomes of that."""
+        assert self._on_committed is not None
+        try:
+            self._on_committed(changes)
+        except Exception:
+            log.exception("what follows a commit was not done")
 
     async def fetch(self, query: Query[Row]) -> list[Row]:
         """Run one query by itself, in one round trip."""

@@ -2,153 +2,131 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import orjson
 
+from engine.store.changes import Changes
+from engine.store.hint_kinds import KINDS, Cares, Chunk, Kind
 from engine.store.query import Query, no_row
 
 ENGINE_CHANNEL = "hatchet_engine"
 LIVE_CHANNEL = "hatchet_live"
 
-_IDS_PER_MESSAGE = 60
-"""Keeps a message under Postgres' 8,000 bytes whatever it holds."""
-
-
-_CHUNK_CHARACTERS = 1_200
-"""Streamed text goes in pieces: in JSON a character may take up to four bytes, or six escaped."""
-
-
-_serials = itertools.count()
-"""Postgres drops a notification that equals another of its transaction; no two pieces may be equal."""
-
-
-class Chunk(NamedTuple):
-    """Text a task streamed, on its way to followers at another engine."""
-
-    run_id: UUID
-    task_id: UUID
-    retry_count: int
-    position: int | None
-    text: str
-    is_whole: bool = True
-    """False for a piece that others of the same chunk follow."""
+MAX_NAMED_TASKS = 600
 
 
 @dataclass(slots=True)
 class Hint:
-    """Something engines should look at, in one tenant. `sender` is the engine that says so, if one does."""
+    """Something engines should look at, in one tenant. `sender` is the engine that says so, if one does.
+
+    Each other field is one of `KINDS`.
+    """
 
     tenant_id: UUID
     sender: UUID | None = None
     ready: list[UUID] = field(default_factory=list)
-    """Tasks that entered the queue, or rest before they ask their groups again: for the owner."""
+    """Tasks that entered the queue, or rest before they ask their groups again."""
     ended: list[tuple[UUID, int]] = field(default_factory=list)
-    """(task, retry count) that no longer run: for the owner."""
+    """(task, retry count) that no longer run, nor wait in the queue."""
     released: list[tuple[UUID, int]] = field(default_factory=list)
-    """(task, retry count) that gave their workers' slots back: for the owner."""
+    """(task, retry count) that gave their workers' slots back."""
     left: list[tuple[UUID, UUID]] = field(default_factory=list)
-    """(run, arrival) that no longer hold slots of concurrency groups: for the owner."""
+    """(run, arrival) that no longer hold slots of concurrency groups."""
     stops: list[tuple[UUID, UUID, int]] = field(default_factory=list)
-    """(worker, task, retry count) to be told to stop: for the holder of the worker's stream."""
+    """(worker, task, retry count) to be told to stop."""
     assigned: list[UUID] = field(default_factory=list)
-    """Workers with new assignments: for the holder of their streams."""
+    """Workers with new assignments."""
     finished: list[UUID] = field(default_factory=list)
-    """Runs that ended: for whoever has subscribers."""
+    """Runs that ended."""
     workers: list[UUID] = field(default_factory=list)
-    """Workers whose row changed: for the owner."""
+    """Workers whose row changed."""
     beats: list[UUID] = field(default_factory=list)
-    """Workers that sent a heartbeat: for the owner."""
+    """Workers that sent a heartbeat."""
     durable: list[UUID] = field(default_factory=list)
-    """Durable tasks with entries that were completed: for the holders of their workers' streams."""
+    """Durable tasks with entries that were completed."""
     limits: list[str] = field(default_factory=list)
-    """Keys of rate limits that were set, paused or deleted: for the owner."""
+    """Keys of rate limits that were set, paused or deleted."""
     chunks: list[Chunk] = field(default_factory=list)
-    """Streamed text: for whoever has followers. Unlike all else it is not in any row."""
-    is_catalog: bool = False
+    """Streamed text, in pieces. Unlike all else it is not in any row."""
+    catalog: bool = False
     """Workflows were registered or deleted."""
-    is_timetable: bool = False
-    """Crons or schedules were set: for every engine."""
-    is_children: bool = False
-    """Children of durable tasks ended: for any engine."""
-    is_backlog: bool = False
-    """Too many tasks became ready to name them."""
+    rules: bool = False
+    """Workflows were paused or resumed, or shared concurrency strategies changed."""
+    timetable: bool = False
+    """Crons or schedules were set."""
+    children: bool = False
+    """Children of durable tasks ended."""
+    sleeps: bool = False
+    """Steps began to sleep."""
+    backlog: bool = False
+    """More became ready than is named."""
 
     def messages(self) -> Iterator[bytes]:
         """Yield JSON messages that each fit one NOTIFY."""
-        head: dict[str, Any] = {"t": self.tenant_id.hex}
+        head: dict[str, Any] = {"tenant": self.tenant_id.hex}
         if self.sender:
-            head["e"] = self.sender.hex
-        flags = {
-            "c": self.is_catalog,
-            "b": self.is_backlog,
-            "d": self.is_timetable,
-            "k": self.is_children,
-        }
-        if any(flags.values()):
+            head["engine"] = self.sender.hex
+        flags = {kind.name: True for kind in KINDS if kind.is_flag and getattr(self, kind.name)}
+        if flags:
             yield orjson.dumps(head | flags)
-        for key, values in (
-            ("r", [task.hex for task in self.ready]),
-            ("n", [[task.hex, count] for task, count in self.ended]),
-            ("g", [[task.hex, count] for task, count in self.released]),
-            ("u", [task.hex for task in self.durable]),
-            ("l", [[run.hex, arrival.hex] for run, arrival in self.left]),
-            ("s", [[worker.hex, task.hex, count] for worker, task, count in self.stops]),
-            ("a", [worker.hex for worker in self.assigned]),
-            ("f", [run.hex for run in self.finished]),
-            ("w", [worker.hex for worker in self.workers]),
-            ("h", [worker.hex for worker in self.beats]),
-        ):
-            for start in range(0, len(values), _IDS_PER_MESSAGE):
-                yield orjson.dumps(head | {key: values[start : start + _IDS_PER_MESSAGE]})
-        for limit in self.limits:
-            yield orjson.dumps(head | {"m": limit})
-        for chunk in self.chunks:
-            for start in range(0, len(chunk.text) or 1, _CHUNK_CHARACTERS):
-                piece = chunk.text[start : start + _CHUNK_CHARACTERS]
-                is_last = start + _CHUNK_CHARACTERS >= len(chunk.text)
-                address = [chunk.run_id.hex, chunk.task_id.hex, chunk.retry_count, chunk.position]
-                yield orjson.dumps(head | {"x": [*address, piece, is_last], "i": next(_serials)})
+        for kind in KINDS:
+            if kind.is_flag:
+                continue
+            values = [kind.encode(item) for item in getattr(self, kind.name)]
+            for start in range(0, len(values), kind.at_once):
+                yield orjson.dumps(head | {kind.name: values[start : start + kind.at_once]})
+
+    def leave_out(self, cares: Cares) -> None:
+        """Leave out what this audience need not be told."""
+        for kind in KINDS:
+            if kind.cares is cares:
+                setattr(self, kind.name, False if kind.is_flag else [])
 
 
 def hello(sender: UUID) -> bytes:
     """Return the message of an engine that listens from now on: it is about no tenant."""
-    return orjson.dumps({"t": UUID(int=0).hex, "e": sender.hex})
+    return orjson.dumps({"tenant": UUID(int=0).hex, "engine": sender.hex})
 
 
 def parse(payload: str) -> Hint:
     """Return the hint of one message. Raises ValueError, KeyError or TypeError if it is none."""
     message = orjson.loads(payload)
-    return Hint(
-        tenant_id=UUID(message["t"]),
-        sender=UUID(message["e"]) if "e" in message else None,
-        ready=[UUID(task) for task in message.get("r", ())],
-        ended=[(UUID(task), count) for task, count in message.get("n", ())],
-        released=[(UUID(task), count) for task, count in message.get("g", ())],
-        durable=[UUID(task) for task in message.get("u", ())],
-        left=[(UUID(run), UUID(arrival)) for run, arrival in message.get("l", ())],
-        stops=[(UUID(worker), UUID(task), count) for worker, task, count in message.get("s", ())],
-        assigned=[UUID(worker) for worker in message.get("a", ())],
-        finished=[UUID(run) for run in message.get("f", ())],
-        workers=[UUID(worker) for worker in message.get("w", ())],
-        beats=[UUID(worker) for worker in message.get("h", ())],
-        limits=[str(message["m"])] if "m" in message else [],
-        chunks=[_chunk(*message["x"])] if "x" in message else [],
-        is_catalog=message.get("c", False),
-        is_timetable=message.get("d", False),
-        is_children=message.get("k", False),
-        is_backlog=message.get("b", False),
-    )
+    sender = UUID(message["engine"]) if "engine" in message else None
+    hint = Hint(UUID(message["tenant"]), sender)
+    for kind in KINDS:
+        if kind.name in message:
+            said = message[kind.name]
+            value = bool(said) if kind.is_flag else [kind.decode(item) for item in said]
+            setattr(hint, kind.name, value)
+    return hint
 
 
-def _chunk(
-    run: str, task: str, retry_count: int, index: int | None, text: str, is_whole: bool
-) -> Chunk:
-    return Chunk(UUID(run), UUID(task), retry_count, index, text, is_whole)
+class _Hints(dict[UUID, Hint]):
+    """One hint a tenant, made when it is asked for."""
+
+    def __missing__(self, tenant_id: UUID) -> Hint:
+        hint = self[tenant_id] = Hint(tenant_id)
+        return hint
+
+
+def hints_of(changes: Changes, kinds: Iterable[Kind] = KINDS) -> list[Hint]:
+    """Return what engines should know of these changes, one hint a tenant."""
+    hints = _Hints()
+    for kind in kinds:
+        for tenant_id, item in kind.said(changes):
+            if kind.is_flag:
+                setattr(hints[tenant_id], kind.name, True)
+            else:
+                getattr(hints[tenant_id], kind.name).append(item)
+    for found in hints.values():
+        if len(found.ready) > MAX_NAMED_TASKS:
+            found.ready, found.backlog = [], True
+    return list(hints.values())
 
 
 MAX_LIVE_RUNS = 50
@@ -160,6 +138,27 @@ def live_message(tenant_id: UUID, runs: Sequence[UUID], topics: Sequence[str]) -
     if len(runs) <= MAX_LIVE_RUNS:
         message["runs"] = [str(run) for run in runs]
     return orjson.dumps(message).decode()
+
+
+def messages_of(changes: Changes) -> list[tuple[str, str]]:
+    """Return (channel, payload) of all that others are to know of these changes."""
+    messages = [
+        (ENGINE_CHANNEL, message.decode())
+        for hint in hints_of(changes)
+        for message in hint.messages()
+    ]
+    runs: dict[UUID, list[UUID]] = defaultdict(list)
+    topics: dict[UUID, set[str]] = defaultdict(set)
+    for tenant_id, run_id in sorted(changes.touched):
+        runs[tenant_id].append(run_id)
+        topics[tenant_id].add("runs")
+    for tenant_id, topic in changes.pages:
+        topics[tenant_id].add(topic)
+    messages += [
+        (LIVE_CHANNEL, live_message(tenant_id, runs[tenant_id], sorted(listed)))
+        for tenant_id, listed in topics.items()
+    ]
+    return messages
 
 
 def notify(messages: Sequence[tuple[str, str]]) -> Query[None]:

@@ -8,7 +8,7 @@ is watched for a whole operation instead of for each wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,10 +19,13 @@ from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from engine.store.binary import Prepared, prepare
+from engine.store.changes import Changes
 from engine.store.query import Last, Operation, Query, statements
 
 Result = TypeVar("Result")
 
+COMMIT_SECONDS = 2.0
+"""How long a caller that is cancelled during a commit waits to learn of its outcome."""
 _BINARY = 1
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
@@ -46,23 +49,43 @@ class Pipeline:
         self._known: set[bytes] = set()
         self._readable: asyncio.Future[None] | None = None
         self._was_woken = False
+        self._is_committing = False
+        self._cancelled: asyncio.TimerHandle | None = None
+        """Goes off when a caller that was cancelled during a commit has waited long enough."""
+        self._is_given_up = False
 
-    async def run(self, operation: Operation[Result]) -> Result:
-        """Drive an operation to its end; return its result once it has committed."""
+    async def run(
+        self,
+        operation: Operation[Result],
+        on_committed: Callable[[Changes], None] | None = None,
+    ) -> Result:
+        """Drive an operation to its end; return its result once it has committed.
+
+        `on_committed` is given what it changed, once, also if the caller is cancelled during the commit.
+        An operation that changes something where nobody is to learn of it is undone: RuntimeError.
+        """
         loop = asyncio.get_running_loop()
         pg, socket = self._pg, self._pg.socket
         pg.enter_pipeline_mode()
         loop.add_reader(socket, self._wake)
         self._was_woken = is_clean = False
         try:
-            result = await self._drive(operation)
-        except Exception:
+            result = await self._drive(operation, on_committed)
+        except Exception as error:
             is_clean = pg.status == ConnStatus.OK
+            if self._cancelled:
+                raise asyncio.CancelledError from error
             raise
         else:
             is_clean = True
+            if self._cancelled:
+                raise asyncio.CancelledError
             return result
         finally:
+            if self._cancelled:
+                self._cancelled.cancel()
+                self._cancelled, self._is_given_up = None, False
+            self._is_committing = False
             loop.remove_reader(socket)
             if is_clean:
                 pg.exit_pipeline_mode()
@@ -70,37 +93,53 @@ class Pipeline:
                 # Broken, or cancelled in the middle: the server undoes what was not synced.
                 await self._connection.close()
 
-    async def _drive(self, operation: Operation[Result]) -> Result:
+    async def _drive(
+        self, operation: Operation[Result], on_committed: Callable[[Changes], None] | None
+    ) -> Result:
         is_synced = False
+        changes: Changes | None = None
         try:
-            queries = next(operation)
+            step = next(operation)
             while True:
+                if isinstance(step, Changes):
+                    if on_committed is None:
+                        raise RuntimeError("nobody is here to learn what an operation changed")
+                    if changes is None:
+                        changes = step
+                    else:
+                        changes.add(step)
+                    step = operation.send(())
+                    continue
                 if is_synced:
                     raise RuntimeError("an operation went on after its last queries")
-                if not queries:
+                if not step:
                     await asyncio.sleep(0)
-                    queries = operation.send(())
+                    step = operation.send(())
                     continue
-                with_sync = isinstance(queries, Last)
-                rows = await self._exchange(queries, with_sync=with_sync)
+                with_sync = isinstance(step, Last)
+                rows = await self._exchange(step, with_sync=with_sync)
                 is_synced = with_sync
-                queries = operation.send(rows)
+                step = operation.send(rows)
         except StopIteration as stop:
             if not is_synced:
                 await self._sync()
+                is_synced = True
             result: Result = stop.value
             return result
         except Exception:
             if not is_synced and self._pg.status == ConnStatus.OK:
                 await self._undo()
             raise
+        finally:
+            if is_synced and changes is not None and on_committed is not None:
+                on_committed(changes)
 
     async def _exchange(self, queries: Sequence[Query[Any]], *, with_sync: bool) -> list[list[Any]]:
         """Send queries together and return the rows of each; with a sync they have committed."""
         preparing: set[bytes] = set()
         new_names = [self._send(query, preparing) for query in queries]
         if with_sync:
-            self._pg.pipeline_sync()
+            self._begin_commit()
         else:
             self._pg.send_flush_request()
         await self._flush()
@@ -140,9 +179,13 @@ class Pipeline:
         return [build(*row) for row in self._loader.load_rows(0, result.ntuples, tuple)]
 
     async def _sync(self) -> None:
-        self._pg.pipeline_sync()
+        self._begin_commit()
         await self._flush()
         await self._await_sync()
+
+    def _begin_commit(self) -> None:
+        self._is_committing = True
+        self._pg.pipeline_sync()
 
     async def _undo(self) -> None:
         """Roll back what was written: the pipeline's end would commit it."""
@@ -157,6 +200,7 @@ class Pipeline:
         failure: psycopg.Error | None = None
         while (result := await self._next()).status != ExecStatus.PIPELINE_SYNC:
             failure = failure or _failure(result)
+        self._is_committing = False
         if failure:
             raise failure
 
@@ -181,22 +225,41 @@ class Pipeline:
         while self._pg.is_busy():
             if self._was_woken:
                 self._watch_again()
-            self._readable = asyncio.get_running_loop().create_future()
-            await self._readable
+            await self._wait()
             self._pg.consume_input()
 
     async def _flush(self) -> None:
         """Send everything; what does not fit waits for the server to read, and we go on reading."""
         while self._pg.flush():
             loop = asyncio.get_running_loop()
-            self._readable = loop.create_future()
             loop.add_writer(self._pg.socket, self._wake)
             try:
-                await self._readable
+                await self._wait()
             finally:
                 loop.remove_writer(self._pg.socket)
             self._pg.consume_input()
             self._watch_again()
+
+    async def _wait(self) -> None:
+        """Wait for the socket. A cancellation during a commit waits, too, until the outcome is known.
+
+        What was committed must be acted on. That costs nothing where nobody is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        self._readable = loop.create_future()
+        try:
+            await self._readable
+        except asyncio.CancelledError:
+            if not self._is_committing:
+                raise
+            if self._cancelled is None:
+                self._cancelled = loop.call_later(COMMIT_SECONDS, self._give_up)
+        if self._is_given_up:
+            raise asyncio.CancelledError
+
+    def _give_up(self) -> None:
+        self._is_given_up = True
+        self._wake()
 
     def _watch_again(self) -> None:
         """Watch the socket anew: uvloop has stopped if a wake-up was for an error on it.

@@ -2,6 +2,7 @@
 
 A store function returns a `Query`. An operation yields batches of queries and receives their rows, so
 the same body runs on the engine's async pool and on Django's own connection. It does no I/O itself.
+Between its queries it yields `Changes`: what others are to learn of once the transaction has committed.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from engine import states
 from engine.domain.cel.answers import Answers
+from engine.store.changes import Changes
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 _NAME = re.compile(r"^-- name: ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
+_STATE = re.compile(r"(?<!:):([A-Z]\w*(?:\.[A-Z_]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,16 @@ class Query(Generic[Row]):
     row: Callable[..., Row]
 
 
-Operation = Generator[Sequence[Query[Any]], Sequence[list[Any]], Result]
+Step = Sequence[Query[Any]] | Changes
+"""What an operation yields: queries, whose rows it is sent, or what it changed."""
+
+Operation = Generator[Step, Sequence[list[Any]], Result]
 
 
 Arguments = ParamSpec("Arguments")
 
 
-class Repeatable(Generator[Sequence[Query[Any]], Sequence[list[Any]], Result], Generic[Result]):
+class Repeatable(Generator[Step, Sequence[list[Any]], Result], Generic[Result]):
     """An operation that can be begun anew: iterating it begins it.
 
     Nothing that its arguments hold may be changed by it, and ids that its expressions see are arguments.
@@ -50,12 +58,12 @@ class Repeatable(Generator[Sequence[Query[Any]], Sequence[list[Any]], Result], G
     def __iter__(self) -> Operation[Result]:
         return self._begin()
 
-    def send(self, value: Any) -> Sequence[Query[Any]]:
+    def send(self, value: Any) -> Step:
         if self._begun is None:
             self._begun = self._begin()
         return self._begun.send(value)
 
-    def throw(self, *given: Any) -> Sequence[Query[Any]]:
+    def throw(self, *given: Any) -> Step:
         if self._begun is None:
             self._begun = self._begin()
         return self._begun.throw(*given)
@@ -105,12 +113,13 @@ def insisting(operation: Operation[Result], answers: Answers) -> Operation[Resul
     operation = iter(operation)
     is_committed = False
     try:
-        queries = next(operation)
+        step = next(operation)
         while True:
-            if queries:
-                answers.insist()
-            is_committed = isinstance(queries, Last)
-            queries = operation.send((yield queries))
+            if not isinstance(step, Changes):
+                if step:
+                    answers.insist()
+                is_committed = isinstance(step, Last)
+            step = operation.send((yield step))
     except StopIteration as stop:
         if is_committed and answers.asked:
             raise RuntimeError("an operation evaluated a costly expression after its end") from None
@@ -136,12 +145,21 @@ def the_value(value: Value) -> Value:
 
 @cache
 def statements() -> dict[str, str]:
-    """Return every named statement of engine/sql, by name."""
+    """Return every named statement of engine/sql, by name.
+
+    `:Status.QUEUED` in a file stands for the number of that member of an enum of engine.states,
+    `:RETRY_QUEUE_PRIORITY` for a constant. Raises AttributeError for a name that is not there, TypeError for
+    one that is no number, and ValueError for a statement's name that is bad or repeated.
+    """
     found: dict[str, str] = {}
     for path in sorted(SQL_FOLDER.glob("*.sql")):
         parts = _NAME.split(path.read_text())
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in found or name.split(".")[0] != path.stem:
                 raise ValueError(f"{path.name}: bad or repeated statement name {name}")
-            found[name] = text.strip().rstrip(";")
+            found[name] = _STATE.sub(_number_of, text.strip().rstrip(";"))
     return found
+
+
+def _number_of(match: re.Match[str]) -> str:
+    return f"{attrgetter(match[1])(states):d}"

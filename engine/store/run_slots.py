@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.store.changes import LeftSlots
 from engine.store.query import Query, no_row, the_value
 
 
@@ -22,14 +23,6 @@ class HeldRow(NamedTuple):
     run_id: UUID
     version_id: UUID
     keys: str
-
-
-class LeftSlots(NamedTuple):
-    """That a run no longer holds slots or asks for them, as it did under this arrival."""
-
-    tenant_id: UUID
-    run_id: UUID
-    arrival: UUID
 
 
 class Arrival(NamedTuple):

@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 class NewRun(NamedTuple):
     """A run about to be inserted; `input` and `additional_metadata` are JSON object texts.
 
-    `desired_worker_id` is the wish of the tasks it starts with, which only a sticky workflow has.
+    `desired_worker_id` is asked for by the tasks it starts with, which only a sticky workflow has.
     """
 
     id: UUID

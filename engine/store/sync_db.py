@@ -1,20 +1,25 @@
 """Runs operations on Django's own connection, inside the caller's transaction if there is one.
 
 That makes enqueueing transactional: within `transaction.atomic()` runs start if and only if the
-business data beside them commits.
+business data beside them commits. What operations change is notified from within that transaction too.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TypeVar
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from engine.domain.cel.answers import Answers, Unanswered
 from engine.sandbox import pool
-from engine.store.query import Operation, Repeatable, insisting, statements
+from engine.store.changes import Changes
+from engine.store.hints import messages_of, notify
+from engine.store.query import Operation, Query, Repeatable, insisting, statements
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 
 def run(operation: Operation[Result]) -> Result:
@@ -35,16 +40,27 @@ def run(operation: Operation[Result]) -> Result:
 
 
 def _drive(operation: Operation[Result]) -> Result:
-    texts = statements()
-    with transaction.atomic(), connection.cursor() as cursor:
+    """Run the operation's queries, and then notify those who must know what it changed.
+
+    One that fails is closed, so that it lets go of what it holds.
+    """
+    changes = Changes()
+    with closing(operation), transaction.atomic(), connection.cursor() as cursor:
         try:
-            queries = next(operation)
+            step = next(operation)
             while True:
-                results = []
-                for query in queries:
-                    cursor.execute(texts[query.name], query.params)
-                    results.append([query.row(*row) for row in cursor.fetchall()])
-                queries = operation.send(results)
+                if isinstance(step, Changes):
+                    changes.add(step)
+                    step = operation.send(())
+                else:
+                    step = operation.send([_fetch(cursor, query) for query in step])
         except StopIteration as stop:
+            if messages := messages_of(changes):
+                _fetch(cursor, notify(messages))
             result: Result = stop.value
             return result
+
+
+def _fetch(cursor: CursorWrapper, query: Query[Row]) -> list[Row]:
+    cursor.execute(statements()[query.name], query.params)
+    return [query.row(*row) for row in cursor.fetchall()]

@@ -10,7 +10,6 @@ import orjson
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.models import Run, Task, Worker
-from engine.operations.announce import announced
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
 from engine.operations.report_tasks import report_tasks
@@ -47,7 +46,7 @@ def start_run(tenant: Tenant, name: str = "greet", value: object = None, **overr
         additional_metadata=None if metadata is None else orjson.dumps(metadata),
         **overrides,
     )
-    run_ids = sync_db.run(announced(trigger_runs(tenant.id, [request], now())))
+    run_ids = sync_db.run(trigger_runs(tenant.id, [request], now()))
     return Run.objects.get(id=run_ids[0])
 
 
@@ -101,8 +100,7 @@ def report(task: Task, kind: ReportKind, payload: bytes = b"", **overrides: Any)
     word = TaskReport(
         tenant_id=task.tenant_id, task_id=task.id, kind=kind, payload=payload, **overrides
     )
-    done = sync_db.run(report_tasks([word], now()))
-    assert not done.unknown
+    assert not sync_db.run(report_tasks([word], now()))
 
 
 def push_event(tenant: Tenant, key: str, payload: object = None, **overrides: Any) -> EventRecord:
@@ -113,4 +111,4 @@ def push_event(tenant: Tenant, key: str, payload: object = None, **overrides: An
         additional_metadata=None if metadata is None else orjson.dumps(metadata),
         **overrides,
     )
-    return sync_db.run(announced(push_events(tenant.id, [event], now())))[0]
+    return sync_db.run(push_events(tenant.id, [event], now()))[0]

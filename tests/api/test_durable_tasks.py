@@ -12,7 +12,6 @@ import pytest
 from engine.domain.durable.calls import Call, SpawnCall, WaitCall, WaitCondition
 from engine.ids import new_id
 from engine.models import DurableTask, Run, Task
-from engine.operations.announce import announced
 from engine.operations.durable.evict_tasks import Eviction, evict_tasks
 from engine.operations.durable.record_calls import record_calls
 from engine.states import ConditionKind, Status, TaskEventKind
@@ -41,7 +40,7 @@ def _begun(task: Task) -> Operation[Any]:
 
 def call(task: Task, body: Any) -> None:
     operation = record_calls([Call(task.tenant_id, task.id, 1, body)], now())
-    sync_db.run(announced(operation))
+    sync_db.run(operation)
 
 
 def event(key: str, group: UUID | None = None) -> WaitCondition:
@@ -53,7 +52,7 @@ def sleep(text: str, group: UUID | None = None) -> WaitCondition:
 
 
 def evict(task: Task) -> None:
-    sync_db.run(announced(evict_tasks([Eviction(task.tenant_id, task.id, 1, "full", ())], now())))
+    sync_db.run(evict_tasks([Eviction(task.tenant_id, task.id, 1, "full", ())], now()))
 
 
 def test_the_log_lists_every_call_and_what_it_waits_for(cast: Cast) -> None:

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.models import Cron, Event, Filter, LogLine, Run, Schedule
-from engine.operations.announce import announced
 from engine.operations.push_events import push_events
 from engine.store import sync_db
 from engine.types import EventInput
@@ -175,7 +174,7 @@ def test_filters_match_the_number_as_it_was_written(api: ApiClient, cast: Cast, 
 def push(cast: Cast, payload: str, metadata: str) -> Event:
     event = EventInput("go", read_object(payload), read_metadata(metadata))
     operation = push_events(cast.tenant.id, [event], now())
-    return Event.objects.get(id=sync_db.run(announced(operation))[0].event_id)
+    return Event.objects.get(id=sync_db.run(operation)[0].event_id)
 
 
 def test_events_and_their_runs_keep_every_digit(api: ApiClient, cast: Cast, base: str) -> None:

@@ -90,7 +90,7 @@ def start_many(cast: Cast, name: str = "greet", metadata: object = None) -> list
         )
         for number in range(MANY)
     ]
-    ids = sync_db.run(trigger_runs(cast.tenant.id, wanted, now()))[0]
+    ids = sync_db.run(trigger_runs(cast.tenant.id, wanted, now()))
     return list(Run.objects.filter(id__in=ids).order_by("-id"))
 
 
@@ -221,7 +221,7 @@ def test_a_run_with_many_large_errors(cast: Cast, api: ApiClient) -> None:
 def test_a_page_of_thousands_is_one_page(cast: Cast, api: ApiClient, stable: str) -> None:
     make_workflow(cast.tenant)
     wanted = [TriggerRequest("greet", b"{}")] * 1_100
-    ids = sync_db.run(trigger_runs(cast.tenant.id, wanted, now()))[0]
+    ids = sync_db.run(trigger_runs(cast.tenant.id, wanted, now()))
     for only_tasks in ("true", "false"):
         query = runs_query(only_tasks=only_tasks, limit=20_000)
         rows = api.get(f"{stable}/workflow-runs", query).json["rows"]

@@ -9,7 +9,6 @@ import pytest
 from engine.domain.definition import Idempotency
 from engine.models import LogLine, Run, Task
 from engine.operations import choose_runs
-from engine.operations.announce import announced
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import IdempotencyMethod, LogLevel, Status
 from engine.store import sync_db
@@ -289,7 +288,7 @@ class TestActions:
     def test_a_filter_reaches_all_it_selects(self, cast: Cast, api: ApiClient, verb: str) -> None:
         make_workflow(cast.tenant)
         wanted = [TriggerRequest("greet")] * 1_010
-        ids = sync_db.run(announced(trigger_runs(cast.tenant.id, wanted, now())))
+        ids = sync_db.run(trigger_runs(cast.tenant.id, wanted, now()))
         if verb == "replay":
             Run.objects.filter(id__in=ids).update(status=Status.COMPLETED)
             Task.objects.filter(id__in=ids).update(status=Status.COMPLETED)

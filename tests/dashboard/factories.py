@@ -32,7 +32,6 @@ from engine.models import (
     Workflow,
     WorkflowVersion,
 )
-from engine.operations.announce import announced
 from engine.operations.change_filters import create_filter
 from engine.operations.push_events import push_events
 from engine.operations.timetable.change_crons import create_cron
@@ -279,7 +278,7 @@ def make_schedule(version: WorkflowVersion, at: datetime | None = None, **reques
 
 def push_event(tenant: Tenant, key: str = "user:created", **event: Any) -> Event:
     operation = push_events(tenant.id, [EventInput(key, **event)], datetime.now(UTC))
-    [record] = sync_db.run(announced(operation))
+    [record] = sync_db.run(operation)
     return Event.objects.get(id=record.event_id)
 
 

@@ -11,7 +11,6 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.moments import parse_when
 from engine.models import Run, Schedule, WorkflowVersion
-from engine.operations.announce import announced
 from engine.operations.timetable.fire_schedules import run_schedule_now
 from engine.store import sync_db
 from tenants.models import Role, Tenant
@@ -39,7 +38,7 @@ def page(client: Client, url: str) -> str:
 
 def run_now(schedule: Schedule) -> Run:
     operation = run_schedule_now(schedule.tenant_id, schedule.id, datetime.now(UTC))
-    return Run.objects.get(id=sync_db.run(announced(operation)))
+    return Run.objects.get(id=sync_db.run(operation))
 
 
 def test_what_waits_is_listed_soonest_first_and_what_started_apart(

@@ -193,8 +193,8 @@ def test_long_bodies_to_an_address_are_taken_in_up_to_the_largest_message(
     assert send(tenant, "nobody", whole, {})[0] == 413
     wait_for("the refusal to be recorded", lambda: len(deliveries(tenant, "long")) == 2)
     assert deliveries(tenant, "long") == [
-        ("accepted", 200, len(whole)),
-        ("too_large", 413, len(too_long)),
+        ("ACCEPTED", 200, len(whole)),
+        ("TOO_LARGE", 413, len(too_long)),
     ]
 
 

@@ -15,16 +15,17 @@ from engine.ids import new_id
 from engine.models import Payload, Run, RunTally, Task, TaskEvent, Worker
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.cancel_tasks import cancel_tasks
-from engine.operations.changes import Changes
 from engine.operations.expire_tasks import expire_tasks
 from engine.operations.put_workflow import PutWorkflow, put_workflow
-from engine.operations.replay_tasks import replay_tasks
-from engine.operations.report_tasks import Reported, report_tasks
+from engine.operations.replay_tasks import Replay, replay_tasks
+from engine.operations.report_tasks import TaskOf, report_tasks
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import PayloadKind, Status, StepKind, TaskEventKind
 from engine.store import sync_db
+from engine.store.changes import Changes
 from engine.types import Action, ReportKind, TaskReport, TriggerRequest
 from tenants.models import Tenant
+from tests.changes import changing
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -48,6 +49,7 @@ class Bench:
         tenant = Tenant.objects.create(name="Bench", slug=f"bench-{new_id()}")
         self.tenant_id = UUID(str(tenant.pk))
         self.now = START
+        self.replayed = Replay([], ())
         self.changes = Changes()
         """What the last operation changed."""
 
@@ -58,11 +60,12 @@ class Bench:
 
     def put(self, *steps: StepDefinition, **options: Any) -> PutWorkflow:
         definition = workflow(*steps, **options)
-        return sync_db.run(put_workflow(self.tenant_id, definition, self.now))
+        put, self.changes = changing(put_workflow(self.tenant_id, definition, self.now))
+        return put
 
     def trigger(self, *requests: TriggerRequest) -> list[UUID]:
         wanted = requests or (TriggerRequest("flow"),)
-        ids, self.changes = sync_db.run(trigger_runs(self.tenant_id, wanted, self.now))
+        ids, self.changes = changing(trigger_runs(self.tenant_id, wanted, self.now))
         return ids
 
     def start(self, *steps: StepDefinition, **options: Any) -> UUID:
@@ -72,12 +75,12 @@ class Bench:
         return run_id
 
     def cancel(self, *ids: UUID) -> list[UUID]:
-        cancelled, self.changes = sync_db.run(cancel_tasks(self.tenant_id, ids, self.now))
+        cancelled, self.changes = changing(cancel_tasks(self.tenant_id, ids, self.now))
         return cancelled
 
     def replay(self, *ids: UUID) -> list[UUID]:
-        replayed, self.changes = sync_db.run(replay_tasks(self.tenant_id, ids, self.now))
-        return replayed
+        self.replayed, self.changes = changing(replay_tasks(self.tenant_id, ids, self.now))
+        return self.replayed.ids
 
     # What schedulers, workers and clocks do
 
@@ -102,13 +105,13 @@ class Bench:
         if task_ids:
             chosen = chosen.filter(id__in=task_ids)
         worker = worker_id or self.worker()
-        wishes = [(_ready(task), worker) for task in chosen.order_by("id")]
-        return [action for _, action in sync_db.run(assign_tasks(wishes, {}, self.now))]
+        decisions = [(_ready(task), worker) for task in chosen.order_by("id")]
+        return [action for _, action in sync_db.run(assign_tasks(decisions, {}, self.now))]
 
-    def report(self, *reports: TaskReport) -> Reported:
-        done = sync_db.run(report_tasks(reports, self.now))
-        self.changes = done.changes
-        return done
+    def report(self, *reports: TaskReport) -> set[TaskOf]:
+        """Return the tasks that nobody knows."""
+        unknown, self.changes = changing(report_tasks(reports, self.now))
+        return unknown
 
     def completed(self, task_id: UUID, output: bytes = b'{"n":1}', **options: Any) -> TaskReport:
         return self._told(task_id, ReportKind.COMPLETED, output, **options)
@@ -124,7 +127,7 @@ class Bench:
 
     def expire(self, after_seconds: float = 0.0) -> int:
         self.pass_time(after_seconds)
-        count, self.changes = sync_db.run(expire_tasks([self.tenant_id], self.now))
+        count, self.changes = changing(expire_tasks([self.tenant_id], self.now))
         return count
 
     def run_to_failure(self, task_id: UUID, error: bytes = b"boom") -> None:

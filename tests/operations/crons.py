@@ -8,7 +8,7 @@ from uuid import UUID
 
 from engine.models import Cron, CronMiss, Run
 from engine.operations.timetable.change_crons import create_cron
-from engine.operations.timetable.fire_crons import Fired, fire_crons
+from engine.operations.timetable.fire_crons import fire_crons
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
@@ -39,7 +39,7 @@ def add(tenant: Tenant, name: str = "nightly", expression: str = "* * * * *", **
     return sync_db.run(operation)
 
 
-def fire(at: datetime, not_before: datetime | None = None) -> Fired:
+def fire(at: datetime, not_before: datetime | None = None) -> int:
     return sync_db.run(fire_crons(at, not_before or at - MINUTE))
 
 
@@ -66,5 +66,5 @@ def misses() -> list[tuple[CronMissCause, int, str, str]]:
 
 
 def fire_all(at: datetime, running_since: datetime) -> None:
-    while sync_db.run(fire_crons(at, running_since)).looked_at:
+    while sync_db.run(fire_crons(at, running_since)):
         pass

@@ -26,7 +26,6 @@ from engine.domain.durable.calls import (
     WaitCondition,
 )
 from engine.models import DurableEntry, Task
-from engine.operations.changes import Changes
 from engine.operations.durable.await_nodes import Waiting, await_nodes
 from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
@@ -34,6 +33,7 @@ from engine.operations.durable.record_calls import record_calls
 from engine.operations.durable.satisfy_entries import complete_children, expire_durable_sleeps
 from engine.operations.push_events import push_events
 from engine.states import ConditionKind
+from engine.store.changes import Changes
 from engine.types import Action, EventInput, EventRecord, TriggerRequest
 from tests.operations.flow import Flow
 

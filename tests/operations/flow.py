@@ -13,7 +13,6 @@ from engine.domain.definition import RegisteredVersion, StepDefinition, Workflow
 from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks
 from engine.operations.cancel_tasks import cancel_tasks
-from engine.operations.changes import Changes
 from engine.operations.parts.versions import load_versions
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import put_workflow
@@ -24,6 +23,7 @@ from engine.operations.satisfy_waits import expire_sleeps
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import Status
 from engine.store import sync_db
+from engine.store.changes import Changes
 from engine.store.query import Operation
 from engine.types import (
     Action,
@@ -35,6 +35,7 @@ from engine.types import (
     TriggerRequest,
 )
 from tenants.models import Tenant
+from tests.changes import changing
 
 Result = TypeVar("Result")
 
@@ -62,8 +63,8 @@ class Flow:
 
     def start(self, name: str) -> dict[str, Any]:
         """Assign the queued task of this step; return the payload its worker gets."""
-        wish = (self.queue.pop(name), self.worker_id)
-        ((_, action),) = sync_db.run(assign_tasks([wish], {}, self.now))
+        decision = (self.queue.pop(name), self.worker_id)
+        ((_, action),) = sync_db.run(assign_tasks([decision], {}, self.now))
         self.running[name] = action
         payload: dict[str, Any] = orjson.loads(action.payload)
         return payload
@@ -73,7 +74,7 @@ class Flow:
         action = self.running.pop(name)
         payload = orjson.dumps(output) if kind is ReportKind.COMPLETED else b"broken"
         report = TaskReport(self.tenant_id, action.task_id, kind, action.retry_count, payload, True)
-        self._apply(sync_db.run(report_tasks([report], self.now)).changes)
+        self.do(report_tasks([report], self.now))
 
     def run(self, name: str, **output: Any) -> dict[str, Any]:
         payload = self.start(name)
@@ -105,8 +106,8 @@ class Flow:
         """The tasks of a run that clients see."""
         return {task.readable_id: task.status for task in self.details(run_id).tasks}
 
-    def do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
-        result, changes = sync_db.run(operation)
+    def do(self, operation: Operation[Result]) -> Result:
+        result, changes = changing(operation)
         self._apply(changes)
         return result
 

@@ -21,6 +21,7 @@ from engine.operations.parts.start_batches import MadeBatch
 from engine.states import FlushReason, Status, TaskEventKind
 from engine.store import sync_db
 from engine.types import Action, ActionKind, TriggerRequest
+from tests.changes import changes_of
 from tests.operations.bench import Bench, step
 
 
@@ -37,8 +38,8 @@ def assign(
     made = MadeBatch(new_id(), "", FlushReason.SIZE, tasks)
     worker_id = bench.worker()
     epochs = {} if epoch is None else {bench.tenant_id: epoch}
-    wishes = [(task, worker_id) for task in tasks]
-    actions = sync_db.run(assign_tasks(wishes, epochs, bench.now, [made]))
+    decisions = [(task, worker_id) for task in tasks]
+    actions = sync_db.run(assign_tasks(decisions, epochs, bench.now, [made]))
     return made.id, [action for _, action in actions]
 
 
@@ -89,10 +90,10 @@ def test_the_batch_tells_the_attempt_whatever_the_worker_believes(bench: Bench) 
     ((_, again),) = bench.changes.ready
     assert again.retry_count == 1
     new, _ = assign(bench, [again])
-    stale = bench.report(
+    unknown = bench.report(
         bench.completed(first.id, batch_id=old), bench.failed(first.id, batch_id=old)
     )
-    assert (stale.unknown, stale.changes.ended) == (set(), [])
+    assert (unknown, bench.changes.ended) == (set(), [])
     bench.report(bench.completed(first.id, batch_id=new, retry_count=0))
     assert bench.task_status(first.id) is Status.COMPLETED
     assert bench.task_status(second.id) is Status.RUNNING
@@ -113,7 +114,7 @@ def test_the_items_of_a_silent_worker_wait_again_each_for_itself(bench: Bench) -
     assert worker_id
     bench.pass_time(31.0)
     since = bench.now - timedelta(seconds=30)
-    bench.changes = sync_db.run(requeue_lost([worker_id], since, bench.now))
+    bench.changes = changes_of(requeue_lost([worker_id], since, bench.now))
     assert bench.ready() == [(task.id, 1, 4) for task in tasks]
     places = {task.claims.batch for _, task in bench.changes.ready if task.claims}
     assert len(places) == 1

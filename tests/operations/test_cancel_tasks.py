@@ -42,7 +42,7 @@ def test_a_running_tasks_worker_is_told_to_stop(bench: Bench) -> None:
     assert stops(bench) == [(worker_id, run_id, 1)]
     assert bench.events(run_id)[-1] == (TaskEventKind.CANCELLED, 1)
     for late in (bench.completed(run_id), bench.failed(run_id)):
-        assert not bench.report(late).unknown
+        assert not bench.report(late)
     assert bench.status(run_id) is X
     assert bench.error(run_id, attempt=1) is None and bench.output(run_id) is None
 

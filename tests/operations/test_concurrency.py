@@ -18,6 +18,7 @@ from engine.states import Status, TaskEventKind
 from engine.store import queues, sync_db
 from engine.store.query import Operation, fetch
 from engine.store.queues import QueuePlace
+from tests.changes import changes_of
 from tests.operations.bench import Bench, on_failure, step
 from tests.operations.claims import claims, keys, limited, queued, request
 
@@ -168,7 +169,7 @@ def test_losing_ones_place_is_a_cancellation_that_says_so(bench: Bench) -> None:
     worker = bench.worker()
     bench.assign(running, over, worker_id=worker)
     bench.report(bench.completed(over))
-    changes = sync_db.run(
+    changes = changes_of(
         cancel_superseded({bench.tenant_id: [(waiting, 0), (running, 0), (over, 0)]}, {}, bench.now)
     )
     assert {(end.task_id, end.stop_on) for end in changes.ended} == {

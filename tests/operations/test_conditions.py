@@ -8,11 +8,12 @@ import pytest
 
 from engine.domain.definition import StepCondition, StepDefinition
 from engine.models import StepWait, Task
-from engine.operations.announce import hints_of
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import ConditionAction, ConditionKind, Status, Sticky
 from engine.store import sync_db
-from engine.types import LabelWish, ReportKind, TriggerRequest
+from engine.store.hints import hints_of
+from engine.types import DesiredLabel, ReportKind, TriggerRequest
+from tests.changes import changing
 from tests.operations.flow import Flow
 
 pytestmark = pytest.mark.django_db
@@ -321,9 +322,9 @@ def test_a_step_replayed_alone_runs_at_once_and_keeps_what_it_was_told() -> None
 
 def test_sleeps_are_announced_to_the_engine_that_keeps_the_time() -> None:
     flow = Flow(step("only", "", sleep(9)))
-    _, changes = sync_db.run(trigger_runs(flow.tenant_id, [TriggerRequest("flow")], flow.now))
+    _, changes = changing(trigger_runs(flow.tenant_id, [TriggerRequest("flow")], flow.now))
     (hint,) = hints_of(changes)
-    assert hint.is_backlog
+    assert hint.sleeps
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -331,10 +332,14 @@ def test_a_step_that_waited_keeps_the_workers_its_run_asked_for(steps: int) -> N
     first = step("first", "", event("go"))
     flow = Flow(*[first, step("second", "first")][:steps])
     flow.version = flow.put(replace(flow.version.definition, sticky=Sticky.HARD))
-    labels = (LabelWish("zone", "eu"),)
+    labels = (DesiredLabel("zone", "eu"),)
     request = TriggerRequest("flow", desired_worker_id=flow.worker_id, desired_labels=labels)
     sync_db.run(trigger_runs(flow.tenant_id, [request], flow.now))
     flow.push("ns_go")
-    wishes = flow.queue["first"].wishes
-    assert wishes is not None
-    assert (wishes.worker_id, wishes.is_bound, wishes.labels) == (flow.worker_id, True, labels)
+    placement = flow.queue["first"].placement
+    assert placement is not None
+    assert (placement.worker_id, placement.is_bound, placement.labels) == (
+        flow.worker_id,
+        True,
+        labels,
+    )

@@ -95,7 +95,7 @@ def test_an_idempotency_key() -> None:
         WorkflowDefinition("flow", (single(),), idempotency=Idempotency(f"string({ALL})", 60_000))
     )
     operation = trigger_runs(flow.tenant_id, [TriggerRequest("flow", DATA)], flow.now)
-    (run_id,), _ = sync_db.run(operation)
+    (run_id,) = sync_db.run(operation)
     with pytest.raises(IdempotencyCollision) as collision:
         flow.trigger(DATA)
     assert collision.value.collisions[0].existing == run_id
@@ -156,7 +156,7 @@ def test_filters_see_the_event_they_are_asked_about() -> None:
     )
     sync_db.run(put_workflow(flow.tenant_id, definition, flow.now))
     events = [EventInput("pushed", data, scope="scope") for data in (DATA, b'{"l":[]}', DATA)]
-    records, _ = sync_db.run(push_events(flow.tenant_id, events, flow.now))
+    records = sync_db.run(push_events(flow.tenant_id, events, flow.now))
     started = Run.objects.filter(tenant_id=flow.tenant_id).values_list("event_id", flat=True)
     assert set(started) == {records[number].event_id for number in (0, 2)}
     assert len(started) == 2

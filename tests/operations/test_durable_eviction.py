@@ -14,6 +14,7 @@ from engine.operations.durable.read_logs import load_openings
 from engine.operations.expire_tasks import expire_tasks
 from engine.states import RETRY_QUEUE_PRIORITY, Status, TaskEventKind
 from engine.store import sync_db
+from tests.changes import changing
 from tests.operations.durable import DURABLE, DurableFlow, child, event, sleep
 
 
@@ -34,7 +35,7 @@ def test_an_evicted_task_runs_on_without_worker_or_deadline(flow: DurableFlow) -
     assert flow.changes.evicted == [(flow.tenant_id, flow.task_id, 0)]
     assert messages(flow, TaskEventKind.DURABLE_EVICTED) == ["waits"]
     assert not is_queued(flow)
-    assert sync_db.run(expire_tasks([flow.tenant_id], flow.now))[0] == 0
+    assert sync_db.run(expire_tasks([flow.tenant_id], flow.now)) == 0
 
 
 def test_a_completed_entry_restores_the_task_in_the_same_attempt(flow: DurableFlow) -> None:
@@ -165,7 +166,7 @@ def test_evictions_of_nothing_are_answered(flow: DurableFlow) -> None:
     assert flow.evict() is Evicted.NOTHING
     unknown = Eviction(flow.tenant_id, uuid4(), 1)
     foreign = Eviction(DurableFlow().tenant_id, flow.task_id, 1)
-    assert sync_db.run(evict_tasks([unknown, foreign], flow.now))[0] == [Evicted.UNKNOWN] * 2
+    assert sync_db.run(evict_tasks([unknown, foreign], flow.now)) == [Evicted.UNKNOWN] * 2
 
 
 def test_a_hostile_reason_is_cut_to_what_can_be_stored(flow: DurableFlow) -> None:
@@ -209,7 +210,7 @@ def test_a_restored_task_that_finds_no_worker_times_out(flow: DurableFlow) -> No
     flow.evict()
     flow.pass_time(200)
     flow.pass_time(DURABLE.schedule_timeout_seconds + 1)
-    _, changes = sync_db.run(expire_tasks([flow.tenant_id], flow.now))
+    _, changes = changing(expire_tasks([flow.tenant_id], flow.now))
     assert [run.status for run in changes.finished] == [Status.CANCELLED]
 
 
@@ -251,4 +252,4 @@ def test_a_plain_task_has_no_invocation_and_no_log(flow: DurableFlow) -> None:
     action = flow.running["step"]
     assert action.durable_invocation is None
     item = Eviction(flow.tenant_id, action.task_id, 1)
-    assert sync_db.run(evict_tasks([item], flow.now))[0] == [Evicted.UNKNOWN]
+    assert sync_db.run(evict_tasks([item], flow.now)) == [Evicted.UNKNOWN]

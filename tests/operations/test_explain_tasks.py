@@ -10,40 +10,25 @@ from engine.domain.definition import Concurrency, RateLimit
 from engine.domain.explanation import Cause, Explanation
 from engine.domain.rate_limits import Taken
 from engine.ids import new_id
-from engine.models import EngineProcess, Lease, Task, Worker
+from engine.models import Task, Worker
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
+from engine.operations.copy_schedulers import SchedulerCopies
 from engine.operations.explain_tasks import explain_tasks
 from engine.operations.pause_workflows import Pause, pause_workflow
 from engine.states import ConcurrencyStrategy, RateLimitWindow
 from engine.store import rate_limits, sync_db
 from engine.store.query import Operation, fetch
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 from tests.operations.bench import START, Bench, step
+from tests.operations.scheduled import scheduled, worker
 
 HOUR = RateLimitWindow.HOUR
 
 
 def why(bench: Bench, task_id: UUID) -> Explanation:
-    return sync_db.run(explain_tasks(bench.tenant_id, [task_id], bench.now))[task_id]
-
-
-def scheduled(bench: Bench) -> None:
-    later = START + timedelta(days=10_000)
-    engine = EngineProcess.objects.create(host="here", started_at=later, heartbeat_at=later)
-    Lease.objects.create(tenant_id=bench.tenant_id, engine_id=engine.id, epoch=1, expires_at=later)
-
-
-def worker(bench: Bench, slots: int = 5, **options: Any) -> UUID:
-    worker_id = bench.worker()
-    engine_id = EngineProcess.objects.get().id
-    settings: dict[str, Any] = {
-        "actions": ["flow:work"],
-        "slots": {"default": slots},
-        "engine_id": engine_id,
-    }
-    settings |= options
-    Worker.objects.filter(id=worker_id).update(**settings)
-    return worker_id
+    return sync_db.run(explain_tasks(bench.tenant_id, [task_id], bench.now, SchedulerCopies()))[
+        task_id
+    ]
 
 
 def test_nothing_runs_without_an_engine_and_a_worker(bench: Bench) -> None:
@@ -90,7 +75,9 @@ def test_full_slots_are_counted_and_so_are_those_before(bench: Bench) -> None:
 def test_labels_nobody_has(bench: Bench) -> None:
     scheduled(bench)
     worker(bench)
-    run_id = bench.start(step("work", worker_labels=(LabelWish("gpu", "h100", is_required=True),)))
+    run_id = bench.start(
+        step("work", worker_labels=(DesiredLabel("gpu", "h100", is_required=True),))
+    )
     assert why(bench, run_id).cause is Cause.LABEL_MISMATCH
 
 
@@ -175,4 +162,6 @@ def test_what_the_row_alone_tells(bench: Bench) -> None:
 
 def test_tasks_of_others_and_unknown_ones_are_left_out(bench: Bench) -> None:
     run_id = bench.start()
-    assert sync_db.run(explain_tasks(new_id(), [run_id, new_id()], bench.now)) == {}
+    assert (
+        sync_db.run(explain_tasks(new_id(), [run_id, new_id()], bench.now, SchedulerCopies())) == {}
+    )

@@ -47,7 +47,7 @@ def test_what_was_missed_is_not_made_up(tenant: Tenant) -> None:
     add(tenant)
     back = START + timedelta(minutes=30, seconds=20)
     fired = fire(back, not_before=back - timedelta(seconds=3))
-    assert (fired.looked_at, Run.objects.count()) == (1, 0)
+    assert (fired, Run.objects.count()) == (1, 0)
     assert Cron.objects.get().due_at == START + timedelta(minutes=31)
     fire(START + timedelta(minutes=31))
     assert nominal_times() == ["2026-05-01T12:31:00Z"]
@@ -91,7 +91,7 @@ def test_an_outage_of_months_is_one_entry_and_one_look(tenant: Tenant) -> None:
     make_workflow(tenant)
     add(tenant, expression="* * * * * *")
     back = START + timedelta(days=100)
-    assert fire(back, not_before=back).looked_at == 1
+    assert fire(back, not_before=back) == 1
     assert misses() == [(CronMissCause.STOPPED, 8_639_999, "05-01 12:00:01", "08-09 11:59:59")]
     assert Cron.objects.get().due_at == back
 
@@ -100,7 +100,7 @@ def test_a_crash_while_times_are_made_up_loses_none_of_them(tenant: Tenant) -> N
     make_workflow(tenant)
     add(tenant, missed=MissedPolicy.ALL)
     for since in (OUTAGE, OUTAGE + timedelta(seconds=5), OUTAGE + timedelta(seconds=10)):
-        assert sync_db.run(fire_crons(since, since)).looked_at == 1
+        assert sync_db.run(fire_crons(since, since)) == 1
     later = OUTAGE + timedelta(seconds=20)
     fire_all(later, running_since=later)
     assert len(nominal_times()) == len(set(nominal_times())) == 30

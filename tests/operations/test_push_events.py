@@ -11,12 +11,13 @@ from engine.operations.push_events import push_events, replay_event
 from engine.states import RunTrigger
 from engine.store import sync_db
 from engine.types import EventInput, EventRecord
+from tests.changes import changing
 from tests.operations.bench import Bench, step
 
 
 def push(bench: Bench, *keys: str, **options: object) -> list[EventRecord]:
     inputs = [EventInput(key, **options) for key in keys]  # type: ignore[arg-type]
-    records, bench.changes = sync_db.run(push_events(bench.tenant_id, inputs, bench.now))
+    records, bench.changes = changing(push_events(bench.tenant_id, inputs, bench.now))
     return records
 
 
@@ -117,7 +118,7 @@ def test_a_replayed_event_is_a_new_one_for_what_is_live_now(bench: Bench) -> Non
     )
     assert runs(bench) == []
     bench.put(step("a"), event_triggers=("user:created",))
-    again, bench.changes = sync_db.run(replay_event(bench.tenant_id, first.event_id, bench.now))
+    again, bench.changes = changing(replay_event(bench.tenant_id, first.event_id, bench.now))
     assert again.event_id != first.event_id
     assert (again.key, again.payload) == ("user:created", b'{"a":1}')
     assert again.additional_metadata is not None

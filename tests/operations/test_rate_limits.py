@@ -27,6 +27,7 @@ from engine.store import rate_limits, sync_db
 from engine.store.query import Operation, fetch
 from engine.store.queues import FIRST_PLACE
 from engine.types import TriggerRequest
+from tests.changes import changes_of
 from tests.operations.bench import START, Bench, on_failure, step
 
 HOUR, SECOND = RateLimitWindow.HOUR, RateLimitWindow.SECOND
@@ -191,9 +192,9 @@ def test_only_attempts_that_are_assigned_take_units(bench: Bench) -> None:
     ids = bench.trigger(request(), request(), request())
     ready = [task for _, task in bench.changes.ready]
     bench.cancel(ids[1])
-    wishes = [(task, bench.worker()) for task in ready]
+    decisions = [(task, bench.worker()) for task in ready]
     units = {task.id: (taken(bench, 2),) for task in ready}
-    assigned = sync_db.run(assign_tasks(wishes, {}, bench.now, (), units))
+    assigned = sync_db.run(assign_tasks(decisions, {}, bench.now, (), units))
     assert len(assigned) == 2
     assert row(bench).value == 5
 
@@ -204,7 +205,7 @@ def test_runs_that_start_at_once_take_their_units_with_them(bench: Bench) -> Non
     versions = sync_db.run(resolve_names(bench.tenant_id, ["flow"]))
     planned = [plan_new_run(request(), versions["flow"]) for _ in range(2)]
     first, _ = (item.run.id for item in planned)
-    changes = sync_db.run(
+    changes = changes_of(
         insert_runs(
             planned,
             bench.now,

@@ -11,7 +11,7 @@ from engine.models import Task, Worker
 from engine.operations.expire_tasks import requeue_lost, requeue_undelivered
 from engine.operations.parts.fail_attempts import MAX_INTERNAL_RETRIES
 from engine.states import Status, TaskEventKind
-from engine.store import sync_db
+from tests.changes import changes_of
 from tests.operations.bench import Bench, step
 
 
@@ -107,7 +107,7 @@ def test_backoff_delays_each_retry(
 
 def undelivered(bench: Bench, *task_ids: UUID) -> None:
     quiet_since = bench.now - timedelta(seconds=12)
-    bench.changes = sync_db.run(requeue_undelivered(task_ids, quiet_since, bench.now))
+    bench.changes = changes_of(requeue_undelivered(task_ids, quiet_since, bench.now))
 
 
 def break_stream(bench: Bench, task_id: UUID) -> None:
@@ -162,7 +162,7 @@ def lose(bench: Bench, task_id: UUID, *, silent_for: float = 31.0) -> None:
     assert worker_id
     bench.pass_time(silent_for)
     since = bench.now - timedelta(seconds=30)
-    bench.changes = sync_db.run(requeue_lost([worker_id], since, bench.now))
+    bench.changes = changes_of(requeue_lost([worker_id], since, bench.now))
 
 
 def test_tasks_of_a_silent_worker_are_reassigned_at_once(bench: Bench) -> None:
@@ -177,7 +177,7 @@ def test_tasks_of_a_silent_worker_are_reassigned_at_once(bench: Bench) -> None:
     assert text == "Worker did not send a heartbeat for 30 seconds"
     bench.assign(run_id)
     late = bench.report(bench.completed(run_id, retry_count=0))
-    assert not late.unknown and bench.task_status(run_id) is Status.RUNNING
+    assert not late and bench.task_status(run_id) is Status.RUNNING
 
 
 def test_a_task_that_gave_its_slot_back_is_not_reassigned(bench: Bench) -> None:

@@ -21,6 +21,7 @@ from engine.operations.rebuild_scheduler import (
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db
 from engine.types import TriggerRequest
+from tests.changes import changes_of
 from tests.operations.bench import Bench, on_failure, step
 from tests.operations.claims import ROUND_ROBIN, claims, keys, limited, queued, request
 
@@ -120,7 +121,7 @@ def test_losing_its_place_cancels_a_run_whole(bench: Bench) -> None:
     (run_id,) = bench.trigger(request())
     worker = bench.worker()
     bench.assign(bench.steps(run_id)["a"], worker_id=worker)
-    changes = sync_db.run(cancel_superseded({}, {}, bench.now, [(run_id, run_id)]))
+    changes = changes_of(cancel_superseded({}, {}, bench.now, [(run_id, run_id)]))
     cancelled = dict.fromkeys(("a", "b", "c"), Status.CANCELLED)
     assert bench.statuses(run_id) == cancelled | {"rescue": Status.COMPLETED}
     assert bench.status(run_id) is Status.CANCELLED
@@ -135,7 +136,7 @@ def test_a_run_that_was_replayed_since_is_not_cancelled(bench: Bench) -> None:
     (run_id,) = bench.trigger(request())
     bench.run_to_end(*bench.steps(run_id).values())
     bench.replay(run_id)
-    changes = sync_db.run(cancel_superseded({}, {}, bench.now, [(run_id, run_id)]))
+    changes = changes_of(cancel_superseded({}, {}, bench.now, [(run_id, run_id)]))
     assert changes.ended == []
     assert set(bench.statuses(run_id).values()) == {Status.QUEUED}
 
@@ -228,11 +229,14 @@ def test_a_registration_changes_a_shared_strategy_in_place_without_a_new_version
     bench: Bench,
 ) -> None:
     put = bench.put(step("work", concurrency=(everyone(2),)))
-    assert (put.is_new, put.shares) == (True, True)
+    assert put.is_new
+    assert bench.changes.rules == {bench.tenant_id}
     again = bench.put(step("work", concurrency=(everyone(2),)))
-    assert (again.is_new, again.shares) == (False, False)
+    assert not again.is_new
+    assert bench.changes.rules == set()
     bench.put(step("work", concurrency=(everyone(5, max_runs_expression="9"),)), name="other")
     assert rules(bench) == {"everyone": SharedStrategy(5, ROUND_ROBIN, is_computed=True)}
     back = bench.put(step("work", concurrency=(everyone(2),)))
-    assert (back.is_new, back.shares, back.version_id) == (False, True, put.version_id)
+    assert (back.is_new, back.version_id) == (False, put.version_id)
+    assert bench.changes.rules == {bench.tenant_id}
     assert rules(bench) == {"everyone": SharedStrategy(2, ROUND_ROBIN)}

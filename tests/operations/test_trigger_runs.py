@@ -15,6 +15,7 @@ from engine.operations.trigger_runs import insert_runs
 from engine.states import PayloadKind, Status
 from engine.store import sync_db
 from engine.types import TriggerRequest
+from tests.changes import changing
 from tests.operations.bench import Bench, on_failure, step
 
 
@@ -171,7 +172,7 @@ def test_both_ways_of_inserting_write_the_same_rows(bench: Bench, is_assigned: b
     alone, dag = (plan_new_run(request, versions[name]) for name in ("one", "two"))
     worker_id = bench.worker()
     worker_of = {item.tasks[0].id: worker_id for item in (alone, dag)} if is_assigned else {}
-    bench.changes = sync_db.run(insert_runs([alone, dag], bench.now, worker_of=worker_of))
+    _, bench.changes = changing(insert_runs([alone, dag], bench.now, worker_of=worker_of))
     tasks = [Task.objects.values(*SAME_COLUMNS).get(id=i.tasks[0].id) for i in (alone, dag)]
     runs = [Run.objects.values(*SAME_RUN_COLUMNS).get(id=i.run.id) for i in (alone, dag)]
     assert tasks[0] == tasks[1]

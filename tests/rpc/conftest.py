@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import cast
 
 import grpc
 import pytest
 
+from engine.config import GrpcFront
 from engine.rpc.server import RpcServer, ServerSettings
 from tests.rpc.client import Client, KnownToken
 from tests.rpc.recording_engine import RecordingEngine
@@ -22,9 +24,16 @@ def verifier() -> KnownToken:
     return KnownToken()
 
 
+@pytest.fixture(params=["grpcio", "native"])
+def front(request: pytest.FixtureRequest) -> GrpcFront:
+    return cast(GrpcFront, request.param)
+
+
 @pytest.fixture
-async def server(engine: RecordingEngine, verifier: KnownToken) -> AsyncGenerator[RpcServer]:
-    server = RpcServer(engine, verifier, ServerSettings(host="127.0.0.1", port=0))
+async def server(
+    engine: RecordingEngine, verifier: KnownToken, front: GrpcFront
+) -> AsyncGenerator[RpcServer]:
+    server = RpcServer(engine, verifier, ServerSettings(host="127.0.0.1", port=0, front=front))
     await server.start()
     yield server
     await server.stop(0)

@@ -17,7 +17,7 @@ from engine.domain.definition import (
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.pb.v1.shared import condition_pb2, trigger_pb2
 from engine.states import Comparator, IdempotencyMethod, StepKind, Sticky
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
@@ -56,9 +56,7 @@ async def test_the_smallest_definition_gets_the_defaults(
     assert engine.calls["put_workflow"] == [(TENANT_ID, WorkflowDefinition("Orders", (step,)))]
 
 
-async def test_every_supported_option_reaches_the_engine(
-    client: Client, engine: RecordingEngine
-) -> None:
+def with_every_option() -> pb.CreateWorkflowVersionRequest:
     pay = task(
         "pay",
         parents=["fetch"],
@@ -70,24 +68,27 @@ async def test_every_supported_option_reaches_the_engine(
         slot_requests={"gpu": 2},
         inputs="ignored",
     )
-    await client.call(
-        PUT,
-        workflow(
-            tasks=[pay, task("fetch")],
-            on_failure_task=task("a-mend", action="orders:a-mend:Now"),
-            description="what orders need",
-            version="ignored",
-            event_triggers=["order:created", "order:*", "order:created"],
-            cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m", "0 9 * * 1-5"],
-            cron_input='{"from": "cron"}',
-            default_filters=[
-                pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
-                pb.DefaultFilter(expression="", scope="t"),
-            ],
-            default_priority=3,
-            input_json_schema=b'{"type": "object"}',
-        ),
+    return workflow(
+        tasks=[pay, task("fetch")],
+        on_failure_task=task("a-mend", action="orders:a-mend:Now"),
+        description="what orders need",
+        version="ignored",
+        event_triggers=["order:created", "order:*", "order:created"],
+        cron_triggers=["0 9 * * 1-5", "TZ=Europe/Berlin @midnight", "@every 5m", "0 9 * * 1-5"],
+        cron_input='{"from": "cron"}',
+        default_filters=[
+            pb.DefaultFilter(expression="input.n > 1", scope="s", payload=b'{"a": 1}'),
+            pb.DefaultFilter(expression="", scope="t"),
+        ],
+        default_priority=3,
+        input_json_schema=b'{"type": "object"}',
     )
+
+
+async def test_every_supported_option_reaches_the_engine(
+    client: Client, engine: RecordingEngine
+) -> None:
+    await client.call(PUT, with_every_option())
     ((_, definition),) = engine.calls["put_workflow"]
     assert definition == WorkflowDefinition(
         name="Orders",
@@ -141,7 +142,7 @@ async def test_idempotency_arrives(client: Client, engine: RecordingEngine) -> N
     ]
 
 
-async def test_wishes_for_workers_arrive_with_their_defaults(
+async def test_desired_labels_arrive_with_their_defaults(
     client: Client, engine: RecordingEngine
 ) -> None:
     labels = {
@@ -154,8 +155,8 @@ async def test_wishes_for_workers_arrive_with_their_defaults(
     definition = engine.calls["put_workflow"][0][1]
     assert definition.sticky is Sticky.SOFT
     assert definition.steps[0].worker_labels == (
-        LabelWish("memory", 0, Comparator.GREATER_THAN, 0, True),
-        LabelWish("zone", "eu", Comparator.EQUAL, 100, False),
+        DesiredLabel("memory", 0, Comparator.GREATER_THAN, 0, True),
+        DesiredLabel("zone", "eu", Comparator.EQUAL, 100, False),
     )
     await client.call(PUT, workflow(sticky=pb.HARD))
     assert engine.calls["put_workflow"][1][1].sticky is Sticky.HARD
@@ -173,8 +174,8 @@ def keyed_by(expression: str, ttl_ms: int = 1_000, **options: Any) -> pb.Idempot
     return pb.IdempotencyConfig(expression=expression, ttl_ms=ttl_ms, **options)
 
 
-def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
-    labels = {label: trigger_pb2.DesiredWorkerLabels(**wish)}
+def desiring(label: str, **desired: Any) -> pb.CreateWorkflowVersionRequest:
+    labels = {label: trigger_pb2.DesiredWorkerLabels(**desired)}
     return workflow(tasks=[task(worker_labels=labels)])
 
 
@@ -216,15 +217,15 @@ def wishing(label: str, **wish: Any) -> pb.CreateWorkflowVersionRequest:
         (workflow(tasks=[task(backoff_max_seconds=86_401)]), "task fetch: backoff_max_seconds"),
         (workflow(tasks=[task(slot_requests={"default": 0})]), "task fetch: slot_requests"),
         (workflow(tasks=[task(slot_requests={"": 1})]), "task fetch: slot_requests"),
-        (wishing("zone"), 'task fetch: worker_labels "zone" needs either'),
-        (wishing("", str_value="eu"), "task fetch: worker_labels key is required"),
-        (wishing("zone", str_value="\0"), 'task fetch: worker_labels "zone"'),
+        (desiring("zone"), 'task fetch: worker_labels "zone" needs either'),
+        (desiring("", str_value="eu"), "task fetch: worker_labels key is required"),
+        (desiring("zone", str_value="\0"), 'task fetch: worker_labels "zone"'),
         (
-            wishing("zone", str_value="eu", comparator=3),
+            desiring("zone", str_value="eu", comparator=3),
             'task fetch: worker_labels "zone": GREATER',
         ),
         (
-            wishing("zone", int_value=1, comparator=9),
+            desiring("zone", int_value=1, comparator=9),
             'task fetch: worker_labels "zone": comparator',
         ),
         (workflow(sticky=7), "sticky"),

@@ -12,7 +12,7 @@ from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefini
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
 from engine.states import ConcurrencyStrategy, StepKind, Sticky
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
@@ -84,7 +84,7 @@ async def test_every_option_reaches_the_engine(client: Client, engine: Recording
     assert (fetch.readable_id, tidy.kind) == ("fetch", StepKind.ON_FAILURE)
     assert (pay_step.parents, pay_step.execution_timeout_seconds) == (("fetch",), 90.0)
     assert (pay_step.retries, pay_step.backoff_factor, pay_step.backoff_max_seconds) == (3, 2.5, 60)
-    assert pay_step.worker_labels == (LabelWish("zone", "eu"),)
+    assert pay_step.worker_labels == (DesiredLabel("zone", "eu"),)
 
 
 @pytest.mark.parametrize(

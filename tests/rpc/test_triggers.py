@@ -20,7 +20,7 @@ from engine.ids import new_id
 from engine.pb import workflows_pb2 as pb
 from engine.pb.v1 import workflows_pb2 as v1
 from engine.pb.v1.shared.trigger_pb2 import DesiredWorkerLabels, TriggerWorkflowRequest
-from engine.types import LabelWish, TriggerRequest
+from engine.types import DesiredLabel, TriggerRequest
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import RecordingEngine
 
@@ -50,7 +50,7 @@ CHILD = {
         ),
         (
             {"desired_worker_labels": {"gpu": DesiredWorkerLabels(str_value="yes")}},
-            TriggerRequest("Orders", desired_labels=(LabelWish("gpu", "yes"),)),
+            TriggerRequest("Orders", desired_labels=(DesiredLabel("gpu", "yes"),)),
         ),
         ({"child_index": 3}, TriggerRequest("Orders")),
         ({"parent_id": "", "parent_task_run_external_id": ""}, TriggerRequest("Orders")),
@@ -168,7 +168,7 @@ async def test_the_v1_trigger_asks_the_same(client: Client, engine: RecordingEng
         b'{"a":1}',
         additional_metadata=b'{"b":2}',
         priority=2,
-        desired_labels=(LabelWish("gpu", 2, is_required=True),),
+        desired_labels=(DesiredLabel("gpu", 2, is_required=True),),
     )
     assert engine.calls["trigger_runs"] == [(TENANT_ID, [asked])]
     assert answer.external_id

@@ -18,6 +18,9 @@ from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.ids import new_id
 from engine.runtime.dispatcher.sessions import ActionSession
 from engine.runtime.engine import HatchetEngine
+from engine.store import sync_db
+from engine.store.async_db import AsyncDatabase
+from engine.store.query import Operation
 from engine.types import (
     Action,
     ActionKind,
@@ -65,6 +68,21 @@ async def with_django(work: Callable[[], Result]) -> Result:
             connection.close()
 
     return await sync_to_async(done)()
+
+
+async def elsewhere(operation: Operation[Result]) -> Result:
+    """Run an operation as another process does, which has no scheduler."""
+    return await with_django(lambda: sync_db.run(operation))
+
+
+async def unheard(engine: HatchetEngine, operation: Operation[Result]) -> Result:
+    """Run an operation as a process does all of whose hints are lost."""
+    database = AsyncDatabase(engine.database.conninfo, on_committed=lambda _: None)
+    await database.open()
+    try:
+        return await database.run(operation)
+    finally:
+        await database.close()
 
 
 async def until_rows(is_so: Callable[[], bool]) -> None:

@@ -65,6 +65,6 @@ async def test_keys_take_turns_under_a_new_owner(engine: HatchetEngine, tenant_i
     key_of = await _trigger_both(engine, tenant_id)
     running = deque([await worker.next_start(), await worker.next_start()])
     owner = engine.ownership.owners[tenant_id]
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: owner.is_ready or tenant_id in engine.ownership.owners)
     assert (await _first_starts(worker, running, key_of)).count("b") == 5

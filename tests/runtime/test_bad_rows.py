@@ -266,7 +266,7 @@ async def test_a_bad_task_of_a_lost_worker_keeps_none_of_the_others_on_it(
     owner.heartbeats[worker.id], owner.reports_until = 0.0, 0.0
     for _ in range(2):  # what is set aside disturbs nothing the next time
         await deliveries.tick()
-    held = owner.machine.running_on(worker.id)
+    held = owner.machine.workers.running_on(worker.id)
     assert (bad, 0) in held
     assert (fine, 0) not in held
     await with_django(lambda: Task.objects.filter(id=bad).delete())

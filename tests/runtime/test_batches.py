@@ -11,14 +11,13 @@ import psycopg
 import pytest
 
 from engine.domain.definition import Batch, Concurrency, StepDefinition, WorkflowDefinition
-from engine.operations.announce import announced
 from engine.operations.assign_tasks import load_undelivered
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.trigger_runs import trigger_runs
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, Status, TaskEventKind
 from engine.types import Action, ActionKind, ReportKind, TaskReport, TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, result_of, until
+from tests.runtime.harness import FakeWorker, elsewhere, engine_on, result_of, until
 
 HOUR_MS = 3_600_000
 
@@ -92,13 +91,13 @@ async def test_a_full_batch_goes_to_one_worker_as_one_action_over_one_slot(
     assert batch.batch is not None
     assert (batch.batch.reason, batch.batch.key) == ("size", "")
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.free_slots(worker.id) == {"default": 1}
+    assert machine.workers.free_slots(worker.id) == {"default": 1}
     await report(worker, batch, ReportKind.STARTED)
     for run_id in runs[:3]:
-        assert machine.free_slots(worker.id) == {"default": 1}
+        assert machine.workers.free_slots(worker.id) == {"default": 1}
         await report(worker, batch, ReportKind.COMPLETED, run_id, payload=b'{"ok":1}')
         assert await status_of(engine, tenant_id, run_id) is Status.COMPLETED
-    assert machine.free_slots(worker.id) == {"default": 2}
+    assert machine.workers.free_slots(worker.id) == {"default": 2}
     assert (await engine.get_run_details(tenant_id, runs[3])).status is Status.QUEUED
 
 
@@ -226,16 +225,16 @@ async def test_a_new_scheduler_keeps_buffers_and_batches(
     batch = await next_batch(worker)
     await report(worker, batch, ReportKind.STARTED)
     if way == "rebuilt":
-        engine.ownership.distrust()
+        engine.ownership.invalidate_all()
         await until(lambda: engine.ownership.owners[tenant_id].is_ready)
     else:
         async with engine_on(conninfo) as other:
             await until(lambda: bool(other.ownership.owners))
     await until(lambda: _waits(engine, tenant_id) == 3)
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.free_slots(worker.id) == {"default": 0}
+    assert machine.workers.free_slots(worker.id) == {"default": 0}
     await report(worker, batch, ReportKind.COMPLETED, runs[0], payload=b"{}")
-    assert machine.free_slots(worker.id) == {"default": 0}
+    assert machine.workers.free_slots(worker.id) == {"default": 0}
     await report(worker, batch, ReportKind.COMPLETED, runs[1], payload=b"{}")
     assert members(await next_batch(worker)) == runs[2:4]
 
@@ -264,7 +263,7 @@ async def test_items_triggered_elsewhere_join_the_batch(
     runs = await trigger(engine, tenant_id, {})
     requests = [TriggerRequest("work")] * 2
     now = datetime.now(UTC)
-    runs += await engine.database.run(announced(trigger_runs(tenant_id, requests, now)))
+    runs += await elsewhere(trigger_runs(tenant_id, requests, now))
     assert members(await next_batch(worker)) == runs
 
 
@@ -368,10 +367,10 @@ async def test_items_of_a_paused_workflow_leave_their_buffer_and_come_back(
     _, workflow_id = await engine.put_workflow(tenant_id, batched(2))
     now = datetime.now(UTC)
     pause = Pause("QUEUE", "QUEUE", 600.0)
-    await engine.database.run(pause_workflow(tenant_id, workflow_id, pause, now))
+    await elsewhere(pause_workflow(tenant_id, workflow_id, pause, now))
     await until(lambda: _waits(engine, tenant_id) == 0)
     runs += await trigger(engine, tenant_id, {})
-    await engine.database.run(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
+    await elsewhere(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
     assert sorted(members(await next_batch(worker))) == runs
 
 

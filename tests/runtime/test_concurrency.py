@@ -10,13 +10,12 @@ import pytest
 
 from engine.domain.assignment import GroupId
 from engine.domain.definition import Concurrency, StepDefinition, WorkflowDefinition
-from engine.operations.announce import announced
 from engine.operations.trigger_runs import trigger_runs
 from engine.runtime.engine import HatchetEngine
 from engine.states import ConcurrencyStrategy, Status
 from engine.store import tasks
 from engine.types import ActionKind, ReportKind, TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, result_of, until
+from tests.runtime.harness import FakeWorker, elsewhere, engine_on, result_of, until
 
 ROUND_ROBIN = ConcurrencyStrategy.GROUP_ROUND_ROBIN
 
@@ -125,7 +124,7 @@ async def test_a_new_scheduler_keeps_the_limits(
     held = [await worker.next_start(), await worker.next_start()]
     if way == "rebuilt":
         owner = engine.ownership.owners[tenant_id]
-        engine.ownership.distrust()
+        engine.ownership.invalidate_all()
         await until(lambda: owner.is_ready or tenant_id in engine.ownership.owners)
     else:
         async with engine_on(conninfo) as other:
@@ -147,9 +146,7 @@ async def test_what_other_processes_trigger_is_limited_too(
     await engine.put_workflow(tenant_id, limited())
     worker = await FakeWorker.connect(engine, tenant_id)
     requests = [TriggerRequest("work", input=b'{"key":"k"}')] * 2
-    first, second = await engine.database.run(
-        announced(trigger_runs(tenant_id, requests, datetime.now(UTC)))
-    )
+    first, second = await elsewhere(trigger_runs(tenant_id, requests, datetime.now(UTC)))
     running = await worker.next_start()
     assert running.task_id == first
     groups = engine.ownership.owners[tenant_id].machine.groups

@@ -33,10 +33,10 @@ async def test_silence_counts_once_workers_had_time_to_speak(
         )
     owner.heartbeats[worker.id] = 0.0
     await deliveries.tick()
-    assert owner.machine.running_on(worker.id) == [(first.task_id, 0)]
+    assert owner.machine.workers.running_on(worker.id) == [(first.task_id, 0)]
     owner.reports_until = 0.0
     await deliveries.tick()
-    await until(lambda: owner.machine.running_on(worker.id) != [(first.task_id, 0)])
+    await until(lambda: owner.machine.workers.running_on(worker.id) != [(first.task_id, 0)])
 
 
 async def test_what_was_read_for_a_stream_is_not_sent_over_a_newer_one(

@@ -191,9 +191,9 @@ async def test_a_task_evicted_at_one_engine_goes_on_at_another(
         assert (await history(conninfo, action)).count(TaskEventKind.STARTED) == 2
 
 
-@pytest.mark.parametrize("is_distrusted", [False, True])
+@pytest.mark.parametrize("is_invalidated", [False, True])
 async def test_an_evicted_task_keeps_its_place_in_its_concurrency_group(
-    is_distrusted: bool, engine: HatchetEngine, tenant_id: UUID
+    is_invalidated: bool, engine: HatchetEngine, tenant_id: UUID
 ) -> None:
     limit = Concurrency("'one'", 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN)
     (step,) = LONG.steps
@@ -206,8 +206,8 @@ async def test_an_evicted_task_keeps_its_place_in_its_concurrency_group(
     assert action.task_id == first
     await worker.wait(action, event("go"))
     await worker.evict(action)
-    if is_distrusted:
-        engine.ownership.distrust()
+    if is_invalidated:
+        engine.ownership.invalidate_all()
         await until(lambda: not engine.ownership.owners[tenant_id].is_ready)
         await until(lambda: engine.ownership.owners[tenant_id].is_ready)
     await push(engine, tenant_id, "go")

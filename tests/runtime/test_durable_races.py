@@ -29,8 +29,10 @@ from engine.operations.durable.satisfy_entries import complete_children, expire_
 from engine.operations.push_events import push_events
 from engine.states import Status
 from engine.store import durable_waits
+from engine.store.changes import Changes
 from engine.store.query import Operation, Query, statements
 from engine.types import EventInput
+from tests.changes import watched
 from tests.operations.durable import DurableFlow, child, event, sleep
 
 Result = TypeVar("Result")
@@ -89,6 +91,9 @@ def _drive(connection: psycopg.Connection[Any], operation: Operation[Result]) ->
     try:
         queries = next(operation)
         while True:
+            if isinstance(queries, Changes):
+                queries = operation.send(())
+                continue
             results: Sequence[list[Any]] = [
                 [query.row(*row) for row in connection.execute(texts[query.name], query.params)]
                 for query in queries
@@ -145,9 +150,8 @@ def test_a_sleep_that_ends_while_its_task_is_being_evicted(race: Race, flow: Dur
 def test_an_eviction_that_comes_while_a_sleep_is_being_ended(race: Race, flow: DurableFlow) -> None:
     node = flow.wait(sleep("10s"))
     flow.now += timedelta(seconds=11)
-    _, (outcomes, changes) = race.run(
-        expire_durable_sleeps([flow.tenant_id], flow.now), evict(flow, node)
-    )
+    expire, changes = expire_durable_sleeps([flow.tenant_id], flow.now), Changes()
+    _, outcomes = race.run(expire, watched(evict(flow, node), changes))
     assert outcomes == [Evicted.RESTORED]
     assert [task.id for _, task in changes.ready] == [flow.task_id]
     assert_will_go_on(flow)
@@ -190,7 +194,7 @@ def test_events_of_one_scope_do_not_wait_for_each_other(race: Race, flow: Durabl
 def test_a_reset_stops_calls_that_come_after_it(race: Race, flow: DurableFlow) -> None:
     flow.wait(sleep("1h"))
     reset = branch_task(flow.tenant_id, flow.task_id, 1, 1, flow.now)
-    (branch, _), (answers, _) = race.run(reset, record(flow, WaitCall((sleep("2h"),))))
+    branch, answers = race.run(reset, record(flow, WaitCall((sleep("2h"),))))
     assert (branch, answers[0].body) == (2, Stale())
     assert len(flow.entries()) == 1
 
@@ -200,7 +204,7 @@ def test_a_call_that_comes_before_a_reset_stays_on_the_old_branch(
 ) -> None:
     flow.wait(sleep("1h"))
     reset = branch_task(flow.tenant_id, flow.task_id, 1, 1, flow.now)
-    (answers, _), (branch, _) = race.run(record(flow, WaitCall((sleep("2h"),))), reset)
+    answers, branch = race.run(record(flow, WaitCall((sleep("2h"),))), reset)
     assert (branch, answers[0].body) == (2, WaitAnswer(Node(1, 2)))
     assert DurableTask.objects.get(task_id=flow.task_id).branch_id == 2
 
@@ -209,7 +213,7 @@ def test_one_call_made_over_two_streams_starts_its_child_once(
     race: Race, flow: DurableFlow
 ) -> None:
     call = SpawnCall((child(child_index=0),))
-    (first, _), (second, _) = race.run(record(flow, call), record(flow, call))
+    first, second = race.run(record(flow, call), record(flow, call))
     assert first[0].body == second[0].body
     assert Run.objects.filter(parent_task_id=flow.task_id).count() == 1
 
@@ -227,8 +231,9 @@ def test_a_reset_and_an_assignment_take_their_locks_in_one_order(
     flow.restore()
     assign = assign_tasks([(flow.queue["work"], flow.worker_id)], {}, flow.now)
     reset = branch_task(flow.tenant_id, flow.task_id, 1, 1, flow.now)
+    changes = Changes()
     if assigns_first:
-        actions, (_, changes) = race.run(assign, reset)
+        actions, _ = race.run(assign, watched(reset, changes))
         assert [end.stop_on for end in changes.ended] == [flow.worker_id]
     else:
         _, actions = race.run(reset, assign)
@@ -245,7 +250,9 @@ def test_what_ends_while_a_task_is_assigned_reaches_the_new_invocation(
     flow.restore()
     flow.now += timedelta(seconds=11)
     assign = assign_tasks([(flow.queue["work"], flow.worker_id)], {}, flow.now)
-    _, (_, changes) = race.run(assign, expire_durable_sleeps([flow.tenant_id], flow.now))
+    changes = Changes()
+    expire = expire_durable_sleeps([flow.tenant_id], flow.now)
+    race.run(assign, watched(expire, changes))
     assert [told.invocation for _, told in changes.completions] == [2]
 
 

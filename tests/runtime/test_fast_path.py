@@ -67,9 +67,9 @@ async def test_slots_are_never_exceeded_and_everything_runs_once(
     await asyncio.gather(*pending)
     assert seen == expected
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.running_count() == 0
+    assert machine.workers.running_count() == 0
     for worker_id, count in slots.items():
-        assert machine.free_slots(worker_id) == {"default": count}
+        assert machine.workers.free_slots(worker_id) == {"default": count}
     for task in working:
         task.cancel()
     await asyncio.gather(*working, return_exceptions=True)
@@ -86,7 +86,7 @@ async def test_a_child_that_exists_already_takes_no_slot(
     first, again = await engine.trigger_runs(tenant_id, [child, child])
     assert await engine.trigger_runs(tenant_id, [child]) == [first] == [again]
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.free_slots(worker.id) == {"default": 1}
+    assert machine.workers.free_slots(worker.id) == {"default": 1}
 
 
 async def test_a_cancelled_task_gives_its_slot_to_the_next(
@@ -114,7 +114,7 @@ async def test_a_released_slot_is_used_while_the_task_runs_on(
     await worker.complete(action)
     assert (await result_of(engine, tenant_id, first)).results[0].status is Status.COMPLETED
     machine = engine.ownership.owners[tenant_id].machine
-    assert machine.free_slots(worker.id) == {"default": 0}
+    assert machine.workers.free_slots(worker.id) == {"default": 0}
 
 
 async def test_a_decision_under_a_lost_lease_is_refused_and_its_caller_answered(

@@ -17,7 +17,7 @@ from engine.runtime.scheduler import group_rows
 from engine.store.query import Operation
 from engine.store.queues import FIRST_PLACE, QueuePlace
 from engine.types import TriggerRequest
-from tests.runtime.harness import FakeWorker, until, workflow
+from tests.runtime.harness import FakeWorker, unheard, until, workflow
 from tests.runtime.test_concurrency import limited, trigger
 
 Loaded = tuple[list[ReadyTask], "QueuePlace | None"]
@@ -60,7 +60,7 @@ async def test_a_new_memory_reads_all_who_wait_in_parts_and_then_goes_on_in_orde
     runs = await trigger(engine, tenant_id, count=10)
     owner = engine.ownership.owners[tenant_id]
     reading.places.clear()
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: any(len(parts) == 4 for parts in reading.passes()))
     await until(lambda: owner.is_ready and len(owner.machine.groups.attempts()) == 10)
     for parts in reading.passes():
@@ -87,7 +87,7 @@ async def test_plain_tasks_go_on_while_those_in_groups_are_read(
 
     monkeypatch.setattr(group_rows.GroupRows, "_read_all", held_up)
     owner = engine.ownership.owners[tenant_id]
-    engine.ownership.distrust()
+    engine.ownership.invalidate_all()
     await until(lambda: owner.is_ready)
     (waiting,) = await trigger(engine, tenant_id)
     (plain,) = await engine.trigger_runs(tenant_id, [TriggerRequest("plain")])
@@ -104,7 +104,7 @@ async def test_a_poll_reads_only_who_was_queued_of_late_and_is_unknown(
     await until(lambda: owner.is_ready and owner.machine.groups.has_room(Claims((), 1, 1)))
     (known,) = await trigger(engine, tenant_id)
     requests = [TriggerRequest("work", input=b'{"key":"k"}')]
-    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
+    (unknown,) = await unheard(engine, trigger_runs(tenant_id, requests, datetime.now(UTC)))
     places: list[QueuePlace] = []
     asked: set[UUID] = set()
     loaded: set[UUID] = set()
@@ -159,7 +159,7 @@ async def test_what_is_asked_for_during_a_poll_is_read_after_it(
     await owner.refill()
     await begun.wait()
     requests = [TriggerRequest("work", input=b'{"key":"k"}')]
-    (unknown,), _ = await engine.database.run(trigger_runs(tenant_id, requests, datetime.now(UTC)))
+    (unknown,) = await unheard(engine, trigger_runs(tenant_id, requests, datetime.now(UTC)))
     owner.note_backlog()
     await owner.refill()
     gate.set()

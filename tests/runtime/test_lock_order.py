@@ -42,12 +42,12 @@ async def blocks_somebody(watcher: psycopg.AsyncConnection, pid: int) -> None:
 async def test_an_assignment_waits_for_the_run_before_it_locks_the_task(
     conninfo: str, tenant_id: UUID
 ) -> None:
-    database = AsyncDatabase(conninfo, max_size=2)
+    database = AsyncDatabase(conninfo, max_size=2, on_committed=lambda _: None)
     await database.open()
     connect = psycopg.AsyncConnection.connect
     now = datetime.now(UTC)
     await database.run(put_workflow(tenant_id, DAG, now))
-    (run_id,), _ = await database.run(trigger_runs(tenant_id, [TriggerRequest("dag")], now))
+    (run_id,) = await database.run(trigger_runs(tenant_id, [TriggerRequest("dag")], now))
     (row,) = await database.fetch(tasks.of_runs([run_id]))
     ready = ReadyTask(row.id, 0, row.action_id, 1, {"default": 1}, row.version_id, row.step_id)
     async with (

@@ -30,6 +30,24 @@ KILL = (
 )
 
 
+async def persist(engine: HatchetEngine, tenant_id: UUID) -> list[UUID]:
+    """Trigger as clients do: what is refused as unavailable has not happened."""
+    while True:
+        try:
+            return await trigger(engine, tenant_id)
+        except Unavailable:
+            await asyncio.sleep(0.02)
+
+
+async def beat(worker: FakeWorker) -> None:
+    while True:
+        try:
+            await worker.beat()
+        except HatchetError:
+            continue
+        await asyncio.sleep(0.5)
+
+
 async def test_connections_are_cut_again_and_again(
     conninfo: str, engine: HatchetEngine, tenant_id: UUID
 ) -> None:
@@ -38,14 +56,6 @@ async def test_connections_are_cut_again_and_again(
     seen: Counter[tuple[UUID, int]] = Counter()
     reports: list[asyncio.Task[None]] = []
     rounds, per_round = 6, 40
-
-    async def persist() -> list[UUID]:
-        """Trigger as clients do: what is refused as unavailable has not happened."""
-        while True:
-            try:
-                return await trigger(engine, tenant_id)
-            except Unavailable:
-                await asyncio.sleep(0.02)
 
     async def work() -> None:
         async for action in worker.session:
@@ -56,19 +66,11 @@ async def test_connections_are_cut_again_and_again(
             )
             reports.append(asyncio.create_task(engine.report(report)))
 
-    async def beat() -> None:
-        while True:
-            try:
-                await worker.beat()
-            except HatchetError:
-                continue
-            await asyncio.sleep(0.5)
-
-    tasks = [asyncio.create_task(work()), asyncio.create_task(beat())]
+    tasks = [asyncio.create_task(work()), asyncio.create_task(beat(worker))]
     run_ids: list[UUID] = []
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as killer:
         for _ in range(rounds):
-            calls = [asyncio.create_task(persist()) for _ in range(per_round)]
+            calls = [asyncio.create_task(persist(engine, tenant_id)) for _ in range(per_round)]
             await asyncio.sleep(0.01)
             await killer.execute(KILL)
             run_ids += [run_id for ids in await asyncio.gather(*calls) for run_id in ids]
@@ -82,8 +84,8 @@ async def test_connections_are_cut_again_and_again(
     await until(lambda: tenant_id in engine.ownership.owners)
     owner = engine.ownership.owners[tenant_id]
     await until(lambda: owner.is_ready)
-    assert owner.machine.running_count() == owner.machine.waiting_count() == 0
-    assert owner.machine.free_slots(worker.id) == {"default": 20}
+    assert owner.machine.workers.running_count() == owner.machine.waiting_count() == 0
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 20}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

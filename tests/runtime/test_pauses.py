@@ -18,6 +18,7 @@ from engine.types import TriggerRequest
 from tests.runtime.harness import (
     FakeWorker,
     break_once,
+    elsewhere,
     engine_on,
     make_tenant,
     result_of,
@@ -50,7 +51,7 @@ def is_owned(engine: HatchetEngine, tenant_id: UUID) -> bool:
 async def pause(
     engine: HatchetEngine, tenant_id: UUID, workflow_id: UUID, settings: Pause = LONG
 ) -> None:
-    await engine.database.run(pause_workflow(tenant_id, workflow_id, settings, datetime.now(UTC)))
+    await elsewhere(pause_workflow(tenant_id, workflow_id, settings, datetime.now(UTC)))
     await until(lambda: workflow_id in engine.ownership.owners[tenant_id].pauses.workflows)
 
 
@@ -66,7 +67,7 @@ async def test_runs_of_a_paused_workflow_wait_for_its_end(
     (free,) = await engine.trigger_runs(tenant_id, [TriggerRequest("free")])
     action = await worker.next_start()
     assert action.run_id == free
-    await engine.database.run(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
+    await elsewhere(unpause_workflow(tenant_id, workflow_id, datetime.now(UTC)))
     assert {(await worker.next_start()).run_id for _ in waiting} == set(waiting)
 
 
@@ -88,7 +89,7 @@ async def test_nothing_is_handed_out_between_the_hint_and_its_reading(
     worker = await FakeWorker.connect(engine, tenant_id)
     owner = engine.ownership.owners[tenant_id]
     monkeypatch.setattr(HintReader, "receive", lambda _self, _payload: None)
-    owner.pauses.question()
+    owner.pauses.invalidate()
     (run_id,) = await trigger(engine, tenant_id)
     details = await engine.get_run_details(tenant_id, run_id)
     assert details.status is Status.QUEUED
@@ -104,7 +105,7 @@ async def test_the_pauses_are_read_again_when_an_outage_is_over(
     worker = await FakeWorker.connect(engine, tenant_id, "free:run")
     outages = break_once(monkeypatch, owner, "load_rules")
     pausing = pause_workflow(tenant_id, workflow_id, LONG, datetime.now(UTC))
-    await engine.database.run(pausing)
+    await elsewhere(pausing)
     await until(lambda: not outages)
     (run_id,) = await engine.trigger_runs(tenant_id, [TriggerRequest("free")])
     assert (await worker.next_start()).run_id == run_id
@@ -115,7 +116,7 @@ async def test_a_scheduler_that_read_everything_anew_knows_the_pauses(
 ) -> None:
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
-    engine.ownership.owners[tenant_id].pauses.question()
-    engine.ownership.distrust()
+    engine.ownership.owners[tenant_id].pauses.invalidate()
+    engine.ownership.invalidate_all()
     await trigger(engine, tenant_id)
     await worker.next_start()

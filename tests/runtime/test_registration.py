@@ -27,7 +27,7 @@ def test_many_registrations_of_one_definition_make_one_version(
 
 
 async def register_together(conninfo: str, tenant_id: UUID) -> list[PutWorkflow]:
-    database = AsyncDatabase(conninfo, max_size=WORKERS)
+    database = AsyncDatabase(conninfo, max_size=WORKERS, on_committed=lambda _: None)
     await database.open()
     definition = WorkflowDefinition(
         "work",

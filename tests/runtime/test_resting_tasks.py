@@ -84,7 +84,7 @@ async def test_a_successor_outdoes_a_run_in_its_back_off(
     await fail_for_long(engine, tenant_id, await worker.next_start())
     if way == "rebuilt":
         before = engine.ownership.owners[tenant_id].machine
-        engine.ownership.distrust()
+        engine.ownership.invalidate_all()
         await until(lambda: _is_renewed(engine, tenant_id, before))
     (second,) = await trigger(engine, tenant_id)
     running = await worker.next_start()

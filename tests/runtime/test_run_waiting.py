@@ -73,15 +73,15 @@ async def test_a_slot_whose_end_nobody_told_of_is_found_by_the_second_audit(
     auditor = Auditor(engine.database, {tenant_id: owner})
     await auditor.tick()
     await auditor.tick()
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     owner_end, owner.end = owner.end, lambda *_: None  # type: ignore[method-assign]
     await worker.complete(action)
     owner.end = owner_end  # type: ignore[method-assign]
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     await auditor.tick()
-    assert owner.machine.free_slots(worker.id) == {"default": 0}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
     await auditor.tick()
-    assert owner.machine.free_slots(worker.id) == {"default": 1}
+    assert owner.machine.workers.free_slots(worker.id) == {"default": 1}
     assert (await result_of(engine, tenant_id, run_id)).run_id == run_id
 
 

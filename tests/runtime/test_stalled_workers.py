@@ -51,10 +51,10 @@ class Bench:
         await self.look()
 
     def is_stalled(self, worker: FakeWorker) -> bool:
-        return worker.id in self.owner.machine.stalled_workers()
+        return worker.id in self.owner.machine.workers.stalled()
 
     def runs_on(self, worker: FakeWorker) -> list[tuple[UUID, int]]:
-        return self.owner.machine.running_on(worker.id)
+        return self.owner.machine.workers.running_on(worker.id)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def test_work_crosses_over_in_every_direction(pair: Pair, tenant_id: UUID)
         (task,) = (await result).results
         assert (task.status, task.output) == (Status.COMPLETED, b'{"ok":1}')
     machine = owner.ownership.owners[tenant_id].machine
-    await until(lambda: machine.free_slots(worker.id) == {"default": 2})
+    await until(lambda: machine.workers.free_slots(worker.id) == {"default": 2})
 
 
 async def test_a_cancellation_reaches_the_worker_at_the_other_engine(

@@ -7,22 +7,19 @@ import random
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import psycopg
-
-from engine.operations.announce import hints_of
-from engine.operations.changes import Changes
+from engine.errors import Unavailable
 from engine.operations.durable.satisfy_entries import expire_durable_sleeps
 from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.durable.routes import Routes
 from engine.runtime.durable.service import Durable
-from engine.store.hints import Hint
+from engine.store.changes import Changes
+from engine.store.hints import Hint, hints_of
 from engine.store.query import Operation
 from tests.simulation import durable_statements  # noqa: F401  (fills STATEMENTS)
 from tests.simulation.statements import STATEMENTS
 from tests.simulation.store import Connections
 
 if TYPE_CHECKING:
-    from engine.runtime.effects import Effects
     from engine.store.async_db import AsyncDatabase
     from tests.simulation.wire import Wire
     from tests.simulation.world import World
@@ -58,13 +55,10 @@ class _Effects:
             return
         await asyncio.sleep(self._engine.dice.random() * 0.02)
         for hint in hints:
-            if hint.is_children:
+            if hint.children:
                 peer.effects.durable.wake_parents(hint.tenant_id)
             if hint.durable:
                 peer.effects.durable.look_again(hint.durable)
-
-    def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        self._engine.spawn(work, what)
 
 
 class SimulatedEngine:
@@ -73,18 +67,24 @@ class SimulatedEngine:
         self.is_alive = True
         self.wires: list[Wire] = []
         self._tasks: dict[asyncio.Task[None], None] = {}
-        self.database = Connections(world.store, STATEMENTS, dice)
+        self.database = Connections(world.store, STATEMENTS, dice, self._apply)
         self.database.broken_until = world.database_is_bad_until
         self.effects = _Effects(self)
         database = cast("AsyncDatabase", self.database)
-        effects = cast("Effects", self.effects)
-        self.durable = Durable(database, effects, on_outage=lambda: None)
-        self._children = EndedChildren(database, effects, cast(Any, {world.tenant_id: None}))
+        routes = self.effects.durable
+        self.durable = Durable(database, routes, self._spawn, on_outage=lambda: None)
+        self._children = EndedChildren(database, routes, cast(Any, {world.tenant_id: None}))
         for batcher in self.durable.batchers:
             self.spawn(batcher.run(), batcher.name)
         self.spawn(self._repeat(self._end_children), "ended children")
         self.spawn(self._repeat(self._end_sleeps), "sleeps")
         self.spawn(self._repeat(self._tick), "durable streams")
+
+    def _apply(self, changes: Changes) -> None:
+        self.effects.apply(changes)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        self.spawn(work, what)
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=what)
@@ -97,17 +97,16 @@ class SimulatedEngine:
         if not task.cancelled() and (error := task.exception()):
             self.world.failed(task.get_name(), error)
 
-    async def do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
+    async def do(self, operation: Operation[Result]) -> Result:
         """Carry out a request; Gone if the engine dies, and nobody knows whether it was done."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
         async def work() -> None:
             try:
-                result, changes = await self.database.run(operation)
+                result = await self.database.run(operation)
             except Exception as error:  # noqa: BLE001 (the one who asked gets it)
                 answer.set_exception(error)
                 return
-            self.effects.apply(changes)
             answer.set_result(result)
 
         task = self.spawn(work(), "a request")
@@ -129,7 +128,7 @@ class SimulatedEngine:
         while True:
             try:
                 await step()
-            except psycopg.OperationalError:
+            except Unavailable:
                 await asyncio.sleep(0.5)
 
     async def _end_children(self) -> None:
@@ -138,10 +137,9 @@ class SimulatedEngine:
 
     async def _end_sleeps(self) -> None:
         await self.world.next_due()
-        _, changes = await self.database.run(
+        await self.database.run(
             expire_durable_sleeps([self.world.tenant_id], self.world.loop.today)
         )
-        self.effects.apply(changes)
 
     async def _tick(self) -> None:
         await asyncio.sleep(self.durable.interval_seconds)

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
 from engine.operations.assign_tasks import assign_tasks
-from engine.operations.changes import Changes
 from engine.operations.parts.fail_attempts import Failure, fail_attempts
 from engine.operations.parts.versions import load_versions, ready_task
 from engine.states import Status, TaskEventKind
+from engine.store.changes import Changes
 from engine.store.query import Operation
 from tests.simulation.store import Row
 
@@ -54,10 +54,10 @@ class Scheduler:
         if not workers:
             await asyncio.sleep(0.1)
             return
-        wishes = [(task, self._dice.choice(workers).id) for task in self._queue.values()]
+        decisions = [(task, self._dice.choice(workers).id) for task in self._queue.values()]
         self._queue.clear()
         world = self._world
-        assigned = await world.plainly(lambda: assign_tasks(wishes, {}, world.loop.today))
+        assigned = await world.plainly(lambda: assign_tasks(decisions, {}, world.loop.today))
         for worker_id, action in assigned:
             world.note("assigned", action.task_id, action.durable_invocation, worker_id)
             world.spawn(world.deliver(worker_id, action), "an action")
@@ -90,9 +90,8 @@ class Scheduler:
         return waited.total_seconds() > UNDELIVERED_SECONDS
 
 
-def _give_up(row: Row, now: datetime) -> Operation[tuple[None, Changes]]:
+def _give_up(row: Row, now: datetime) -> Operation[None]:
     """Begin another attempt of a task that did not reach its worker."""
-    changes = Changes()
     failure = Failure(
         row["id"],
         "undelivered",
@@ -101,5 +100,4 @@ def _give_up(row: Row, now: datetime) -> Operation[tuple[None, Changes]]:
         is_internal=True,
         unless_started=True,
     )
-    yield from fail_attempts([failure], now, changes)
-    return None, changes
+    yield from fail_attempts([failure], now)

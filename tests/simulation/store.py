@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
-import psycopg
-
+from engine.errors import Unavailable
+from engine.store.changes import Changes
 from engine.store.query import Last, Operation, Query
 
 Result = TypeVar("Result")
@@ -168,13 +168,15 @@ class Connections:
         store: Store,
         statements: Mapping[str, tuple[Statement, Locks | None]],
         dice: random.Random,
+        on_committed: Callable[[Changes], None],
     ) -> None:
         self._store, self._statements, self._dice = store, statements, dice
+        self._on_committed = on_committed
         self.broken_until = 0.0
         """Until then connections break now and then, before or after a commit."""
 
     async def run(self, operation: Operation[Result]) -> Result:
-        transaction = self._store.begin()
+        transaction, changes = self._store.begin(), Changes()
         try:
             await self._travel()
             answers: Any = None
@@ -186,7 +188,12 @@ class Connections:
                     await self._travel()
                     transaction.commit()
                     await self._travel()
+                    self._on_committed(changes)
                     return result
+                if isinstance(queries, Changes):
+                    changes.add(queries)
+                    answers = ()
+                    continue
                 answers = [await self._execute(transaction, query) for query in queries]
                 if isinstance(queries, Last):
                     transaction.commit()
@@ -204,7 +211,7 @@ class Connections:
     async def _travel(self) -> None:
         await asyncio.sleep(self._dice.random() * 0.004)
         if self.broken_until > asyncio.get_running_loop().time() and self._dice.random() < 0.1:
-            raise psycopg.OperationalError("the connection is gone")
+            raise Unavailable("the database cannot be reached")
 
 
 def task_lock(task_id: UUID) -> tuple[str, Any, bool]:

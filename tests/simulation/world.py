@@ -13,18 +13,17 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import psycopg
 
 from engine.domain.definition import StepDefinition
 from engine.domain.durable.calls import Completion, Node
-from engine.errors import HatchetError
+from engine.errors import HatchetError, Unavailable
 from engine.ids import new_id
 from engine.operations.assign_tasks import load_cancels
-from engine.operations.changes import Changes
 from engine.operations.expire_tasks import requeue_lost
 from engine.operations.report_tasks import report_tasks
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import DurableKind
+from engine.store.changes import Changes
 from engine.store.query import Operation
 from engine.types import Action, TaskReport, TriggerRequest
 from tests.simulation.client import Delivery, Inbox
@@ -105,7 +104,7 @@ class World:
         self.ended.set()
 
     def failed(self, who: str, error: BaseException) -> None:
-        if isinstance(error, HatchetError | psycopg.OperationalError | Gone):
+        if isinstance(error, HatchetError | Gone):
             return
         if isinstance(error, Broken):
             self.broken(str(error))
@@ -151,10 +150,9 @@ class World:
     async def _miss(self, worker: Worker) -> None:
         await asyncio.sleep(LOST_WORKER_SECONDS)
 
-        def requeue() -> Operation[tuple[None, Changes]]:
+        def requeue() -> Operation[None]:
             now = self.loop.today
-            changes = yield from requeue_lost([worker.id], now, now)
-            return None, changes
+            return requeue_lost([worker.id], now, now)
 
         await self.insist(requeue)
 
@@ -166,14 +164,14 @@ class World:
 
     # Requests
 
-    async def insist(self, operation: Callable[[], Operation[tuple[Result, Changes]]]) -> Result:
+    async def insist(self, operation: Callable[[], Operation[Result]]) -> Result:
         """Have some engine carry an operation out, if need be again."""
         while True:
             engine = self.pick_engine()
             if engine is not None:
                 try:
                     return await engine.do(operation())
-                except (Gone, psycopg.OperationalError):
+                except (Gone, Unavailable):
                     pass
             await asyncio.sleep(0.3)
 
@@ -183,7 +181,7 @@ class World:
             if engine is not None:
                 try:
                     return await engine.database.run(operation())
-                except psycopg.OperationalError:
+                except Unavailable:
                     pass
             await asyncio.sleep(0.3)
 
@@ -195,11 +193,7 @@ class World:
     async def report(self, report: TaskReport, dice: random.Random) -> None:
         for _ in range(2 if dice.random() < 0.1 else 1):
             await asyncio.sleep(dice.choice((0.0, 0.002, 0.02, 0.3)))
-            await self.insist(lambda: self._report(report))
-
-    def _report(self, report: TaskReport) -> Operation[tuple[None, Changes]]:
-        done = yield from report_tasks([report], self.loop.today)
-        return None, done.changes
+            await self.insist(lambda: report_tasks([report], self.loop.today))
 
     async def deliver(self, worker_id: UUID, action: Action) -> None:
         await asyncio.sleep(self.dice.random() * 0.01)

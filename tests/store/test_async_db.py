@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from engine.errors import NotFound
+from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
 from engine.states import PayloadKind
 from engine.store import payloads, workflows
@@ -160,7 +160,7 @@ async def test_a_killed_connection_is_an_error_and_then_replaced(
     while not await exists(conninfo, owner):
         try:
             await database.fetch(write(owner))
-        except psycopg.OperationalError:
+        except Unavailable:
             failures += 1
             assert failures < 20
     assert failures > 0
@@ -214,6 +214,6 @@ async def test_a_connection_that_ends_in_the_middle_is_an_error(
                 " AND datname = current_database()"
             )
             (ended,) = await cursor.fetchone() or (0,)
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(Unavailable):
         await running
     await holder.close()

@@ -15,6 +15,7 @@ import psycopg.conninfo
 import pytest
 import uvloop
 
+from engine.errors import Unavailable
 from engine.ids import new_id
 from engine.states import PayloadKind
 from engine.store import payloads
@@ -128,7 +129,7 @@ def test_an_error_that_comes_with_data_ends_the_call(server: DyingServer) -> Non
             await asyncio.sleep(0)
         server.die()
         try:
-            with pytest.raises(psycopg.OperationalError):
+            with pytest.raises(Unavailable):
                 await asyncio.wait_for(call, PATIENCE_SECONDS)
         finally:
             await database.close()

@@ -41,7 +41,7 @@ def scheduler(slots: int = 10) -> TenantScheduler:
 
 
 def connect(made: TenantScheduler, worker_id: UUID, slots: int, now: float = 0.0) -> None:
-    made.upsert_worker(
+    made.workers.upsert(
         worker_id,
         actions=frozenset({"work"}),
         slots={"default": slots},

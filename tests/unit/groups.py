@@ -42,7 +42,7 @@ def task(
 
 def scheduler_with_worker(slots: int) -> TenantScheduler:
     scheduler = TenantScheduler()
-    scheduler.upsert_worker(
+    scheduler.workers.upsert(
         WORKER,
         actions=frozenset(["a"]),
         slots={"default": slots},
@@ -87,4 +87,4 @@ def play_out(world: World, keys: Iterable[str]) -> None:
     assert all(world.done[key] > finished[key] for key in keys)
     groups = world.scheduler.groups
     assert (groups.group_count(), groups.attempts(), groups.runs()) == (0, [], [])
-    assert world.scheduler.running_count() == world.scheduler.waiting_count() == 0
+    assert world.scheduler.workers.running_count() == world.scheduler.waiting_count() == 0

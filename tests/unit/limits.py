@@ -37,7 +37,7 @@ def state(limit: int, value: int | None = None, **options: Any) -> LimitState:
 
 def scheduler(slots: int = 100, **limits: LimitState) -> TenantScheduler:
     made = TenantScheduler()
-    made.upsert_worker(
+    made.workers.upsert(
         WORKER,
         actions=frozenset("ab"),
         slots={"default": slots},
@@ -51,5 +51,5 @@ def scheduler(slots: int = 100, **limits: LimitState) -> TenantScheduler:
 
 
 def drained(made: TenantScheduler, now: float = 0.0) -> list[int]:
-    made.record_heartbeat(WORKER, now)
+    made.workers.record_heartbeat(WORKER, now)
     return [assignment.task.id.int for assignment in made.drain(now)]

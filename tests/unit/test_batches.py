@@ -15,9 +15,9 @@ from engine.domain.assignment import (
     Claims,
     GroupId,
     Obstacle,
+    Placement,
     ReadyTask,
     Reason,
-    Wishes,
 )
 from engine.domain.batches import MAX_BATCH_BYTES, BatchGroup, BatchPlace
 from engine.domain.rate_limits import LimitClaim
@@ -40,7 +40,7 @@ def test_the_interval_starts_with_the_first_item_and_not_with_the_last_flush() -
     assert flushed(made.drain(0.0)) == [(FlushReason.SIZE, [1, 2])]
     made.enqueue([item(3, group)])
     assert not made.drain(4.0)
-    made.record_heartbeat(WORKERS[0], 13.9)
+    made.workers.record_heartbeat(WORKERS[0], 13.9)
     assert not made.drain(13.9)
     assert made.batches.next_flush_at() == 14.0
     assert flushed(made.drain(14.0)) == [(FlushReason.INTERVAL, [3])]
@@ -61,7 +61,7 @@ def test_bytes_are_cut_where_the_next_item_would_not_fit(sizes: list[int]) -> No
     group = BatchGroup(STEP, "", 1000, 10.0, 1000)
     made.enqueue([item(n + 1, group, size=size) for n, size in enumerate(sizes)])
     batches = flushed(made.drain(0.0))
-    made.record_heartbeat(WORKERS[0], 10.0)
+    made.workers.record_heartbeat(WORKERS[0], 10.0)
     batches += flushed(made.drain(10.0))
     assert [n for _, members in batches for n in members] == list(range(1, len(sizes) + 1))
     for (_, members), (_, following) in pairwise(batches):
@@ -97,9 +97,9 @@ def test_what_began_to_wait_is_told_once() -> None:
     group = BatchGroup(STEP, "", 5, 10.0, 100)
     made.enqueue([item(1, group), item(2, group)])
     made.drain(0.0)
-    made.batches.unnote([UUID(int=1)])
-    assert [task.id.int for task in made.batches.take_noted()] == [2]
-    assert made.batches.take_noted() == []
+    made.batches.leave_out([UUID(int=1)])
+    assert [task.id.int for task in made.batches.take_buffered()] == [2]
+    assert made.batches.take_buffered() == []
 
 
 def test_an_item_superseded_in_its_concurrency_group_leaves_its_buffer() -> None:
@@ -160,7 +160,7 @@ def test_items_take_units_before_they_wait_and_all_run_in_the_end(commands: list
     taken: list[float] = []
 
     def drain() -> None:
-        made.record_heartbeat(WORKERS[0], now)
+        made.workers.record_heartbeat(WORKERS[0], now)
         for assignment in made.drain(now):
             for task in assignment.tasks:
                 assert bool(assignment.taken.get(task.id)) == bool(task.limits)
@@ -199,16 +199,16 @@ def test_items_take_units_before_they_wait_and_all_run_in_the_end(commands: list
     drain()
     assert not waiting
     assert not running
-    assert made.free_slots(WORKERS[0]) == {"default": 3}
+    assert made.workers.free_slots(WORKERS[0]) == {"default": 3}
     assert all(count <= 2 for count in Counter(taken).values())
 
 
-def test_the_wishes_of_the_first_item_choose_the_worker_for_all() -> None:
+def test_the_placement_of_the_first_item_chooses_the_worker_for_all() -> None:
     made = scheduler(10)
     connect(made, WORKERS[1], 1)
     group = BatchGroup(STEP, "", 2, 10.0, 100)
-    bound = Wishes(worker_id=WORKERS[1], is_bound=True)
-    made.enqueue([item(1, group)._replace(wishes=bound), item(2, group)])
+    bound = Placement(worker_id=WORKERS[1], is_bound=True)
+    made.enqueue([item(1, group)._replace(placement=bound), item(2, group)])
     (assignment,) = made.drain(0.0)
     assert assignment.worker_id == WORKERS[1]
     assert flushed([assignment]) == [(FlushReason.SIZE, [1, 2])]

@@ -65,7 +65,7 @@ class BuffersAgainstModel(RuleBasedStateMachine):
         self.drain()
         self.now += seconds
         for worker_id in self.slots:
-            self.scheduler.record_heartbeat(worker_id, self.now)
+            self.scheduler.workers.record_heartbeat(worker_id, self.now)
 
     @rule()
     def drain(self) -> None:
@@ -170,14 +170,14 @@ class BuffersAgainstModel(RuleBasedStateMachine):
     def nothing_is_lost(self) -> None:
         assert Counter(task.id for task in self.scheduler.waiting()) == Counter(list(self.waiting))
         for worker_id in self.slots:
-            running = {task_id for task_id, _ in self.scheduler.running_on(worker_id)}
+            running = {task_id for task_id, _ in self.scheduler.workers.running_on(worker_id)}
             expected = {t for _, w, items in self.batches if w == worker_id for t in items}
             assert running == expected
 
     @invariant()
     def a_batch_takes_one_slot(self) -> None:
         for worker_id in self.slots:
-            assert self.scheduler.free_slots(worker_id) == {"default": self.free(worker_id)}
+            assert self.scheduler.workers.free_slots(worker_id) == {"default": self.free(worker_id)}
 
 
 TestBuffersAgainstModel = BuffersAgainstModel.TestCase

@@ -6,8 +6,17 @@ from uuid import UUID
 
 import pytest
 
-from engine.domain.assignment import Claim, Claims, GroupId, ReadyTask, SharedStrategy
+from engine.domain.assignment import (
+    Claim,
+    Claims,
+    GroupId,
+    ReadyTask,
+    RunClaims,
+    SharedStrategy,
+)
+from engine.domain.scheduler.group import Group
 from engine.domain.scheduler.groups import ConcurrencyGroups
+from engine.domain.scheduler.members import TaskMember
 from engine.states import ConcurrencyStrategy
 from tests.unit.groups import (
     EXCEPT_NEWEST,
@@ -210,13 +219,41 @@ def _claims(asking: ReadyTask) -> Claims:
 
 def test_a_long_line_is_as_fast_to_join_and_to_leave_as_a_short_one() -> None:
     """Whoever leaves is only marked; the line is cleared before it is mostly marks."""
-    groups = ConcurrencyGroups()
-    arrive(groups, *[task(n) for n in range(1, 2001)])
-    for number in range(2, 1951):
-        end(groups, number)
-    group = groups._groups[claim().group]
+    group = Group(claim(), None)
+    members = [TaskMember(task(n)) for n in range(1, 2001)]
+    for member in members:
+        group.line_up(member)
+    for member in members[1:1950]:
+        group.leave_line(member)
     assert len(group._places) < 200
-    assert end(groups, 1) == ([1951], [])
+    assert [group.take_first() for _ in range(51)] == [members[0], *members[1950:]]
+
+
+def test_an_attempt_that_came_after_its_run_was_dropped_is_not_forgotten_for_the_one_before() -> (
+    None
+):
+    """The attempt before had ended while it waited for its run, and nobody had settled since."""
+    groups = ConcurrencyGroups()
+    groups.hold_run(RunClaims(50, (claim(),), 1, 50))
+    run = RunClaims(100, (claim(),), 1, 100)
+    waiting = ReadyTask(
+        UUID(int=1),
+        0,
+        "a",
+        1,
+        {"default": 1},
+        UUID(int=1),
+        UUID(int=2),
+        None,
+        Claims((), 1, 100, run),
+    )
+    assert arrive(groups, waiting) == ([], [])
+    groups.end(waiting.id, 0)
+    groups.end_run(UUID(int=100), 100)
+    replayed = Claims((), 1, 200, run._replace(arrival=200))
+    groups.arrive(waiting._replace(retry_count=1, claims=replayed))
+    groups.settle()
+    assert groups.knows(waiting.id, 1)
 
 
 def test_frozen_groups_decide_nothing_until_all_who_wait_are_known() -> None:

@@ -46,7 +46,7 @@ def test_giving_back_a_workers_slot_does_not_give_back_the_groups() -> None:
     scheduler = scheduler_with_worker(1)
     scheduler.enqueue([task(1), task(2)])
     assert drained(scheduler) == [1]
-    scheduler.release(UUID(int=1), 0)
+    scheduler.workers.release(UUID(int=1), 0)
     assert drained(scheduler) == []
     scheduler.withdraw(UUID(int=1), 0)
     assert drained(scheduler) == [2]
@@ -73,7 +73,7 @@ def test_tasks_of_groups_are_never_dropped_from_memory() -> None:
     scheduler.drain(0.0)
     scheduler.enqueue(plain)
     assert all(scheduler.is_waiting(UUID(int=n)) for n in range(1, 11))
-    assert scheduler.wants_refill() == []
+    assert scheduler.queues.wants_refill() == []
     assert not scheduler.is_waiting(UUID(int=29))
 
 
@@ -208,7 +208,7 @@ class World:
         """A running task gives its worker's slot back, and keeps those of its groups."""
         if self.running:
             row = self.rows[self.random.choice(sorted(self.running))]
-            self.scheduler.release(row.id, row.retry_count)
+            self.scheduler.workers.release(row.id, row.retry_count)
             self.released.add(row.id.int)
 
     def end(self, key: int) -> None:
@@ -263,7 +263,7 @@ def test_an_evicted_task_keeps_its_concurrency_slots_and_goes_on_without_waiting
     first, second = task(1), task(2)
     scheduler.enqueue([first, second])
     assert [a.task for a in scheduler.drain(0.0)] == [first]
-    scheduler.release(first.id, 0)
+    scheduler.workers.release(first.id, 0)
     assert scheduler.drain(0.0) == []
     scheduler.enqueue([first._replace(is_restored=True, priority=4)])
     assert [a.task.id for a in scheduler.drain(0.0)] == [first.id]

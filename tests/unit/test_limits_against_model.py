@@ -72,7 +72,7 @@ class LimitsAgainstModel(RuleBasedStateMachine):
                 self.most[window] = max(self.most.get(window, 0), taken.limit)
 
     def drain(self, is_written: bool = True) -> None:
-        self.made.record_heartbeat(WORKER, self.now)
+        self.made.workers.record_heartbeat(WORKER, self.now)
         self.write(self.made.drain(self.now), is_written)
         if not is_written:
             self.made.enqueue(list(self.queued.values()))
@@ -85,7 +85,7 @@ class LimitsAgainstModel(RuleBasedStateMachine):
             new.append(task(self.last, *limits, action_id=action_id, priority=priority))
         self.queued.update({found.id: found for found in new})
         if is_offered:
-            self.made.record_heartbeat(WORKER, self.now)
+            self.made.workers.record_heartbeat(WORKER, self.now)
             self.write(self.made.offer(new, self.now), True)
         self.made.enqueue([found for found in new if found.id in self.queued])
 
@@ -192,7 +192,7 @@ def test_the_explanation_predicts_the_next_decision(
     for found in waiting:
         assert made.explain(found, 0.0) is not None
     assert made.drain(0.0) == []
-    made.record_heartbeat(WORKER, later)
+    made.workers.record_heartbeat(WORKER, later)
     reasons = {found.id: made.explain(found, later) for found in waiting}
     next_ids = {assignment.task.id for assignment in made.drain(later)}
     set_meanwhile = {claim.key for t in waiting for claim in t.limits if claim.limit is not None}

@@ -173,6 +173,20 @@ def test_a_run_that_has_begun_keeps_its_slots_over_a_take_over() -> None:
     assert groups.holders(claim().group) == [UUID(int=100)]
 
 
+def test_a_run_that_has_begun_elsewhere_leaves_the_line_it_stood_in_and_frees_all_its_slots() -> (
+    None
+):
+    groups = ConcurrencyGroups()
+    outer, inner = claim("outer"), claim("inner")
+    groups.hold_run(run(100, inner))
+    half = run(200, outer, inner)
+    assert arrive(groups, task(2, half)) == ([], [])
+    groups.hold_run(half)
+    assert settle(groups) == ([2], [])
+    end_run(groups, half)
+    assert (groups.holders(outer.group), groups.holders(inner.group)) == ([], [UUID(int=100)])
+
+
 def test_a_run_that_ended_while_rows_were_read_does_not_come_back_with_them() -> None:
     groups = ConcurrencyGroups()
     first = run(100)

@@ -171,7 +171,7 @@ def test_a_deleted_limit_is_as_if_it_had_never_been() -> None:
 def test_a_worker_who_is_away_keeps_no_units_from_other_actions() -> None:
     made = scheduler(k=state(1, 0))
     made.enqueue([task(1, one(), action_id="gone")])
-    made.upsert_worker(
+    made.workers.upsert(
         UUID(int=101),
         actions=frozenset({"gone"}),
         slots=ONE,
@@ -181,7 +181,7 @@ def test_a_worker_who_is_away_keeps_no_units_from_other_actions() -> None:
     )
     made.enqueue([task(2, one())])
     assert drained(made) == []
-    made.remove_worker(UUID(int=101))
+    made.workers.remove(UUID(int=101))
     assert drained(made, 1.0) == [2]
 
 
@@ -223,7 +223,7 @@ def test_items_of_a_batch_take_their_units_before_they_enter_its_buffer() -> Non
     assert left.value == 0
     assert made.limits.parked_count() == 2
     assert made.limits.next_at() == 1.0
-    made.record_heartbeat(WORKER, 1.0)
+    made.workers.record_heartbeat(WORKER, 1.0)
     (second,) = made.drain(1.0)
     assert [found.id.int for found in second.tasks] == [3, 4]
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine.domain.affinity import affinity_of
-from engine.domain.assignment import Obstacle, Wishes, needs_of, score_of
+from engine.domain.assignment import Obstacle, Placement, needs_of, score_of
 from engine.domain.scheduler.machine import Assignment, ReadyTask, TenantScheduler
 from engine.domain.scheduler.queue import WIDENING
-from engine.types import LabelWish
+from engine.types import DesiredLabel
 
 LIMIT = 4
 ACTIONS = ("a", "b", "c")
@@ -28,21 +28,21 @@ SHAPES: tuple[Mapping[str, int], ...] = (
 )
 STEP = UUID(int=1)
 WORKERS = tuple(UUID(int=1000 + n) for n in range(4))
-WISHES = (
+PLACEMENTS = (
     None,
-    Wishes((LabelWish("zone", "eu", is_required=True),)),
-    Wishes((LabelWish("zone", "us"), LabelWish("zone", "eu", weight=-50))),
-    Wishes(worker_id=WORKERS[0]),
-    Wishes(worker_id=WORKERS[0], is_bound=True),
-    Wishes((LabelWish("zone", "eu", is_required=True),), WORKERS[1], is_bound=True),
+    Placement((DesiredLabel("zone", "eu", is_required=True),)),
+    Placement((DesiredLabel("zone", "us"), DesiredLabel("zone", "eu", weight=-50))),
+    Placement(worker_id=WORKERS[0]),
+    Placement(worker_id=WORKERS[0], is_bound=True),
+    Placement((DesiredLabel("zone", "eu", is_required=True),), WORKERS[1], is_bound=True),
 )
-Wanted = tuple[str, int, Mapping[str, int], "Wishes | None"]
+Wanted = tuple[str, int, Mapping[str, int], "Placement | None"]
 
 actions = st.sampled_from(ACTIONS)
 shapes = st.sampled_from(SHAPES)
 priorities = st.integers(1, 3)
-wishes = st.sampled_from((*[None] * len(WISHES), *WISHES))
-new_tasks = st.lists(st.tuples(actions, priorities, shapes, wishes), min_size=1, max_size=8)
+placement = st.sampled_from((*[None] * len(PLACEMENTS), *PLACEMENTS))
+new_tasks = st.lists(st.tuples(actions, priorities, shapes, placement), min_size=1, max_size=8)
 zones = st.sampled_from(["", "eu", "us"])
 capacities = st.fixed_dictionaries(
     {"default": st.integers(0, 3)}, optional={"gpu": st.integers(0, 2)}
@@ -83,10 +83,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     def make(self, wanted: Sequence[Wanted]) -> list[ReadyTask]:
         tasks = []
-        for action_id, priority, slots, wishes in wanted:
+        for action_id, priority, slots, placement in wanted:
             self.last_id += 1
             task_id = UUID(int=self.last_id)
-            tasks.append(ReadyTask(task_id, 0, action_id, priority, slots, STEP, STEP, wishes))
+            tasks.append(ReadyTask(task_id, 0, action_id, priority, slots, STEP, STEP, placement))
         return tasks
 
     def apply(self, assignments: Sequence[Assignment]) -> None:
@@ -99,7 +99,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             worker = self.workers[worker_id]
             assert worker.may_take(self.now)
             assert task.action_id in worker.actions
-            self.check_wishes(task, worker_id)
+            self.check_placement(task, worker_id)
             del self.queued[task.id]
             self.unseen.discard(task.id)
             self.running[task.id] = (task, worker_id)
@@ -114,19 +114,19 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             ]
             assert not overtaken
 
-    def check_wishes(self, task: ReadyTask, worker_id: UUID) -> None:
-        """No worker that its task excludes; the wished one if it had the slots for it."""
-        if task.wishes is None:
+    def check_placement(self, task: ReadyTask, worker_id: UUID) -> None:
+        """No worker that its task excludes; the one asked for if it had the slots for it."""
+        if task.placement is None:
             return
-        assert affinity_of(task.wishes.labels, self.workers[worker_id].labels) is not None
-        if task.wishes.worker_id == worker_id:
+        assert affinity_of(task.placement.labels, self.workers[worker_id].labels) is not None
+        if task.placement.worker_id == worker_id:
             return
-        assert not task.wishes.is_bound
-        wished = self.workers.get(task.wishes.worker_id) if task.wishes.worker_id else None
-        if wished and wished.may_take(self.now) and task.action_id in wished.actions:
-            assert task.wishes.worker_id
-            free = self.scheduler.free_slots(task.wishes.worker_id)
-            is_labelled = affinity_of(task.wishes.labels, wished.labels) is not None
+        assert not task.placement.is_bound
+        preferred = self.workers.get(task.placement.worker_id) if task.placement.worker_id else None
+        if preferred and preferred.may_take(self.now) and task.action_id in preferred.actions:
+            assert task.placement.worker_id
+            free = self.scheduler.workers.free_slots(task.placement.worker_id)
+            is_labelled = affinity_of(task.placement.labels, preferred.labels) is not None
             fits = all(free.get(name, 0) >= units for name, units in task.slots.items())
             assert not (is_labelled and fits)
 
@@ -145,7 +145,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         for task in self.make(wanted):
             self.queued[task.id] = task
             self.unseen.add(task.id)
-            self.scheduler.mark_has_more(task.action_id)
+            self.scheduler.queues.mark_has_more(task.action_id)
 
     @rule()
     def drain(self) -> None:
@@ -160,10 +160,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: not self.reads)
     @rule()
     def begin_reads(self) -> None:
-        for action_id in self.scheduler.wants_refill():
+        for action_id in self.scheduler.queues.wants_refill():
             rows = [task for task in self.queued.values() if task.action_id == action_id]
             rows.sort(key=score_of, reverse=True)
-            limit = self.scheduler.head_limit(action_id)
+            limit = self.scheduler.queues.head_limit(action_id)
             self.reads.append((action_id, rows[:limit], len(rows) > limit))
 
     @precondition(lambda self: self.reads)
@@ -172,15 +172,17 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         action_id, rows, has_more = self.reads.pop(0)
         self.unseen.difference_update(task.id for task in rows)
         self.scheduler.enqueue(rows)
-        self.scheduler.mark_refilled(action_id, has_more=has_more, last=rows[-1] if rows else None)
+        self.scheduler.queues.mark_refilled(
+            action_id, has_more=has_more, last=rows[-1] if rows else None
+        )
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), is_retry=st.booleans())
     def end(self, data: st.DataObject, is_retry: bool) -> None:
         task_id = data.draw(st.sampled_from(sorted(self.running)))
         task, _ = self.running.pop(task_id)
-        assert self.scheduler.release(task_id, task.retry_count)
-        assert not self.scheduler.release(task_id, task.retry_count)
+        assert self.scheduler.workers.release(task_id, task.retry_count)
+        assert not self.scheduler.workers.release(task_id, task.retry_count)
         if is_retry:
             retry = task._replace(retry_count=task.retry_count + 1, priority=4)
             self.queued[task_id] = retry
@@ -219,7 +221,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         self._tell(worker_id, worker)
 
     def _tell(self, worker_id: UUID, worker: Worker) -> None:
-        self.scheduler.upsert_worker(
+        self.scheduler.workers.upsert(
             worker_id,
             actions=worker.actions,
             slots=worker.slots,
@@ -235,7 +237,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         worker = self.workers[worker_id]
         if change == "beat":
             worker.last_heartbeat = self.now
-            self.scheduler.record_heartbeat(worker_id, self.now)
+            self.scheduler.workers.record_heartbeat(worker_id, self.now)
         elif change in ("pause", "resume"):
             worker.is_paused = change == "pause"
             self._tell(worker_id, worker)
@@ -248,7 +250,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
     def label_worker(self, data: st.DataObject, zone: str) -> None:
         worker_id = data.draw(st.sampled_from(sorted(self.workers)))
         self.workers[worker_id].zone = zone
-        self.scheduler.set_worker_labels(worker_id, self.workers[worker_id].labels)
+        self.scheduler.workers.set_labels(worker_id, self.workers[worker_id].labels)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
@@ -257,10 +259,10 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         worker_id = data.draw(st.sampled_from(sorted(self.workers)))
         del self.workers[worker_id]
         lost = [task for task, holder in self.running.values() if holder == worker_id]
-        assert sorted(self.scheduler.running_on(worker_id)) == sorted(
+        assert sorted(self.scheduler.workers.running_on(worker_id)) == sorted(
             (task.id, task.retry_count) for task in lost
         )
-        self.scheduler.remove_worker(worker_id)
+        self.scheduler.workers.remove(worker_id)
         for task in lost:
             del self.running[task.id]
             retry = task._replace(retry_count=task.retry_count + 1, priority=4)
@@ -276,9 +278,9 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         used: dict[UUID, Counter[str]] = defaultdict(Counter)
         for task, worker_id in self.running.values():
             used[worker_id].update(dict(task.slots))
-        assert self.scheduler.running_count() == len(self.running)
+        assert self.scheduler.workers.running_count() == len(self.running)
         for worker_id, worker in self.workers.items():
-            free = self.scheduler.free_slots(worker_id)
+            free = self.scheduler.workers.free_slots(worker_id)
             for slot_type in {*worker.slots, *used[worker_id]}:
                 total = worker.slots.get(slot_type, 0)
                 assert free.get(slot_type, 0) == total - used[worker_id][slot_type]
@@ -289,14 +291,14 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         assert self.scheduler.waiting_count() <= LIMIT * WIDENING * len(ACTIONS)
 
     def teardown(self) -> None:
-        """Nothing is lost: with room for everybody's wishes, everything queued is assigned."""
+        """Nothing is lost: with room for everybody's placement, everything queued is assigned."""
         room = {"default": 9999, "gpu": 9999}
         for worker_id, zone in zip((*WORKERS[:2], UUID(int=2000)), ("eu", "eu", "us"), strict=True):
             if worker_id in self.workers:
                 self.workers[worker_id].slots = room
             self.connect(worker_id, frozenset(ACTIONS), room, True, True)
             self.workers[worker_id].zone = zone
-            self.scheduler.set_worker_labels(worker_id, {"zone": zone})
+            self.scheduler.workers.set_labels(worker_id, {"zone": zone})
         for _ in range(len(self.queued) + len(self.reads) + 2):
             while self.reads:
                 self.finish_read()
@@ -315,7 +317,7 @@ TestSchedulerAgainstModel.settings = settings(
 
 def with_worker(slots: int) -> TenantScheduler:
     scheduler = TenantScheduler()
-    scheduler.upsert_worker(
+    scheduler.workers.upsert(
         WORKERS[0],
         actions=frozenset(ACTIONS),
         slots={"default": slots},
@@ -376,7 +378,7 @@ def test_turns_go_on_from_slot_to_slot(counts: dict[str, int]) -> None:
     for _ in range(15):
         (assignment,) = scheduler.drain(0.0)
         order.append(assignment.task.action_id)
-        scheduler.release(assignment.task.id)
+        scheduler.workers.release(assignment.task.id)
     assert Counter(order) == dict.fromkeys(ACTIONS, 5)
 
 

@@ -196,10 +196,10 @@ def test_deliveries_are_listed_read_and_delivered_again(cast: Cast, api: ApiClie
     sender.send_json({"type": "b"}, {})
     path = f"{base(cast.tenant)}/webhook-deliveries"
     refused, accepted = api.get(path).json["rows"]
-    assert (refused["verdict"], refused["status"]) == ("forged", 403)
-    assert (accepted["verdict"], accepted["status"]) == ("accepted", 200)
+    assert (refused["verdict"], refused["status"]) == ("FORGED", 403)
+    assert (accepted["verdict"], accepted["status"]) == ("ACCEPTED", 200)
     assert [row["verdict"] for row in api.get(path, {"verdicts": "FORGED"}).json["rows"]] == [
-        "forged"
+        "FORGED"
     ]
     assert api.get(path, {"webhookNames": "other"}).json["rows"] == []
     shown = api.get(f"{path}/{accepted['metadata']['id']}").json
@@ -211,7 +211,7 @@ def test_deliveries_are_listed_read_and_delivered_again(cast: Cast, api: ApiClie
 
     again = api.post(f"{path}/{accepted['metadata']['id']}/redeliver").json
     assert again["redeliveryOf"] == accepted["metadata"]["id"]
-    assert (again["verdict"], again["eventKey"]) == ("accepted", "hook:a")
+    assert (again["verdict"], again["eventKey"]) == ("ACCEPTED", "hook:a")
     assert again["eventId"] != accepted["eventId"]
     assert api.post(f"{path}/{refused['metadata']['id']}/redeliver").status == 400
 
@@ -224,7 +224,7 @@ def test_a_delivery_that_failed_is_delivered_again_when_the_webhook_is_mended(
     path = f"{base(cast.tenant)}/webhook-deliveries"
     identity = api.get(path).json["rows"][0]["metadata"]["id"]
     again = api.post(f"{path}/{identity}/redeliver").json
-    assert (again["verdict"], again["status"]) == ("expression_failed", 400)
+    assert (again["verdict"], again["status"]) == ("EXPRESSION_FAILED", 400)
     api.patch(sender.path, {"eventKeyExpression": "headers['x-kind'] + input.type"})
     assert api.post(f"{path}/{identity}/redeliver").json["eventKey"] == "Order:a"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.views import EngineView
+from tenants.rest import in_query
+from tenants.rest.accepted import takes_query
 from tenants.rest.errors import ApiError
 from tenants.rest.paging import Page, count_up_to
 from webhooks.accept import deliver_again
@@ -17,15 +20,20 @@ from webhooks.models import Delivery, Verdict
 from webhooks.queries import deliveries_of
 
 
+@dataclass(frozen=True, slots=True)
+class DeliverySelection(Page):
+    names: list[str] = in_query.texts("webhookNames")
+    verdicts: list[Verdict] = in_query.members("verdicts", Verdict)
+
+
 class DeliveryListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
+    @takes_query(DeliverySelection)
+    def get(self, request: Request, page: DeliverySelection, **_: Any) -> Response:
         found = deliveries_of(self.tenant.id)
-        if names := query.texts("webhookNames"):
-            found = found.filter(webhook__name__in=names)
-        if verdicts := query.members("verdicts", Verdict):
-            found = found.filter(verdict__in=verdicts)
+        if page.names:
+            found = found.filter(webhook__name__in=page.names)
+        if page.verdicts:
+            found = found.filter(verdict__in=page.verdicts)
         rows: list[object] = []
         for chunk in page.chunks(found.select_related("webhook")):
             rows += [delivery_shape(delivery, delivery.webhook.name) for delivery in chunk]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,33 +13,67 @@ from rest_framework.response import Response
 from engine.api.room import Room, packed
 from engine.api.views import EngineView
 from engine.domain.cel.expressions import MAX_EXPRESSION_LENGTH
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import Parameter, read_as, takes_body, takes_query
 from tenants.rest.errors import ApiError
 from tenants.rest.paging import Page, count_up_to
-from tenants.rest.params import Body, parse_member
+from tenants.rest.params import Body
+from webhooks.api.credentials import credentials
 from webhooks.api.shapes import webhook_shape
-from webhooks.changes import (
-    LONGEST_NAME,
-    LONGEST_SECRET,
-    LONGEST_USER,
-    NewWebhook,
-    basic_secret,
-    create_webhook,
-    update_webhook,
-)
-from webhooks.credentials import Algorithm, Credentials, Encoding
-from webhooks.models import AuthType, Webhook
+from webhooks.changes import LONGEST_NAME, NewWebhook, create_webhook, update_webhook
+from webhooks.credentials import Credentials
+from webhooks.models import Webhook
 from webhooks.queries import find_webhook
 from webhooks.receive import NOT_FOUND, receive
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookSelection(Page):
+    source_names: list[str] = in_query.texts("sourceNames")
+    names: list[str] = in_query.texts("webhookNames")
+
+
+def _scope_expression() -> Any:
+    """str | None; a blank one is none at all."""
+    name = "scopeExpression"
+
+    def read(body: Body) -> str | None:
+        if not body.has(name):
+            return None
+        return body.any_text(name, longest=MAX_EXPRESSION_LENGTH).strip()
+
+    return read_as(read, Parameter(name, {"type": "string", "maxLength": MAX_EXPRESSION_LENGTH}))
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhookBody:
+    name: str = in_body.text("name", longest=LONGEST_NAME)
+    source_name: str = in_body.text("sourceName")
+    event_key_expression: str = in_body.text("eventKeyExpression", longest=MAX_EXPRESSION_LENGTH)
+    scope_expression: str | None = _scope_expression()
+    static_payload: bytes | None = in_body.optional_document("staticPayload")
+    returns_event: bool | None = in_body.optional_flag("returnEventAsResponsePayload")
+    credentials: Credentials = credentials()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookUpdate:
+    event_key_expression: str | None = in_body.optional_text(
+        "eventKeyExpression", longest=MAX_EXPRESSION_LENGTH
+    )
+    scope_expression: str | None = _scope_expression()
+    static_payload: bytes | None = in_body.optional_document("staticPayload")
+    returns_event: bool | None = in_body.optional_flag("returnEventAsResponsePayload")
+
+
 class WebhookListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
+    @takes_query(WebhookSelection)
+    def get(self, request: Request, page: WebhookSelection, **_: Any) -> Response:
         found = Webhook.objects.filter(tenant=self.tenant)
-        for name, column in (("sourceNames", "source_name"), ("webhookNames", "name")):
-            if texts := query.texts(name):
-                found = found.filter(**{f"{column}__in": texts})
+        if page.source_names:
+            found = found.filter(source_name__in=page.source_names)
+        if page.names:
+            found = found.filter(name__in=page.names)
         may_view, room = self.access.can_view_payloads, Room()
         rows = packed(
             webhook_shape(webhook, room, may_view=may_view)
@@ -48,16 +82,16 @@ class WebhookListView(EngineView):
         )
         return Response(page.answer(rows, count_up_to(found)))
 
-    def post(self, request: Request, **_: Any) -> Response:
-        body = self.body
+    @takes_body(NewWebhookBody)
+    def post(self, request: Request, given: NewWebhookBody, **_: Any) -> Response:
         new = NewWebhook(
-            name=body.text("name", longest=LONGEST_NAME),
-            source_name=body.text("sourceName"),
-            event_key_expression=body.text("eventKeyExpression", longest=MAX_EXPRESSION_LENGTH),
-            scope_expression=_scope_expression(body) or "",
-            static_payload=body.document("staticPayload") if body.has("staticPayload") else None,
-            returns_event=body.flag("returnEventAsResponsePayload", True),
-            credentials=_credentials(body),
+            name=given.name,
+            source_name=given.source_name,
+            event_key_expression=given.event_key_expression,
+            scope_expression=given.scope_expression or "",
+            static_payload=given.static_payload,
+            returns_event=given.returns_event is not False,
+            credentials=given.credentials,
         )
         made = create_webhook(self.tenant.id, new, datetime.now(UTC))
         may_view = self.access.can_view_payloads
@@ -87,17 +121,15 @@ class WebhookView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         return self._shown()
 
-    def patch(self, request: Request, **_: Any) -> Response:
-        body, longest = self.body, MAX_EXPRESSION_LENGTH
-        key = "eventKeyExpression"
-        answer = "returnEventAsResponsePayload"
+    @takes_body(WebhookUpdate)
+    def patch(self, request: Request, given: WebhookUpdate, **_: Any) -> Response:
         update_webhook(
             self.webhook,
             datetime.now(UTC),
-            event_key_expression=body.text(key, longest=longest) if body.has(key) else None,
-            scope_expression=_scope_expression(body),
-            static_payload=body.document("staticPayload") if body.has("staticPayload") else None,
-            returns_event=body.flag(answer, True) if body.has(answer) else None,
+            event_key_expression=given.event_key_expression,
+            scope_expression=given.scope_expression,
+            static_payload=given.static_payload,
+            returns_event=given.returns_event,
         )
         return self._shown()
 
@@ -109,33 +141,3 @@ class WebhookView(EngineView):
     def _shown(self) -> Response:
         may_view = self.access.can_view_payloads
         return Response(webhook_shape(self.webhook, Room(), may_view=may_view))
-
-
-def _scope_expression(body: Body) -> str | None:
-    name = "scopeExpression"
-    return body.any_text(name, longest=MAX_EXPRESSION_LENGTH).strip() if body.has(name) else None
-
-
-def _credentials(body: Body) -> Credentials:
-    kind = parse_member(AuthType, body.text("authType"), "authType")
-    auth: Mapping[str, Any] = body.mapping("auth")
-    given = Body(auth)
-    match kind:
-        case AuthType.BASIC:
-            user = given.text("username", longest=LONGEST_USER)
-            password = given.text("password", longest=LONGEST_SECRET)
-            return Credentials(auth_type=kind, secret=basic_secret(user, password))
-        case AuthType.API_KEY:
-            return Credentials(
-                auth_type=kind,
-                secret=given.text("apiKey", longest=LONGEST_SECRET),
-                header_name=given.text("headerName"),
-            )
-        case AuthType.HMAC:
-            return Credentials(
-                auth_type=kind,
-                secret=given.text("signingSecret", longest=LONGEST_SECRET),
-                header_name=given.text("signatureHeaderName"),
-                algorithm=parse_member(Algorithm, given.text("algorithm"), "algorithm"),
-                encoding=parse_member(Encoding, given.text("encoding"), "encoding"),
-            )

@@ -125,7 +125,7 @@ class Batches:
         self._unsettled: dict[_Buffer, None] = {}
         self._timers: list[tuple[float, int, _Buffer]] = []
         self._timer_count = 0
-        self._noted: list[ReadyTask] = []
+        self._began_to_wait: list[ReadyTask] = []
 
     # What happened
 
@@ -210,7 +210,7 @@ class Batches:
             buffer.add(task, _since(task, now))
             self._buffer_of[key] = buffer
             self._unsettled[buffer] = None
-        self._noted += self._arrived.values()
+        self._began_to_wait += self._arrived.values()
         self._arrived.clear()
 
     def _settle(self, buffer: _Buffer, now: float, calls: Calls) -> None:
@@ -257,15 +257,15 @@ class Batches:
         """Return when time itself may make a buffer due."""
         return self._timers[0][0] if self._timers else None
 
-    def take_noted(self) -> list[ReadyTask]:
+    def take_buffered(self) -> list[ReadyTask]:
         """Return, once, the attempts that began to wait for their batches."""
-        noted, self._noted = self._noted, []
-        return noted
+        began, self._began_to_wait = self._began_to_wait, []
+        return began
 
-    def unnote(self, task_ids: Iterable[UUID]) -> None:
-        """Leave out of `take_noted` tasks that began to wait under a former scheduler."""
+    def leave_out(self, task_ids: Iterable[UUID]) -> None:
+        """Leave out of `take_buffered` tasks that began to wait under a former scheduler."""
         known = set(task_ids)
-        self._noted = [task for task in self._noted if task.id not in known]
+        self._began_to_wait = [task for task in self._began_to_wait if task.id not in known]
 
     def waiting(self) -> list[ReadyTask]:
         """Return who waits for a batch, and is not in a queue as its buffer's caller."""

@@ -30,7 +30,7 @@ LOOK_PAST = 100
 """How many tasks of a line that want more than is left a room looks past for one that wants less. Those
 that want more than there ever is do not count: they stay until the limit changes."""
 
-Line = tuple[str, Needs]
+LineKey = tuple[str, Needs]
 """Tasks which the same workers may take: none of another line waits because of one that finds no worker."""
 
 
@@ -52,13 +52,17 @@ class _Line:
         self.called: dict[int, int] = {}
 
 
+_Place = tuple[ReadyTask, str, _Line]
+"""Who waits, for which key, and in which line of its room."""
+
+
 class _Room:
     """Everybody who waits for one key. It looks again at `wakes_at`."""
 
     __slots__ = ("lines", "wakes_at")
 
     def __init__(self) -> None:
-        self.lines: dict[Line, _Line] = defaultdict(_Line)
+        self.lines: dict[LineKey, _Line] = defaultdict(_Line)
         self.wakes_at: float | None = None
 
 
@@ -72,13 +76,13 @@ class RateLimits:
     def __init__(self) -> None:
         self._states: dict[str, LimitState] = {}
         self._rooms: dict[str, _Room] = {}
-        self._parked: dict[int, tuple[ReadyTask, str]] = {}
-        """Tasks that wait, and the room's key."""
-        self._called: dict[int, tuple[ReadyTask, str]] = {}
+        self._parked: dict[int, _Place] = {}
+        """Tasks that wait."""
+        self._called: dict[int, _Place] = {}
         """Tasks that were called back and have not got their units yet."""
         self._arrived: dict[int, ReadyTask] = {}
-        self._told: dict[int, int] = {}
-        """Attempts of which it is known that they wait."""
+        self._reported: dict[int, int] = {}
+        """Attempts that wait and of which `take_refused` told: task and retry count."""
         self._refused: list[Refused] = []
         self._alarms: list[tuple[float, str]] = []
         self._unsettled: dict[str, None] = {}
@@ -139,7 +143,7 @@ class RateLimits:
         """Take the units of a task that nothing refuses."""
         if not task.due_limits:
             return ()
-        self._told.pop(task.id.int, None)
+        self._reported.pop(task.id.int, None)
         self._leave(task.id.int, is_served=True)
         takings = []
         for claim in task.due_limits:
@@ -172,11 +176,12 @@ class RateLimits:
         room = self._rooms.get(name)
         if room is None:
             room = self._rooms[name] = _Room()
-        insort(room.lines[_line_of(task)].waiting, (score_of(task), key))
-        self._parked[key] = (task, name)
+        line = room.lines[(task.action_id, needs_of(task))]
+        insort(line.waiting, (score_of(task), key))
+        self._parked[key] = (task, name, line)
         self._wake_room(name, room, refusal.until)
-        if self._told.get(key) != task.retry_count:
-            self._told[key] = task.retry_count
+        if self._reported.get(key) != task.retry_count:
+            self._reported[key] = task.retry_count
             self._refused.append(Refused(task, refusal))
 
     def settle(self, now: float) -> list[ReadyTask]:
@@ -204,7 +209,7 @@ class RateLimits:
 
     def forget(self, key: int) -> bool:
         """Forget a task that waits, or was called back; whether it waited here and in no queue."""
-        self._told.pop(key, None)
+        self._reported.pop(key, None)
         is_parked = key in self._parked or self._arrived.pop(key, None) is not None
         self._leave(key)
         return is_parked
@@ -231,8 +236,7 @@ class RateLimits:
         found = self._parked.get(task.id.int)
         if found is None:
             return None
-        key = found[1]
-        line = self._rooms[key].lines[_line_of(task)]
+        _, key, line = found
         place = bisect_left(line.waiting, (score_of(task), task.id.int))
         claim = claims_key(task.limits, key)
         before = [self._parked[number][0] for _, number in line.waiting[place + 1 :]]
@@ -265,13 +269,12 @@ class RateLimits:
                 number = line.waiting[at][1]
                 task = self._parked[number][0]
                 claim = claims_key(task.limits, key)
-                wanted = claim._replace(units=claim.units + reserved)
+                wanted = claim._replace(units=claim.units + reserved) if reserved else claim
                 refusal = self._refusal_of(claim, wanted, now)
                 if refusal is None:
                     del line.waiting[at]
-                    del self._parked[number]
+                    self._called[number] = self._parked.pop(number)
                     line.called[number] = claim.units
-                    self._called[number] = (task, key)
                     reserved += claim.units
                     called.append(task)
                 elif refusal.until is not None:
@@ -300,13 +303,12 @@ class RateLimits:
     def _leave(self, key: int, *, is_served: bool = False) -> None:
         """Take a task out of the room it waits in, or was called back from."""
         if found := self._parked.pop(key, None):
-            task, name = found
-            line = self._rooms[name].lines[_line_of(task)]
+            task, name, line = found
             del line.waiting[bisect_left(line.waiting, (score_of(task), key))]
             self._close(name)
         elif found := self._called.pop(key, None):
-            task, name = found
-            del self._rooms[name].lines[_line_of(task)].called[key]
+            _, name, line = found
+            del line.called[key]
             if not is_served:
                 self._unsettled[name] = None
             self._close(name)
@@ -320,10 +322,6 @@ class RateLimits:
             del room.lines[name]
         if not room.lines:
             del self._rooms[key]
-
-
-def _line_of(task: ReadyTask) -> Line:
-    return (task.action_id, needs_of(task))
 
 
 def _length(refusal: Refusal) -> float:

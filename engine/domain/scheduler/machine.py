@@ -13,27 +13,28 @@ from uuid import UUID
 
 from engine.domain.assignment import (
     Needs,
-    Obstacle,
+    Placement,
     ReadyTask,
     Reason,
     RunClaims,
-    Shape,
-    Wishes,
-    explain_worker,
     find_obstacle,
     needs_of,
     score_of,
     shape_of,
 )
 from engine.domain.rate_limits import Taken
-from engine.domain.scheduler.batches import Flush
+from engine.domain.scheduler.batches import Batches, Flush
 from engine.domain.scheduler.groups import ConcurrencyGroups
+from engine.domain.scheduler.limits import RateLimits
 from engine.domain.scheduler.pools import PooledWorker
 from engine.domain.scheduler.queue import ActionQueue
-from engine.domain.scheduler.waiting import NOTHING, Waiting
+from engine.domain.scheduler.queues import Queues
+from engine.domain.scheduler.reasons import reason_of_queue
+from engine.domain.scheduler.turns import Pools
+from engine.domain.scheduler.waiting import NO_UNITS, WaitingTasks
+from engine.domain.scheduler.workers import Workers
 
 __all__ = ["Assignment", "ReadyTask", "Reason", "TenantScheduler"]
-
 
 Refusals = set[tuple[str, Needs]]
 
@@ -46,22 +47,29 @@ class Assignment(NamedTuple):
     task: ReadyTask
     worker_id: UUID
     batch: Flush | None = None
-    taken: Mapping[UUID, tuple[Taken, ...]] = NOTHING
+    taken: Mapping[UUID, tuple[Taken, ...]] = NO_UNITS
 
     @property
     def tasks(self) -> Sequence[ReadyTask]:
         return (self.task,) if self.batch is None else self.batch.items
 
 
-class TenantScheduler(Waiting):
-    """Workers with free slots, the heads of the queues, and who runs what, of one tenant.
+class TenantScheduler:
+    """Decides who runs where, for one tenant, with the parts that know what happened.
+
+    `workers` know who holds slots, `queues` which tasks of each action are in memory, `groups` who may
+    enter its queue, `batches` who runs together, `limits` who has units. What concerns one part alone is
+    said to it; what is said here concerns several.
 
     Invariant between calls: a task is either waiting or running, in one attempt.
     """
 
     def __init__(self, *, queue_head_limit: int = 1000) -> None:
-        super().__init__(queue_head_limit)
-        self.groups = ConcurrencyGroups()
+        self._pools = Pools()
+        self.groups, self.batches, self.limits = ConcurrencyGroups(), Batches(), RateLimits()
+        self.workers = Workers(self._pools, self.batches)
+        self.queues = Queues(self._pools, queue_head_limit)
+        self._waiting = WaitingTasks(self.queues, self.batches, self.limits)
         self._cancelled: list[ReadyTask] = []
         self._cancelled_runs: list[RunClaims] = []
         self._moved: list[ReadyTask] = []
@@ -77,12 +85,15 @@ class TenantScheduler(Waiting):
         """
         turns: dict[str, list[ReadyTask]] = {}
         for task in tasks:
-            if task.id.int not in self._running and task.id.int not in self._waiting:
+            key = task.id.int
+            if not self.workers.is_running(key) and self._waiting.find(key) is None:
                 turns.setdefault(task.action_id, []).append(task)
         assignments: list[Assignment] = []
         for group in turns.values():
             group.sort(key=score_of)
-        order = deque(group for action_id, group in turns.items() if action_id in self._pools_of)
+        order = deque(
+            group for action_id, group in turns.items() if self._pools.is_served(action_id)
+        )
         while order:
             group = order.popleft()
             assignment = self._offer_best(group, now)
@@ -113,34 +124,16 @@ class TenantScheduler(Waiting):
                 self.groups.arrive(task)
         self._line_up(ready)
 
-    def _line_up(self, tasks: Sequence[ReadyTask]) -> None:
-        changed: dict[str, ActionQueue] = {}
-        for task in tasks:
-            key = task.id.int
-            known = self._known(key)
-            if known is not None:
-                if known.retry_count >= task.retry_count:
-                    continue
-                self._forget(key)
-            if not task.is_batched:
-                changed[task.action_id] = self._put_in_queue(task)
-            elif task.limits:
-                self._waiting[key] = task
-                self.limits.arrive(task)
-            else:
-                self.batches.arrive(task)
-        self._note_changed(changed.values())
-
     def drain(self, now: float) -> list[Assignment]:
         """Assign as many waiting tasks as may run; actions which share workers take turns."""
+        pools = self._pools
         self._settle_groups()
-        self._call_back(now)
-        self._call_batches(now)
+        self._waiting.call_back(now)
+        self._waiting.call_batches(now)
         assignments: list[Assignment] = []
         refused: Refusals = set()
-        while self._dirty or self._call_back(now):
-            lane = self._dirty.popleft()
-            lane.is_dirty = False
+        while pools.has_dirty() or (self._waiting.call_back(now) and pools.has_dirty()):
+            lane = pools.take_dirty()
             misses = 0
             while lane.top and misses < len(lane.rotation):
                 queue = next(iter(lane.rotation))
@@ -179,27 +172,24 @@ class TenantScheduler(Waiting):
     def take_moved(self) -> list[ReadyTask]:
         """Return, once, the attempts which drains let on in their groups and which still do not run."""
         moved, self._moved = self._moved, []
-        return [task for task in moved if task.id.int not in self._running]
+        return [task for task in moved if not self.workers.is_running(task.id.int)]
+
+    # What happened
 
     def adopt_running(
         self, task: ReadyTask, worker_id: UUID, *, holds_slot: bool, batch_id: UUID | None = None
     ) -> None:
+        """Take over a task which a former owner assigned, even beyond the worker's capacity."""
         self._forget(task.id.int)
         if task.claims is not None:
             self.groups.hold(task)
-        if batch_id is not None and holds_slot and not self.batches.adopt(batch_id, task):
-            task = task._replace(slots={})
-        super().adopt_running(task, worker_id, holds_slot=holds_slot)
+        if holds_slot:
+            self.workers.adopt(task, worker_id, batch_id)
 
     def keep_groups(self, task: ReadyTask) -> None:
         """Note that an evicted attempt holds its concurrency slots although it is on no worker."""
         if not self.groups.knows(task.id, task.retry_count):
             self.groups.hold(task)
-
-    def remove_worker(self, worker_id: UUID) -> None:
-        for task_id, _ in self.running_on(worker_id):
-            self.batches.leave(task_id.int)
-        super().remove_worker(worker_id)
 
     def discard(self, task_id: UUID) -> None:
         """Forget a waiting or running task: it was cancelled, or the database refused what was decided."""
@@ -212,11 +202,11 @@ class TenantScheduler(Waiting):
         Its concurrency slots are free in the next drain, unless its next attempt is enqueued before.
         """
         self.groups.end(task_id, retry_count)
-        waiting = self._waiting.get(task_id.int) or self.batches.known(task_id.int)
+        waiting = self._waiting.find(task_id.int) or self.batches.known(task_id.int)
         if waiting is not None and waiting.retry_count <= retry_count:
             self._forget(task_id.int)
         else:
-            self.release(task_id, retry_count)
+            self.workers.release(task_id, retry_count)
 
     # Questions
 
@@ -228,81 +218,54 @@ class TenantScheduler(Waiting):
         return known is not None and known.retry_count >= retry_count
 
     def _known(self, key: int) -> ReadyTask | None:
-        known = self._waiting.get(key)
-        if known is None and key in self._running:
-            known = self._running[key].running[key]
-        return known or self.batches.known(key)
+        return self._waiting.find(key) or self.workers.running(key) or self.batches.known(key)
 
     def is_waiting(self, task_id: UUID) -> bool:
-        return task_id.int in self._waiting or self.batches.known(task_id.int) is not None
+        key = task_id.int
+        return self._waiting.find(key) is not None or self.batches.known(key) is not None
 
-    def has_worker_for(self, action_id: str, wishes: Wishes | None, now: float) -> bool:
+    def has_worker_for(self, action_id: str, placement: Placement | None, now: float) -> bool:
         """Whether some worker may be given such tasks as soon as it has slots."""
         return any(
-            find_obstacle(worker, Needs((), wishes), now) is None
-            for worker in self._workers_for(action_id)
+            find_obstacle(worker, Needs((), placement), now) is None
+            for worker in self._pools.workers_for(action_id)
         )
 
     def waiting(self) -> list[ReadyTask]:
-        return [*self._waiting.values(), *self.groups.waiting(), *self.batches.waiting()]
+        return [*self._waiting.tasks(), *self.groups.waiting(), *self.batches.waiting()]
 
     def waiting_count(self) -> int:
-        return len(self._waiting)
+        """Return how many wait in queues or for units of rate limits."""
+        return self._waiting.count()
+
+    def next_at(self) -> float | None:
+        """Return when time itself may let somebody go on."""
+        return self._waiting.next_at()
 
     def explain(self, task: ReadyTask, now: float) -> Reason | None:
         """Return why the task waits; None if nothing but its turn in the next drain is missing."""
-        if claim := self.groups.blocking(task.id):
-            holders = tuple(self.groups.holders(claim.group))
-            return Reason(
-                Obstacle.GROUP_FULL,
-                used=len(holders),
-                total=self.groups.limit(claim),
-                ahead=self.groups.count_ahead(task.id, claim),
-                group=claim.group,
-                holders=holders,
-            )
+        if reason := self.groups.explain(task.id):
+            return reason
         if (known := self._known(task.id.int)) and known.retry_count == task.retry_count:
             task = known
         if reason := self.batches.explain(task.id):
             return reason
         if reason := self.limits.explain(task, now):
             return reason
-        needs, score = needs_of(task), score_of(task)
-        queue = self._queues.get(task.action_id)
-        ahead = queue.count_known(score + 1, needs) if queue else 0
-        is_known = task.id.int in self._waiting
-        is_more_ahead = queue is not None and (
-            score < queue.floor or (queue.is_unread and not is_known)
-        )
-        nearest: Reason | None = Reason(Obstacle.NO_WORKER)
-        for worker in self._workers_for(task.action_id):
-            reason = explain_worker(worker, needs, now)
-            if reason is None:
-                nearest = None
-                break
-            if nearest is not None and _closeness(reason) > _closeness(nearest):
-                nearest = reason
-        limits = () if task.is_batched else task.due_limits
-        if nearest is None and limits and (refusal := self.limits.refusal(limits, now)):
-            return Reason(Obstacle.RATE_LIMITED, refusal=refusal)
-        if nearest is None and not ahead and not is_more_ahead:
-            return None
-        nearest = nearest or Reason(Obstacle.BEHIND_OTHERS)
-        return Reason(
-            nearest.obstacle,
-            nearest.worker_id,
-            nearest.slot_type,
-            nearest.used,
-            nearest.total,
-            ahead,
-            is_more_ahead,
+        return reason_of_queue(
+            task,
+            now,
+            queue=self.queues.get(task.action_id),
+            is_known=self._waiting.find(task.id.int) is not None,
+            workers=self._pools.workers_for(task.action_id),
+            limits=self.limits,
         )
 
     # Parts of a decision
 
     def _offer_best(self, group: list[ReadyTask], now: float) -> Assignment | None:
         """Try the group's tasks, best last, until one is placed; take those tried out of it."""
-        queue = self._queues.get(group[0].action_id)
+        queue = self.queues.get(group[0].action_id)
         while group:
             task = group.pop()
             if task.claims is not None and (
@@ -316,35 +279,33 @@ class TenantScheduler(Waiting):
             needs = needs_of(task)
             if queue is not None and (queue.is_unread or score_of(task) < queue.floor):
                 continue  # a better one may be in the database
-            worker = self._choose(task.action_id, needs, now, is_new=True)
+            worker = self._pools.choose(task.action_id, needs, now, is_new=True)
             if worker is not None:
-                self._take_slots(worker, task, needs.shape)
+                self.workers.take_slots(worker, task, needs.shape)
                 if task.claims is not None:
                     self.groups.hold(task)
-                return Assignment(task, worker.id, taken=self._take_units(task, now))
+                return Assignment(task, worker.id, taken=self._waiting.take_units(task, now))
         return None
 
     def _assign_best(
         self, queue: ActionQueue, slot_type: str, now: float, refused: Refusals
     ) -> Assignment | None:
         """Assign the best task that finds a worker. Slots only get fewer while the queues are drained:
-        wishes which nobody answered once are `refused` and not tried again."""
+        needs with a placement that found no worker are `refused` and not tried again."""
         for needs in queue.ready_needs(slot_type):
-            if needs.wishes is not None and (queue.action_id, needs) in refused:
+            if needs.placement is not None and (queue.action_id, needs) in refused:
                 continue
-            if not self._park_limited(queue, needs, now):
+            if not self._waiting.park_limited(queue, needs, now):
                 continue
-            worker = self._choose(queue.action_id, needs, now, is_new=False)
-            if worker is None and needs.wishes is not None:
+            worker = self._pools.choose(queue.action_id, needs, now, is_new=False)
+            if worker is None and needs.placement is not None:
                 refused.add((queue.action_id, needs))
             elif worker is not None:
-                task = queue.take_best(needs).without_turn()
-                del self._waiting[task.id.int]
-                self._sync(queue)
-                self._take_slots(worker, task, needs.shape)
+                task = self._waiting.take_best(queue, needs)
+                self.workers.take_slots(worker, task, needs.shape)
                 if task.is_batched:
                     return self._assign_batch(task, worker, now)
-                return Assignment(task, worker.id, taken=self._take_units(task, now))
+                return Assignment(task, worker.id, taken=self._waiting.take_units(task, now))
         queue.widen()
         return None
 
@@ -353,22 +314,27 @@ class TenantScheduler(Waiting):
         flush = self.batches.flush(caller, now)
         for task in flush.items[1:]:
             free = task._replace(slots={})
-            self._take_slots(worker, free, shape_of(free.slots))
-        self._call_batches(now)
-        return Assignment(caller, worker.id, flush, self._taken_by(flush.items))
+            self.workers.take_slots(worker, free, shape_of(free.slots))
+        self._waiting.call_batches(now)
+        return Assignment(caller, worker.id, flush, self._waiting.taken_by(flush.items))
 
-    def _slots_freed(self, worker: PooledWorker, task: ReadyTask) -> Shape:
-        """The slots of a batch are free when its last item has ended."""
-        heir = self.batches.leave(task.id.int)
-        if heir is None:
-            return super()._slots_freed(worker, task)
-        worker.running[heir] = worker.running[heir]._replace(slots=task.slots)
-        return ()
+    # Parts of what happened
+
+    def _line_up(self, tasks: Sequence[ReadyTask]) -> None:
+        """Have tasks wait that hold all slots of their groups."""
+        changed: dict[str, ActionQueue] = {}
+        for task in tasks:
+            key = task.id.int
+            known = self._known(key)
+            if known is not None:
+                if known.retry_count >= task.retry_count:
+                    continue
+                self._forget(key)
+            queue = self._waiting.put(task)
+            if queue is not None:
+                changed[task.action_id] = queue
+        self.queues.publish(changed.values())
 
     def _forget(self, key: int) -> None:
-        if not self._stop_waiting(key):
-            self.release(UUID(int=key))
-
-
-def _closeness(reason: Reason) -> tuple[int, int]:
-    return (reason.obstacle, reason.total - reason.used)
+        if not self._waiting.stop(key):
+            self.workers.release(UUID(int=key))

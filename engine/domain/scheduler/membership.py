@@ -1,57 +1,50 @@
-"""Who is in which concurrency groups, and how a place in one leads to the next."""
+"""Which tasks and runs are in concurrency groups, and how a place in one leads to the next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from uuid import UUID
-
-from engine.domain.assignment import Claim, GroupId, ReadyTask, RunClaims, SharedStrategy
-from engine.domain.scheduler.groups_line import Group, Member, RunMember, TaskMember, as_task
+from engine.domain.assignment import ReadyTask, RunClaims
+from engine.domain.scheduler.group_table import GroupTable
+from engine.domain.scheduler.members import Member, RunMember, TaskMember, as_task
 
 
 class Membership:
-    """The part of concurrency groups that moves members through their chains, and decides nothing.
+    """Moves members through their chains of groups, and decides nothing.
 
-    The slots of a group that are held are exactly those of the members that hold them, so nothing can
-    leak that is not a known task or run. Every change to a group leaves it unsettled.
+    `tasks` and `runs` are all that hold slots, wait for them or rest, by their ids' numbers; `passing`
+    are the tasks that hold all their slots and are to be queued. Others read them and call methods.
     """
 
-    def __init__(self) -> None:
-        self._tasks: dict[int, TaskMember] = {}
-        self._runs: dict[int, RunMember] = {}
-        self._groups: dict[GroupId, Group] = {}
-        self._shared: Mapping[str, SharedStrategy] = MappingProxyType({})
-        self._unsettled: dict[GroupId, None] = {}
-        self._ended: dict[int, int] = {}
-        """Attempts that ended since groups were settled: task and retry count."""
-        self._passing: list[TaskMember] = []
-        """Holders of all their slots that are to be queued."""
+    def __init__(self, table: GroupTable) -> None:
+        self._table = table
+        self.tasks: dict[int, TaskMember] = {}
+        self.runs: dict[int, RunMember] = {}
+        self.passing: list[TaskMember] = []
         self._last_turn = 0
 
-    def forget(self, task_id: UUID) -> None:
+    # Tasks
+
+    def join(self, task: ReadyTask) -> TaskMember:
+        """Return a new member for a task; it holds nothing and waits for nothing."""
+        member = self.tasks[task.id.int] = TaskMember(task)
+        self._last_turn = max(self._last_turn, member.asked.arrival)
+        return member
+
+    def forget(self, key: int) -> None:
         """Free everything a task holds or waits for, and its run's place if no other task of it waits."""
-        key = task_id.int
-        self._ended.pop(key, None)
-        member = self._tasks.pop(key, None)
+        member = self.tasks.pop(key, None)
         if member is None:
             return
         run = member.run
         if run is not None:
             run.tasks.pop(key, None)
             if not run.tasks and not run.has_all and not run.is_leaving:
-                self._drop_run(run)
+                self.drop_run(run)
         if not member.is_pending:
-            self._leave(member)
+            self._table.leave(member)
 
-    # Turns
+    # Going on
 
-    def _join(self, task: ReadyTask) -> TaskMember:
-        member = self._tasks[task.id.int] = TaskMember(task)
-        self._last_turn = max(self._last_turn, member.asked.arrival)
-        return member
-
-    def _give_turn(self, member: Member) -> None:
+    def give_turn(self, member: Member) -> None:
         """Have a member that just went on stand behind all who came or went on before it.
 
         Turns compare with ids, which grow with time: for who waits in its first line, its id is its turn.
@@ -59,104 +52,47 @@ class Membership:
         self._last_turn += 1
         member.turn = self._last_turn
 
-    # Lines and slots
+    def ask(self, member: Member) -> None:
+        """Have a member line up for the next slot of its chain, or go on without."""
+        if not member.has_all:
+            self._table.line_up(member)
+        elif isinstance(member, RunMember):
+            self.ask_for_tasks(member)
+        else:
+            self.passing.append(as_task(member))
 
-    def _ask(self, member: Member) -> None:
-        """Line up for the next slot of the chain, or go on without."""
-        if member.has_all:
-            if isinstance(member, RunMember):
-                self._let_pass(member)
-            else:
-                self._passing.append(as_task(member))
-            return
-        claim = member.chain[member.held]
-        group = self._group(claim)
-        group.take_limit(claim, member.asked.arrival)
-        group.line_up(member)
-        self._unsettled[claim.group] = None
-
-    def _let_pass(self, run: RunMember) -> None:
+    def ask_for_tasks(self, run: RunMember) -> None:
+        """Have the tasks that waited for their run ask for themselves: it holds all its slots."""
         for member in run.tasks.values():
             if member.is_pending:
                 member.is_pending = False
-                self._give_turn(member)
-                self._ask(member)
-
-    def _give_all(self, member: Member) -> None:
-        for claim in member.chain:
-            group = self._group(claim)
-            group.take_limit(claim, member.asked.arrival)
-            group.holders[member.key] = member
-            self._unsettled[claim.group] = None
-        member.held = len(member.chain)
-
-    def _rest(self, member: TaskMember) -> None:
-        """Have the groups of the chain know who holds no slot and will ask again."""
-        for claim in member.chain:
-            group = self._group(claim)
-            group.take_limit(claim, member.asked.arrival)
-            group.resting[member.key] = member
-            self._unsettled[claim.group] = None
-
-    def _leave(self, member: Member) -> None:
-        """Give up all slots, and the place in line."""
-        self._leave_line(member)
-        for claim in member.chain[: member.held]:
-            del self._groups[claim.group].holders[member.key]
-            self._unsettled[claim.group] = None
-        if isinstance(member, TaskMember) and member.is_resting:
-            for claim in member.chain:
-                del self._groups[claim.group].resting[member.key]
-        for claim in member.chain:
-            group = self._groups.get(claim.group)
-            if group is not None and group.is_empty:
-                del self._groups[claim.group]
-
-    def _leave_line(self, member: Member) -> None:
-        if member.place is not None:
-            self._groups[member.chain[member.held].group].leave_line(member)
-
-    def _group(self, claim: Claim) -> Group:
-        group = self._groups.get(claim.group)
-        if group is None:
-            shared = self._shared.get(claim.group.name) if claim.group.name else None
-            group = self._groups[claim.group] = Group(claim, shared)
-        return group
+                self.give_turn(member)
+                self.ask(member)
 
     # Runs
 
-    def _run_of(self, claims: RunClaims) -> RunMember:
-        run = self._runs.get(claims.id)
+    def run_of(self, claims: RunClaims) -> RunMember:
+        """Return the member of a run, which asks for its slots if it is new; one replayed is new."""
+        run = self.runs.get(claims.id)
         if run is not None and run.claims.arrival < claims.arrival:
-            self._drop_run(run)
+            self.drop_run(run)
             run = None
         if run is None:
-            run = self._runs[claims.id] = RunMember(claims)
-            self._ask(run)
+            run = self.runs[claims.id] = RunMember(claims)
+            self.ask(run)
         return run
 
-    def _join_run(self, member: TaskMember, claims: RunClaims) -> RunMember:
-        run = member.run = self._run_of(claims)
+    def join_run(self, member: TaskMember, claims: RunClaims) -> RunMember:
+        """Make a task one of its run's, and return the run."""
+        run = member.run = self.run_of(claims)
         run.tasks[member.key] = member
         return run
 
-    def _drop_run(self, run: RunMember) -> None:
+    def drop_run(self, run: RunMember) -> None:
         """Free what the run holds. Tasks that waited for it have ended with it, or arrive anew."""
-        del self._runs[run.key]
-        self._leave(run)
+        del self.runs[run.key]
+        self._table.leave(run)
         for member in list(run.tasks.values()):
             member.run = None
             if member.is_pending:
-                del self._tasks[member.key]
-
-    @staticmethod
-    def _is_of_run(member: TaskMember, task: ReadyTask) -> bool:
-        """Whether a new attempt belongs to the run which the member knows, not to a replay of it."""
-        claims = task.claims
-        if claims is None or claims.run is None:
-            return True
-        return member.run is not None and member.run.claims.arrival == claims.run.arrival
-
-    @staticmethod
-    def _is_leaving(member: TaskMember) -> bool:
-        return member.is_leaving or (member.run is not None and member.run.is_leaving)
+                del self.tasks[member.key]

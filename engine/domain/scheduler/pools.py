@@ -29,6 +29,7 @@ class PooledWorker(WorkerState):
     def __init__(self, worker_id: UUID, pool: Pool) -> None:
         super().__init__(worker_id)
         self.pool = pool
+        pool.workers[worker_id] = self
         self.running: dict[int, ReadyTask] = {}
         self.is_listed = False
 
@@ -66,9 +67,9 @@ class Lane:
                 self.top = max(self.levels, default=0)
 
     def choose(self, needs: Needs, now: float, stale: list[PooledWorker]) -> PooledWorker | None:
-        """Return the worker with the most free slots which may take the task; collect stale ones met.
+        """Return the worker with the most free slots which may take the task; collect the stale ones seen.
 
-        With wishes, the worker which answers them best. Those of one level take turns: a worker that
+        With a placement, the worker which fits it best. Those of one level take turns: a worker that
         takes or frees a slot joins another level's end.
         """
         if self.top == 0 or self.top < needs.shape[0][1]:
@@ -78,7 +79,7 @@ class Lane:
             for worker in self.levels[free]:
                 obstacle = find_obstacle(worker, needs, now)
                 if obstacle is None:
-                    if needs.wishes is None:
+                    if needs.placement is None:
                         return worker
                     if best is None or rank_of(worker, needs) > rank_of(best, needs):
                         best = worker

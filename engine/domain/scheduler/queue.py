@@ -111,9 +111,9 @@ class ActionQueue:
         return sum(len(line) - bisect_left(line, (bound,)) for line in lines)
 
     def widen(self) -> None:
-        """Look further into the database, as none of a head full of wishes could be answered."""
+        """Look further into the database, as nobody in a full head finds the worker asked for."""
         is_full = self.floor and self.limit <= self.count and self.limit < self.widest
-        if is_full and any(needs.wishes is not None for needs in self.lines):
+        if is_full and any(needs.placement is not None for needs in self.lines):
             self.limit *= 2
 
     def mark_unread(self) -> None:

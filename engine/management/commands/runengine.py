@@ -69,6 +69,7 @@ async def serve(config: Config, on_ready: OnReady) -> None:
             port=config.grpc_port,
             tls=config.grpc_tls,
             max_message_bytes=config.grpc_max_message_bytes,
+            front=config.grpc_front,
         ),
     )
     stopped = asyncio.Event()
@@ -81,7 +82,9 @@ async def serve(config: Config, on_ready: OnReady) -> None:
     await server.start()
     on_ready()
     _relax_collector()
-    log.info("engine %s serves gRPC on port %d", engine.id, server.port)
+    log.info(
+        "engine %s serves gRPC on port %d (front: %s)", engine.id, server.port, config.grpc_front
+    )
     await stopped.wait()
     log.info("engine %s stops", engine.id)
     engine.stop_scheduling()

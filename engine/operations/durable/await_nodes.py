@@ -10,7 +10,6 @@ from uuid import UUID
 from engine.domain.durable.calls import Completion, Node, Stale
 from engine.domain.durable.log import Log
 from engine.domain.durable.state import Entry
-from engine.operations.changes import Changes
 from engine.operations.durable.locked_logs import (
     Logs,
     OpenLog,
@@ -35,13 +34,13 @@ class Waiting(NamedTuple):
 
 def await_nodes(
     waiting: Sequence[Waiting], now: datetime
-) -> Operation[tuple[list[Completion | Stale | None], Changes]]:
+) -> Operation[list[Completion | Stale | None]]:
     """Return, for each, the completion, or that the invocation is to stop, or None while it is pending.
 
     A node that is not in the log is pending for ever.
     """
     if not waiting:
-        return [], Changes()
+        return []
     logs = yield from _read(waiting)
     news = {
         item.task_id
@@ -52,7 +51,7 @@ def await_nodes(
     }
     if news:
         logs |= yield from _note([item for item in waiting if item.task_id in news], now)
-    return [_answer(item, logs.get(item.task_id)) for item in waiting], Changes()
+    return [_answer(item, logs.get(item.task_id)) for item in waiting]
 
 
 def _read(waiting: Sequence[Waiting]) -> Operation[dict[UUID, OpenLog]]:

@@ -12,9 +12,9 @@ from engine.domain.cel.answers import asking_for
 from engine.domain.durable.calls import Node
 from engine.domain.durable.waits import Met, holds, is_over, result_of
 from engine.ids import id_at
-from engine.operations.changes import Changes
 from engine.operations.durable.locked_logs import Logs
 from engine.store import durable_waits
+from engine.store.changes import Changes
 from engine.store.durable_waits import LookBack, NewWait
 from engine.store.query import Operation, Query, fetch
 
@@ -25,9 +25,7 @@ _CLOCKS_APART = timedelta(minutes=1)
 _LAST_ID = UUID(int=(1 << 128) - 1)
 
 
-def begin_waits(
-    waits: Sequence[NewWait], logs: Logs, now: datetime, changes: Changes
-) -> Operation[list[Query[Any]]]:
+def begin_waits(waits: Sequence[NewWait], logs: Logs, now: datetime) -> Operation[list[Query[Any]]]:
     """Complete the entries whose waits are over at once; return what registers the others."""
     if not waits:
         return []
@@ -49,8 +47,8 @@ def begin_waits(
         for wait in open_waits
         if wait.condition.seconds is not None and not wait.is_met
     }
-    changes.sleeps_of |= sleepers
-    changes.wakes_clock = changes.wakes_clock or bool(sleepers)
+    if sleepers:
+        yield Changes(sleeps_of=sleepers, wakes_clock=True)
     return [durable_waits.insert(open_waits, now)]
 
 

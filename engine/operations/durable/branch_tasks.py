@@ -8,18 +8,18 @@ from uuid import UUID
 from engine.domain.durable.calls import SIGNAL_BRANCH
 from engine.errors import IdempotencyCollision, InvalidArgument, NotFound
 from engine.operations.cancel_tasks import cancel_attempts
-from engine.operations.changes import Changes
 from engine.operations.durable.locked_logs import OpenLog, lock_logs
 from engine.operations.parts.claim_keys import claim_keys_again
-from engine.operations.replay_tasks import refused_by, replay_tasks
-from engine.states import Status, TaskEventKind
+from engine.operations.replay_tasks import replay_tasks
+from engine.states import Status
 from engine.store import durable_tasks, durable_waits, runs
+from engine.store.changes import Changes
 from engine.store.query import Operation, fetch, fetch_all
 
 
 def branch_task(
     tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int, now: datetime
-) -> Operation[tuple[int, Changes]]:
+) -> Operation[int]:
     """Run a task again; it keeps the entries before `node_id` as `branch_id` sees them, 0 for its own.
 
     Return the new branch. An attempt that runs, waits or is evicted is stopped first. NotFound if the
@@ -27,7 +27,6 @@ def branch_task(
     to a run that is still going and cannot be replayed yet; IdempotencyCollision if another run holds the
     key of its run.
     """
-    changes = Changes()
     found = yield from _lock(tenant_id, task_id, now)
     state = found.log.state
     state.fork(branch_id, node_id)
@@ -39,17 +38,16 @@ def branch_task(
         durable_tasks.save([(task_id, state)]), durable_waits.drop(task_id, dropped)
     )
     if dropped:
-        changes.wakes_clock = True
-        changes.sleeps_of.add(tenant_id)
+        yield Changes(sleeps_of={tenant_id}, wakes_clock=True)
     if not Status(found.task.status).is_final:
-        yield from _stop(task_id, node_id, now, changes)
-    replayed, more = yield from replay_tasks(tenant_id, [task_id], now)
-    if more.collisions:
-        raise IdempotencyCollision(refused_by(more))
-    if task_id not in replayed:
+        message = f"Stopped: the task is reset to node {node_id}."
+        yield from cancel_attempts([(task_id, None)], now, message=message, ends_runs=False)
+    replay = yield from replay_tasks(tenant_id, [task_id], now)
+    if replay.refused:
+        raise IdempotencyCollision(replay.refused)
+    if task_id not in replay.ids:
         raise InvalidArgument(f"task {task_id} cannot be reset before its run has come to its end")
-    changes.add(more)
-    return state.branch_id, changes
+    return state.branch_id
 
 
 def _lock(tenant_id: UUID, task_id: UUID, now: datetime) -> Operation[OpenLog]:
@@ -61,12 +59,3 @@ def _lock(tenant_id: UUID, task_id: UUID, now: datetime) -> Operation[OpenLog]:
     if task_id not in logs:
         raise NotFound(f"durable task {task_id} not found")
     return logs[task_id]
-
-
-def _stop(task_id: UUID, node_id: int, now: datetime, changes: Changes) -> Operation[None]:
-    """End the attempt that is under way; nobody is told that its run ended, for it does not."""
-    message = f"Stopped: the task is reset to node {node_id}."
-    yield from cancel_attempts(
-        [(task_id, None)], now, changes, kind=TaskEventKind.CANCELLED, message=message
-    )
-    changes.finished.clear()

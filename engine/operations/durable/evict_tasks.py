@@ -9,7 +9,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.durable.calls import Node
-from engine.operations.changes import Changes
 from engine.operations.durable.locked_logs import (
     Logs,
     OpenLog,
@@ -20,6 +19,7 @@ from engine.operations.durable.locked_logs import (
     write_logs,
 )
 from engine.store import durable_entries, durable_tasks
+from engine.store.changes import Changes
 from engine.store.durable_tasks import Evict
 from engine.store.query import Operation, fetch
 
@@ -50,14 +50,11 @@ class Evicted(Enum):
     UNKNOWN = "unknown"
 
 
-def evict_tasks(
-    evictions: Sequence[Eviction], now: datetime
-) -> Operation[tuple[list[Evicted], Changes]]:
+def evict_tasks(evictions: Sequence[Eviction], now: datetime) -> Operation[list[Evicted]]:
     """Free the worker slots of these invocations; stale ones have no effect.
 
     What was completed while the worker asked is seen here, under the lock that completing takes too.
     """
-    changes = Changes()
     logs = yield from lock_logs(item.task_id for item in evictions)
     wanted: dict[UUID, Eviction] = {}
     for item in evictions:
@@ -71,16 +68,17 @@ def evict_tasks(
             durable_tasks.evict([_row(logs[key], wanted[key]) for key in sorted(wanted)], now)
         )
         evicted = {row.id for row in rows}
-        for row in rows:
-            changes.evicted.append((row.tenant_id, row.id, row.retry_count))
-            changes.touched.add((row.tenant_id, row.run_id))
+        yield Changes(
+            evicted=[(row.tenant_id, row.id, row.retry_count) for row in rows],
+            touched={(row.tenant_id, row.run_id) for row in rows},
+        )
         awake = yield from _awake([wanted[key] for key in sorted(evicted)], logs)
         for task_id in evicted:
             logs[task_id].log.state.end_invocation(is_restored=task_id in awake)
         yield from write_logs({task_id: logs[task_id] for task_id in sorted(evicted)}, now)
         asleep = [_as_evicted(logs[key]) for key in sorted(awake)]
-        yield from restore(asleep, "what it waited for had just come", now, changes)
-    return [_outcome(item, logs, evicted=evicted, awake=awake) for item in evictions], changes
+        yield from restore(asleep, "what it waited for had just come", now)
+    return [_outcome(item, logs, evicted=evicted, awake=awake) for item in evictions]
 
 
 def _row(found: OpenLog, item: Eviction) -> Evict:
@@ -127,10 +125,9 @@ def _outcome(item: Eviction, logs: Logs, *, evicted: set[UUID], awake: set[UUID]
 
 def restore_tasks(
     tenant_id: UUID, task_ids: Sequence[UUID], now: datetime, *, cause: str = "restored by request"
-) -> Operation[tuple[list[UUID], Changes]]:
+) -> Operation[list[UUID]]:
     """Queue these durable tasks if they are evicted; return the ids of those the tenant has."""
-    changes = Changes()
     logs = yield from lock_logs(task_ids)
     known = [key for key in logs if logs[key].task.tenant_id == tenant_id]
-    yield from restore([logs[key] for key in known], cause, now, changes)
-    return known, changes
+    yield from restore([logs[key] for key in known], cause, now)
+    return known

@@ -12,10 +12,10 @@ from engine.domain.durable.calls import Node
 from engine.domain.durable.log import Log
 from engine.domain.durable.order import run_side_by_side
 from engine.domain.durable.state import END, Entry, LogState
-from engine.operations.changes import Changes
 from engine.operations.parts.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, Status
 from engine.store import durable_entries, durable_tasks
+from engine.store.changes import Changes
 from engine.store.durable_entries import NodeRange, TaskEntry
 from engine.store.durable_tasks import TaskState
 from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last
@@ -159,13 +159,11 @@ def in_parts(items: Sequence[Item], size_of: Callable[[Item], int]) -> Iterator[
         yield part
 
 
-def restore(
-    logs: Iterable[OpenLog], cause: str, now: datetime, changes: Changes
-) -> Operation[list[UUID]]:
-    """Queue those of these tasks that are evicted, in the attempt they are in; return their ids."""
+def restore(logs: Iterable[OpenLog], cause: str, now: datetime) -> Operation[None]:
+    """Queue those of these tasks that are evicted, in the attempt they are in."""
     tasks = {found.task.id: found.task for found in logs if found.is_evicted}
     if not tasks:
-        return []
+        return
     versions = yield from load_versions(task.version_id for task in tasks.values())
     steps = {
         task.id: step_of(versions[task.version_id], task.step_id).definition
@@ -174,6 +172,7 @@ def restore(
     wanted = [(task_id, steps[task_id].schedule_timeout_seconds) for task_id in sorted(tasks)]
     message = f"Restoring evicted task: {cause}"
     restored = yield from fetch(durable_tasks.restore(wanted, message, now))
+    changes = Changes(wakes_clock=bool(restored))
     for task_id in restored:
         task = tasks[task_id]
         ready = ready_task(
@@ -189,5 +188,4 @@ def restore(
         )
         changes.ready.append((task.tenant_id, ready))
         changes.touched.add((task.tenant_id, task.run_id))
-    changes.wakes_clock = changes.wakes_clock or bool(restored)
-    return restored
+    yield changes

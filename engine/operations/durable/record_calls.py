@@ -31,7 +31,6 @@ from engine.domain.durable.identity import dedupe_key
 from engine.domain.durable.log import Incomplete
 from engine.domain.durable.waits import Condition, parse_conditions
 from engine.errors import InvalidArgument
-from engine.operations.changes import Changes
 from engine.operations.durable.begin_waits import begin_waits
 from engine.operations.durable.locked_logs import (
     LogKey,
@@ -46,6 +45,7 @@ from engine.operations.durable.locked_logs import (
 )
 from engine.operations.durable.spawn_children import Spawned, spawn_children
 from engine.store import durable_waits
+from engine.store.changes import Changes
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait, scope_lock
 from engine.store.query import Operation, fetch, repeatable
@@ -60,7 +60,7 @@ Tried = dict[UUID, tuple[int, int, tuple[int, ...] | None]]
 
 
 @dataclass(slots=True)
-class _Effects:
+class _Following:
     """What new entries come to beyond themselves."""
 
     spawned: list[Spawned] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Effects:
 @repeatable
 def record_calls(
     calls: Sequence[Call], now: datetime, tried: Tried | None = None
-) -> Operation[tuple[list[Answer], Changes]]:
+) -> Operation[list[Answer]]:
     """Answer each call; calls of one task are taken in the order given.
 
     New entries are written with all that follows from them: children are started, sleeps begin, and
@@ -79,7 +79,6 @@ def record_calls(
     `tried` is filled in. Whoever does not learn whether the calls were recorded gives it again with the
     same calls: those that were are found, and not recorded once more.
     """
-    changes = Changes()
     parsed = [_parse(call) for call in calls]
     scopes = {
         scope_lock(call.tenant_id, condition.scope)
@@ -94,26 +93,28 @@ def record_calls(
     if tried is not None:
         _go_back(logs, tried)
     yield from load_entries(logs, _ranges(calls, logs), _keys(calls, logs))
-    effects = _Effects()
+    following = _Following()
     bodies: list[AnswerBody] = []
     for call, found in zip(calls, parsed, strict=True):
         if isinstance(found, Refused):
             bodies.append(found)
             continue
-        body = yield from _find_turn(call, found, logs, effects)
+        body = yield from _find_turn(call, found, logs, following)
         bodies.append(body)
-    yield from spawn_children(effects.spawned, logs, now, changes)
-    queries = yield from begin_waits(effects.waits, logs, now, changes)
+    yield from spawn_children(following.spawned, logs, now)
+    queries = yield from begin_waits(following.waits, logs, now)
+    yield Changes(
+        touched={
+            (found.task.tenant_id, found.task.run_id)
+            for found in logs.values()
+            if found.log.created or found.log.changed
+        }
+    )
     yield from write_logs(logs, now, *queries, is_last=True)
-    changes.touched |= {
-        (found.task.tenant_id, found.task.run_id)
-        for found in logs.values()
-        if found.log.created or found.log.changed
-    }
     return [
         Answer(body, _completions(logs.get(call.task_id), call, body))
         for call, body in zip(calls, bodies, strict=True)
-    ], changes
+    ]
 
 
 def _go_back(logs: Logs, tried: Tried) -> None:
@@ -199,16 +200,16 @@ def _keys(calls: Sequence[Call], logs: Logs) -> set[LogKey]:
 
 
 def _find_turn(
-    call: Call, conditions: Conditions, logs: Logs, effects: _Effects
+    call: Call, conditions: Conditions, logs: Logs, following: _Following
 ) -> Operation[AnswerBody]:
     """Take a call, wherever it was in the invocations before."""
     if call.task_id not in logs:
         return Unknown()
     log = logs[call.task_id].log
-    body = _take(call, conditions, logs, effects)
+    body = _take(call, conditions, logs, following)
     if isinstance(body, Incomplete):
         yield from load_rest(log, may_change_places=call.is_of_branch)
-        body = _take(call, conditions, logs, effects)
+        body = _take(call, conditions, logs, following)
         assert not isinstance(body, Incomplete)
     if log.outlines:
         yield from fill_outlines(log, _nodes(call, body))
@@ -218,7 +219,7 @@ def _find_turn(
 
 
 def _take(
-    call: Call, conditions: Conditions, logs: Logs, effects: _Effects
+    call: Call, conditions: Conditions, logs: Logs, following: _Following
 ) -> AnswerBody | Incomplete:
     found = logs[call.task_id]
     if found.task.tenant_id != call.tenant_id:
@@ -239,11 +240,11 @@ def _take(
             for child, (node, run_id) in zip(body.children, answer.children, strict=True):
                 if node in new:
                     new.discard(node)
-                    effects.spawned.append(Spawned(found, node, run_id, child))
+                    following.spawned.append(Spawned(found, node, run_id, child))
         return answer
     answer = log.wait(body.conditions, body.label)
     for entry in log.created[known:]:
-        effects.waits += [
+        following.waits += [
             NewWait(call.task_id, entry.node, ordinal, call.tenant_id, condition)
             for ordinal, condition in enumerate(conditions)
         ]

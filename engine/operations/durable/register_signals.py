@@ -11,10 +11,10 @@ from engine.domain.durable.calls import SIGNAL_BRANCH, Completion, WaitCondition
 from engine.domain.durable.log import Log
 from engine.domain.durable.waits import parse_conditions
 from engine.errors import InvalidArgument, NotFound
-from engine.operations.changes import Changes
 from engine.operations.durable.begin_waits import begin_waits
 from engine.operations.durable.locked_logs import load_entries, lock_logs, write_logs
 from engine.store import durable_entries, durable_tasks
+from engine.store.changes import Changes
 from engine.store.durable_entries import NodeRange
 from engine.store.durable_waits import NewWait
 from engine.store.query import Operation, fetch, fetch_all, repeatable
@@ -30,14 +30,13 @@ def register_signal(
     signal_key: str,
     conditions: Sequence[WaitCondition],
     now: datetime,
-) -> Operation[tuple[None, Changes]]:
+) -> Operation[None]:
     """Begin to wait under a key; one that is known changes nothing. NotFound if the task is unknown.
 
     Scopes and windows of conditions do not count here.
     """
     if len(signal_key) > LONGEST_KEY or "\0" in signal_key:
         raise InvalidArgument(f"signal_key must have at most {LONGEST_KEY} characters, none null")
-    changes = Changes()
     asking_for(tenant_id)
     parsed = parse_conditions([c._replace(scope=None, since=None) for c in conditions])
     found = yield from fetch(durable_tasks.states([task_id]))
@@ -49,16 +48,15 @@ def register_signal(
     log = logs[task_id].log
     node = log.register(signal_key, conditions)
     if node is None:
-        return None, changes
+        return
     waits = [
         NewWait(task_id, node, ordinal, tenant_id, condition)
         for ordinal, condition in enumerate(parsed)
     ]
-    queries = yield from begin_waits(waits, logs, now, changes)
+    queries = yield from begin_waits(waits, logs, now)
     yield from write_logs(logs, now, *queries)
     if completion := log.completion(node):
-        changes.completions.append((tenant_id, completion))
-    return None, changes
+        yield Changes(completions=[(tenant_id, completion)])
 
 
 def load_signals(tenant_id: UUID, pairs: Sequence[tuple[UUID, str]]) -> Operation[list[Completion]]:

@@ -10,7 +10,6 @@ from uuid import UUID
 from engine.domain.durable.calls import Node
 from engine.domain.durable.results import ChildOutcome, ChildTask, outcome_of_child
 from engine.domain.durable.waits import Met, holds, is_over, result_of, scope_fits
-from engine.operations.changes import Changes
 from engine.operations.durable.locked_logs import (
     OpenLog,
     add_entries,
@@ -24,6 +23,7 @@ from engine.operations.expire_tasks import BATCH
 from engine.operations.parts.pass_filters import AT_ONCE
 from engine.states import Status
 from engine.store import durable_entries, durable_waits, runs
+from engine.store.changes import Changes
 from engine.store.durable_entries import EndedChild
 from engine.store.durable_waits import MetWait, OpenWait, WaitState
 from engine.store.query import Operation, breathe, fetch, fetch_all
@@ -40,7 +40,6 @@ def offer_events(
     waits: Sequence[OpenWait],
     events: Sequence[EventRecord],
     now: datetime,
-    changes: Changes,
     *,
     is_last: bool = False,
 ) -> Operation[None]:
@@ -65,27 +64,26 @@ def offer_events(
             if judged[question]:
                 met.append(MetWait(wait.task_id, wait.node, wait.ordinal, event.payload))
                 break
-    yield from _meet(met, "an event arrived", now, changes, is_last=is_last)
+    yield from _satisfy(met, "an event arrived", now, is_last=is_last)
 
 
 def expire_durable_sleeps(
     tenant_ids: Sequence[UUID], now: datetime, only: Sequence[OpenWait] | None = None
-) -> Operation[tuple[int, Changes]]:
+) -> Operation[int]:
     """End the sleeps of these tenants' durable tasks that are over, or `only` these of them.
 
     Return how many there were.
     """
-    changes = Changes()
     due = (yield from fetch(durable_waits.due(tenant_ids, now, BATCH))) if only is None else only
     met = [MetWait(wait.task_id, wait.node, wait.ordinal) for wait in due]
-    yield from _meet(met, "a sleep is over", now, changes, is_last=True)
-    return len(due), changes
+    yield from _satisfy(met, "a sleep is over", now, is_last=True)
+    return len(due)
 
 
-def _meet(
-    met: Sequence[MetWait], cause: str, now: datetime, changes: Changes, *, is_last: bool
+def _satisfy(
+    met: Sequence[MetWait], cause: str, now: datetime, *, is_last: bool
 ) -> Operation[None]:
-    """Meet these conditions as far as they are open; complete the entries whose waits are over."""
+    """Satisfy these conditions as far as they are open; complete the entries whose waits are over."""
     if not met:
         return
     logs = yield from lock_logs(wait.task_id for wait in met)
@@ -98,6 +96,7 @@ def _meet(
     add_entries(logs, entries)
     news, waits_of = _judge(met, states)
     over: set[TaskNode] = set()
+    changes = Changes()
     results: dict[tuple[Met, ...], bytes] = {}
     """Many wait for the same: what they are told is kept once."""
     for task_id, node in dict.fromkeys((wait.task_id, wait.node) for wait in news):
@@ -106,16 +105,17 @@ def _meet(
             over.add((task_id, node))
             if conditions not in results:
                 results[conditions] = result_of(conditions)
-            complete(logs[task_id], node, results[conditions], None, changes=changes)
+            changes.add(_complete(logs[task_id], node, results[conditions], None))
     partly = [wait for wait in news if (wait.task_id, wait.node) not in over]
     for part in in_parts(partly, _size):
         yield from fetch(durable_waits.meet(part, now))
     tasks = (logs[wait.task_id].task for wait in partly)
     changes.touched |= {(task.tenant_id, task.run_id) for task in tasks}
+    yield changes
     along = [durable_waits.forget(sorted(over))] if over else []
     asleep = [found for task_id, _ in over if (found := logs[task_id]).is_evicted]
     yield from write_logs(logs, now, *along, is_last=is_last and not asleep)
-    yield from restore(asleep, cause, now, changes)
+    yield from restore(asleep, cause, now)
 
 
 def _judge(
@@ -139,15 +139,14 @@ def _size(wait: MetWait) -> int:
     return len(wait.payload or b"")
 
 
-def complete(
-    found: OpenLog, node: Node, result: bytes, error: str | None, *, changes: Changes
-) -> None:
-    """Give an entry its outcome; whoever waits for it is told after the commit."""
+def _complete(found: OpenLog, node: Node, result: bytes, error: str | None) -> Changes:
+    """Give an entry its outcome; return what is to be said of that to whoever waits for it."""
     completion = found.log.satisfy(node, result, error)
     task = found.task
-    changes.touched.add((task.tenant_id, task.run_id))
-    if completion is not None:
-        changes.completions.append((task.tenant_id, completion))
+    return Changes(
+        touched={(task.tenant_id, task.run_id)},
+        completions=[(task.tenant_id, completion)] if completion is not None else [],
+    )
 
 
 # Children
@@ -159,34 +158,34 @@ def complete_children(
     only: Sequence[UUID] | None = None,
     *,
     but: Collection[UUID] = (),
-) -> Operation[tuple[int, Changes]]:
+) -> Operation[int]:
     """Complete the entries of children of these tenants that ended, or `only` of these runs.
 
     Not those `but` for which it cannot be done. Return how many there were.
     """
-    changes = Changes()
     ended = yield from fetch(
         durable_entries.take_ended(tenant_ids, CHILDREN_AT_ONCE, but)
         if only is None
         else durable_entries.take_ended_of(only)
     )
     if not ended:
-        return 0, changes
+        return 0
     logs = yield from lock_logs(child.task_id for child in ended)
     found = yield from fetch(durable_entries.of_children(ended))
     add_entries(logs, [(task_id, entry) for task_id, entry in found if task_id in logs])
     outcomes = yield from _outcomes(ended)
-    restored: list[OpenLog] = []
+    changes, restored = Changes(), list[OpenLog]()
     for task_id, entry in found:
         outcome = outcomes.get(entry.child_run_id) if entry.child_run_id else None
         if outcome is None or task_id not in logs:
             continue  # it was replayed meanwhile, and will end again
-        complete(logs[task_id], entry.node, outcome.result, outcome.error, changes=changes)
+        changes.add(_complete(logs[task_id], entry.node, outcome.result, outcome.error))
         if logs[task_id].log.state.is_active(entry.node):
             restored.append(logs[task_id])
+    yield changes
     yield from write_logs(logs, now)
-    yield from restore(restored, "a child run ended", now, changes)
-    return len(ended), changes
+    yield from restore(restored, "a child run ended", now)
+    return len(ended)
 
 
 def _outcomes(ended: Sequence[EndedChild]) -> Operation[Mapping[UUID, ChildOutcome]]:

@@ -12,7 +12,6 @@ from uuid import UUID
 from engine.domain.definition import RegisteredVersion
 from engine.domain.durable.calls import Node
 from engine.errors import HatchetError
-from engine.operations.changes import Changes
 from engine.operations.durable.locked_logs import Logs, OpenLog
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
@@ -38,9 +37,7 @@ class Spawned(NamedTuple):
         self.parent.log.satisfy(self.node, b"", reason)
 
 
-def spawn_children(
-    spawned: Sequence[Spawned], logs: Logs, now: datetime, changes: Changes
-) -> Operation[None]:
+def spawn_children(spawned: Sequence[Spawned], logs: Logs, now: datetime) -> Operation[None]:
     """Insert the runs of these children, queued."""
     planned: dict[UUID, tuple[Spawned, PlannedRun]] = {}
     of_tenant: dict[UUID, list[Spawned]] = defaultdict(list)
@@ -55,12 +52,9 @@ def spawn_children(
                 planned[child.run_id] = child, run
     if not planned:
         return
-    inserted = yield from insert_runs([run for _, run in planned.values()], now)
-    for run_id, holder in inserted.collisions.items():
+    collisions = yield from insert_runs([run for _, run in planned.values()], now)
+    for run_id, holder in collisions.items():
         planned[run_id][0].fail(f"the run collides with {holder}, which has its idempotency key")
-    inserted.collisions.clear()
-    inserted.finished = [run._replace(wakes_parent=True) for run in inserted.finished]
-    changes.add(inserted)
 
 
 def _adoptable(child: Spawned) -> TriggerRequest:

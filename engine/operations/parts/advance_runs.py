@@ -15,13 +15,13 @@ from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.plan_run import Evidence, RunPlan, TaskState
 from engine.domain.task_keys import keyed_steps
 from engine.ids import new_id
-from engine.operations.changes import Changes, FinishedRun
 from engine.operations.parts.arm_waits import load_evidence, new_waits, waits
 from engine.operations.parts.group_keys import keys_from, load_key_data
 from engine.operations.parts.start_steps import events_of, new_task, outputs_of
 from engine.operations.parts.versions import load_versions, ready_task
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status
 from engine.store import payloads, queues, run_slots, runs, step_waits, task_events, tasks
+from engine.store.changes import Changes, FinishedRun
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.runs import KeyData, LockedRun
@@ -46,7 +46,6 @@ class _Writes:
 def advance_runs(
     locked: Sequence[LockedRun],
     now: datetime,
-    changes: Changes,
     *,
     rows: Sequence[TaskRow] | None = None,
 ) -> Operation[None]:
@@ -64,7 +63,7 @@ def advance_runs(
         tasks_of[row.run_id].append(row)
     evidence = yield from load_evidence(locked, tasks_of, versions)
     key_data = yield from load_key_data(_in_need_of_keys(locked, versions, tasks_of, evidence))
-    writes = _Writes()
+    writes, changes = _Writes(), Changes()
     for run in locked:
         version, found = versions[run.version_id], tasks_of[run.id]
         known = evidence.get(run.id, plan_run.NO_EVIDENCE)
@@ -86,8 +85,8 @@ def advance_runs(
     yield from _write(writes, now)
     if writes.leaving:
         changes.left += yield from fetch(run_slots.delete(writes.leaving))
-    retry_counts = {row.id: row.retry_count for row in rows}
-    _collect_changes(writes, versions, retry_counts, changes)
+    yield changes
+    yield _changes_of(writes, versions, {row.id: row.retry_count for row in rows})
 
 
 def _in_need_of_keys(
@@ -125,13 +124,13 @@ def _plan(
         for new in queued:
             arrival = new_id()
             keys_of[new.step.id] = keys_from(data, version, new.step, arrival=arrival)
-        hopeless = [new for new in queued if keys_of[new.step.id].error]
-        if not hopeless:
+        keyless = [new for new in queued if keys_of[new.step.id].error]
+        if not keyless:
             return plan._replace(create=(*failed, *plan.create))
-        failed += hopeless
+        failed += keyless
         states = [
             *states,
-            *(TaskState(new.step.id, new.step.id, Status.FAILED, False, 0) for new in hopeless),
+            *(TaskState(new.step.id, new.step.id, Status.FAILED, False, 0) for new in keyless),
         ]
         plan = plan_run.advance(version, states, known)
 
@@ -248,14 +247,13 @@ def _of_attempts(
     ]
 
 
-def _collect_changes(
+def _changes_of(
     writes: _Writes,
     versions: Mapping[UUID, RegisteredVersion],
-    retry_counts: dict[UUID, int],
-    changes: Changes,
-) -> None:
-    changes.sleeps_of |= {wait.tenant_id for wait in writes.waits if wait.sleep_seconds is not None}
-    changes.wakes_clock = changes.wakes_clock or bool(changes.sleeps_of)
+    retry_counts: Mapping[UUID, int],
+) -> Changes:
+    sleeps_of = {wait.tenant_id for wait in writes.waits if wait.sleep_seconds is not None}
+    changes = Changes(sleeps_of=sleeps_of, wakes_clock=bool(sleeps_of))
     for task in (*writes.created, *writes.revived):
         if task.is_parked:
             continue
@@ -278,3 +276,4 @@ def _collect_changes(
         )
         changes.ready.append((task.tenant_id, ready))
         changes.wakes_clock = True
+    return changes

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from engine.domain.backoff import retry_delay_seconds
 from engine.domain.definition import RegisteredVersion, StepDefinition
-from engine.operations.changes import AttemptEnd, Changes, FinishedRun
 from engine.operations.parts.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
 from engine.store import payloads, task_events, tasks
+from engine.store.changes import AttemptEnd, Changes, FinishedRun
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
@@ -52,9 +52,7 @@ class _Next(NamedTuple):
     delay_seconds: float = 0.0
 
 
-def fail_attempts(
-    failures: Sequence[Failure], now: datetime, changes: Changes
-) -> Operation[set[UUID]]:
+def fail_attempts(failures: Sequence[Failure], now: datetime) -> Operation[set[UUID]]:
     """Apply failures of attempts that still run; return the runs of DAG tasks that ended for good.
 
     DAG runs of these tasks are locked already; the tasks are locked here.
@@ -63,6 +61,7 @@ def fail_attempts(
     if not failed:
         return set()
     versions = yield from load_versions(row.version_id for row, _ in failed)
+    changes = Changes()
     requeues: list[Requeue] = []
     settled: list[TaskRow] = []
     ended: list[Settled] = []
@@ -77,17 +76,18 @@ def fail_attempts(
         if following.requeue:
             requeues.append(following.requeue)
             events += _retry_events(row, following, failure, now)
-            _collect_next(row, versions[row.version_id], following.requeue, changes)
+            changes.add(_next_attempt(row, versions[row.version_id], following.requeue))
         else:
             settled.append(row)
             ended.append(Settled(row.id, Status.FAILED, failure.was_started, ended_at))
-        _collect_end(row, failure, error, changes)
+        changes.ended.append(_end_of(row, failure, error))
+        changes.touched.add((row.tenant_id, row.run_id))
     children = yield from _write(requeues, ended, events, errors=errors, now=now)
-    changes.wakes_clock = changes.wakes_clock or bool(requeues)
     for row in settled:
         if row.run_id == row.id:
             is_child = row.run_id in children
             changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED, is_child))
+    yield changes
     return {row.run_id for row in settled if row.run_id != row.id}
 
 
@@ -177,12 +177,10 @@ def _retry_events(
     return events
 
 
-def _collect_next(
-    row: TaskRow, version: RegisteredVersion, requeue: Requeue, changes: Changes
-) -> None:
+def _next_attempt(row: TaskRow, version: RegisteredVersion, requeue: Requeue) -> Changes:
     """Say that an attempt is in the queue; or that it rests, which only concurrency groups ask about."""
     if requeue.is_delayed and row.concurrency_keys is None:
-        return
+        return Changes(wakes_clock=True)
     ready = ready_task(
         version,
         row.id,
@@ -195,26 +193,23 @@ def _collect_next(
         has_begun=True,
     )
     if requeue.is_delayed:
-        changes.resting.append((row.tenant_id, ready._replace(is_resting=True)))
-    else:
-        changes.ready.append((row.tenant_id, ready))
+        resting = ready._replace(is_resting=True)
+        return Changes(resting=[(row.tenant_id, resting)], wakes_clock=True)
+    return Changes(ready=[(row.tenant_id, ready)], wakes_clock=True)
 
 
-def _collect_end(row: TaskRow, failure: Failure, error: str, changes: Changes) -> None:
-    changes.ended.append(
-        AttemptEnd(
-            row.tenant_id,
-            row.run_id,
-            row.id,
-            row.step_id,
-            row.version_id,
-            row.retry_count,
-            Status.FAILED,
-            error.encode(),
-            row.worker_id if failure.stops_worker else None,
-        )
+def _end_of(row: TaskRow, failure: Failure, error: str) -> AttemptEnd:
+    return AttemptEnd(
+        row.tenant_id,
+        row.run_id,
+        row.id,
+        row.step_id,
+        row.version_id,
+        row.retry_count,
+        Status.FAILED,
+        error.encode(),
+        row.worker_id if failure.stops_worker else None,
     )
-    changes.touched.add((row.tenant_id, row.run_id))
 
 
 def _write(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain import plan_run
-from engine.domain.affinity import dump_wishes
+from engine.domain.affinity import dump_labels
 from engine.domain.cel.answers import asking_for, repeated_id
 from engine.domain.concurrency import (
     NO_KEYS,
@@ -84,70 +84,82 @@ def plan_new_run(
 ) -> PlannedRun:
     """Give a requested run its id and first tasks. A standalone task has its run's id."""
     asking_for(version.tenant_id)
-    run_id = run_id or repeated_id()
-    is_dag = version.definition.is_dag
-    priority = request.priority or version.definition.default_priority or DEFAULT_PRIORITY
     key, problem = _key_of(request, version)
-    run = NewRun(
+    run = _new_run(request, version, trigger, run_id=run_id or repeated_id(), key=key)
+    task_id = None if run.is_dag else run.id
+    first, armed = first_steps(version)
+    run_keys, keys_of = _first_keys(run, version, first)
+    return PlannedRun(
+        run,
+        tuple(
+            _first_task(run, version, step, task_id=task_id, keys=keys)
+            for step, keys in zip(first, keys_of, strict=True)
+        ),
+        None if run.is_dag or armed else _standalone_kind(version),
+        tuple(_first_task(run, version, step, task_id=task_id, is_parked=True) for step in armed),
+        problem,
+        run_keys.stored,
+    )
+
+
+def _new_run(
+    request: TriggerRequest,
+    version: RegisteredVersion,
+    trigger: Trigger,
+    *,
+    run_id: UUID,
+    key: str | None,
+) -> NewRun:
+    definition, is_child = version.definition, request.parent_task_id is not None
+    return NewRun(
         id=run_id,
         tenant_id=version.tenant_id,
         workflow_id=version.workflow_id,
         version_id=version.id,
         status=Status.QUEUED,
-        is_dag=is_dag,
-        priority=priority,
+        is_dag=definition.is_dag,
+        priority=request.priority or definition.default_priority or DEFAULT_PRIORITY,
         trigger=_trigger_of(request, trigger),
         input=request.input,
         additional_metadata=_text(request.additional_metadata),
         parent_run_id=request.parent_run_id,
         parent_task_id=request.parent_task_id,
-        child_index=request.child_index if request.parent_task_id else None,
-        child_key=request.child_key if request.parent_task_id else None,
+        child_index=request.child_index if is_child else None,
+        child_key=request.child_key if is_child else None,
         event_id=trigger.event_id,
         event_key=trigger.event_key,
         filter_id=trigger.filter_id,
         filter_payload=trigger.filter_payload,
-        desired_worker_id=request.desired_worker_id
-        if version.definition.sticky is not None
-        else None,
-        desired_labels=dump_wishes(request.desired_labels),
+        desired_worker_id=request.desired_worker_id if definition.sticky is not None else None,
+        desired_labels=dump_labels(request.desired_labels),
         idempotency_key=key,
     )
+
+
+def _first_keys(
+    run: NewRun, version: RegisteredVersion, steps: Sequence[RegisteredStep]
+) -> tuple[Keys, list[Keys]]:
+    """Evaluate the keys of concurrency groups and rate limits: the run's own, and each first step's."""
     variables: dict[str, bytes | str] = {}
     run_keys = NO_KEYS
     if keyed_steps(version):
-        variables = key_variables(run_id, run.input, run.additional_metadata)
-        run_keys = make_run_keys(version, variables, run_id, priority=priority, arrival=run_id)
-    first, armed = first_steps(version)
-    task_id = None if is_dag else run_id
-    return PlannedRun(
-        run,
-        tuple(
-            _first_task(
-                run,
+        variables = key_variables(run.id, run.input, run.additional_metadata)
+        run_keys = make_run_keys(version, variables, run.id, priority=run.priority, arrival=run.id)
+    return run_keys, [
+        with_limits(
+            make_keys(
                 version,
                 step,
-                task_id=task_id,
-                keys=with_limits(
-                    make_keys(
-                        version,
-                        step,
-                        variables,
-                        priority=priority,
-                        arrival=run_id,
-                        run_keys=run_keys,
-                    ),
-                    step,
-                    variables,
-                ),
-            )
-            for step in first
-        ),
-        None if is_dag or armed else _standalone_kind(version),
-        tuple(_first_task(run, version, step, task_id=task_id, is_parked=True) for step in armed),
-        problem,
-        run_keys.stored,
-    )
+                variables,
+                priority=run.priority,
+                arrival=run.id,
+                run_keys=run_keys,
+            ),
+            step,
+            variables,
+        )
+        for step in steps
+    ]
 
 
 def _trigger_of(request: TriggerRequest, trigger: Trigger) -> RunTrigger:

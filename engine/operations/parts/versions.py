@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from uuid import UUID
 
-from engine.domain.affinity import load_wishes
-from engine.domain.assignment import ReadyTask, Wishes
+from engine.domain.affinity import load_labels
+from engine.domain.assignment import Placement, ReadyTask
 from engine.domain.concurrency import claims_of
 from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.definition_form import from_canonical_form
@@ -72,11 +72,11 @@ def ready_task(
     """Return a queued attempt as the scheduler sees it; the run's labels replace the step's."""
     registered = step_of(version, step_id)
     step = registered.definition
-    labels = load_wishes(desired_labels) if desired_labels else step.worker_labels
-    wishes = None
+    labels = load_labels(desired_labels) if desired_labels else step.worker_labels
+    placement = None
     if labels or desired_worker_id:
         is_bound = desired_worker_id is not None and version.definition.sticky is Sticky.HARD
-        wishes = Wishes(labels, desired_worker_id, is_bound)
+        placement = Placement(labels, desired_worker_id, is_bound)
     return ReadyTask(
         task_id,
         retry_count,
@@ -85,7 +85,7 @@ def ready_task(
         step.slots,
         version.id,
         step_id,
-        wishes,
+        placement,
         claims_of(version, registered, concurrency_keys),
         is_restored,
         limits_of(concurrency_keys),

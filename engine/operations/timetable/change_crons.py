@@ -9,10 +9,10 @@ from engine.domain.cron.expression import parse_cron
 from engine.domain.cron.firing import first_due
 from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
-from engine.operations.announce import announce_timetable
 from engine.operations.parts.plan_runs import resolve_names
 from engine.states import MissedPolicy
 from engine.store import crons
+from engine.store.changes import Changes
 from engine.store.crons import NewCron
 from engine.store.query import Operation, fetch
 from engine.types import TriggerRequest
@@ -53,7 +53,7 @@ def create_cron(
         raise InvalidArgument(
             f'workflow {request.workflow_name} has a cron "{name}" with that expression already'
         )
-    yield from announce_timetable(tenant_id, "crons")
+    yield _changed(tenant_id)
     return made[0]
 
 
@@ -69,7 +69,7 @@ def switch_cron(
         cron = parse_cron(rows[0].expression, "cron", rows[0].created_at)
         due_at = first_due(cron, now, rows[0].fired_at)
     yield from fetch(crons.set_enabled(cron_id, is_enabled=is_enabled, due_at=due_at, now=now))
-    yield from announce_timetable(tenant_id, "crons")
+    yield _changed(tenant_id)
 
 
 def choose_missed(
@@ -78,10 +78,14 @@ def choose_missed(
     """Say what a cron does about the times it misses from now on."""
     if not (yield from fetch(crons.set_missed(tenant_id, cron_id, missed, now))):
         raise NotFound(UNKNOWN)
-    yield from announce_timetable(tenant_id, "crons")
+    yield _changed(tenant_id)
 
 
 def delete_cron(tenant_id: UUID, cron_id: UUID) -> Operation[None]:
     if not (yield from fetch(crons.delete(tenant_id, cron_id))):
         raise NotFound(UNKNOWN)
-    yield from announce_timetable(tenant_id, "crons")
+    yield _changed(tenant_id)
+
+
+def _changed(tenant_id: UUID) -> Changes:
+    return Changes(timetables={tenant_id}, pages={(tenant_id, "crons")})

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from engine.errors import NotFound
 from engine.ids import new_id
-from engine.operations.announce import announce_timetable
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.timetable.fire_schedules import ALREADY_FIRED, UNKNOWN
 from engine.store import schedules, workflows
+from engine.store.changes import Changes
 from engine.store.query import Operation, fetch
 from engine.types import ScheduledRuns, TriggerRequest
 
@@ -37,7 +37,7 @@ def schedule_runs(
     yield from adopt_children(tenant_id, [request])
     made = [(new_id(), trigger_at) for trigger_at in times]
     yield from fetch(schedules.insert(tenant_id, found[0].workflow_id, request, made, now))
-    yield from announce_timetable(tenant_id, "schedules")
+    yield _changed(tenant_id)
     return ScheduledRuns(
         workflow_id=found[0].workflow_id,
         version_id=found[0].version_id,
@@ -70,9 +70,13 @@ def _outcome(
     if left:
         known = set((yield from fetch(schedules.existing(tenant_id, sorted(left)))))
     if changed:
-        yield from announce_timetable(tenant_id, "schedules")
+        yield _changed(tenant_id)
     unique = dict.fromkeys(wanted)
     return Outcome(
         [schedule_id for schedule_id in unique if schedule_id not in left],
         [(i, ALREADY_FIRED if i in known else UNKNOWN) for i in unique if i in left],
     )
+
+
+def _changed(tenant_id: UUID) -> Changes:
+    return Changes(timetables={tenant_id}, pages={(tenant_id, "schedules")})

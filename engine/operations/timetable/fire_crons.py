@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.cron.expression import parse_cron
 from engine.domain.cron.firing import DueCron, Firing, Missed, fire, missed_between
 from engine.errors import InvalidArgument, NotFound
-from engine.operations.changes import Changes
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.parts.versions import load_versions
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
@@ -24,13 +22,6 @@ from tenants.json_text import with_texts
 BATCH = 100
 
 
-class Fired(NamedTuple):
-    """How many crons were looked at, and what came of it."""
-
-    looked_at: int
-    changes: Changes
-
-
 @repeatable
 def fire_crons(
     now: datetime,
@@ -39,18 +30,18 @@ def fire_crons(
     *,
     only: UUID | None = None,
     but: Collection[UUID] = (),
-) -> Operation[Fired]:
+) -> Operation[int]:
     """Fire each due cron, or those of these `ids`, for its due time and set the next one.
 
     No engine was running before `running_since`: what was due then, and what is too late for another
     reason, is written down as missed, and made up if the cron asks for it. The rows stay locked until
     the runs are committed with the new due times, and `fired_at` only grows, so no time fires twice.
-    `only` and `but` choose tenants.
+    `only` and `but` choose tenants. Return how many were looked at.
     """
     due = crons.due(now, BATCH, only=only, but=but) if ids is None else crons.due_of(ids, now)
     rows = yield from fetch(due)
     if not rows:
-        return Fired(0, Changes())
+        return 0
     advances, firing, missed = [], [], []
     for row in rows:
         step = _decide(row, now, running_since)
@@ -63,13 +54,14 @@ def fire_crons(
     if missed:
         yield from fetch(crons.record_misses(missed, now))
     if not firing:
-        return Fired(len(rows), Changes())
+        return len(rows)
     versions = yield from load_versions(row.version_id for row, _ in firing)
     planned = [
         plan_new_run(_request(row, nominal), versions[row.version_id], _BY_CRON)
         for row, nominal in firing
     ]
-    return Fired(len(rows), (yield from insert_runs(planned, now, is_last=True)))
+    yield from insert_runs(planned, now, is_last=True)
+    return len(rows)
 
 
 _BY_CRON = Trigger(kind=RunTrigger.CRON)
@@ -126,7 +118,7 @@ def _request(row: CronRow, nominal: datetime | None) -> TriggerRequest:
 
 
 @repeatable
-def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tuple[UUID, Changes]]:
+def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[UUID]:
     """Start one run of a cron beside its times; return the run's id. NotFound: there is no such cron."""
     rows = yield from fetch(crons.by_id(tenant_id, cron_id))
     if not rows:
@@ -135,7 +127,6 @@ def run_cron_now(tenant_id: UUID, cron_id: UUID, now: datetime) -> Operation[tup
     version = versions[rows[0].version_id]
     planned: PlannedRun = plan_new_run(_request(rows[0], None), version, _BY_CRON)
     refuse_problems([planned])
-    changes = yield from insert_runs([planned], now)
-    if changes.collisions:
-        raise collision_of([planned], changes.collisions)
-    return planned.run.id, changes
+    if collisions := (yield from insert_runs([planned], now)):
+        raise collision_of([planned], collisions)
+    return planned.run.id

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from engine.errors import InvalidArgument, NotFound
-from engine.operations.changes import Changes
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.claim_keys import claim_children
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.parts.versions import load_versions
-from engine.operations.timetable.fire_crons import BATCH, Fired
+from engine.operations.timetable.fire_crons import BATCH
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.states import RunTrigger
 from engine.store import schedules
@@ -33,24 +32,22 @@ def fire_schedules(
     *,
     only: UUID | None = None,
     but: Collection[UUID] = (),
-) -> Operation[Fired]:
+) -> Operation[int]:
     """Fire what is due, or of it these `ids`, however late: what was missed runs as soon as it can.
 
-    `only` and `but` choose tenants.
+    `only` and `but` choose tenants. Return how many were looked at.
     """
     due = schedules.due(now, BATCH, only=only, but=but)
     rows = yield from fetch(due if ids is None else schedules.due_of(ids, now))
     if not rows:
-        return Fired(0, Changes())
+        return 0
     planned = yield from _plan(rows)
-    _, changes = yield from _fire(rows, planned, now)
-    return Fired(len(rows), changes)
+    yield from _fire(rows, planned, now)
+    return len(rows)
 
 
 @repeatable
-def run_schedule_now(
-    tenant_id: UUID, schedule_id: UUID, now: datetime
-) -> Operation[tuple[UUID, Changes]]:
+def run_schedule_now(tenant_id: UUID, schedule_id: UUID, now: datetime) -> Operation[UUID]:
     """Fire a schedule before its time; return its run. InvalidArgument: it has fired already."""
     rows = yield from fetch(schedules.by_id(tenant_id, schedule_id))
     if not rows:
@@ -59,10 +56,10 @@ def run_schedule_now(
         raise InvalidArgument(ALREADY_FIRED)
     planned = yield from _plan(rows)
     refuse_problems(planned)
-    run_ids, changes = yield from _fire(rows, planned, now)
-    if changes.collisions:
-        raise collision_of(planned, changes.collisions)
-    return run_ids[0], changes
+    run_ids, collisions = yield from _fire(rows, planned, now)
+    if collisions:
+        raise collision_of(planned, collisions)
+    return run_ids[0]
 
 
 def _plan(rows: Sequence[ScheduleRow]) -> Operation[list[PlannedRun]]:
@@ -76,22 +73,24 @@ def _plan(rows: Sequence[ScheduleRow]) -> Operation[list[PlannedRun]]:
 
 def _fire(
     rows: Sequence[ScheduleRow], planned: Sequence[PlannedRun], now: datetime
-) -> Operation[tuple[list[UUID], Changes]]:
-    """The rows are locked: settled in the transaction that starts their runs, none fires twice.
+) -> Operation[tuple[list[UUID], Mapping[UUID, UUID]]]:
+    """Return the runs, and who holds the keys of those that collided.
+
+    The rows are locked: settled in the transaction that starts their runs, none fires twice.
 
     A schedule whose run's key is held names the holder; one whose key has a problem names no run.
     """
     run_ids = yield from claim_children([item.run for item in planned])
     new = [item for item, run_id in zip(planned, run_ids, strict=True) if item.run.id == run_id]
-    changes = (yield from insert_runs(new, now)) if new else Changes()
+    collisions = (yield from insert_runs(new, now)) if new else {}
     fired = [
         (row.id, None, item.problem)
         if item.problem
-        else (row.id, changes.collisions.get(run_id, run_id), None)
+        else (row.id, collisions.get(run_id, run_id), None)
         for row, item, run_id in zip(rows, planned, run_ids, strict=True)
     ]
     yield from fetch(schedules.settle(fired, now))
-    return run_ids, changes
+    return run_ids, collisions
 
 
 def set_schedule_aside(schedule_id: UUID, cause: str, now: datetime) -> Operation[None]:

@@ -58,8 +58,8 @@ class Auditor(PeriodicService):
         """Return what holds slots and does not run; free what did so the last time."""
         held = [
             attempt
-            for worker_id in owner.machine.workers_with_tasks()
-            for attempt in owner.machine.running_on(worker_id)
+            for worker_id in owner.machine.workers.with_tasks()
+            for attempt in owner.machine.workers.running_on(worker_id)
         ]
         running = set(await self._database.fetch(lost_tasks.still_running(held))) if held else set()
         lost = [attempt for attempt in held if attempt[0] not in running]

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from engine.operations.changes import Changes
 from engine.operations.durable.satisfy_entries import expire_durable_sleeps
 from engine.operations.expire_tasks import BATCH, expire_tasks, postpone_task
 from engine.operations.pause_workflows import hold_tasks
 from engine.operations.satisfy_waits import expire_sleeps
-from engine.runtime.effects import Effects
-from engine.runtime.loops.apart import Apart, Chosen
+from engine.runtime.loops.apart import Apart, Chosen, Spawn
 from engine.runtime.loops.isolation import SET_ASIDE_SECONDS, cause_of, isolate, work_off
 from engine.runtime.loops.periodic import PeriodicService
 from engine.runtime.scheduler.owner import TenantOwner
@@ -41,12 +39,12 @@ class Clock(PeriodicService):
     name = "clock"
 
     def __init__(
-        self, database: AsyncDatabase, effects: Effects, owners: dict[UUID, TenantOwner]
+        self, database: AsyncDatabase, spawn: Spawn, owners: dict[UUID, TenantOwner]
     ) -> None:
-        self._database, self._effects, self._owners = database, effects, owners
+        self._database, self._owners = database, owners
         self._woken = asyncio.Event()
-        self._expiring = Apart(database, effects.spawn, "expiring tasks")
-        self._waking = Apart(database, effects.spawn, "ending sleeps")
+        self._expiring = Apart(database, spawn, "expiring tasks")
+        self._waking = Apart(database, spawn, "ending sleeps")
 
     def wake(self) -> None:
         self._woken.set()
@@ -71,9 +69,7 @@ class Clock(PeriodicService):
 
     async def _hold(self, tenant_ids: Sequence[UUID]) -> None:
         async def hold(part: Sequence[UUID]) -> None:
-            for row in await self._database.run(hold_tasks(part)):
-                if owner := self._owners.get(row.tenant_id):
-                    owner.end(row.id, row.retry_count)
+            await self._database.run(hold_tasks(part))
 
         async def leave(tenant_id: UUID, error: Exception) -> None:
             log.error("tenant %s: tasks are not held", tenant_id, exc_info=error)
@@ -85,7 +81,7 @@ class Clock(PeriodicService):
 
         async def expire(only: Sequence[Located] | None) -> int:
             operation = expire_tasks(tenant_ids, datetime.now(UTC), only)
-            return self._apply(await chosen.run(operation))
+            return await chosen.run(operation)
 
         async def due() -> list[Located]:
             return await self._database.fetch(tasks.due(tenant_ids, datetime.now(UTC), BATCH))
@@ -100,7 +96,7 @@ class Clock(PeriodicService):
 
         async def end(only: Sequence[WaitRow] | None) -> int:
             operation = expire_sleeps(tenant_ids, datetime.now(UTC), only)
-            return self._apply(await chosen.run(operation))
+            return await chosen.run(operation)
 
         async def due() -> list[WaitRow]:
             return await self._database.fetch(step_waits.due(tenant_ids, datetime.now(UTC), BATCH))
@@ -114,7 +110,7 @@ class Clock(PeriodicService):
     async def _end_rests(self, tenant_ids: Sequence[UUID]) -> int:
         async def end(only: Sequence[OpenWait] | None) -> int:
             operation = expire_durable_sleeps(tenant_ids, datetime.now(UTC), only)
-            return self._apply(await self._database.run(operation))
+            return await self._database.run(operation)
 
         async def due() -> list[OpenWait]:
             now = datetime.now(UTC)
@@ -126,11 +122,6 @@ class Clock(PeriodicService):
             await self._database.fetch(query)
 
         return await work_off("durable sleeps", end, due, set_aside)
-
-    def _apply(self, result: tuple[int, Changes]) -> int:
-        count, changes = result
-        self._effects.apply(changes)
-        return count
 
     async def wait(self) -> None:
         self._woken.clear()

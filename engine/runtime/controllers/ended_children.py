@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.operations.durable.satisfy_entries import CHILDREN_AT_ONCE, complete_children
-from engine.runtime.effects import Effects
+from engine.runtime.durable.routes import Routes
 from engine.runtime.loops.isolation import SetAside, work_off
 from engine.runtime.loops.periodic import PeriodicService, is_woken
 from engine.runtime.scheduler.owner import TenantOwner
@@ -27,10 +27,9 @@ class EndedChildren(PeriodicService):
     name = "ended children"
 
     def __init__(
-        self, database: AsyncDatabase, effects: Effects, owners: dict[UUID, TenantOwner]
+        self, database: AsyncDatabase, routes: Routes, owners: dict[UUID, TenantOwner]
     ) -> None:
-        self._database, self._effects, self._owners = database, effects, owners
-        self._routes = effects.durable
+        self._database, self._routes, self._owners = database, routes, owners
         self._tenants: set[UUID] = set()
         self._set_aside: SetAside[UUID] = SetAside()
 
@@ -42,9 +41,7 @@ class EndedChildren(PeriodicService):
 
         async def complete(only: Sequence[UUID] | None) -> int:
             operation = complete_children(tenant_ids, datetime.now(UTC), only, but=but)
-            count, changes = await self._database.run(operation)
-            self._effects.apply(changes)
-            return count
+            return await self._database.run(operation)
 
         async def ended() -> list[UUID]:
             query = durable_entries.ended_ids(tenant_ids, CHILDREN_AT_ONCE, but)

@@ -73,8 +73,7 @@ class LostWorkers(PeriodicService):
         quiet_since = now - timedelta(seconds=REPORT_SECONDS)
 
         async def requeue(task_ids: Sequence[UUID]) -> None:
-            changes = await self._database.run(requeue_undelivered(task_ids, quiet_since, now))
-            self._effects.apply(changes)
+            await self._database.run(requeue_undelivered(task_ids, quiet_since, now))
 
         attempts = [task_id for task_id, _ in suspects]
         await isolate("undelivered tasks", attempts, requeue, self._leave)
@@ -95,17 +94,17 @@ class LostWorkers(PeriodicService):
             if not _is_heard(owner, row):
                 sinces[row.worker_id] = min(sinces.get(row.worker_id, now), row.assigned_at)
                 self._swallowed.setdefault(row.worker_id, set()).add(row.id)
-        if new := set(sinces) - set(owner.machine.stalled_workers()):
+        if new := set(sinces) - set(owner.machine.workers.stalled()):
             for worker_id in new:
                 log.warning("worker %s does not acknowledge what it is sent", worker_id)
-                owner.heard.pop(worker_id, None)
+                owner.acknowledged_at.pop(worker_id, None)
             stall = stall_workers(owner.tenant_id, {key: sinces[key] for key in new}, now)
             for worker in await self._database.run(stall):
                 owner.upsert_worker(worker)
             self._effects.touch_workers(owner.tenant_id)
 
         async def take_back(rows: Sequence[Swallowed]) -> None:
-            self._effects.apply(await self._database.run(requeue_swallowed(rows, now)))
+            await self._database.run(requeue_swallowed(rows, now))
 
         async def leave(row: Swallowed, error: Exception) -> None:
             await self._leave(row.id, error)
@@ -114,7 +113,7 @@ class LostWorkers(PeriodicService):
         await isolate("swallowed tasks", overdue, take_back, leave)
 
     async def _check_stalled(self, owner: TenantOwner) -> None:
-        stalled = owner.machine.stalled_workers()
+        stalled = owner.machine.workers.stalled()
         if not stalled:
             return
         now = datetime.now(UTC)
@@ -122,12 +121,12 @@ class LostWorkers(PeriodicService):
             owner.tenant_id,
             stalled,
             now,
-            heard=[worker_id for worker_id in stalled if worker_id in owner.heard],
+            heard=[worker_id for worker_id in stalled if worker_id in owner.acknowledged_at],
             task_ids=[task_id for key in stalled for task_id in self._swallowed.get(key, ())],
         )
         for worker in await self._database.run(recover):
             owner.upsert_worker(worker)
-        recovered = set(stalled) - set(owner.machine.stalled_workers())
+        recovered = set(stalled) - set(owner.machine.workers.stalled())
         for worker_id in recovered:
             self._swallowed.pop(worker_id, None)
         if recovered:
@@ -141,7 +140,7 @@ class LostWorkers(PeriodicService):
         silent_since = now - timedelta(seconds=SILENCE_SECONDS)
         silent = [
             worker_id
-            for worker_id in owner.machine.workers_with_tasks()
+            for worker_id in owner.machine.workers.with_tasks()
             if owner.heartbeats.get(worker_id, 0.0) < silent_since.timestamp()
         ]
         if not silent:
@@ -151,7 +150,7 @@ class LostWorkers(PeriodicService):
             if only is None and self._set_aside.now():
                 only = await lost()
             operation = requeue_lost(silent, silent_since, now, only)
-            self._effects.apply(await self._database.run(operation))
+            await self._database.run(operation)
             return 0
 
         async def lost() -> list[LostAttempt]:
@@ -171,16 +170,18 @@ class LostWorkers(PeriodicService):
 
 def _is_heard(owner: TenantOwner, row: Swallowed) -> bool:
     """Whether the worker has acknowledged something since: then it reads its stream."""
-    return row.is_heard or owner.heard.get(row.worker_id, 0.0) > row.assigned_at.timestamp()
+    return (
+        row.is_heard or owner.acknowledged_at.get(row.worker_id, 0.0) > row.assigned_at.timestamp()
+    )
 
 
 def _is_overdue(owner: TenantOwner, row: Swallowed, now: datetime) -> bool:
     """Whether the attempt has waited for its worker for so long that it is better off in the queue."""
     seconds = SILENCE_SECONDS
-    held = owner.machine.task_on(row.id)
+    held = owner.machine.workers.task_on(row.id)
     if held is not None and not _is_heard(owner, row):
         task = held[1]
-        if owner.machine.has_worker_for(task.action_id, task.wishes, now.timestamp()):
+        if owner.machine.has_worker_for(task.action_id, task.placement, now.timestamp()):
             seconds = ACKNOWLEDGE_SECONDS
     seconds *= 2 ** min(row.internal_retry_count, _MOST_DOUBLED)
     return now - row.assigned_at > timedelta(seconds=seconds)

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from engine.operations.timetable.fire_crons import BATCH, Fired, fire_crons, set_cron_aside
+from engine.operations.timetable.fire_crons import BATCH, fire_crons, set_cron_aside
 from engine.operations.timetable.fire_schedules import fire_schedules, set_schedule_aside
-from engine.runtime.effects import Effects
-from engine.runtime.loops.apart import Apart, Chosen
+from engine.runtime.loops.apart import Apart, Chosen, Spawn
 from engine.runtime.loops.isolation import cause_of, work_off
 from engine.runtime.loops.periodic import PeriodicService, is_woken
 from engine.store import crons, schedules
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import Operation
 
 _SLOWEST_SECONDS = 20.0
 _SHORTEST_SECONDS = 0.001
@@ -33,11 +31,11 @@ class Timetable(PeriodicService):
 
     name = "timetable"
 
-    def __init__(self, database: AsyncDatabase, effects: Effects) -> None:
-        self._database, self._effects = database, effects
+    def __init__(self, database: AsyncDatabase, spawn: Spawn) -> None:
+        self._database = database
         self._woken = asyncio.Event()
-        self._crons = Apart(database, effects.spawn, "firing crons")
-        self._schedules = Apart(database, effects.spawn, "firing schedules")
+        self._crons = Apart(database, spawn, "firing crons")
+        self._schedules = Apart(database, spawn, "firing schedules")
         self._running_since = datetime.now(UTC) - RESTART_GRACE
         self._due_at: datetime | None = None
 
@@ -60,9 +58,8 @@ class Timetable(PeriodicService):
         only, but = chosen.only, chosen.but
 
         async def fire(ids: Sequence[UUID] | None) -> int:
-            return await self._fire(
-                chosen, fire_crons(now, self._running_since, ids, only=only, but=but)
-            )
+            operation = fire_crons(now, self._running_since, ids, only=only, but=but)
+            return await chosen.run(operation)
 
         async def due() -> list[UUID]:
             return await self._database.fetch(crons.due_ids(now, BATCH, only=only, but=but))
@@ -76,7 +73,7 @@ class Timetable(PeriodicService):
         only, but = chosen.only, chosen.but
 
         async def fire(ids: Sequence[UUID] | None) -> int:
-            return await self._fire(chosen, fire_schedules(now, ids, only=only, but=but))
+            return await chosen.run(fire_schedules(now, ids, only=only, but=but))
 
         async def due() -> list[UUID]:
             return await self._database.fetch(schedules.due_ids(now, BATCH, only=only, but=but))
@@ -85,11 +82,6 @@ class Timetable(PeriodicService):
             await self._database.run(set_schedule_aside(schedule_id, cause_of(error), now))
 
         return await work_off("schedules", fire, due, set_aside)
-
-    async def _fire(self, chosen: Chosen, operation: Operation[Fired]) -> int:
-        fired = await chosen.run(operation)
-        self._effects.apply(fired.changes)
-        return fired.looked_at
 
     async def wait(self) -> None:
         seconds = _SLOWEST_SECONDS

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.domain.durable.calls import Node
@@ -14,11 +13,8 @@ from engine.domain.durable.delivery import Invocation
 from engine.operations.durable.evict_tasks import Evicted, Eviction
 from engine.operations.durable.read_logs import Opening
 from engine.runtime.durable.lanes import Evict
+from engine.runtime.durable.ports import EvictingStream, StreamService
 from engine.runtime.durable.replies import EvictionTaken
-
-if TYPE_CHECKING:
-    from engine.runtime.durable.service import Durable
-    from engine.runtime.durable.stream import DurableStream
 
 ABANDONED_SECONDS = 30.0
 """After this time a worker does not wait any more for the answer; it asks again if it still waits."""
@@ -44,13 +40,13 @@ class Evictions:
     worker waits again, or until the delivery ends, which answers it too.
     """
 
-    def __init__(self, stream: DurableStream, service: Durable) -> None:
+    def __init__(self, stream: EvictingStream, service: StreamService) -> None:
         self._stream, self._service = stream, service
         self._put_off: dict[UUID, _PutOff] = {}
 
     async def evict(self, request: Evict) -> None:
         """Evict a delivery and say so, now or later."""
-        known = self._stream.meet(request.task_id, request.invocation)
+        known = self._stream.invocation_of(request.task_id, request.invocation)
         was_open = known is not None and known.is_open
         if known is not None:
             await self._stream.open(known, ())

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from engine.domain.durable.calls import Completion
-from engine.operations.changes import Changes
+from engine.store.changes import Changes
 
 
 class Follower(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from engine.domain.durable.calls import (
@@ -19,19 +19,19 @@ from engine.domain.durable.calls import (
     WaitCondition,
 )
 from engine.errors import HatchetError
-from engine.operations.changes import Changes
 from engine.operations.durable.await_nodes import Waiting, await_nodes
 from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks, restore_tasks
 from engine.operations.durable.read_logs import Opening, load_openings
 from engine.operations.durable.record_calls import Tried, record_calls
 from engine.operations.durable.register_signals import load_signals, register_signal
+from engine.runtime.durable.ports import OpenStream
+from engine.runtime.durable.routes import Routes
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
-from engine.runtime.effects import Effects
+from engine.runtime.loops.apart import Spawn
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.isolation import each_alone
-from engine.runtime.loops.outages import told_to_caller
 from engine.runtime.loops.periodic import PeriodicService
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
@@ -39,8 +39,6 @@ from engine.store.query import Operation, fetch
 from engine.store.tasks import TaskRow
 
 log = logging.getLogger("hatchet.durable")
-
-Result = TypeVar("Result")
 
 _AUDIT_TICKS = 12
 _DRAIN_SECONDS = 1.0
@@ -56,10 +54,14 @@ class Durable(PeriodicService):
     interval_seconds = 5.0
 
     def __init__(
-        self, database: AsyncDatabase, effects: Effects, on_outage: Callable[[], None]
+        self,
+        database: AsyncDatabase,
+        routes: Routes,
+        spawn: Spawn,
+        on_outage: Callable[[], None],
     ) -> None:
-        self._database, self._effects = database, effects
-        self.routes = effects.durable
+        self._database = database
+        self.routes, self.spawn = routes, spawn
         self.calls: Batcher[Call, Answer] = Batcher(
             "durable calls",
             partial(self._record, {}),
@@ -86,7 +88,7 @@ class Durable(PeriodicService):
             "restores", self._restore, on_outage=on_outage
         )
         """Some are asked for by nobody who would ask again: an outage must not lose them."""
-        self._streams: dict[DurableStream | SignalListener, None] = {}
+        self._streams: dict[OpenStream, None] = {}
         self._ticks = 0
 
     @property
@@ -112,23 +114,20 @@ class Durable(PeriodicService):
         self._streams[listener] = None
         return listener
 
-    def closed(self, stream: DurableStream | SignalListener) -> None:
+    def closed(self, stream: OpenStream) -> None:
         self._streams.pop(stream, None)
 
     async def drain(self) -> None:
         """End every stream once what its worker has asked is answered: the first step of stopping."""
         await asyncio.gather(*(stream.drain(_DRAIN_SECONDS) for stream in self._streams))
 
-    def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        self._effects.spawn(work, what)
-
     async def tick(self) -> bool:
         self._ticks += 1
         is_audit = self._ticks % _AUDIT_TICKS == 0
 
-        async def look(stream: DurableStream | SignalListener) -> None:
+        async def look(stream: OpenStream) -> None:
             try:
-                await (stream.audit() if is_audit else stream.hurry())
+                await (stream.audit() if is_audit else stream.look_up_held())
             except HatchetError as error:
                 log.warning("durable waits were not looked up: %s", error)
 
@@ -148,12 +147,12 @@ class Durable(PeriodicService):
         """Put an evicted task back into the queue; whether there is such a task, evicted or not."""
         if await self.restores.submit((tenant_id, task_id)):
             return True
-        return bool(await self._run(_find(tenant_id, task_id)))
+        return bool(await self._database.run(_find(tenant_id, task_id)))
 
     async def branch(self, tenant_id: UUID, task_id: UUID, node_id: int, branch_id: int) -> int:
         """Run a task again from a node of a branch on; return the new branch."""
         now = datetime.now(UTC)
-        return await self._do(branch_task(tenant_id, task_id, node_id, branch_id, now))
+        return await self._database.run(branch_task(tenant_id, task_id, node_id, branch_id, now))
 
     async def register_signal(
         self,
@@ -164,40 +163,28 @@ class Durable(PeriodicService):
     ) -> None:
         """Begin a wait that has a key instead of a place in the log. NotFound: unknown task."""
         now = datetime.now(UTC)
-        await self._do(register_signal(tenant_id, task_id, signal_key, conditions, now))
+        await self._database.run(register_signal(tenant_id, task_id, signal_key, conditions, now))
 
     async def load_signals(
         self, tenant_id: UUID, pairs: Sequence[tuple[UUID, str]]
     ) -> list[Completion]:
         """Return those of these waits of the older API that are over."""
-        return await self._run(load_signals(tenant_id, pairs))
-
-    async def _do(self, operation: Operation[tuple[Result, Changes]]) -> Result:
-        result, changes = await self._run(operation)
-        self._effects.apply(changes)
-        return result
-
-    async def _run(self, operation: Operation[Result]) -> Result:
-        with told_to_caller():
-            return await self._database.run(operation)
+        return await self._database.run(load_signals(tenant_id, pairs))
 
     # Batches
 
     async def _record(self, tried: Tried, calls: Sequence[Call]) -> list[Answer]:
         """Record calls. When a connection breaks they come again, and nobody knows if they were recorded."""
         recording = record_calls(calls, datetime.now(UTC), tried)
-        answers, changes = await self._database.run(recording)
+        answers = await self._database.run(recording)
         tried.clear()
-        self._effects.apply(changes)
         return answers
 
     async def _await(
         self, asked: Sequence[tuple[Waiting, ...]]
     ) -> list[list[Completion | Stale | None]]:
         waiting = [each for part in asked for each in part]
-        found, changes = await self._database.run(await_nodes(waiting, datetime.now(UTC)))
-        self._effects.apply(changes)
-        outcomes = iter(found)
+        outcomes = iter(await self._database.run(await_nodes(waiting, datetime.now(UTC))))
         return [[next(outcomes) for _ in part] for part in asked]
 
     async def _open(self, tasks: Sequence[tuple[UUID, UUID]]) -> list[Opening | None]:
@@ -208,16 +195,13 @@ class Durable(PeriodicService):
         return [found.get(task) for task in tasks]
 
     async def _evict(self, evictions: Sequence[Eviction]) -> list[Evicted]:
-        outcomes, changes = await self._database.run(evict_tasks(evictions, datetime.now(UTC)))
-        self._effects.apply(changes)
-        return outcomes
+        return await self._database.run(evict_tasks(evictions, datetime.now(UTC)))
 
     async def _restore(self, asked: Sequence[tuple[UUID, UUID]]) -> list[bool]:
         known: set[tuple[UUID, UUID]] = set()
         for tenant_id, task_ids in _by_tenant(asked).items():
             now = datetime.now(UTC)
-            found, changes = await self._database.run(restore_tasks(tenant_id, task_ids, now))
-            self._effects.apply(changes)
+            found = await self._database.run(restore_tasks(tenant_id, task_ids, now))
             known.update((tenant_id, task_id) for task_id in found)
         return [task in known for task in asked]
 

@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import psycopg
-
-from engine.errors import NotFound
+from engine.errors import NotFound, Unavailable
 from engine.ids import id_at
 from engine.operations.read_runs import load_run_details
 from engine.runtime.effects import Effects
@@ -20,7 +18,8 @@ from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.isolation import each_alone
 from engine.store import runs, tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.hints import Chunk, Hint
+from engine.store.hint_kinds import Chunk
+from engine.store.hints import Hint
 from engine.types import RunDetails, StreamEvent
 
 log = logging.getLogger("hatchet.engine")
@@ -66,10 +65,10 @@ class Streaming:
             self._attempt_of.pop(key, None)
             raise NotFound("task not found")
         run_id, retry_count = attempt
-        self.receive(Chunk(run_id, task_id, retry_count, index, text))
-        self._notifier.hint(
-            Hint(tenant_id, chunks=[Chunk(run_id, task_id, retry_count, index, text)])
-        )
+        chunk = Chunk(run_id, task_id, retry_count, index, text)
+        self.receive(chunk)
+        if self._notifier.has_peers:
+            self._notifier.hint(Hint(tenant_id, chunks=chunk.pieces()))
 
     async def _look_up_attempt(self, tenant_id: UUID, task_id: UUID) -> tuple[UUID, int] | None:
         """Return the run and the retry count; those who send the next chunks meanwhile wait for it too."""
@@ -150,7 +149,7 @@ class Streaming:
                     seen.add(run_id)
                 new_since = max(begun, looked_at - _METADATA_MARGIN)
                 seen = {run_id for run_id in seen if run_id >= id_at(new_since)}
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            except Unavailable as error:
                 log.warning("looking for runs to follow: %s", error)
             await asyncio.sleep(_RESCAN_SECONDS)
 

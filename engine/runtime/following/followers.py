@@ -12,9 +12,9 @@ from uuid import UUID
 
 from engine.domain.chunk_order import HOLD_SECONDS, ChunkOrder
 from engine.errors import ResourceExhausted
-from engine.operations.changes import Changes
 from engine.runtime.outbox import Outbox
 from engine.states import Status
+from engine.store.changes import Changes
 from engine.types import RunDetails, StreamEvent, StreamEventKind
 
 _FIRST_CHUNK_SECONDS, _LATE_CHUNK_SECONDS = 0.25, 2.0

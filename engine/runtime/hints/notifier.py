@@ -9,9 +9,10 @@ from uuid import UUID
 
 import psycopg
 
-from engine.operations.changes import Changes
+from engine.errors import Unavailable
 from engine.runtime.loops.outages import is_outage
 from engine.store.async_db import AsyncDatabase
+from engine.store.changes import Changes
 from engine.store.hints import (
     ENGINE_CHANNEL,
     LIVE_CHANNEL,
@@ -62,9 +63,11 @@ class Notifier:
             runs[run_id] = None
         self._wake.set()
 
-    def touch_runs(self, changes: Changes) -> None:
+    def touch_pages(self, changes: Changes) -> None:
         for tenant_id, run_id in changes.touched:
             self.touch(tenant_id, "runs", run_id)
+        for tenant_id, topic in changes.pages:
+            self.touch(tenant_id, topic)
 
     async def run(self) -> None:
         """Send what has gathered, at most every tenth of a second."""
@@ -123,7 +126,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError) as error:
+            except (Unavailable, psycopg.Error, OSError) as error:
                 log.warning("listening for hints broke: %s", error)
             self._on_deaf()
             await asyncio.sleep(_RECONNECT_SECONDS)

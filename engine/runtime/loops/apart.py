@@ -36,6 +36,9 @@ class Chosen:
             return await self.database.run(operation)
 
 
+Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+"""Runs something in the background under a name."""
+
 Work = Callable[[Chosen], Awaitable[int]]
 """Does what is due for the chosen tenants; returns how much that was."""
 
@@ -46,7 +49,7 @@ class Apart:
     def __init__(
         self,
         database: AsyncDatabase,
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        spawn: Spawn,
         what: str,
     ) -> None:
         self._database, self._spawn, self._what = database, spawn, what

@@ -11,10 +11,8 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-import psycopg
-
 from engine.domain.cel.answers import Answers, Unanswered
-from engine.errors import HatchetError, InvalidArgument, ResourceExhausted, Unavailable
+from engine.errors import HatchetError, ResourceExhausted, Unavailable
 from engine.runtime.loops.isolation import isolate
 from engine.runtime.loops.outages import wait_out
 from engine.sandbox.pool import answer_async
@@ -172,9 +170,7 @@ class Batcher(Generic[Item, Answer]):
 
     async def _refuse(self, waiting: _Waiting[Item, Answer], error: Exception) -> None:
         """Tell the caller of an item that cannot be written, whoever it is flushed with."""
-        if isinstance(error, (psycopg.DataError, psycopg.OperationalError)):
-            error = InvalidArgument(f"the database refused a value: {error}")
-        elif not isinstance(error, HatchetError):
+        if not isinstance(error, HatchetError):
             log.error("%s: an item could not be written", self.name, exc_info=error)
         _answer([waiting], [error])
 

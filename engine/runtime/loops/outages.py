@@ -4,52 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from engine.errors import InvalidArgument, Unavailable
+from engine.errors import LostRace, Unavailable
 
 log = logging.getLogger("hatchet.outages")
 
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 20.0
-_LOST_RACES = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.SerializationFailure,
-)
-_CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
-_TOO_MUCH = (
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.StatementTooComplex,
-    psycopg.errors.TooManyColumns,
-    psycopg.errors.TooManyArguments,
-)
-"""What the database says of a value it cannot take: it files that under operational errors."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database was not there or others were first: nothing is wrong with what was asked."""
-    if isinstance(error, _TOO_MUCH):
-        return False
-    return isinstance(error, (Unavailable, *_CONNECTION_ERRORS))
-
-
-@contextmanager
-def told_to_caller() -> Iterator[None]:
-    """For what is not tried again here: an outage becomes Unavailable, a value too much InvalidArgument."""
-    try:
-        yield
-    except _TOO_MUCH as error:
-        raise InvalidArgument(f"the database refused a value: {error}") from error
-    except _CONNECTION_ERRORS as error:
-        raise Unavailable("the database cannot be reached") from error
+    return isinstance(error, Unavailable)
 
 
 async def wait_out(
@@ -68,14 +38,12 @@ async def wait_out(
     while True:
         try:
             return await work()
-        except _LOST_RACES:
+        except LostRace:
             log.info("%s: lost a race between transactions, trying again", what)
-        except _CONNECTION_ERRORS as error:
-            if not is_outage(error):
-                raise
+        except Unavailable as error:
             on_outage()
             if loop.time() > give_up_at:
-                raise Unavailable("the database cannot be reached") from error
-            log.warning("%s: database: %s", what, error)
+                raise
+            log.warning("%s: database: %s", what, error.__cause__ or error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

@@ -10,15 +10,15 @@ _SHORTEST_SECONDS = 0.001
 
 
 class Alarm:
-    """One timer that may be set anew at any time. `ring` is called with the time it is by then."""
+    """One timer that may be set anew at any time. `on_time` is called with the time it is by then."""
 
-    def __init__(self, ring: Callable[[float], None]) -> None:
-        self._ring = ring
+    def __init__(self, on_time: Callable[[float], None]) -> None:
+        self._on_time = on_time
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, at: float | None, now: float) -> None:
-        """Ring at `at`, in seconds since the epoch, instead of whenever it was; None: not at all."""
+        """Call at `at`, in seconds since the epoch, instead of whenever it was; None: not at all."""
         if at == self._at:
             return
         if self._timer is not None:
@@ -26,9 +26,9 @@ class Alarm:
         self._at, self._timer = at, None
         if at is not None:
             self._timer = asyncio.get_running_loop().call_later(
-                max(at - now, _SHORTEST_SECONDS), self._go_off
+                max(at - now, _SHORTEST_SECONDS), self._fire
             )
 
-    def _go_off(self) -> None:
+    def _fire(self) -> None:
         self._at = self._timer = None
-        self._ring(datetime.now(UTC).timestamp())
+        self._on_time(datetime.now(UTC).timestamp())

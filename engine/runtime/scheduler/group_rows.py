@@ -14,10 +14,10 @@ from functools import partial
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask
 from engine.domain.scheduler.machine import TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import load_in_groups, load_unknown_in_groups
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -66,11 +66,11 @@ class GroupRows:
         self._background = asyncio.create_task(self._load(), name=name)
 
     async def _load(self) -> None:
-        waiting = await self._patiently(self._read_all)
+        waiting = await self._with_retries(self._read_all)
         if not self.is_dropped:
             self._machine.groups.thaw()
             self._on_known()
-            self._machine.batches.unnote(waiting)
+            self._machine.batches.leave_out(waiting)
 
     def poll(self) -> None:
         """Read in the background those who were queued since the last reading and are not known.
@@ -87,7 +87,7 @@ class GroupRows:
     async def _poll(self) -> None:
         while self._is_poll_asked and not self.is_dropped:
             self._is_poll_asked = False
-            if await self._patiently(self._read_new):
+            if await self._with_retries(self._read_new):
                 self._on_known()
 
     async def read_again(self) -> None:
@@ -95,12 +95,12 @@ class GroupRows:
         if self._background is not None:
             await self._read_unknown(FIRST_PLACE)
 
-    async def _patiently(self, read: Callable[[], Awaitable[list[UUID]]]) -> list[UUID]:
+    async def _with_retries(self, read: Callable[[], Awaitable[list[UUID]]]) -> list[UUID]:
         """Read again after failures, until the memory is not wanted any more."""
         while not self.is_dropped:
             try:
                 return await read()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
+            except (Unavailable, psycopg.Error) as error:
                 log.warning("tenant %s: groups were not read yet: %s", self._tenant_id, error)
             except Exception:
                 log.exception("tenant %s: reading who waits in groups failed", self._tenant_id)

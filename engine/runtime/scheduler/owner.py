@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
-from engine.domain.assignment import ReadyTask, RunClaims, Wishes
+from engine.domain.assignment import Placement, ReadyTask, RunClaims
 from engine.domain.rate_limits import Taken
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
+from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import (
     Rules,
     Snapshot,
@@ -69,14 +69,14 @@ class TenantOwner:
         self.unacknowledged: dict[UUID, tuple[int, float]] = {}
         """Attempts handed out and not confirmed yet: retry count and since when."""
         self.heartbeats: dict[UUID, float] = {}
-        self.heard: dict[UUID, float] = {}
+        self.acknowledged_at: dict[UUID, float] = {}
         """When workers last acknowledged an attempt; of stalled ones, since they are."""
         self._row_times: dict[UUID, datetime] = {}
         """When the rows of workers that were taken last were written."""
         self.reports_until = 0.0
         """Until then workers may be silent because there was nobody to listen."""
         self.is_ready = False
-        self.is_distrusted = self.is_dropped = False
+        self.needs_new_epoch = self.is_dropped = False
         self._on_assign, self._on_cancel = on_assign, on_cancel
         self._on_moved, self._on_refused = on_moved, on_refused
         self._alarm = Alarm(self.drain)
@@ -107,18 +107,18 @@ class TenantOwner:
         self.unacknowledged.pop(task_id, None)
 
         def release() -> None:
-            self.machine.release(task_id, retry_count)
+            self.machine.workers.release(task_id, retry_count)
 
         self._apply(release)
 
     def acknowledge(self, task_id: UUID) -> None:
         self.unacknowledged.pop(task_id, None)
-        if on_worker := self.machine.task_on(task_id):
-            self.heard[on_worker[0]] = datetime.now(UTC).timestamp()
+        if on_worker := self.machine.workers.task_on(task_id):
+            self.acknowledged_at[on_worker[0]] = datetime.now(UTC).timestamp()
 
     def beat(self, worker_id: UUID, at: float) -> None:
         self.heartbeats[worker_id] = at
-        self._apply(lambda: self.machine.record_heartbeat(worker_id, at))
+        self._apply(lambda: self.machine.workers.record_heartbeat(worker_id, at))
 
     def upsert_worker(self, row: WorkerRow) -> None:
         """Take a worker's row as it stands in the database."""
@@ -166,27 +166,27 @@ class TenantOwner:
             if refused := self.machine.limits.take_refused():
                 self._on_refused(refused)
             self._alarm.set(self.machine.next_at(), now)
-            if self._refilling is None and self.machine.is_low():
+            if self._refilling is None and self.machine.queues.is_low():
                 name = f"refilling queues of tenant {self.tenant_id}"
                 self._refilling = asyncio.create_task(self._refill_while_low(), name=name)
 
     def take_batched(self) -> list[ReadyTask]:
         """Return, once, the attempts that began to wait for their batches."""
-        return self.machine.batches.take_noted()
+        return self.machine.batches.take_buffered()
 
     def unplaceable(self, queued: Sequence[ReadyTask], now: float) -> list[ReadyTask]:
         """Return those of these attempts that wait although no worker might take them even if idle."""
         if not self.is_ready:
             return []
-        placeable: dict[tuple[str, Wishes | None], bool] = {}
+        placeable: dict[tuple[str, Placement | None], bool] = {}
         for task in queued:
-            asked = task.action_id, task.wishes
+            asked = task.action_id, task.placement
             if asked not in placeable:
                 placeable[asked] = self.machine.has_worker_for(*asked, now)
         return [
             task
             for task in queued
-            if not placeable[task.action_id, task.wishes] and self.machine.is_waiting(task.id)
+            if not placeable[task.action_id, task.placement] and self.machine.is_waiting(task.id)
         ]
 
     def undo(self, task: ReadyTask, epoch: int, units: Sequence[Taken] = ()) -> None:
@@ -217,10 +217,10 @@ class TenantOwner:
         With them come the concurrency strategies that are the whole tenant's.
         """
         async with self.pauses.reading:
-            asked, before = self.pauses.asked, self.pauses.workflows
+            changes, before = self.pauses.changes, self.pauses.workflows
             rules = await wait_out("rules", lambda: self._database.run(load_rules(self.tenant_id)))
             self._take_rules(rules)
-            self.pauses.answered = asked
+            self.pauses.changes_read = changes
         if self.is_ready:
             for task in self.machine.waiting() if self.pauses.workflows else ():
                 if self.pauses.is_paused(task):
@@ -246,9 +246,9 @@ class TenantOwner:
     # Rows
 
     def reset(self) -> None:
-        """Distrust memory, because a write's fate is unknown: assign nothing until rebuilt."""
+        """Empty the memory, as it is unknown whether a write was done: assign nothing until rebuilt."""
         self.is_ready = False
-        self.is_distrusted = True
+        self.needs_new_epoch = True
         self._group_rows.is_dropped = True
         self._renew_memory()
         self.unacknowledged.clear()
@@ -267,7 +267,7 @@ class TenantOwner:
     def renew(self, epoch: int) -> None:
         """Go on under a new epoch: nothing decided under the old one can be written any more."""
         self.epoch = epoch
-        self.is_distrusted = False
+        self.needs_new_epoch = False
 
     def drop(self) -> None:
         """The tenant is no longer ours to schedule."""
@@ -278,9 +278,9 @@ class TenantOwner:
     async def rebuild(self) -> bool:
         """Read the tenant's workers, running tasks and queue heads, then apply what was noted.
 
-        False if the owner was dropped or distrusted meanwhile.
+        False if the owner was dropped or reset meanwhile.
         """
-        machine, asked = self.machine, self.pauses.asked
+        machine, changes = self.machine, self.pauses.changes
         now = datetime.now(UTC)
         reports_until = now + timedelta(seconds=REPORT_SECONDS)
         snapshot = await self._database.run(
@@ -290,7 +290,7 @@ class TenantOwner:
             return False
         self.reports_until = reports_until.timestamp()
         self._take(snapshot)
-        self.pauses.answered = max(self.pauses.answered, asked)
+        self.pauses.changes_read = max(self.pauses.changes_read, changes)
         noted, self._noted = self._noted, []
         self.is_ready = True
         for change in noted:
@@ -306,7 +306,7 @@ class TenantOwner:
             "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
             self.tenant_id,
             len(snapshot.workers),
-            self.machine.running_count(),
+            self.machine.workers.running_count(),
             self.machine.waiting_count(),
             self.epoch,
         )
@@ -322,10 +322,10 @@ class TenantOwner:
 
     async def _refill_while_low(self) -> None:
         try:
-            while self.is_ready and self.machine.is_low():
+            while self.is_ready and self.machine.queues.is_low():
                 await self.refill()
                 await asyncio.sleep(_REFILL_PAUSE_SECONDS)
-        except (psycopg.Error, PoolTimeout, OSError) as error:
+        except (Unavailable, psycopg.Error) as error:
             log.warning("tenant %s: queues were not refilled: %s", self.tenant_id, error)
         except Exception:
             log.exception("tenant %s: refilling queues failed", self.tenant_id)
@@ -334,17 +334,17 @@ class TenantOwner:
 
     async def reload_workers(self) -> None:
         """Take the rows of all workers heard of lately, and forget those that are gone."""
-        known = self.machine.known_workers()
+        known = self.machine.workers.ids()
         heard_since = datetime.now(UTC) - _KNOWN_WORKER_AGE
         rows = await self._database.fetch(workers.of_tenant(self.tenant_id, heard_since))
         for row in rows:
             self.upsert_worker(row)
         if self.is_ready:
             for worker_id in known - {row.id for row in rows}:
-                if not self.machine.running_on(worker_id):
-                    self.machine.remove_worker(worker_id)
+                if not self.machine.workers.running_on(worker_id):
+                    self.machine.workers.remove(worker_id)
                     self.heartbeats.pop(worker_id, None)
-                    self.heard.pop(worker_id, None)
+                    self.acknowledged_at.pop(worker_id, None)
                     self._row_times.pop(worker_id, None)
         self.drain(datetime.now(UTC).timestamp())
 
@@ -359,10 +359,10 @@ class TenantOwner:
         if self._has_backlog:
             self._has_backlog = False
             for action_id in await self._database.fetch(queues.queued_actions(self.tenant_id)):
-                self.machine.mark_has_more(action_id)
+                self.machine.queues.mark_has_more(action_id)
             self._group_rows.poll()
         machine = self.machine
-        wanted = machine.wants_refill()
+        wanted = machine.queues.wants_refill()
         failures: list[Exception] = []
         for action_id in wanted:
             try:
@@ -372,16 +372,16 @@ class TenantOwner:
                     raise
                 failures.append(error)
             if self.machine is not machine:
-                return False  # distrusted meanwhile: the rebuild reads anew
+                return False  # reset meanwhile: the rebuild reads anew
         self.drain(datetime.now(UTC).timestamp())
         if failures:  # a queue that cannot be read keeps none of the others
             raise failures[0]
         return bool(wanted)
 
     async def _read_head(self, machine: TenantScheduler, action_id: str) -> None:
-        limit = machine.head_limit(action_id)
+        limit = machine.queues.head_limit(action_id)
         ready, has_more = await read_head(self._database, self.tenant_id, action_id, limit)
         if self.machine is machine:
             machine.enqueue(self.pauses.without_paused(ready))
             last = ready[-1] if ready else None
-            machine.mark_refilled(action_id, has_more=has_more, last=last)
+            machine.queues.mark_refilled(action_id, has_more=has_more, last=last)

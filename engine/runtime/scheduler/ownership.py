@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
+from engine.errors import NotSent, Unavailable
 from engine.runtime.loops.outages import is_outage
 from engine.runtime.loops.periodic import is_woken
 from engine.runtime.scheduler.owner import TenantOwner
@@ -25,7 +25,7 @@ from engine.store.leases import LEASE_SECONDS, SurveyRow
 log = logging.getLogger("hatchet.scheduler")
 
 _RENEW_SECONDS = 1.0
-_EAGER_SECONDS = 0.2
+_RENEW_AT_START_SECONDS = 0.2
 _REBUILD_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 60.0
 
 
@@ -64,17 +64,17 @@ class Ownership:
         More often at the start: what another engine held before it died becomes free then.
         """
         loop = asyncio.get_running_loop()
-        eager_until = loop.time() + LEASE_SECONDS
+        start_until = loop.time() + LEASE_SECONDS
         while True:
             try:
                 await self.renew()
-            except (psycopg.Error, PoolTimeout, OSError) as error:
+            except (Unavailable, psycopg.Error) as error:
                 log.warning("leases were not renewed: %s", error)
-                if not isinstance(error, PoolTimeout):
-                    self.distrust()
+                if not isinstance(error, NotSent):
+                    self.invalidate_all()
                 self._fence()
-            is_eager = not self.owners and loop.time() < eager_until
-            await asyncio.sleep(_EAGER_SECONDS if is_eager else _RENEW_SECONDS)
+            is_starting = not self.owners and loop.time() < start_until
+            await asyncio.sleep(_RENEW_AT_START_SECONDS if is_starting else _RENEW_SECONDS)
 
     async def renew(self) -> None:
         """Renew our leases, notice lost ones, take free ones up to our even share."""
@@ -150,12 +150,12 @@ class Ownership:
             del self.owners[owner.tenant_id]
             log.info("tenant %s: no longer ours (epoch %d)", owner.tenant_id, owner.epoch)
 
-    def distrust(self) -> None:
-        """The fate of a write is unknown: rebuild every scheduler from the rows."""
+    def invalidate_all(self) -> None:
+        """It is unknown whether a write was done: rebuild every scheduler from the rows."""
         for owner in self.owners.values():
-            self.distrust_one(owner)
+            self.invalidate(owner)
 
-    def distrust_one(self, owner: TenantOwner) -> None:
+    def invalidate(self, owner: TenantOwner) -> None:
         """What this scheduler remembers may be wrong: rebuild it from the rows."""
         owner.reset()
         self._to_rebuild[owner.tenant_id] = 0.0
@@ -174,7 +174,7 @@ class Ownership:
             self.drop(owner)
 
     async def rebuild_loop(self) -> None:
-        """Rebuild schedulers as they are taken over or distrusted.
+        """Rebuild schedulers as they are taken over or invalidated.
 
         One whose rows cannot be read is tried less and less often, and keeps none of the others waiting.
         """
@@ -210,10 +210,10 @@ class Ownership:
     async def _rebuild(self, owner: TenantOwner) -> bool:
         """Read an owner's memory from the rows; False if it has to be done again.
 
-        A distrusted owner takes its lease anew first: a write under the old epoch whose fate is
-        unknown has then either committed or is refused.
+        An invalidated owner takes its lease anew first: a write under the old epoch of which nothing is
+        known has then either committed or is refused.
         """
-        if owner.is_distrusted:
+        if owner.needs_new_epoch:
             taken = await self._database.fetch(leases.take(self._engine_id, [owner.tenant_id]))
             if not taken:
                 return False

@@ -13,22 +13,22 @@ from engine.operations.parts.versions import workflow_of
 class Pauses:
     """The workflows of one tenant none of whose tasks may be handed out.
 
-    Who reads them notes how much was `asked` before, and that this is `answered` after: what is asked
-    meanwhile stays open.
+    Who reads them takes the count of `changes` before, and sets `changes_read` to it after: what changes
+    meanwhile is read again.
     """
 
     def __init__(self) -> None:
         self.workflows: frozenset[UUID] = frozenset()
-        self.asked = self.answered = 0
+        self.changes = self.changes_read = 0
         self.reading = asyncio.Lock()
 
     @property
     def is_known(self) -> bool:
-        return self.answered == self.asked
+        return self.changes_read == self.changes
 
-    def question(self) -> None:
+    def invalidate(self) -> None:
         """A workflow may have been paused or resumed: hand out nothing until they are read again."""
-        self.asked += 1
+        self.changes += 1
 
     def is_paused(self, task: ReadyTask) -> bool:
         return workflow_of(task.version_id) in self.workflows

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from engine.domain.assignment import ReadyTask
 from engine.domain.batches import max_batch_bytes
 from engine.domain.scheduler.machine import Assignment
+from engine.errors import LeaseLost
 from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks, load_undelivered
 from engine.operations.parts.start_batches import MadeBatch
@@ -26,11 +25,10 @@ from engine.types import Action
 
 log = logging.getLogger("hatchet.dispatcher")
 
-LEASE_LOST = "HT001"
 _READ_AT_ONCE = 8
 
 
-class _Wish(NamedTuple):
+class _Decision(NamedTuple):
     """`epoch` is the one it was decided under: after a rebuild the decision means nothing."""
 
     owner: TenantOwner
@@ -59,30 +57,34 @@ class Assignments:
         self._max_batch_bytes = max_batch_bytes(max_message_bytes)
         self._database, self._sessions, self._notifier = database, sessions, notifier
         self._on_lease_lost, self._on_due = on_lease_lost, on_due
-        self.batcher: Batcher[_Wish, None] = Batcher(
+        self.batcher: Batcher[_Decision, None] = Batcher(
             "assignments", self._flush, on_outage=on_outage, max_waiting=1_000_000
         )
 
     def assign(self, owner: TenantOwner, assignments: Sequence[Assignment]) -> None:
         for assignment in assignments:
-            wish = _Wish(owner, assignment, owner.epoch)
-            self.batcher.put(wish, rows=len(assignment.tasks))
+            decision = _Decision(owner, assignment, owner.epoch)
+            self.batcher.put(decision, rows=len(assignment.tasks))
 
-    async def _flush(self, wishes: Sequence[_Wish]) -> list[None]:
-        current = [w for w in wishes if w.owner.is_ready and w.epoch == w.owner.epoch]
-        owners = {wish.owner.tenant_id: wish.owner for wish in current}
+    async def _flush(self, decisions: Sequence[_Decision]) -> list[None]:
+        current = [d for d in decisions if d.owner.is_ready and d.epoch == d.owner.epoch]
+        owners = {decision.owner.tenant_id: decision.owner for decision in current}
         if current:
             await self._write(current, owners)
-        return [None] * len(wishes)
+        return [None] * len(decisions)
 
-    async def _write(self, wishes: Sequence[_Wish], owners: dict[UUID, TenantOwner]) -> None:
+    async def _write(self, decisions: Sequence[_Decision], owners: dict[UUID, TenantOwner]) -> None:
         epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
-        wanted = [(task, wish.assignment.worker_id) for wish in wishes for task in wish.tasks]
-        taken = {task_id: u for w in wishes for task_id, u in w.assignment.taken.items()}
+        wanted = [
+            (task, decision.assignment.worker_id)
+            for decision in decisions
+            for task in decision.tasks
+        ]
+        taken = {task_id: u for d in decisions for task_id, u in d.assignment.taken.items()}
         made = [
             MadeBatch(new_id(), batch.group.key, batch.reason, batch.items)
-            for wish in wishes
-            if (batch := wish.assignment.batch) is not None
+            for decision in decisions
+            if (batch := decision.assignment.batch) is not None
         ]
         operation = assign_tasks(
             wanted,
@@ -94,19 +96,17 @@ class Assignments:
         )
         try:
             actions = await self._database.run(operation)
-        except psycopg.Error as error:
-            if error.sqlstate != LEASE_LOST:
-                raise
+        except LeaseLost:
             for owner in owners.values():
                 self._on_lease_lost(owner)
             return
         self._on_due()  # the time of these attempts may be up before anything the clock knows of
         written = {(i.task_id, i.retry_count) for _, action in actions for i in action.items}
-        for wish in wishes:
-            for task in wish.tasks:
+        for decision in decisions:
+            for task in decision.tasks:
                 if (task.id, task.retry_count) not in written:
-                    units = wish.assignment.taken.get(task.id, ())
-                    wish.owner.undo(task, wish.epoch, units)
+                    units = decision.assignment.taken.get(task.id, ())
+                    decision.owner.undo(task, decision.epoch, units)
         for worker_id, action in actions:
             self.deliver(worker_id, action)
             for item in action.items:

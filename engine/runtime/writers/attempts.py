@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
 from engine.errors import NotFound
 from engine.runtime.effects import Effects
-from engine.runtime.loops.outages import told_to_caller
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
-from engine.store.query import Query
 
 Row = TypeVar("Row")
 
@@ -27,17 +26,17 @@ class Attempts:
     ) -> datetime:
         message = f"Timeout refreshed by {increment}"
         now = datetime.now(UTC)
-        return await self._one(
-            tasks.refresh_timeout(tenant_id, task_id, increment_seconds, message, now)
-        )
+        query = tasks.refresh_timeout(tenant_id, task_id, increment_seconds, message, now)
+        return _running(await self._database.fetch(query))
 
     async def release_slot(self, tenant_id: UUID, task_id: UUID) -> None:
-        retry_count = await self._one(tasks.release_slot(tenant_id, task_id, datetime.now(UTC)))
+        query = tasks.release_slot(tenant_id, task_id, datetime.now(UTC))
+        retry_count = _running(await self._database.fetch(query))
         self._effects.free_slot(tenant_id, task_id, retry_count)
 
-    async def _one(self, query: Query[Row]) -> Row:
-        with told_to_caller():
-            rows = await self._database.fetch(query)
-        if not rows:
-            raise NotFound("the task is not running")
-        return rows[0]
+
+def _running(rows: Sequence[Row]) -> Row:
+    """Return the one row of an attempt that runs; NotFound if it does not."""
+    if not rows:
+        raise NotFound("the task is not running")
+    return rows[0]

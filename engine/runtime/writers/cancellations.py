@@ -8,14 +8,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from engine.domain.assignment import ReadyTask, RunClaims
+from engine.errors import LeaseLost
 from engine.operations.cancel_tasks import cancel_superseded
-from engine.runtime.effects import Effects
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.scheduler.owner import TenantOwner
-from engine.runtime.writers.assignments import LEASE_LOST
 from engine.store.async_db import AsyncDatabase
 
 
@@ -33,12 +30,11 @@ class Cancellations:
     def __init__(
         self,
         database: AsyncDatabase,
-        effects: Effects,
         *,
         on_lease_lost: Callable[[TenantOwner], None],
         on_outage: Callable[[], None],
     ) -> None:
-        self._database, self._effects = database, effects
+        self._database = database
         self._on_lease_lost = on_lease_lost
         self.batcher: Batcher[_Verdict, None] = Batcher(
             "cancellations",
@@ -73,12 +69,8 @@ class Cancellations:
                 attempts[verdict.owner.tenant_id].append((loser.id, loser.retry_count))
         epochs = {tenant_id: owner.epoch for tenant_id, owner in owners.items()}
         try:
-            changes = await self._database.run(
-                cancel_superseded(attempts, epochs, datetime.now(UTC), runs)
-            )
-        except psycopg.Error as error:
-            if error.sqlstate != LEASE_LOST:
-                raise
+            await self._database.run(cancel_superseded(attempts, epochs, datetime.now(UTC), runs))
+        except LeaseLost:
             for owner in owners.values():
                 self._on_lease_lost(owner)
             return
@@ -89,7 +81,6 @@ class Cancellations:
                 verdict.owner.end_run(UUID(int=loser.id), UUID(int=loser.arrival))
             else:
                 verdict.owner.end(loser.id, loser.retry_count)
-        self._effects.apply(changes)
         now = datetime.now(UTC).timestamp()
         for owner in owners.values():
             owner.drain(now)

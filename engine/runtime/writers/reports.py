@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from uuid import UUID
 
 from engine.errors import InvalidArgument
 from engine.operations.report_tasks import report_tasks
-from engine.runtime.effects import Effects
 from engine.runtime.loops.batcher import Batcher
-from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.writers.event_notes import EventNotes
+from engine.runtime.writers.starts import Starts
 from engine.store.async_db import AsyncDatabase
 from engine.types import ReportKind, TaskReport
 
@@ -23,14 +21,12 @@ class Reports:
     def __init__(
         self,
         database: AsyncDatabase,
-        effects: Effects,
+        starts: Starts,
         notes: EventNotes,
         *,
-        owners: dict[UUID, TenantOwner],
         on_outage: Callable[[], None],
     ) -> None:
-        self._database, self._effects, self._notes = database, effects, notes
-        self._owners = owners
+        self._database, self._starts, self._notes = database, starts, notes
         self.batcher: Batcher[TaskReport, None] = Batcher(
             "reports",
             self._flush,
@@ -40,14 +36,13 @@ class Reports:
 
     async def report(self, report: TaskReport) -> None:
         """Return once the report is durable. InvalidArgument if the tenant has no such task."""
-        starts = self._effects.starts
-        if starts.is_repeated(report):
+        if self._starts.is_repeated(report):
             return
         try:
             await self.batcher.submit(report, size=len(report.payload))
         except BaseException:
             if report.kind is ReportKind.STARTED:
-                starts.forget(report.tenant_id, report.task_id)
+                self._starts.forget(report.tenant_id, report.task_id)
             raise
 
     async def report_batch(self, reports: Sequence[TaskReport]) -> None:
@@ -60,17 +55,13 @@ class Reports:
     async def _flush(self, reports: Sequence[TaskReport]) -> list[Exception | None]:
         sent = self._notes.take_sent()
         try:
-            done = await self._database.run(report_tasks(reports, datetime.now(UTC), sent))
+            unknown = await self._database.run(report_tasks(reports, datetime.now(UTC), sent))
         except BaseException:
             self._notes.put_back(sent)
             raise
-        for report in reports:
-            if report.task_id in done.started and (owner := self._owners.get(report.tenant_id)):
-                owner.acknowledge(report.task_id)
-        self._effects.apply(done.changes)
         return [
             InvalidArgument(f"unknown task {report.task_id}")
-            if (report.task_id, report.tenant_id) in done.unknown
+            if (report.task_id, report.tenant_id) in unknown
             else None
             for report in reports
         ]

@@ -12,19 +12,16 @@ import psycopg
 from engine.domain.definition import RegisteredVersion
 from engine.domain.payload import action_payload
 from engine.domain.scheduler.machine import Assignment
-from engine.errors import IdempotencyCollision
-from engine.operations.changes import Changes
+from engine.errors import IdempotencyCollision, LeaseLost
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.claim_keys import claim_children
 from engine.operations.parts.plan_runs import PlannedRun, plan_new_run
 from engine.operations.parts.versions import ready_task, step_of
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.runtime.catalog import Catalog
-from engine.runtime.effects import Effects
 from engine.runtime.loops.batcher import Batcher
-from engine.runtime.loops.outages import told_to_caller
 from engine.runtime.scheduler.owner import TenantOwner
-from engine.runtime.writers.assignments import LEASE_LOST, Assignments
+from engine.runtime.writers.assignments import Assignments
 from engine.sandbox.pool import settled_async
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
@@ -57,7 +54,6 @@ class Triggers:
         self,
         database: AsyncDatabase,
         catalog: Catalog,
-        effects: Effects,
         assignments: Assignments,
         *,
         owners: dict[UUID, TenantOwner],
@@ -65,8 +61,7 @@ class Triggers:
         on_outage: Callable[[], None],
     ) -> None:
         self._database, self._catalog = database, catalog
-        self._effects, self._assignments = effects, assignments
-        self._owners = owners
+        self._assignments, self._owners = assignments, owners
         self._on_lease_lost, self._on_outage = on_lease_lost, on_outage
         self.batcher: Batcher[_Call, list[UUID]] = Batcher(
             "triggers", self._flush, on_outage=on_outage, tenant_of=lambda call: call.tenant_id
@@ -74,10 +69,9 @@ class Triggers:
 
     async def trigger(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         """Start runs and return their ids in request order once they are committed."""
-        with told_to_caller():
-            found = await self._catalog.resolve(tenant_id, [r.workflow_name for r in requests])
-            if any(request.parent_task_id for request in requests):
-                requests = await self._database.run(adopt_children(tenant_id, requests))
+        found = await self._catalog.resolve(tenant_id, [r.workflow_name for r in requests])
+        if any(request.parent_task_id for request in requests):
+            requests = await self._database.run(adopt_children(tenant_id, requests))
         planned = await settled_async(
             tenant_id,
             lambda: [plan_new_run(request, found[request.workflow_name]) for request in requests],
@@ -91,15 +85,13 @@ class Triggers:
     async def _flush(self, calls: Sequence[_Call]) -> list[list[UUID] | Exception]:
         offered = self._offer(calls)
         try:
-            ids, changes = await self._database.run(self._insert(calls, offered))
+            ids, collisions = await self._database.run(self._insert(calls, offered))
         except psycopg.errors.UniqueViolation:
             # The same ids were committed before the connection broke. Memory may have been read before.
             self._on_outage()
             return [[item.run.id for item in call.planned] for call in calls]
-        except psycopg.Error as error:
+        except LeaseLost:
             self._take_back(offered)
-            if error.sqlstate != LEASE_LOST:
-                raise
             for offer in offered.values():
                 self._on_lease_lost(offer.owner)
             return await self._flush(calls)
@@ -107,12 +99,8 @@ class Triggers:
             self._take_back(offered)
             raise
         self._push(calls, ids, offered)
-        self._effects.apply(changes)
         answers = iter(ids)
-        return [
-            _answer(call, [next(answers) for _ in call.planned], changes.collisions)
-            for call in calls
-        ]
+        return [_answer(call, [next(answers) for _ in call.planned], collisions) for call in calls]
 
     def _offer(self, calls: Sequence[_Call]) -> dict[UUID, _Offer]:
         """Let each tenant's scheduler assign what can run at once; by task id."""
@@ -143,20 +131,21 @@ class Triggers:
 
     def _insert(
         self, calls: Sequence[_Call], offered: Mapping[UUID, _Offer]
-    ) -> Operation[tuple[list[UUID], Changes]]:
+    ) -> Operation[tuple[list[UUID], Mapping[UUID, UUID]]]:
+        """Return each one's run, and who holds the keys of those that collided."""
         worker_of = {task_id: offer.assignment.worker_id for task_id, offer in offered.items()}
         planned = [item for call in calls for item in call.planned]
         ids = yield from claim_children([item.run for item in planned])
         new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
         if not new:
-            return ids, Changes()
+            return ids, {}
         epochs = {offer.owner.tenant_id: offer.epoch for offer in offered.values()}
         taken = {
             task_id: units
             for offer in offered.values()
             for task_id, units in offer.assignment.taken.items()
         }
-        changes = yield from insert_runs(
+        collisions = yield from insert_runs(
             new,
             datetime.now(UTC),
             worker_of=worker_of,
@@ -164,7 +153,7 @@ class Triggers:
             taken=taken,
             is_last=True,
         )
-        return [changes.collisions.get(run_id, run_id) for run_id in ids], changes
+        return [collisions.get(run_id, run_id) for run_id in ids], collisions
 
     def _take_back(self, offered: Mapping[UUID, _Offer]) -> None:
         for offer in offered.values():
@@ -176,8 +165,8 @@ class Triggers:
         ids: Sequence[UUID],
         offered: Mapping[UUID, _Offer],
     ) -> None:
-        """Deliver what was inserted as running; the slots for what was not are given back."""
-        answers = iter(ids)
+        """Deliver what was inserted as running; the slots for what was not are given to others."""
+        answers, freed = iter(ids), set[TenantOwner]()
         for call in calls:
             for item in call.planned:
                 is_new = next(answers) == item.run.id
@@ -187,10 +176,13 @@ class Triggers:
                     offer = offered[task.id]
                     if not is_new:
                         offer.undo()
+                        freed.add(offer.owner)
                         continue
                     version = call.versions[task.version_id]
                     action = _start(item, task.id, task.step_id, version)
                     self._assignments.deliver(offer.assignment.worker_id, action)
+        for owner in freed:
+            owner.drain(datetime.now(UTC).timestamp())
 
 
 def _answer(

@@ -3,132 +3,13 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from uuid import UUID
 
-from engine.domain.assignment import Claim, Claims, ReadyTask, RunClaims, SharedStrategy
+from engine.domain.assignment import Claim, SharedStrategy
+from engine.domain.scheduler.members import Member, Place
 from engine.states import ConcurrencyStrategy
 
 _MOST_GARBAGE = 16
 """Places that nobody takes any more are cleared out once they are more than this, and half the line."""
-
-Place = tuple[int, int, "Member"]
-
-
-class Member:
-    """Who asks for slots. It holds those of the first `held` groups of its chain."""
-
-    __slots__ = ("held", "is_leaving", "place", "turn")
-
-    def __init__(self, turn: int) -> None:
-        self.turn = turn
-        """Greater for who came to where it stands now later: where nobody is cancelled, the least goes on."""
-        self.held = 0
-        self.is_leaving = False
-        """Its cancellation was decided: it waits for nothing, and holds its slots until it ends."""
-        self.place: Place | None = None
-        """Where it stands in the line of the group whose slot it needs next."""
-
-    def __lt__(self, other: Member) -> bool:
-        """Places of one member may be equal in all else; which comes first does not matter."""
-        return False
-
-    @property
-    def key(self) -> int:
-        raise NotImplementedError
-
-    @property
-    def asked(self) -> Claims | RunClaims:
-        raise NotImplementedError
-
-    @property
-    def priority(self) -> int:
-        raise NotImplementedError
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether it was let through before, and gave its slots up for a while: it is no newcomer."""
-        raise NotImplementedError
-
-    @property
-    def chain(self) -> tuple[Claim, ...]:
-        return self.asked.chain
-
-    @property
-    def has_all(self) -> bool:
-        return self.held == len(self.asked.chain)
-
-
-class TaskMember(Member):
-    """A task that asks for itself."""
-
-    __slots__ = ("is_pending", "run", "task")
-
-    def __init__(self, task: ReadyTask) -> None:
-        super().__init__(task.id.int)
-        self.task = task
-        self.run: RunMember | None = None
-        self.is_pending = False
-        """It asks for nothing before its run holds all its slots."""
-
-    @property
-    def key(self) -> int:
-        return self.task.id.int
-
-    @property
-    def asked(self) -> Claims:
-        assert self.task.claims is not None
-        return self.task.claims
-
-    @property
-    def priority(self) -> int:
-        return self.task.priority
-
-    @property
-    def has_begun(self) -> bool:
-        return self.task.has_begun
-
-    @property
-    def is_resting(self) -> bool:
-        return self.task.is_resting
-
-    def admit(self) -> ReadyTask:
-        """Return the task as it enters its queue: after those who were admitted before it."""
-        if self.turn != self.key:
-            self.task = self.task._replace(admitted=self.turn)
-        return self.task
-
-
-class RunMember(Member):
-    """A run that asks on behalf of all its tasks; `tasks` are those which are known to wait or to run."""
-
-    __slots__ = ("claims", "tasks")
-
-    def __init__(self, claims: RunClaims) -> None:
-        super().__init__(claims.id)
-        self.claims = claims
-        self.tasks: dict[int, TaskMember] = {}
-
-    @property
-    def key(self) -> int:
-        return self.claims.id
-
-    @property
-    def asked(self) -> RunClaims:
-        return self.claims
-
-    @property
-    def priority(self) -> int:
-        return self.claims.priority
-
-    @property
-    def has_begun(self) -> bool:
-        """Never while it waits: a run that has begun holds its slots until it ends."""
-        return False
-
-
-def as_task(member: Member) -> TaskMember:
-    assert isinstance(member, TaskMember)
-    return member
 
 
 class Group:
@@ -140,6 +21,7 @@ class Group:
         "_limit_from",
         "_places",
         "holders",
+        "id",
         "limit",
         "resting",
         "shared",
@@ -147,6 +29,7 @@ class Group:
     )
 
     def __init__(self, claim: Claim, shared: SharedStrategy | None) -> None:
+        self.id = claim.group
         self.shared: SharedStrategy | None = None
         self.limit, self.strategy = claim.max_runs, claim.strategy
         self._counts_priority = claim.counts_priority
@@ -214,6 +97,7 @@ class Group:
         return ((asked.priority if self._counts_priority else 0) << 128) + asked.arrival
 
     def line_up(self, member: Member) -> None:
+        member.waits_for = self
         member.place = (-self.rank(member), member.key, member)
         heappush(self._places, member.place)
 
@@ -224,6 +108,11 @@ class Group:
             self._places = [place for place in self._places if place[2].place is place]
             self._garbage = 0
             heapify(self._places)
+
+    def give_slot(self, member: Member) -> None:
+        """Give a slot to a member whose next group this is."""
+        self.holders[member.key] = member
+        member.held.append(self)
 
     def take_first(self) -> Member:
         """Take the best out of the line; somebody waits."""
@@ -241,33 +130,3 @@ class Group:
         self._garbage = 0
         for member in waiting:
             self.line_up(member)
-
-
-class Endings:
-    """What ended while rows were read: it may still be in the answer."""
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last: dict[int, int] | None = None
-        """The last retry count of tasks, and the last arrival of runs."""
-
-    def watch(self) -> None:
-        self._last = {}
-
-    def forget(self) -> None:
-        self._last = None
-
-    def note(self, task_or_run: UUID, number: int) -> None:
-        if self._last is not None:
-            key = task_or_run.int
-            self._last[key] = max(number, self._last.get(key, -1))
-
-    def cover(self, task: ReadyTask) -> bool:
-        """Whether this attempt, or its run, ended since the reading began."""
-        if not self._last:
-            return False
-        run = task.claims.run if task.claims is not None else None
-        return self._last.get(task.id.int, -1) >= task.retry_count or (
-            run is not None and self._last.get(run.id, -1) >= run.arrival
-        )

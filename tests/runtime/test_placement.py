@@ -11,11 +11,11 @@ import pytest
 from engine.domain.definition import StepDefinition, WorkflowDefinition
 from engine.runtime.engine import HatchetEngine
 from engine.states import Sticky
-from engine.types import LabelWish, ReportKind, TriggerRequest
+from engine.types import DesiredLabel, ReportKind, TriggerRequest
 from tests.runtime.harness import FakeWorker, engine_on, make_tenant, until, workflow
 
-IN_EU = (LabelWish("zone", "eu", is_required=True),)
-IN_US = (LabelWish("zone", "us", is_required=True),)
+IN_EU = (DesiredLabel("zone", "eu", is_required=True),)
+IN_US = (DesiredLabel("zone", "us", is_required=True),)
 ACTIONS = ("chain:a", "chain:b", "work:run")
 
 
@@ -39,7 +39,7 @@ async def connect(
 
 
 def chain(
-    labels: tuple[LabelWish, ...] = (), sticky: Sticky | None = None, retries: int = 0
+    labels: tuple[DesiredLabel, ...] = (), sticky: Sticky | None = None, retries: int = 0
 ) -> WorkflowDefinition:
     first = StepDefinition("a", "chain:a", worker_labels=labels, retries=retries)
     second = StepDefinition("b", "chain:b", parents=("a",), worker_labels=labels)
@@ -83,25 +83,25 @@ async def test_a_waiting_run_starts_when_a_worker_changes_its_labels(
 ) -> None:
     worker = await connect(engine, tenant_id, zone="us")
     await engine.put_workflow(tenant_id, workflow())
-    wished, plain = await engine.trigger_runs(
+    placed, plain = await engine.trigger_runs(
         tenant_id, [TriggerRequest("work", desired_labels=IN_EU), TriggerRequest("work")]
     )
     assert (await worker.next_start()).run_id == plain
     await engine.upsert_labels(tenant_id, worker.id, {"zone": "eu"})
-    assert (await worker.next_start()).run_id == wished
+    assert (await worker.next_start()).run_id == placed
 
 
-async def test_wishes_outlive_the_engine_that_heard_them(conninfo: str, tenant_id: UUID) -> None:
+async def test_a_placement_outlives_the_engine_that_took_it(conninfo: str, tenant_id: UUID) -> None:
     async with engine_on(conninfo) as first:
         await first.put_workflow(tenant_id, workflow())
-        wished, plain = await first.trigger_runs(
+        placed, plain = await first.trigger_runs(
             tenant_id, [TriggerRequest("work", desired_labels=IN_EU), TriggerRequest("work")]
         )
     async with engine_on(conninfo) as second:
         american = await connect(second, tenant_id, zone="us")
         assert (await american.next_start()).run_id == plain
         european = await connect(second, tenant_id, zone="eu")
-        assert (await european.next_start()).run_id == wished
+        assert (await european.next_start()).run_id == placed
 
 
 async def test_a_hard_sticky_run_stays_on_the_worker_it_started_on(

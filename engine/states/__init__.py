@@ -84,7 +84,7 @@ class IdempotencyMethod(IntEnum):
 
 
 class Comparator(IntEnum):
-    """How a worker's value is to compare with the wished one. Numbers equal WorkerLabelComparator."""
+    """How a worker's value is to compare with the desired one. Numbers equal WorkerLabelComparator."""
 
     EQUAL = 0
     NOT_EQUAL = 1

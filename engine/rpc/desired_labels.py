@@ -1,4 +1,4 @@
-"""Wishes for workers by label, checked."""
+"""Labels that workers are asked to have, checked."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from engine.errors import InvalidArgument
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.parse import MAX_LABELS, check_count, parse_key, parse_text
 from engine.states import Comparator
-from engine.types import DEFAULT_WEIGHT, LabelWish, LabelWishes
+from engine.types import DEFAULT_WEIGHT, DesiredLabel, DesiredLabels
 
 
-def parse_wishes(wanted: Mapping[str, trigger_pb2.DesiredWorkerLabels], field: str) -> LabelWishes:
-    """Return the wishes in the order of their keys."""
+def parse_desired_labels(
+    wanted: Mapping[str, trigger_pb2.DesiredWorkerLabels], field: str
+) -> DesiredLabels:
+    """Return the labels in the order of their keys."""
     check_count(wanted, MAX_LABELS, field)
-    return tuple(_parse_wish(key, wanted[key], field) for key in sorted(wanted))
+    return tuple(_parse_desired_label(key, wanted[key], field) for key in sorted(wanted))
 
 
-def _parse_wish(key: str, wanted: trigger_pb2.DesiredWorkerLabels, field: str) -> LabelWish:
+def _parse_desired_label(
+    key: str, wanted: trigger_pb2.DesiredWorkerLabels, field: str
+) -> DesiredLabel:
     name = parse_key(key, f"{field} key")
     where = f'{field} "{name}"'
     has_text, has_number = wanted.HasField("str_value"), wanted.HasField("int_value")
@@ -29,7 +33,7 @@ def _parse_wish(key: str, wanted: trigger_pb2.DesiredWorkerLabels, field: str) -
         raise InvalidArgument(f"{where}: comparator {wanted.comparator} is unknown") from None
     if comparator.is_ordered and has_text:
         raise InvalidArgument(f"{where}: {comparator.name} compares integers only")
-    return LabelWish(
+    return DesiredLabel(
         key=name,
         value=parse_text(wanted.str_value, where) if has_text else wanted.int_value,
         comparator=comparator,

@@ -1,0 +1,39 @@
+"""What the database's refusals and absences are called by those who run operations."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.errors import HatchetError, InvalidArgument, LeaseLost, LostRace, NotSent, Unavailable
+
+_LEASE_LOST = "HT001"
+_LOST_RACES = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.SerializationFailure,
+)
+_TOO_MUCH = (
+    psycopg.DataError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.TooManyColumns,
+    psycopg.errors.TooManyArguments,
+)
+"""What the database says of a value it cannot take: part of that it files under operational errors."""
+_ABSENCES = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
+
+
+def named(error: psycopg.Error | OSError) -> HatchetError | None:
+    """Return the typed error that an error of the database stands for; None if it is a bug of ours."""
+    if isinstance(error, psycopg.Error) and error.sqlstate == _LEASE_LOST:
+        return LeaseLost("the lease of a tenant has passed to another engine")
+    if isinstance(error, _LOST_RACES):
+        return LostRace("another transaction was first; try again")
+    if isinstance(error, _TOO_MUCH):
+        return InvalidArgument(f"the database refused a value: {error}")
+    if isinstance(error, PoolTimeout):
+        return NotSent("the database cannot be reached")
+    if isinstance(error, _ABSENCES):
+        return Unavailable("the database cannot be reached")
+    return None
