@@ -1,4 +1,4 @@
-"""Writes a scheduler's assignments and returns what the workers need to run them."""
+"""Writes a scheduler's assignments; the workers are sent what they need to run them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from engine.store import (
     tasks,
 )
 from engine.store.assignments import AssignedRow, Wanted
+from engine.store.changes import Changes
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.tasks import TaskRow
 from engine.types import Action, ActionKind
@@ -83,12 +84,14 @@ def assign_tasks(
     if begun := [(row.id, versions[row.version_id].tenant_id) for row in _durable(rows, versions)]:
         invocations = dict((yield from fetch(durable_tasks.begin(begun))))
     actions = yield from actions_of(rows, versions, invocations)
-    if not made:
-        return actions
-    fitting, split = split_large(made, actions, max_batch_bytes)
-    if split:
-        yield from fetch(batches.mark(memberships(split), now))
-    return gather_made(actions, fitting, now)
+    if made:
+        fitting, split = split_large(made, actions, max_batch_bytes)
+        if split:
+            yield from fetch(batches.mark(memberships(split), now))
+        actions = gather_made(actions, fitting, now)
+    touched = {(action.tenant_id, item.run_id) for _, action in actions for item in action.items}
+    yield Changes(assigned=actions, touched=touched, wakes_clock=True)
+    return actions
 
 
 def _wanted(

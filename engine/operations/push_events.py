@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.cel.answers import asking_for, repeated_id
@@ -24,6 +26,33 @@ from tenants.json_text import members, object_of, with_texts
 _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
 
 
+class PushedEvents(NamedTuple):
+    """What one caller pushes, and how it will be stored."""
+
+    tenant_id: UUID
+    inputs: Sequence[EventInput]
+    records: Sequence[EventRecord]
+
+
+@repeatable
+def push_calls(calls: Sequence[PushedEvents], now: datetime) -> Operation[None]:
+    """Push the events of several callers, under the ids they have been given."""
+    of_tenant: dict[UUID, list[PushedEvents]] = defaultdict(list)
+    for call in calls:
+        of_tenant[call.tenant_id].append(call)
+    tenant_ids = sorted(of_tenant)
+    for tenant_id in tenant_ids:
+        pushed = of_tenant[tenant_id]
+        asking_for(tenant_id)
+        yield from _push(
+            tenant_id,
+            [record for call in pushed for record in call.records],
+            [event.priority for call in pushed for event in call.inputs],
+            now,
+            is_last=tenant_id == tenant_ids[-1],
+        )
+
+
 @repeatable
 def push_events(
     tenant_id: UUID, inputs: Sequence[EventInput], now: datetime
@@ -31,39 +60,57 @@ def push_events(
     """Store events in order; start runs per matching pattern of each live workflow, end waits.
 
     The run's input is the event's payload. Its metadata is the event's with the event's id and key.
-    In an engine no query may follow: where durable tasks wait, the last ones commit.
+    In an engine no query may follow: the last ones commit.
     """
     asking_for(tenant_id)
-    records = [
+    records = records_of(inputs, [repeated_id() for _ in inputs], now)
+    yield from _push(tenant_id, records, [event.priority for event in inputs], now, is_last=True)
+    return records
+
+
+def records_of(
+    inputs: Sequence[EventInput], ids: Sequence[UUID], now: datetime
+) -> list[EventRecord]:
+    """Return the events as they are stored under these ids."""
+    return [
         EventRecord(
-            event_id=repeated_id(),
+            event_id=event_id,
             key=event.key,
             payload=event.payload,
             additional_metadata=_without_marks(event.additional_metadata),
             scope=event.scope,
             seen_at=now,
         )
-        for event in inputs
+        for event_id, event in zip(ids, inputs, strict=True)
     ]
-    keys = sorted({event.key for event in inputs})
-    scopes = {durable_waits.scope_lock(tenant_id, e.scope) for e in inputs if e.scope is not None}
+
+
+def _push(
+    tenant_id: UUID,
+    records: Sequence[EventRecord],
+    priorities: Sequence[int | None],
+    now: datetime,
+    *,
+    is_last: bool,
+) -> Operation[None]:
+    keys = sorted({event.key for event in records})
+    scopes = {durable_waits.scope_lock(tenant_id, e.scope) for e in records if e.scope is not None}
     *_, matches, waits, durable = yield from fetch_all(
         *([durable_waits.share_scopes(sorted(scopes))] if scopes else []),
-        events.insert(tenant_id, records, [e.priority for e in inputs], now),
+        events.insert(tenant_id, records, priorities, now),
         events.triggers(tenant_id, keys),
         step_waits.for_events(tenant_id, keys),
         durable_waits.for_events(tenant_id, keys),
     )
-    planned, failures = yield from _plan(tenant_id, records, inputs, matches)
+    planned, failures = yield from _plan(tenant_id, records, priorities, matches)
     if failures:
         yield from fetch(filters.insert_failures(tenant_id, failures, now))
     if planned:
-        yield from insert_runs(planned, now)
+        yield from insert_runs(planned, now, is_last=is_last and not (waits or durable))
     if waits:
         yield from offer_events(waits, records, now)
     if durable:
-        yield from satisfy_entries.offer_events(durable, records, now, is_last=True)
-    return records
+        yield from satisfy_entries.offer_events(durable, records, now, is_last=is_last)
 
 
 @repeatable
@@ -90,7 +137,7 @@ def _without_marks(metadata: bytes | None) -> bytes | None:
 def _plan(
     tenant_id: UUID,
     records: Sequence[EventRecord],
-    inputs: Sequence[EventInput],
+    priorities: Sequence[int | None],
     matches: Sequence[TriggerMatch],
 ) -> Operation[tuple[list[PlannedRun], list[Failure]]]:
     if not matches:
@@ -99,7 +146,7 @@ def _plan(
     if not passed:
         return [], failures
     versions = yield from resolve_names(tenant_id, [item.workflow_name for item in passed])
-    priority_of = {r.event_id: e.priority for r, e in zip(records, inputs, strict=True)}
+    priority_of = {r.event_id: p for r, p in zip(records, priorities, strict=True)}
     planned = []
     for item in passed:
         event = item.event

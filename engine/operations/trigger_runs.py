@@ -1,13 +1,13 @@
-"""Starts runs: inserts them with their first tasks, already assigned where a scheduler said so."""
+"""Starts runs: inserts them with their first tasks, running from the start where there is a place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from engine.domain.assignment import ReadyTask
 from engine.domain.definition import RegisteredVersion
 from engine.domain.rate_limits import Taken
 from engine.errors import Collision, IdempotencyCollision, InvalidArgument
@@ -17,6 +17,7 @@ from engine.operations.parts.claim_keys import claim_children, claim_keys, recor
 from engine.operations.parts.fail_keyless import end_keyless, fail_keyless
 from engine.operations.parts.group_keys import ask_for_slots
 from engine.operations.parts.plan_runs import PlannedRun, plan_new_run, resolve_names
+from engine.operations.parts.start_actions import start_action
 from engine.operations.parts.start_steps import events_of
 from engine.operations.parts.versions import durable_steps, load_versions, ready_task, step_of
 from engine.states import PayloadKind, Status
@@ -32,7 +33,7 @@ from engine.store import (
 )
 from engine.store.changes import Changes
 from engine.store.payloads import NewPayload
-from engine.store.query import Operation, Query, fetch_all, fetch_last, repeatable
+from engine.store.query import Operation, Query, fetch_all, fetch_last, place, repeatable
 from engine.store.step_waits import NewWait
 from engine.store.tasks import NewTask
 from engine.types import TriggerRequest
@@ -42,20 +43,16 @@ def insert_runs(
     planned: Sequence[PlannedRun],
     now: datetime,
     *,
-    worker_of: Mapping[UUID, UUID] = MappingProxyType({}),
-    epochs: Mapping[UUID, int] = MappingProxyType({}),
-    taken: Mapping[UUID, Sequence[Taken]] = MappingProxyType({}),
     is_last: bool = False,
 ) -> Operation[Mapping[UUID, UUID]]:
-    """Insert planned runs; tasks in `worker_of` run there from the start, under the leases `epochs`, and
-    with the units of rate limits that each has `taken`.
+    """Insert planned runs with their first tasks: running where a place was found for them, or queued.
 
     Left out are those with a problem, and those whose idempotency keys others hold: they are returned with
     the runs that hold the keys.
 
     `is_last` says that the operation around it asks for nothing more, which saves a round trip.
 
-    Raises LeaseLost when one of the leases has passed to another engine.
+    Raises LeaseLost when a place was found under a lease that has passed to another engine.
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
     collisions: Mapping[UUID, UUID] = {}
@@ -69,17 +66,24 @@ def insert_runs(
             return collisions
     keyless = [task for item in planned for task in item.tasks if task.failure]
     waits = _new_waits(planned, versions)
+    ready = _ready_tasks(planned, versions)
+    places = yield from place(ready)
+    worker_of = places.worker_of
     queries: list[Query[Any]] = [
-        *([leases.hold(epochs)] if epochs else []),
+        *([leases.hold(places.epochs)] if places.epochs else []),
         *_insert(planned, versions, worker_of, now),
         *([step_waits.insert(waits, now)] if waits else []),
         *(fail_keyless(keyless, now) if keyless else []),
-        *_consume(planned, taken, now),
+        *_consume(planned, places.taken, now),
         *_begin_durable(planned, versions, worker_of),
     ]
     is_last = is_last and not any(task.id != task.run_id for task in keyless)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)
-    yield _changes_of(planned, versions, worker_of, waits)
+    yield _changes_of(planned, versions, worker_of, now)
+    yield Changes(
+        ready=[entry for entry in ready if entry[1].id not in worker_of],
+        sleeps_of={wait.tenant_id for wait in waits if wait.sleep_seconds is not None},
+    )
     if keyless:
         yield from end_keyless(keyless, now)
     return collisions
@@ -129,31 +133,44 @@ def _begin_durable(
     return [durable_tasks.begin(begun)] if begun else []
 
 
+def _ready_tasks(
+    planned: Sequence[PlannedRun], versions: Mapping[UUID, RegisteredVersion]
+) -> list[tuple[UUID, ReadyTask]]:
+    return [
+        (
+            task.tenant_id,
+            ready_task(
+                versions[task.version_id],
+                task.id,
+                task.step_id,
+                retry_count=0,
+                priority=task.queue_priority,
+                desired_worker_id=task.desired_worker_id,
+                desired_labels=task.desired_labels,
+                concurrency_keys=task.concurrency_keys,
+            ),
+        )
+        for item in planned
+        for task in item.tasks
+        if not task.failure
+    ]
+
+
 def _changes_of(
     planned: Sequence[PlannedRun],
     versions: Mapping[UUID, RegisteredVersion],
     worker_of: Mapping[UUID, UUID],
-    waits: Sequence[NewWait],
+    now: datetime,
 ) -> Changes:
-    sleeps_of = {wait.tenant_id for wait in waits if wait.sleep_seconds is not None}
-    changes = Changes(sleeps_of=sleeps_of, wakes_clock=True)
+    changes = Changes(wakes_clock=True)
     for item in planned:
         run = (item.run.tenant_id, item.run.id)
         changes.touched.add(run)
         changes.triggered.append(run)
-        for task in item.tasks:
-            if task.id not in worker_of and not task.failure:
-                ready = ready_task(
-                    versions[task.version_id],
-                    task.id,
-                    task.step_id,
-                    retry_count=0,
-                    priority=task.queue_priority,
-                    desired_worker_id=task.desired_worker_id,
-                    desired_labels=task.desired_labels,
-                    concurrency_keys=task.concurrency_keys,
-                )
-                changes.ready.append((task.tenant_id, ready))
+        for task in item.tasks if worker_of else ():
+            if worker_id := worker_of.get(task.id):
+                action = start_action(item, task, versions[task.version_id], now)
+                changes.assigned.append((worker_id, action))
     return changes
 
 
@@ -231,11 +248,31 @@ def collision_of(
     return IdempotencyCollision(found, started)
 
 
+class Inserted(NamedTuple):
+    """`ids` are each one's run in order: its own, an older one of its child key, or the holder of its
+    idempotency key; the latter are in `collisions` too, by the run that was left out.
+    """
+
+    ids: list[UUID]
+    collisions: Mapping[UUID, UUID]
+
+
+@repeatable
+def insert_new_runs(
+    planned: Sequence[PlannedRun], now: datetime, *, is_last: bool = False
+) -> Operation[Inserted]:
+    """Insert those of these runs whose child keys name no run yet. See `insert_runs`."""
+    ids = yield from claim_children([item.run for item in planned])
+    new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
+    collisions = (yield from insert_runs(new, now, is_last=is_last)) if new else {}
+    return Inserted([collisions.get(run_id, run_id) for run_id in ids], collisions)
+
+
 @repeatable
 def trigger_runs(
     tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
 ) -> Operation[list[UUID]]:
-    """Start runs without a scheduler at hand: they are queued. Return their ids in request order.
+    """Start runs by the names of their workflows. Return their ids in request order.
 
     With IdempotencyCollision none of them is started.
     """
@@ -243,8 +280,7 @@ def trigger_runs(
     adopted = yield from adopt_children(tenant_id, requests)
     planned = [plan_new_run(request, versions[request.workflow_name]) for request in adopted]
     refuse_problems(planned)
-    ids = yield from claim_children([item.run for item in planned])
-    new = [item for item, run_id in zip(planned, ids, strict=True) if item.run.id == run_id]
-    if new and (collisions := (yield from insert_runs(new, now))):
-        raise collision_of(planned, collisions)
-    return ids
+    inserted = yield from insert_new_runs(planned, now)
+    if inserted.collisions:
+        raise collision_of(planned, inserted.collisions)
+    return inserted.ids

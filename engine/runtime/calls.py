@@ -11,14 +11,13 @@ from engine.errors import NotFound
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
 from engine.operations.choose_runs import few_at_a_time, matching_runs
-from engine.operations.push_events import push_events, replay_event
+from engine.operations.push_events import replay_event
 from engine.operations.read_runs import load_run_details
 from engine.operations.replay_tasks import Replay, replay_tasks
 from engine.operations.timetable.change_schedules import schedule_runs
 from engine.states import RateLimitWindow
 from engine.store.async_db import AsyncDatabase
 from engine.types import (
-    EventInput,
     EventRecord,
     RunDetails,
     RunFilter,
@@ -39,9 +38,6 @@ class Calls:
         self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
     ) -> ScheduledRuns:
         return await self.database.run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
-
-    async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
-        return await self.database.run(push_events(tenant_id, inputs, datetime.now(UTC)))
 
     async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
         return await self.database.run(replay_event(tenant_id, event_id, datetime.now(UTC)))

@@ -99,6 +99,7 @@ class Effects:
 
     def _act_elsewhere(self, changes: Changes) -> None:
         for act in (
+            self._start,
             self._stop,
             self._streams.apply,
             self.durable.apply,
@@ -139,6 +140,10 @@ class Effects:
         task.add_done_callback(self._background.discard)
 
     # Workers
+
+    def _start(self, changes: Changes) -> None:
+        for worker_id, action in changes.assigned:
+            self._sessions.send(worker_id, action)
 
     def _stop(self, changes: Changes) -> None:
         stops: dict[UUID, list[tuple[UUID, UUID, int]]] = defaultdict(list)
@@ -240,8 +245,10 @@ class Effects:
             hint.leave_out(Cares.ANY)
             if hint.tenant_id in self._owners:
                 hint.leave_out(Cares.OWNER)
-            here = set(self._sessions.holds(worker for worker, _, _ in hint.stops))
+            held = (*hint.assigned, *(worker_id for worker_id, _, _ in hint.stops))
+            here = set(self._sessions.holds(held))
             hint.stops = [stop for stop in hint.stops if stop[0] not in here]
+            hint.assigned = [worker_id for worker_id in hint.assigned if worker_id not in here]
             self._notifier.hint(hint)
 
 

@@ -40,11 +40,13 @@ from engine.runtime.loops.ending import end_tasks
 from engine.runtime.loops.outages import note_unreachable
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.scheduler.ownership import Ownership
+from engine.runtime.scheduler.placing import Placing
 from engine.runtime.writers.assignments import Assignments
 from engine.runtime.writers.attempts import Attempts
 from engine.runtime.writers.cancellations import Cancellations
 from engine.runtime.writers.clock_restarts import ClockRestarts
 from engine.runtime.writers.event_notes import EventNotes
+from engine.runtime.writers.events import Events
 from engine.runtime.writers.log_lines import LogLines
 from engine.runtime.writers.reports import Reports
 from engine.runtime.writers.triggers import Triggers
@@ -52,6 +54,8 @@ from engine.store.async_db import AsyncDatabase
 from engine.store.changes import Changes
 from engine.store.hints import ENGINE_CHANNEL, Hint
 from engine.types import (
+    EventInput,
+    EventRecord,
     LogInput,
     StreamEvent,
     TriggerRequest,
@@ -77,6 +81,7 @@ class HatchetEngine(Calls):
         self.catalog = Catalog(self.database)
         self._make_scheduling(max_message_bytes)
         owners = self.ownership.owners
+        self.database.ask(Placing(owners, on_lease_lost=self._drop, on_outage=self._invalidate))
         self.effects = Effects(
             self.database,
             owners=owners,
@@ -114,10 +119,8 @@ class HatchetEngine(Calls):
         self.assignments = Assignments(
             self.database,
             self.sessions,
-            self.notifier,
             on_lease_lost=self._drop,
             on_outage=self._invalidate,
-            on_due=self._wake_clock,
             max_message_bytes=max_message_bytes,
         )
         self.cancellations = Cancellations(
@@ -137,14 +140,8 @@ class HatchetEngine(Calls):
         )
 
     def _make_writers(self, owners: dict[UUID, TenantOwner]) -> None:
-        self.triggers = Triggers(
-            self.database,
-            self.catalog,
-            self.assignments,
-            owners=owners,
-            on_lease_lost=self._drop,
-            on_outage=self._invalidate,
-        )
+        self.triggers = Triggers(self.database, self.catalog, on_outage=self._invalidate)
+        self.events = Events(self.database, on_outage=self._invalidate)
         self.reports = Reports(
             self.database, self.effects.starts, self.notes, on_outage=self._invalidate
         )
@@ -240,6 +237,7 @@ class HatchetEngine(Calls):
     def _all_batchers(self) -> list[Batcher[Any, Any]]:
         return [
             self.triggers.batcher,
+            self.events.batcher,
             self.reports.batcher,
             self.assignments.batcher,
             self.cancellations.batcher,
@@ -300,6 +298,9 @@ class HatchetEngine(Calls):
     ) -> tuple[UUID, UUID]:
         put = await self.database.run(put_workflow(tenant_id, definition, datetime.now(UTC)))
         return put.version_id, put.workflow_id
+
+    async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
+        return await self.events.push(tenant_id, inputs)
 
     async def trigger_runs(self, tenant_id: UUID, requests: Sequence[TriggerRequest]) -> list[UUID]:
         return await self.triggers.trigger(tenant_id, requests)

@@ -25,6 +25,8 @@ def emit_changes(changes: Changes) -> None:
     """Emit the events of one committed operation."""
     if changes.triggered:
         telemetry.emit_ids("runs.triggered", "run_ids", changes.triggered)
+    if changes.assigned:
+        _emit_assigned(action for _, action in changes.assigned)
     if changes.started:
         telemetry.emit_ids("tasks.started", "task_ids", changes.started)
     if changes.ended and telemetry.is_heard(*_ENDS):
@@ -72,7 +74,7 @@ def _since(due_at: datetime) -> float:
     return (datetime.now(UTC) - due_at).total_seconds()
 
 
-def emit_assigned(actions: Iterable[Action]) -> None:
+def _emit_assigned(actions: Iterable[Action]) -> None:
     """Emit which attempts these actions start."""
     if telemetry.is_heard("tasks.assigned"):
         ids = ((action.tenant_id, item.task_id) for action in actions for item in action.items)

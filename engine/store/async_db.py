@@ -11,10 +11,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered, current_answers
+from engine.errors import LeaseLost
 from engine.sandbox.pool import answer_async
 from engine.store.changes import Changes
 from engine.store.failures import named
 from engine.store.pipeline import Pipeline
+from engine.store.placing import Placer
 from engine.store.query import Operation, Query, Repeatable, called, fetch_last, insisting
 from engine.store.spans import watched
 
@@ -26,6 +28,8 @@ Row = TypeVar("Row")
 # Statements are prepared once and reach their rows by key, so one generic plan serves them all.
 CONNECTION_OPTIONS = "-c plan_cache_mode=force_generic_plan -c jit=off"
 
+_MOST_LEASES_LOST = 3
+"""What was placed under a lease that is lost is placed anew; its placer knows then."""
 _CONNECTION = {
     "autocommit": True,
     "application_name": "hatchet-engine",
@@ -55,6 +59,7 @@ class AsyncDatabase:
     ) -> None:
         self.conninfo = conninfo
         self._on_committed = on_committed
+        self._placer: Placer | None = None
         self._deliver = self._deliver_safely if on_committed else None
         self._pool = AsyncConnectionPool(
             conninfo,
@@ -65,6 +70,10 @@ class AsyncDatabase:
             timeout=10,
             kwargs=_CONNECTION,
         )
+
+    def ask(self, placer: Placer) -> None:
+        """Ask `placer` where new attempts may run; until then none is placed."""
+        self._placer = placer
 
     async def open(self) -> None:
         await self._pool.open(wait=True, timeout=30)
@@ -81,13 +90,17 @@ class AsyncDatabase:
         Unavailable, and what is below it in errors.py: the database was away, or others were first.
         InvalidArgument: it cannot take a value.
         """
-        try:
-            return await self._run(operation)
-        except (psycopg.Error, OSError) as error:
-            failure = named(error)
-            if failure is None:
-                raise
-            raise failure from error
+        for attempt in range(_MOST_LEASES_LOST):
+            try:
+                return await self._run(operation)
+            except (psycopg.Error, OSError) as error:
+                failure = named(error)
+                if failure is None:
+                    raise
+                is_repeated = isinstance(failure, LeaseLost) and isinstance(operation, Repeatable)
+                if not is_repeated or attempt == _MOST_LEASES_LOST - 1:
+                    raise failure from error
+        raise AssertionError
 
     async def _run(self, operation: Operation[Result]) -> Result:
         if (answers := current_answers()) is not None:
@@ -113,7 +126,7 @@ class AsyncDatabase:
         try:
             if connection.pipelined is None:
                 connection.pipelined = Pipeline(connection)
-            return await connection.pipelined.run(operation, self._deliver)
+            return await connection.pipelined.run(operation, self._deliver, self._placer)
         finally:
             await self._pool.putconn(connection)
 

@@ -16,6 +16,7 @@ from engine.domain.assignment import ReadyTask
 from engine.domain.cron.firing import Missed
 from engine.domain.durable.calls import Completion
 from engine.states import Status
+from engine.types import Action
 
 
 class AttemptEnd(NamedTuple):
@@ -70,6 +71,8 @@ class Changes:
 
     acknowledged: list[tuple[UUID, UUID]] = field(default_factory=list)
     """(tenant, task) whose workers have said that they got them."""
+    assigned: list[tuple[UUID, Action]] = field(default_factory=list)
+    """Actions for workers, by the worker's id: attempts that now run there."""
     ready: list[tuple[UUID, ReadyTask]] = field(default_factory=list)
     """Attempts now in the queue, with their tenants."""
     resting: list[tuple[UUID, ReadyTask]] = field(default_factory=list)

@@ -122,6 +122,10 @@ def _stops(changes: Changes) -> Said:
             yield end.tenant_id, (end.stop_on, end.task_id, end.retry_count)
 
 
+def _assigned(changes: Changes) -> Said:
+    return dict.fromkeys((action.tenant_id, worker_id) for worker_id, action in changes.assigned)
+
+
 def _completed(changes: Changes) -> Said:
     return dict.fromkeys((tenant, completion.task_id) for tenant, completion in changes.completions)
 
@@ -166,7 +170,13 @@ KINDS = (
         sources=("ended",),
         said=_stops,
     ),
-    Kind(name="assigned", cares=Cares.HOLDER, decode=UUID),
+    Kind(
+        name="assigned",
+        cares=Cares.HOLDER,
+        decode=UUID,
+        sources=("assigned",),
+        said=_assigned,
+    ),
     Kind(
         name="finished",
         cares=Cares.FOLLOWERS,

@@ -20,6 +20,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from engine.store.binary import Prepared, prepare
 from engine.store.changes import Changes
+from engine.store.placing import NO_PLACES, Placer, Places, Wanting
 from engine.store.query import Last, Operation, Query, statements
 
 Result = TypeVar("Result")
@@ -52,16 +53,20 @@ class Pipeline:
         self._cancelled: asyncio.TimerHandle | None = None
         """Goes off when a caller that was cancelled has waited long enough."""
         self._is_given_up = False
+        self._placed: list[Places] = []
+        """Taken for the transaction under way, to be given back if it does not commit."""
 
     async def run(
         self,
         operation: Operation[Result],
         on_committed: Callable[[Changes], None] | None = None,
+        placer: Placer | None = None,
     ) -> Result:
         """Drive an operation to its end; return its result once it has committed.
 
         `on_committed` is given what it changed, once, also if the caller is cancelled during the commit.
         An operation that changes something where nobody is to learn of it is undone: RuntimeError.
+        Without a `placer` nothing is placed.
         """
         loop = asyncio.get_running_loop()
         pg, socket = self._pg, self._pg.socket
@@ -69,14 +74,16 @@ class Pipeline:
         loop.add_reader(socket, self._wake)
         self._was_woken = is_clean = False
         try:
-            result = await self._drive(operation, on_committed)
+            result = await self._drive(operation, on_committed, placer)
         except Exception as error:
             is_clean = pg.status == ConnStatus.OK
+            self._take_back(placer, error, is_unknown=not is_clean)
             if self._cancelled:
                 raise asyncio.CancelledError from error
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             is_clean = pg.status == ConnStatus.OK and not self._is_given_up
+            self._take_back(placer, error, is_unknown=not is_clean)
             raise
         else:
             is_clean = True
@@ -95,7 +102,10 @@ class Pipeline:
                 await self._connection.close()
 
     async def _drive(
-        self, operation: Operation[Result], on_committed: Callable[[Changes], None] | None
+        self,
+        operation: Operation[Result],
+        on_committed: Callable[[Changes], None] | None,
+        placer: Placer | None,
     ) -> Result:
         is_synced = False
         changes: Changes | None = None
@@ -113,9 +123,9 @@ class Pipeline:
                     continue
                 if is_synced:
                     raise RuntimeError("an operation went on after its last queries")
-                rows = await self._rows(step)
+                answer = await self._answer(step, placer)
                 is_synced = isinstance(step, Last)
-                step = operation.send(rows)
+                step = operation.send(answer)
         except StopIteration as stop:
             if not is_synced:
                 await self._sync()
@@ -128,15 +138,33 @@ class Pipeline:
                 await self._undo()
             raise
         finally:
+            if is_synced:
+                self._placed = []
             if is_synced and changes is not None and on_committed is not None:
                 on_committed(changes)
 
-    async def _rows(self, queries: Sequence[Query[Any]]) -> Sequence[list[Any]]:
-        if not queries:
+    def _place(self, wanting: Wanting, placer: Placer | None) -> Places:
+        if placer is None:
+            return NO_PLACES
+        places = placer.place(wanting.ready)
+        if places.worker_of:
+            self._placed.append(places)
+        return places
+
+    def _take_back(self, placer: Placer | None, error: BaseException, *, is_unknown: bool) -> None:
+        placed, self._placed = self._placed, []
+        for places in placed:
+            assert placer is not None
+            placer.take_back(places, error, is_unknown=is_unknown)
+
+    async def _answer(self, step: Sequence[Query[Any]] | Wanting, placer: Placer | None) -> Any:
+        if isinstance(step, Wanting):
+            return self._place(step, placer)
+        if not step:
             await asyncio.sleep(0)
             return ()
-        with_sync = isinstance(queries, Last)
-        rows = await self._exchange(queries, with_sync=with_sync)
+        with_sync = isinstance(step, Last)
+        rows = await self._exchange(step, with_sync=with_sync)
         if self._cancelled and not with_sync:
             raise asyncio.CancelledError
         return rows

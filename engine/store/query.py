@@ -2,7 +2,8 @@
 
 A store function returns a `Query`. An operation yields batches of queries and receives their rows, so
 the same body runs on the engine's async pool and on Django's own connection. It does no I/O itself.
-Between its queries it yields `Changes`: what others are to learn of once the transaction has committed.
+Between its queries it yields `Changes`: what others are to learn of once the transaction has committed;
+and `Wanting`: attempts that might be written as running at once.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+from uuid import UUID
 
 from engine import states
+from engine.domain.assignment import ReadyTask
 from engine.domain.cel.answers import Answers
 from engine.store.changes import Changes
+from engine.store.placing import Places, Wanting
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -36,10 +40,11 @@ class Query(Generic[Row]):
     row: Callable[..., Row]
 
 
-Step = Sequence[Query[Any]] | Changes
-"""What an operation yields: queries, whose rows it is sent, or what it changed."""
+Step = Sequence[Query[Any]] | Changes | Wanting
+"""What an operation yields: queries, whose rows it is sent, what it changed, or attempts to be placed."""
 
 Operation = Generator[Step, Sequence[list[Any]], Result]
+"""It is sent the rows of each query; `place` says what it is sent for attempts."""
 
 
 Arguments = ParamSpec("Arguments")
@@ -114,6 +119,12 @@ class Last(tuple[Query[Any], ...]):
 def fetch_last(*queries: Query[Any]) -> Operation[Sequence[list[Any]]]:
     """Like `fetch_all`, as the last thing of the whole operation."""
     return (yield Last(queries))
+
+
+def place(ready: Sequence[tuple[UUID, ReadyTask]]) -> Operation[Places]:
+    """Ask which of these attempts may be written as running, and where; it costs no round trip."""
+    places: Any = yield Wanting(ready)
+    return cast("Places", places)
 
 
 def breathe() -> Operation[None]:

@@ -7,7 +7,7 @@ business data beside them commits. What operations change is notified from withi
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -17,6 +17,7 @@ from engine.domain.cel.answers import Answers, Unanswered
 from engine.sandbox import pool
 from engine.store.changes import Changes
 from engine.store.hints import messages_of, notify
+from engine.store.placing import NO_PLACES, Wanting
 from engine.store.query import Operation, Query, Repeatable, insisting, statements
 from engine.store.spans import watched
 
@@ -61,6 +62,8 @@ def _transact(operation: Operation[Result]) -> Result:
                 if isinstance(step, Changes):
                     changes.add(step)
                     step = operation.send(())
+                elif isinstance(step, Wanting):
+                    step = operation.send(cast(Any, NO_PLACES))
                 else:
                     step = operation.send([_fetch(cursor, query) for query in step])
         except StopIteration as stop:

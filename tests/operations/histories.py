@@ -45,6 +45,7 @@ from engine.store.query import Operation, Query, fetch
 from engine.types import EventInput, ReportKind, TaskReport, TriggerRequest
 from tests.operations.bench import Bench, on_failure, step
 from tests.operations.durable import event, sleep
+from tests.operations.placed import placed
 
 MOST_RUNS = 8
 EXPECTED = (InvalidArgument, NotFound, IdempotencyCollision)
@@ -159,8 +160,7 @@ class History:
         def insert() -> Operation[None]:
             versions = yield from resolve_names(self.tenant_id, [name])
             planned = plan_new_run(TriggerRequest(name, given), versions[name])
-            worker_of = {task.id: self.worker_id for task in planned.tasks if not task.failure}
-            yield from insert_runs([planned], self.now, worker_of=worker_of)
+            yield from placed(insert_runs([planned], self.now), self.worker_id)
 
         self.do(insert())
 

@@ -20,8 +20,7 @@ from engine.operations.copy_schedulers import SchedulerCopies
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import ConcurrencyStrategy
 from engine.store import sync_db
-from engine.store.changes import Changes
-from engine.store.query import Operation, Query, statements
+from engine.store.query import Operation, Step, statements
 from engine.types import TriggerRequest
 from tests.operations.bench import Bench, step
 from tests.operations.scheduled import scheduled, worker
@@ -243,8 +242,8 @@ class Asking:
             self.found = stop.value
 
 
-def _answer(queries: Sequence[Query[Any]] | Changes) -> list[list[Any]]:
-    assert not isinstance(queries, Changes), "explaining changes nothing"
+def _answer(queries: Step) -> list[list[Any]]:
+    assert isinstance(queries, Sequence), "explaining changes nothing"
     texts = statements()
     results = []
     with connection.cursor() as cursor:

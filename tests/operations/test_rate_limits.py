@@ -29,6 +29,7 @@ from engine.store.queues import FIRST_PLACE
 from engine.types import TriggerRequest
 from tests.changes import changes_of
 from tests.operations.bench import START, Bench, on_failure, step
+from tests.operations.placed import placed
 
 HOUR, SECOND = RateLimitWindow.HOUR, RateLimitWindow.SECOND
 DYNAMIC = RateLimit(
@@ -206,11 +207,10 @@ def test_runs_that_start_at_once_take_their_units_with_them(bench: Bench) -> Non
     planned = [plan_new_run(request(), versions["flow"]) for _ in range(2)]
     first, _ = (item.run.id for item in planned)
     changes = changes_of(
-        insert_runs(
-            planned,
-            bench.now,
-            worker_of={first: bench.worker()},
-            taken={first: (taken(bench, 4),)},
+        placed(
+            insert_runs(planned, bench.now),
+            {first: bench.worker()},
+            {first: (taken(bench, 4),)},
         )
     )
     assert len(changes.ready) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -12,7 +12,6 @@ from engine.models import Worker
 from engine.operations.expire_tasks import requeue_swallowed, requeue_undelivered
 from engine.states import Status
 from engine.store import lost_tasks, sync_db
-from engine.store.changes import Changes
 from engine.store.query import Operation, fetch
 from tests.operations.bench import Bench, step
 
@@ -27,7 +26,7 @@ def interrupted(
     asked = next(running)
     try:
         while True:
-            if not isinstance(asked, Changes) and any(query.name == statement for query in asked):
+            if isinstance(asked, Sequence) and any(query.name == statement for query in asked):
                 meanwhile()
             asked = running.send((yield asked))
     except StopIteration as stop:

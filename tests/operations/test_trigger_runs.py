@@ -17,6 +17,7 @@ from engine.store import sync_db
 from engine.types import TriggerRequest
 from tests.changes import changing
 from tests.operations.bench import Bench, on_failure, step
+from tests.operations.placed import placed
 
 
 def test_a_standalone_run_has_one_task_with_its_own_id(bench: Bench) -> None:
@@ -172,7 +173,7 @@ def test_both_ways_of_inserting_write_the_same_rows(bench: Bench, is_assigned: b
     alone, dag = (plan_new_run(request, versions[name]) for name in ("one", "two"))
     worker_id = bench.worker()
     worker_of = {item.tasks[0].id: worker_id for item in (alone, dag)} if is_assigned else {}
-    _, bench.changes = changing(insert_runs([alone, dag], bench.now, worker_of=worker_of))
+    _, bench.changes = changing(placed(insert_runs([alone, dag], bench.now), worker_of))
     tasks = [Task.objects.values(*SAME_COLUMNS).get(id=i.tasks[0].id) for i in (alone, dag)]
     runs = [Run.objects.values(*SAME_RUN_COLUMNS).get(id=i.run.id) for i in (alone, dag)]
     assert tasks[0] == tasks[1]

@@ -30,6 +30,7 @@ from engine.operations.push_events import push_events
 from engine.states import Status
 from engine.store import durable_waits
 from engine.store.changes import Changes
+from engine.store.placing import Wanting
 from engine.store.query import Operation, Query, statements
 from engine.types import EventInput
 from tests.changes import watched
@@ -94,6 +95,7 @@ def _drive(connection: psycopg.Connection[Any], operation: Operation[Result]) ->
             if isinstance(queries, Changes):
                 queries = operation.send(())
                 continue
+            assert not isinstance(queries, Wanting)
             results: Sequence[list[Any]] = [
                 [query.row(*row) for row in connection.execute(texts[query.name], query.params)]
                 for query in queries

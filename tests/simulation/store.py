@@ -11,6 +11,7 @@ from uuid import UUID
 
 from engine.errors import Unavailable
 from engine.store.changes import Changes
+from engine.store.placing import NO_PLACES, Wanting
 from engine.store.query import Last, Operation, Query
 
 Result = TypeVar("Result")
@@ -193,6 +194,9 @@ class Connections:
                 if isinstance(queries, Changes):
                     changes.add(queries)
                     answers = ()
+                    continue
+                if isinstance(queries, Wanting):
+                    answers = NO_PLACES
                     continue
                 answers = [await self._execute(transaction, query) for query in queries]
                 if isinstance(queries, Last):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from engine.errors import InvalidArgument, NotFound
 from engine.operations.parts.adopt_children import adopt_children
-from engine.operations.parts.claim_keys import claim_children
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.parts.versions import load_versions
 from engine.operations.timetable.fire_crons import BATCH
-from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
+from engine.operations.trigger_runs import Inserted, collision_of, insert_new_runs, refuse_problems
 from engine.states import RunTrigger
 from engine.store import schedules
 from engine.store.changes import Changes, TimedFiring
@@ -63,10 +62,10 @@ def run_schedule_now(tenant_id: UUID, schedule_id: UUID, now: datetime) -> Opera
         raise InvalidArgument(ALREADY_FIRED)
     planned = yield from _plan(rows)
     refuse_problems(planned)
-    run_ids, collisions = yield from _fire(rows, planned, now)
-    if collisions:
-        raise collision_of(planned, collisions)
-    return run_ids[0]
+    inserted = yield from _fire(rows, planned, now)
+    if inserted.collisions:
+        raise collision_of(planned, inserted.collisions)
+    return inserted.ids[0]
 
 
 def _plan(rows: Sequence[ScheduleRow]) -> Operation[list[PlannedRun]]:
@@ -80,24 +79,18 @@ def _plan(rows: Sequence[ScheduleRow]) -> Operation[list[PlannedRun]]:
 
 def _fire(
     rows: Sequence[ScheduleRow], planned: Sequence[PlannedRun], now: datetime
-) -> Operation[tuple[list[UUID], Mapping[UUID, UUID]]]:
-    """Return the runs, and who holds the keys of those that collided.
-
-    The rows are locked: settled in the transaction that starts their runs, none fires twice.
+) -> Operation[Inserted]:
+    """The rows are locked: settled in the transaction that starts their runs, none fires twice.
 
     A schedule whose run's key is held names the holder; one whose key has a problem names no run.
     """
-    run_ids = yield from claim_children([item.run for item in planned])
-    new = [item for item, run_id in zip(planned, run_ids, strict=True) if item.run.id == run_id]
-    collisions = (yield from insert_runs(new, now)) if new else {}
+    inserted = yield from insert_new_runs(planned, now)
     fired = [
-        (row.id, None, item.problem)
-        if item.problem
-        else (row.id, collisions.get(run_id, run_id), None)
-        for row, item, run_id in zip(rows, planned, run_ids, strict=True)
+        (row.id, None, item.problem) if item.problem else (row.id, run_id, None)
+        for row, item, run_id in zip(rows, planned, inserted.ids, strict=True)
     ]
     yield from fetch(schedules.settle(fired, now))
-    return run_ids, collisions
+    return inserted
 
 
 def set_schedule_aside(schedule_id: UUID, cause: str, now: datetime) -> Operation[None]:

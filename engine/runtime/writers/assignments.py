@@ -1,4 +1,4 @@
-"""From the scheduler's decision to the worker's stream: write the assignment, then push."""
+"""Writes down what schedulers decided about queued attempts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,9 @@ from engine.ids import new_id
 from engine.operations.assign_tasks import assign_tasks, load_undelivered
 from engine.operations.parts.start_batches import MadeBatch
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
-from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.scheduler.owner import TenantOwner
-from engine.runtime.task_life import emit_assigned
 from engine.store.async_db import AsyncDatabase
-from engine.store.hints import Hint
-from engine.types import Action
 
 _READ_AT_ONCE = 8
 
@@ -39,22 +35,20 @@ class _Decision(NamedTuple):
 
 
 class Assignments:
-    """Writes assignments of queued attempts in batches and delivers what was written."""
+    """Writes assignments of queued attempts in batches; what is to be delivered later is read here too."""
 
     def __init__(
         self,
         database: AsyncDatabase,
         sessions: Sessions,
-        notifier: Notifier,
         *,
         on_lease_lost: Callable[[TenantOwner], None],
         on_outage: Callable[[], None],
-        on_due: Callable[[], None],
         max_message_bytes: int,
     ) -> None:
         self._max_batch_bytes = max_batch_bytes(max_message_bytes)
-        self._database, self._sessions, self._notifier = database, sessions, notifier
-        self._on_lease_lost, self._on_due = on_lease_lost, on_due
+        self._database, self._sessions = database, sessions
+        self._on_lease_lost = on_lease_lost
         self.batcher: Batcher[_Decision, None] = Batcher(
             "assignments", self._flush, on_outage=on_outage, max_waiting=1_000_000
         )
@@ -98,23 +92,12 @@ class Assignments:
             for owner in owners.values():
                 self._on_lease_lost(owner)
             return
-        self._on_due()  # the time of these attempts may be up before anything the clock knows of
         written = {(i.task_id, i.retry_count) for _, action in actions for i in action.items}
         for decision in decisions:
             for task in decision.tasks:
                 if (task.id, task.retry_count) not in written:
                     units = decision.assignment.taken.get(task.id, ())
                     decision.owner.undo(task, decision.epoch, units)
-        emit_assigned(action for _, action in actions)
-        for worker_id, action in actions:
-            self.deliver(worker_id, action)
-            for item in action.items:
-                self._notifier.touch(action.tenant_id, "runs", item.run_id)
-
-    def deliver(self, worker_id: UUID, action: Action) -> None:
-        """Push to the worker's stream, or hint the engine that holds it."""
-        if not self._sessions.send(worker_id, action):
-            self._notifier.hint(Hint(action.tenant_id, assigned=[worker_id]))
 
     async def deliver_assigned(self, worker_ids: Sequence[UUID]) -> None:
         """Push what other engines assigned to workers whose streams are here.

@@ -1,0 +1,45 @@
+"""Stores what clients push, in batches: the runs that events start are committed with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psycopg
+
+from engine.ids import new_id
+from engine.operations.push_events import PushedEvents, push_calls, records_of
+from engine.runtime.loops.batcher import Batcher
+from engine.store.async_db import AsyncDatabase
+from engine.types import EventInput, EventRecord
+
+
+class Events:
+    """Each call's events are stored together or not at all.
+
+    They get their ids before, so that a batch which is written again after a broken connection is
+    known to be the same.
+    """
+
+    def __init__(self, database: AsyncDatabase, *, on_outage: Callable[[], None]) -> None:
+        self._database, self._on_outage = database, on_outage
+        self.batcher: Batcher[PushedEvents, None] = Batcher(
+            "events", self._flush, on_outage=on_outage, tenant_of=lambda call: call.tenant_id
+        )
+
+    async def push(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
+        """Return the events as they were stored, once they are committed with what they started."""
+        records = records_of(inputs, [new_id() for _ in inputs], datetime.now(UTC))
+        size = sum(len(event.payload) for event in inputs)
+        call = PushedEvents(tenant_id, inputs, records)
+        await self.batcher.submit(call, rows=len(inputs), size=size)
+        return records
+
+    async def _flush(self, calls: Sequence[PushedEvents]) -> list[None]:
+        try:
+            await self._database.run(push_calls(calls, datetime.now(UTC)))
+        except psycopg.errors.UniqueViolation:
+            # The same ids were committed before the connection broke. Memory may have been read before.
+            self._on_outage()
+        return [None] * len(calls)
