@@ -100,7 +100,7 @@ async def test_the_slot_of_a_child_that_exists_already_goes_to_a_run_beside_it(
     await engine.trigger_runs(tenant_id, [child])
     await worker.complete(await worker.next_start())
     _, other = await engine.trigger_runs(tenant_id, [child, TriggerRequest("work")])
-    assert engine.ownership.owners[tenant_id].machine.task_on(other) is not None
+    assert engine.ownership.owners[tenant_id].machine.workers.task_on(other) is not None
 
 
 async def test_a_cancelled_task_gives_its_slot_to_the_next(
