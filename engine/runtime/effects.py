@@ -27,6 +27,7 @@ from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.isolation import isolate
 from engine.runtime.loops.outages import wait_out
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_changes
 from engine.runtime.writers.event_notes import EventNotes
 from engine.runtime.writers.starts import Starts
 from engine.store.async_db import AsyncDatabase
@@ -105,6 +106,7 @@ class Effects:
             self._read_what_changed,
             self._hint,
             self._notifier.touch_pages,
+            emit_changes,
         ):
             try:
                 act(changes)
