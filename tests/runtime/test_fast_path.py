@@ -93,7 +93,6 @@ async def test_a_child_that_exists_already_takes_no_slot(
 async def test_the_slot_of_a_child_that_exists_already_goes_to_a_run_beside_it(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
-    await ready(engine, tenant_id)
     worker = await FakeWorker.connect(engine, tenant_id, slots=2)
     (parent,) = await trigger(engine, tenant_id)
     await worker.next_start()
