@@ -1,6 +1,6 @@
 # `make run` starts everything; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run worker demo token test check fast simulate bench proto schema clean
+.PHONY: help run worker demo token test format check fast coverage simulate mutate bench proto schema clean
 
 PY := .venv/bin/python
 INSTALL := @scripts/install.sh
@@ -38,6 +38,11 @@ fast:           ## the tests that need neither browser nor SDK
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
 
+format:         ## format code and templates
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m ruff format .
+	$(PY) -m djlint templates --reformat --quiet
+
 check:          ## what must be right before a push
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m ruff format --check .
@@ -47,9 +52,20 @@ check:          ## what must be right before a push
 	$(PY) -m djlint templates --lint --check --quiet
 	$(PY) -m pytest -q -n 2 -m "not e2e and not chaos"
 
+coverage:       ## which lines the tests of rules, operations and statements leave out; fails when they grow
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m coverage run -m pytest -q tests/unit tests/operations tests/store
+	$(PY) -m coverage report --include='engine/domain/*' --fail-under=97
+	$(PY) -m coverage report --include='engine/operations/*' --fail-under=94
+	$(PY) -m coverage report --include='engine/store/*' --fail-under=91
+
 simulate:       ## durable tasks under random mishaps: SEEDS=1000 of them, or the story of SEED=17
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+mutate:         ## change one expression of the rules at a time, list what no test notices; PATHS=, SAMPLE=
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m tests.mutation $(PATHS) $(if $(SAMPLE),--sample $(SAMPLE))
 
 bench:          ## measure throughput and latency; writes benchmarks/results/
 	$(INSTALL) requirements-dev.txt
@@ -64,4 +80,4 @@ schema:         ## write engine/schema.sql: what the migrations make
 	$(PY) -m tests.schema
 
 clean:          ## remove everything that can be made again; data/ stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

@@ -13,9 +13,10 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from engine.models.durable_queries import runs_off_worker
-from engine.models.run_queries import created_between, runs_of, with_metadata_value
+from engine.models.run_selection import selected_runs
 from engine.models.runs import Run, Task
 from engine.states import Status
+from engine.types import RunFilter
 
 WINDOWS: dict[str, tuple[str, timedelta | None]] = {
     "1h": ("Last hour", timedelta(hours=1)),
@@ -87,16 +88,19 @@ class RunFilters:
     def first_page(self) -> RunFilters:
         return replace(self, before=None, after=None)
 
+    def run_filter(self, since: datetime | None) -> RunFilter:
+        return RunFilter(
+            since=since,
+            statuses=self.statuses,
+            workflow_ids=(self.workflow_id,) if self.workflow_id else (),
+            additional_metadata=self.metadata,
+            needs_every_pair=True,
+        )
+
     def apply(self, tenant_id: UUID, since: datetime | None) -> QuerySet[Run]:
-        runs = created_between(runs_of(tenant_id), since, None)
-        if self.statuses:
-            runs = runs.filter(status__in=self.statuses)
+        runs = selected_runs(tenant_id, self.run_filter(since))
         if self.is_evicted:
             runs = runs.filter(runs_off_worker())
-        if self.workflow_id:
-            runs = runs.filter(workflow_id=self.workflow_id)
-        for key, value in self.metadata:
-            runs = with_metadata_value(runs, key, value)
         if self.text:
             runs = runs.filter(_with_id(self.text))
         return runs

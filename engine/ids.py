@@ -3,11 +3,14 @@
 import os
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import getrandbits
 from uuid import UUID
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+_CLOCKS_DIFFER = timedelta(minutes=1)
 _lock = threading.Lock()
 _last = 0
 
@@ -41,6 +44,19 @@ def id_at(moment: datetime) -> UUID:
     return UUID(
         int=((int(moment.timestamp() * 1000) & ((1 << 48) - 1)) << 80) | _VERSION_AND_VARIANT
     )
+
+
+def ids_between(since: datetime | None, until: datetime | None) -> tuple[UUID, UUID]:
+    """Return bounds for the ids of rows made from `since` to `until`, whichever machines' clocks made both.
+
+    They narrow a search and do not decide: the row's own time does.
+    """
+    first, last = UUID(int=0), UUID(int=2**128 - 1)
+    if since is not None and since > _FIRST + _CLOCKS_DIFFER:
+        first = id_at(since - _CLOCKS_DIFFER)
+    if until is not None and until < _LAST - _CLOCKS_DIFFER:
+        last = id_at(max(until, _FIRST) + _CLOCKS_DIFFER)
+    return first, last
 
 
 def time_of(uuid7: UUID) -> datetime:

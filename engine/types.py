@@ -265,10 +265,15 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Selects runs for bulk cancel and replay; metadata pairs are combined with OR."""
+    """Which runs are meant, by whichever entrance: those that meet all that is given.
 
-    since: datetime
+    `since` and `until` bound the time of creation, both included. Metadata is compared as text; one of
+    the pairs is enough unless `needs_every_pair`.
+    """
+
+    since: datetime | None
     until: datetime | None = None
     statuses: tuple[Status, ...] = ()
     workflow_ids: tuple[UUID, ...] = ()
     additional_metadata: tuple[tuple[str, str], ...] = ()
+    needs_every_pair: bool = False

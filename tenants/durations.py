@@ -1,24 +1,51 @@
-"""Durations as people and clients write them: `90d`, `72h`, `1h30m`, `500ms`."""
+"""The parser of durations as people and clients write them: `72h`, `1h30m`, `.5s`, `500ms`, `2d`.
+
+What is allowed differs by place: definitions of tasks know neither days nor longer units, sleeps know one
+whole day, week or year unit, lifetimes of tokens know days like any other unit.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86_400.0,
+    "w": 7 * 86_400.0,
+    "y": 365 * 86_400.0,
+}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)")
+_SUM = re.compile(rf"(?:{_PART.pattern})+")
+_LONG = re.compile(r"([0-9]{1,9})([dwy])")
+_LONGEST_TEXT = 100
 
 
-def parse_duration(text: str) -> timedelta:
-    """Return a positive duration or raise ValueError with a sentence that names what is wrong."""
-    text = text.strip()
+def seconds_of(text: str, *, with_days: bool = False) -> float:
+    """Return the seconds of a sum such as `1h30m`, 0 included; ValueError if it is none."""
     parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'"{text}" is not a duration such as 90d, 72h or 1h30m')
+    if len(text) > _LONGEST_TEXT or not _SUM.fullmatch(text):
+        raise ValueError(f'"{text[:_LONGEST_TEXT]}" is not a duration such as 30s, 5m or 1h30m')
+    if not with_days and any(unit == "d" for _, unit in parts):
+        raise ValueError(f'"{text}" is not a duration such as 30s, 5m or 1h30m')
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def seconds_of_long(text: str) -> float | None:
+    """Return the seconds of whole days, weeks or years, `2d`, `1w`; None if the text is no such thing."""
+    whole = _LONG.fullmatch(text)
+    return None if whole is None else float(whole[1]) * _SECONDS[whole[2]]
+
+
+def parse_lifetime(text: str) -> timedelta:
+    """Return how long a token is to live; ValueError with a sentence that names what is wrong."""
     try:
-        duration = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+        lifetime = timedelta(seconds=seconds_of(text.strip(), with_days=True))
     except OverflowError as error:
         raise ValueError(f'"{text}" is too long') from error
-    if duration <= timedelta(0):
+    if lifetime <= timedelta(0):
         raise ValueError("a duration must be longer than nothing")
-    return duration
+    return lifetime

@@ -50,9 +50,7 @@ def _list_context(request: PageRequest, filters: RunFilters) -> dict[str, Any]:
     tenant_id = request.tenant.id
     runs, has_newer, has_older = newest_page(
         with_small(
-            with_workflow_names(filters.apply(tenant_id, since)).defer(
-                "child_key", "event_key", "event_id", "desired_labels"
-            ),
+            with_workflow_names(filters.apply(tenant_id, since)).defer("event_key", "event_id"),
             "additional_metadata",
             SMALL_BYTES,
         ),

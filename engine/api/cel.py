@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from rest_framework.request import Request
@@ -11,6 +12,16 @@ from engine.api.views import EngineView
 from engine.domain.cel.expressions import MAX_EXPRESSION_LENGTH, try_filter
 from engine.sandbox.pool import settled
 from tenants.models import Role
+from tenants.rest import in_body
+from tenants.rest.accepted import takes_body
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    input: bytes = in_body.document("input", is_required=True)
+    payload: bytes = in_body.document("filterPayload")
+    additional_metadata: bytes = in_body.document("additionalMetadata")
+    expression: str = in_body.any_text("expression", longest=10 * MAX_EXPRESSION_LENGTH)
 
 
 class DebugView(EngineView):
@@ -18,15 +29,14 @@ class DebugView(EngineView):
 
     writing_needs = Role.VIEWER
 
-    def post(self, request: Request, **_: Any) -> Response:
-        body = self.body
+    @takes_body(Trial)
+    def post(self, request: Request, trial: Trial, **_: Any) -> Response:
         variables: dict[str, bytes | str] = {
-            "input": body.document("input", is_required=True),
-            "payload": body.document("filterPayload"),
-            "additional_metadata": body.document("additionalMetadata"),
+            "input": trial.input,
+            "payload": trial.payload,
+            "additional_metadata": trial.additional_metadata,
         }
-        expression = body.any_text("expression", longest=10 * MAX_EXPRESSION_LENGTH)
-        found = settled(self.tenant.id, lambda: try_filter(expression, variables))
+        found = settled(self.tenant.id, lambda: try_filter(trial.expression, variables))
         if found.error is not None:
             return Response({"status": "ERROR", "error": found.error})
         return Response({"status": "SUCCESS", "output": found.value})

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.requested_run import RequestedRun
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
@@ -29,10 +32,10 @@ from engine.operations.timetable.change_crons import (
 from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
-from engine.types import TriggerRequest
-from tenants.rest.errors import AnyDict, ApiError, bad_request
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import part, takes_body, takes_query
+from tenants.rest.errors import AnyDict, ApiError
 from tenants.rest.paging import Page, count_up_to
-from tenants.rest.params import Body, Query
 from tenants.rest.render import metadata, timestamp
 
 MISSES_SHOWN = 20
@@ -51,26 +54,40 @@ class Direction(Enum):
     DESC = "-"
 
 
-def requested_run(body: Body, workflow_name: str) -> TriggerRequest:
-    """Read what a cron or a schedule is to trigger."""
-    if "\0" in workflow_name:
-        raise bad_request("workflow name not found: it contains a NUL character")
-    return TriggerRequest(
-        workflow_name=workflow_name,
-        input=body.document("input"),
-        additional_metadata=body.metadata("additionalMetadata"),
-        priority=body.optional_integer("priority", minimum=1, maximum=3),
-    )
+def _missed_policy() -> Any:
+    """What is to be done about missed times, which is an addition."""
+    return in_body.choice("missed", _POLICIES, is_required=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CronSelection:
+    page: Page = part(Page)
+    workflow_name: str | None = in_query.text("workflowName")
+    name: str | None = in_query.text("cronName")
+    workflow_id: UUID | None = in_query.uuid("workflowId")
+    metadata: list[tuple[str, str]] = in_query.pairs("additionalMetadata")
+    order: OrderField = in_query.member("orderByField", OrderField, OrderField.createdAt)
+    direction: Direction = in_query.member("orderByDirection", Direction, Direction.DESC)
+
+    def condition(self) -> Q:
+        wanted = all_metadata_reads(self.metadata)
+        for column, value in (
+            ("workflow__name", self.workflow_name),
+            ("name", self.name),
+            ("workflow_id", self.workflow_id),
+        ):
+            if value is not None:
+                wanted &= Q(**{column: value})
+        return wanted
 
 
 class CronListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
-        crons = _selection(query, of_live_workflows(_lean_crons().filter(tenant=self.tenant)))
-        field = query.member("orderByField", OrderField, OrderField.createdAt)
-        direction = query.member("orderByDirection", Direction, Direction.DESC)
-        ordered = crons.order_by(f"{direction.value}{field.value}", "id")
+    @takes_query(CronSelection)
+    def get(self, request: Request, wanted: CronSelection, **_: Any) -> Response:
+        page = wanted.page
+        crons = of_live_workflows(_lean_crons().filter(tenant=self.tenant))
+        crons = crons.filter(wanted.condition())
+        ordered = crons.order_by(f"{wanted.direction.value}{wanted.order.value}", "id")
         may_view, room = self.access.can_view_payloads, Room()
         rows: list[object] = []
         for chunk in page.chunks(ordered):
@@ -78,33 +95,36 @@ class CronListView(EngineView):
         return Response(page.answer(rows, count_up_to(crons)))
 
 
-def _selection(query: Query, crons: QuerySet[Cron]) -> QuerySet[Cron]:
-    for name, column in (("workflowName", "workflow__name"), ("cronName", "name")):
-        text = query.text(name)
-        if text is not None:
-            crons = crons.filter(**{column: text})
-    workflow_id = query.uuid("workflowId")
-    if workflow_id is not None:
-        crons = crons.filter(workflow_id=workflow_id)
-    return crons.filter(all_metadata_reads(query.pairs("additionalMetadata")))
+@dataclass(frozen=True, slots=True)
+class NewCron:
+    name: str = in_body.text("cronName")
+    expression: str = in_body.text("cronExpression", longest=MAX_CRON_LENGTH)
+    run: RequestedRun = part(RequestedRun)
+    missed: MissedPolicy | None = _missed_policy()
 
 
 class WorkflowCronsView(EngineView):
     """The crons of the workflow whose name is in the path."""
 
-    def post(self, request: Request, *, name: str, **_: Any) -> Response:
-        body = self.body
+    @takes_body(NewCron)
+    def post(self, request: Request, new: NewCron, *, name: str, **_: Any) -> Response:
         operation = create_cron(
             self.tenant.id,
-            name=body.text("cronName"),
-            expression=body.text("cronExpression", longest=MAX_CRON_LENGTH),
-            request=requested_run(body, name),
+            name=new.name,
+            expression=new.expression,
+            request=new.run.of_workflow(name),
             now=datetime.now(UTC),
-            missed=_missed_policy(body) or MissedPolicy.SKIP,
+            missed=new.missed or MissedPolicy.SKIP,
         )
         cron = of_live_workflows(_lean_crons()).get(id=sync_db.run(operation))
         may_view = self.access.can_view_payloads
         return Response(cron_rows([cron], may_view=may_view, room=Room())[0])
+
+
+@dataclass(frozen=True, slots=True)
+class CronUpdate:
+    is_enabled: bool | None = in_body.optional_flag("enabled")
+    missed: MissedPolicy | None = _missed_policy()
 
 
 class CronView(EngineView):
@@ -128,13 +148,13 @@ class CronView(EngineView):
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
         return Response({"externalId": str(sync_db.run(operation))})
 
-    def patch(self, request: Request, **_: Any) -> Response:
-        is_enabled = self.body.flag("enabled", self.cron.is_enabled)
-        missed, now = _missed_policy(self.body), datetime.now(UTC)
+    @takes_body(CronUpdate)
+    def patch(self, request: Request, wanted: CronUpdate, **_: Any) -> Response:
+        is_enabled, now = wanted.is_enabled, datetime.now(UTC)
         with transaction.atomic():
-            if missed is not None:
-                sync_db.run(choose_missed(self.tenant.id, self.cron.id, missed, now))
-            if is_enabled != self.cron.is_enabled:
+            if wanted.missed is not None:
+                sync_db.run(choose_missed(self.tenant.id, self.cron.id, wanted.missed, now))
+            if is_enabled is not None and is_enabled != self.cron.is_enabled:
                 switch = switch_cron(self.tenant.id, self.cron.id, is_enabled=is_enabled, now=now)
                 sync_db.run(switch)
         return Response(status=204)
@@ -142,16 +162,6 @@ class CronView(EngineView):
     def delete(self, request: Request, **_: Any) -> Response:
         sync_db.run(delete_cron(self.tenant.id, self.cron.id))
         return Response(status=204)
-
-
-def _missed_policy(body: Body) -> MissedPolicy | None:
-    """Read what is to be done about missed times, which is an addition."""
-    text = body.optional_text("missed")
-    if text is None:
-        return None
-    if text not in _POLICIES:
-        raise bad_request(f"missed must be one of {', '.join(_POLICIES)}", field="missed")
-    return _POLICIES[text]
 
 
 def _miss_shape(miss: CronMiss) -> AnyDict:

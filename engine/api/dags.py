@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,9 +16,22 @@ from engine.api.runs import numbers_of_children, tasks_of_runs
 from engine.api.views import EngineView
 from engine.models.names import load_names
 from engine.models.run_queries import lean_runs
+from tenants.rest import in_query
+from tenants.rest.accepted import accept, part, takes_query
 from tenants.rest.errors import bad_request
 
 MOST_RUNS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTenant:
+    tenant_id: UUID = in_query.required_uuid("tenant")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDags:
+    tenant: NamedTenant = part(NamedTenant)
+    ids: list[UUID] = in_query.uuids("dag_ids", is_required=True)
 
 
 class DagTasksView(EngineView):
@@ -26,13 +40,11 @@ class DagTasksView(EngineView):
     path_ids: ClassVar[tuple[str, ...]] = ()
 
     def find_tenant(self) -> UUID:
-        tenant_id = self.query.uuid("tenant")
-        if tenant_id is None:
-            raise bad_request("tenant is required", field="tenant")
-        return tenant_id
+        return accept(NamedTenant, self.query).tenant_id
 
-    def get(self, request: Request, **_: Any) -> Response:
-        wanted = self.query.uuids("dag_ids")
+    @takes_query(WantedDags)
+    def get(self, request: Request, given: WantedDags, **_: Any) -> Response:
+        wanted = given.ids
         if not 1 <= len(wanted) <= MOST_RUNS:
             raise bad_request(f"dag_ids must name 1 to {MOST_RUNS} runs", field="dag_ids")
         found = lean_runs().filter(tenant_id=self.tenant.id, id__in=wanted, is_dag=True)

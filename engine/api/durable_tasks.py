@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,9 +24,10 @@ from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import DurableKind
 from engine.store import sync_db
-from tenants.rest.errors import AnyDict, ApiError, bad_request
-from tenants.rest.paging import Page
-from tenants.rest.params import parse_uuid
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import takes_body, takes_query
+from tenants.rest.errors import AnyDict, ApiError
+from tenants.rest.paging import MOST_ROWS, Page
 from tenants.rest.render import timestamp
 
 _LARGEST = 2**63 - 1
@@ -39,24 +41,37 @@ class RestoreView(TaskView):
         return Response({"requeued": True})
 
 
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The node of a branch at which the task is to begin anew."""
+
+    task_id: UUID = in_body.uuid("taskExternalId")
+    node_id: int = in_body.whole("nodeId", minimum=1, maximum=_LARGEST)
+    branch_id: int | None = in_body.optional_whole(
+        "branchId", minimum=CURRENT_BRANCH, maximum=_LARGEST
+    )
+
+
 class BranchView(EngineView):
-    def post(self, request: Request, **_: Any) -> Response:
-        body = self.body
-        task_id = parse_uuid(body.text("taskExternalId"), "taskExternalId")
-        node_id = body.optional_integer("nodeId", minimum=1, maximum=_LARGEST)
-        branch_id = body.optional_integer("branchId", minimum=CURRENT_BRANCH, maximum=_LARGEST)
-        if node_id is None:
-            raise bad_request("nodeId is required", field="nodeId")
-        branch_id = branch_id or CURRENT_BRANCH
+    @takes_body(Reset)
+    def post(self, request: Request, wanted: Reset, **_: Any) -> Response:
+        task_id, node_id = wanted.task_id, wanted.node_id
+        branch_id = wanted.branch_id or CURRENT_BRANCH
         operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
         branch = sync_db.run(operation)
         return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
 
 
+@dataclass(frozen=True, slots=True)
+class LogPage(Page):
+    limit: int = in_query.whole("limit", 1_000, minimum=1, maximum=MOST_ROWS)
+
+
 class LogView(EngineView):
     path_ids = ("tenant", "task")
 
-    def get(self, request: Request, **_: Any) -> Response:
+    @takes_query(LogPage)
+    def get(self, request: Request, page: LogPage, **_: Any) -> Response:
         task = Task.objects.filter(id=self.ids["task"], tenant_id=self.tenant.id).first()
         if task is None:
             raise ApiError(404, "there is no such task")
@@ -68,7 +83,6 @@ class LogView(EngineView):
         )
         names = load_names([], [task.step_id])
         name = names.task_display_name(task.id, task.step_id)
-        page = Page.of(self.query, default_limit=1000)
         return Response(_entries(task.id, page.slice(entries), name))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api import event_origins
 from engine.api.room import Room, json_object, packed
-from engine.api.run_selection import upper_bound
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
+from engine.domain.clock_skew import upper_bound
 from engine.ids import id_at
 from engine.models import Event, Run
 from engine.models.json_objects import text_of
@@ -23,9 +25,11 @@ from engine.models.metadata_filters import all_metadata_reads
 from engine.models.payload_queries import payload_data
 from engine.models.wide_columns import Wide, wide_values
 from engine.states import PayloadKind, Status
+from engine.types import EventRecord
+from tenants.rest import in_query
+from tenants.rest.accepted import part, takes_query
 from tenants.rest.errors import AnyDict, ApiError
 from tenants.rest.paging import Page, count_up_to, whole
-from tenants.rest.params import Query
 from tenants.rest.render import metadata, timestamp
 
 _SUMMARY = {
@@ -39,11 +43,50 @@ MOST_KEYS = 10_000
 _DAY = timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class EventSelection:
+    page: Page = part(Page)
+    since: datetime | None = in_query.moment("since")
+    until: datetime | None = in_query.moment("until")
+    keys: list[str] = in_query.texts("keys")
+    scopes: list[str] = in_query.texts("scopes")
+    event_ids: list[UUID] = in_query.uuids("eventIds")
+    metadata: list[tuple[str, str]] = in_query.pairs("additionalMetadata")
+    workflow_ids: list[UUID] = in_query.uuids("workflowIds")
+    run_statuses: list[Status] = in_query.members("workflowRunStatuses", Status)
+
+    def condition(self, tenant_id: UUID, now: datetime) -> Q:
+        wanted = Q(tenant_id=tenant_id, id__gte=id_at(self.since or now - _DAY))
+        until = upper_bound(self.until, now)
+        if until is not None:
+            wanted &= Q(id__lt=id_at(until + timedelta(milliseconds=1)))
+        for column, values in (
+            ("key__in", self.keys),
+            ("scope__in", self.scopes),
+            ("id__in", self.event_ids),
+        ):
+            if values:
+                wanted &= Q(**{column: values})
+        wanted &= all_metadata_reads(self.metadata)
+        of_runs = self._of_runs()
+        if of_runs:
+            wanted &= Q(Exists(Run.objects.filter(of_runs, event_id=OuterRef("id"))))
+        return wanted
+
+    def _of_runs(self) -> Q:
+        of_runs = Q()
+        if self.workflow_ids:
+            of_runs &= Q(workflow_id__in=self.workflow_ids)
+        if self.run_statuses:
+            of_runs &= Q(status__in=self.run_statuses)
+        return of_runs
+
+
 class EventListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
-        events = _lean_events().filter(_selection(query, self.tenant.id)).order_by("-id")
+    @takes_query(EventSelection)
+    def get(self, request: Request, wanted: EventSelection, **_: Any) -> Response:
+        page, condition = wanted.page, wanted.condition(self.tenant.id, datetime.now(UTC))
+        events = _lean_events().filter(condition).order_by("-id")
         may_view, room = self.access.can_view_payloads, Room()
         rows: list[object] = []
         for chunk in page.chunks(events):
@@ -122,32 +165,6 @@ def _data_of(event: Event, *, may_view: bool) -> AnyDict:
     return {"data": room.text(found.get((event.id, PayloadKind.EVENT, 0))) or "{}"}
 
 
-def _selection(query: Query, tenant_id: UUID) -> Q:
-    since = query.moment("since") or datetime.now(UTC) - _DAY
-    until = upper_bound(query.moment("until"))
-    wanted = Q(tenant_id=tenant_id, id__gte=id_at(since))
-    if until is not None:
-        wanted &= Q(id__lt=id_at(until + timedelta(milliseconds=1)))
-    for name, column in (("keys", "key__in"), ("scopes", "scope__in")):
-        texts = query.texts(name)
-        if texts:
-            wanted &= Q(**{column: texts})
-    event_ids = query.uuids("eventIds")
-    if event_ids:
-        wanted &= Q(id__in=event_ids)
-    wanted &= all_metadata_reads(query.pairs("additionalMetadata"))
-    of_runs = Q()
-    workflow_ids = query.uuids("workflowIds")
-    if workflow_ids:
-        of_runs &= Q(workflow_id__in=workflow_ids)
-    statuses = query.members("workflowRunStatuses", Status)
-    if statuses:
-        of_runs &= Q(status__in=statuses)
-    if of_runs:
-        wanted &= Q(Exists(Run.objects.filter(of_runs, event_id=OuterRef("id"))))
-    return wanted
-
-
 def _lean_events() -> QuerySet[Event]:
     return Event.objects.defer("additional_metadata")
 
@@ -158,12 +175,8 @@ def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[A
     with_metadata = Event.objects.filter(id__in=ids)
     metadata_of = wide_values(with_metadata, ["additional_metadata"], room=room.left)
     data = payload_data(ids, [PayloadKind.EVENT] if may_view else [], room=room.left)
-    started: dict[UUID, list[Run]] = {identity: [] for identity in ids}
-    if ids:
-        runs = Run.objects.filter(event_id__in=ids, id__gte=id_at(_earliest(events)))
-        for run in runs.only("id", "event_id", "status", "filter_id").order_by("id"):
-            if run.event_id is not None:
-                started[run.event_id].append(run)
+    started = _runs_started(events)
+    webhook_of = event_origins.webhooks_of(ids)
     return [
         _event_shape(
             event,
@@ -173,8 +186,34 @@ def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[A
             room,
             may_view=may_view,
         )
+        | ({"triggeringWebhookName": webhook_of[event.id]} if event.id in webhook_of else {})
         for event in events
     ]
+
+
+def pushed_event(tenant_id: UUID, record: EventRecord, webhook_name: str) -> AnyDict:
+    """Return the V1Event of one that came in by a webhook just now; only its runs are asked for."""
+    event = Event(
+        id=record.event_id,
+        tenant_id=tenant_id,
+        key=record.key,
+        scope=record.scope,
+        seen_at=record.seen_at,
+    )
+    payload = Wide(len(record.payload), record.payload)
+    runs = _runs_started([event])[event.id]
+    shape = _event_shape(event, runs, payload, None, Room(), may_view=True)
+    return shape | {"triggeringWebhookName": webhook_name}
+
+
+def _runs_started(events: Sequence[Event]) -> dict[UUID, list[Run]]:
+    started: dict[UUID, list[Run]] = {event.id: [] for event in events}
+    if events:
+        runs = Run.objects.filter(event_id__in=list(started), id__gte=id_at(_earliest(events)))
+        for run in runs.only("id", "event_id", "status", "filter_id").order_by("id"):
+            if run.event_id is not None:
+                started[run.event_id].append(run)
+    return started
 
 
 def _earliest(events: Sequence[Event]) -> datetime:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -18,39 +20,55 @@ from engine.models.wide_columns import Wide, wide_values
 from engine.operations.change_filters import create_filter, delete_filter, update_filter
 from engine.store import sync_db
 from engine.store.filters import NewFilter
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import takes_body, takes_query
 from tenants.rest.errors import AnyDict, ApiError
 from tenants.rest.paging import MOST_ROWS, Page, count_up_to
-from tenants.rest.params import parse_uuid
 from tenants.rest.render import metadata
 
 LONGEST_SCOPE = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class FilterSelection(Page):
+    limit: int = in_query.whole("limit", MOST_ROWS, minimum=1, maximum=MOST_ROWS)
+    workflow_ids: list[UUID] = in_query.uuids("workflowIds")
+    scopes: list[str] = in_query.texts("scopes")
+
+
+@dataclass(frozen=True, slots=True)
+class NewFilterBody:
+    scope: str = in_body.text("scope", longest=LONGEST_SCOPE)
+    expression: str = in_body.text("expression", longest=MAX_EXPRESSION_LENGTH)
+    payload: bytes = in_body.document("payload")
+    workflow_id: UUID = in_body.uuid("workflowId")
+
+
+@dataclass(frozen=True, slots=True)
+class FilterUpdate:
+    scope: str | None = in_body.optional_text("scope", longest=LONGEST_SCOPE)
+    expression: str | None = in_body.optional_text("expression", longest=MAX_EXPRESSION_LENGTH)
+    payload: bytes | None = in_body.optional_document("payload")
+
+
 class FilterListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query, default_limit=MOST_ROWS)
+    @takes_query(FilterSelection)
+    def get(self, request: Request, page: FilterSelection, **_: Any) -> Response:
         filters = _lean_filters().filter(tenant=self.tenant, workflow__deleted_at__isnull=True)
-        workflow_ids, scopes = query.uuids("workflowIds"), query.texts("scopes")
-        if workflow_ids:
-            filters = filters.filter(workflow_id__in=workflow_ids)
-        if scopes:
-            filters = filters.filter(scope__in=scopes)
+        if page.workflow_ids:
+            filters = filters.filter(workflow_id__in=page.workflow_ids)
+        if page.scopes:
+            filters = filters.filter(scope__in=page.scopes)
         may_view, room = self.access.can_view_payloads, Room()
         rows: list[object] = []
         for chunk in page.chunks(filters.order_by("-id")):
             rows += packed(filter_rows(chunk, may_view=may_view, room=room))
         return Response(page.answer(rows, count_up_to(filters)))
 
-    def post(self, request: Request, **_: Any) -> Response:
-        body = self.body
-        new = NewFilter(
-            scope=body.text("scope", longest=LONGEST_SCOPE),
-            expression=body.text("expression", longest=MAX_EXPRESSION_LENGTH),
-            payload=body.document("payload"),
-        )
-        workflow_id = parse_uuid(body.text("workflowId"), "workflowId")
-        operation = create_filter(self.tenant.id, workflow_id, new, datetime.now(UTC))
+    @takes_body(NewFilterBody)
+    def post(self, request: Request, given: NewFilterBody, **_: Any) -> Response:
+        new = NewFilter(scope=given.scope, expression=given.expression, payload=given.payload)
+        operation = create_filter(self.tenant.id, given.workflow_id, new, datetime.now(UTC))
         made = _lean_filters().get(id=sync_db.run(operation))
         may_view = self.access.can_view_payloads
         return Response(filter_rows([made], may_view=may_view, room=Room())[0])
@@ -73,15 +91,14 @@ class FilterView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         return Response(self._shown())
 
-    def patch(self, request: Request, **_: Any) -> Response:
-        body = self.body
-        longest = MAX_EXPRESSION_LENGTH
+    @takes_body(FilterUpdate)
+    def patch(self, request: Request, wanted: FilterUpdate, **_: Any) -> Response:
         operation = update_filter(
             self.tenant.id,
             self.filter.id,
-            scope=body.text("scope", longest=LONGEST_SCOPE) if body.has("scope") else None,
-            expression=body.text("expression", longest=longest) if body.has("expression") else None,
-            payload=body.document("payload") if body.has("payload") else None,
+            scope=wanted.scope,
+            expression=wanted.expression,
+            payload=wanted.payload,
             now=datetime.now(UTC),
         )
         sync_db.run(operation)

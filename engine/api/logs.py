@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -23,9 +24,10 @@ from engine.models.names import load_names
 from engine.models.task_queries import lean_tasks
 from engine.models.wide_columns import Wide, wide_values
 from engine.states import LogLevel
+from tenants.rest import in_query
+from tenants.rest.accepted import part, takes_query
 from tenants.rest.errors import AnyDict
 from tenants.rest.paging import whole
-from tenants.rest.params import Query
 from tenants.rest.render import timestamp
 
 MOST_LINES = 10_000
@@ -36,11 +38,56 @@ class Direction(Enum):
     DESC = "DESC"
 
 
+@dataclass(frozen=True, slots=True)
+class LineSelection:
+    """The filters every list of log lines has, its order and its limit."""
+
+    since: datetime | None = in_query.moment("since")
+    until: datetime | None = in_query.moment("until")
+    search: str | None = in_query.text("search")
+    levels: list[LogLevel] = in_query.members("levels", LogLevel)
+    attempt: int | None = in_query.optional_whole("attempt", minimum=1)
+    direction: Direction = in_query.member("order_by_direction", Direction, Direction.ASC)
+    limit: int = in_query.whole("limit", 50, minimum=1, maximum=MOST_LINES)
+
+    def among(self, lines: QuerySet[LogLine]) -> QuerySet[LogLine]:
+        wanted = Q()
+        if self.since is not None:
+            wanted &= Q(created_at__gt=self.since)
+        if self.until is not None:
+            wanted &= Q(created_at__lt=self.until)
+        if self.search is not None:
+            wanted &= Q(message__icontains=self.search)
+        if self.levels:
+            wanted &= Q(level__in=self.levels)
+        if self.attempt is not None:
+            wanted &= Q(retry_count=self.attempt - 1)
+        order = "id" if self.direction is Direction.ASC else "-id"
+        return lines.filter(wanted).order_by(order).defer("message", "metadata")[: self.limit]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLineSelection:
+    lines: LineSelection = part(LineSelection)
+    task_ids: list[UUID] = in_query.uuids("taskExternalIds")
+    workflow_ids: list[UUID] = in_query.uuids("workflow_ids")
+    step_ids: list[UUID] = in_query.uuids("step_ids")
+
+    def of_task(self) -> Q:
+        wanted = Q()
+        if self.workflow_ids:
+            wanted &= Q(workflow_id__in=self.workflow_ids)
+        if self.step_ids:
+            wanted &= Q(step_id__in=self.step_ids)
+        return wanted
+
+
 class TaskLogsView(TaskView):
-    def get(self, request: Request, **_: Any) -> Response:
+    @takes_query(LineSelection)
+    def get(self, request: Request, wanted: LineSelection, **_: Any) -> Response:
         task = self.task
         of_run = LogLine.objects.filter(run_id=task.run_id, id__gte=log_floor(task.run_id))
-        lines = narrow(of_run.filter(task_id=task.id), self.query)
+        lines = wanted.among(of_run.filter(task_id=task.id))
         names = load_names([], [task.step_id])
         name = names.task_display_name(task.id, task.step_id)
         return Response(whole(log_line_rows(list(lines), {task.id: name})))
@@ -49,51 +96,24 @@ class TaskLogsView(TaskView):
 class TenantLogsView(EngineView):
     """Log lines of all tasks of the tenant, or of those that are named."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        since = query.moment("since") or datetime.now(UTC) - timedelta(days=1)
+    @takes_query(TenantLineSelection)
+    def get(self, request: Request, wanted: TenantLineSelection, **_: Any) -> Response:
+        since = wanted.lines.since or datetime.now(UTC) - timedelta(days=1)
         lines = LogLine.objects.filter(tenant_id=self.tenant.id, id__gte=id_at(since))
-        task_ids = query.uuids("taskExternalIds")
-        if task_ids:
-            named = Task.objects.filter(tenant_id=self.tenant.id, id__in=task_ids)
+        if wanted.task_ids:
+            named = Task.objects.filter(tenant_id=self.tenant.id, id__in=wanted.task_ids)
             run_ids = list(named.values_list("run_id", flat=True))
-            lines = lines.filter(run_id__in=run_ids, task_id__in=task_ids)
-        of_task = Q()
-        for name, column in (("workflow_ids", "workflow_id__in"), ("step_ids", "step_id__in")):
-            ids = query.uuids(name)
-            if ids:
-                of_task &= Q(**{column: ids})
+            lines = lines.filter(run_id__in=run_ids, task_id__in=wanted.task_ids)
+        of_task = wanted.of_task()
         if of_task:
             lines = lines.filter(Exists(Task.objects.filter(of_task, id=OuterRef("task_id"))))
-        found = list(narrow(lines, query))
+        found = list(wanted.lines.among(lines))
         tasks = lean_tasks().in_bulk({line.task_id for line in found})
         names = load_names([], [task.step_id for task in tasks.values()])
         display_names = {
             task.id: names.task_display_name(task.id, task.step_id) for task in tasks.values()
         }
         return Response(whole(log_line_rows(found, display_names)))
-
-
-def narrow(lines: QuerySet[LogLine], query: Query) -> QuerySet[LogLine]:
-    """Apply the filters every list of log lines has, its order and its limit."""
-    since, until = query.moment("since"), query.moment("until")
-    if since is not None:
-        lines = lines.filter(created_at__gt=since)
-    if until is not None:
-        lines = lines.filter(created_at__lt=until)
-    search = query.text("search")
-    if search is not None:
-        lines = lines.filter(message__icontains=search)
-    levels = query.members("levels", LogLevel)
-    if levels:
-        lines = lines.filter(level__in=levels)
-    attempt = query.integer("attempt", 0, minimum=1)
-    if attempt:
-        lines = lines.filter(retry_count=attempt - 1)
-    direction = query.member("order_by_direction", Direction, Direction.ASC)
-    limit = query.integer("limit", 50, minimum=1, maximum=MOST_LINES)
-    order = "id" if direction is Direction.ASC else "-id"
-    return lines.order_by(order).defer("message", "metadata")[:limit]
 
 
 def log_line_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from engine.models.metric_queries import (
 )
 from engine.models.task_stat_queries import TaskCount, task_counts
 from engine.states import Status
+from tenants.rest import in_query
+from tenants.rest.accepted import takes_query
 from tenants.rest.errors import AnyDict, bad_request
 from tenants.rest.render import timestamp
 
@@ -35,19 +38,21 @@ _MOST_BUCKETS = 5_000
 class TaskMetricsView(EngineView):
     """Runs by status; from the tally unless a filter needs the rows themselves."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        selection = RunSelection.of(self.query, self.tenant.id)
-        if selection.metadata or selection.parent_task_id or selection.event_id:
-            counts = count_by_status(selection.runs())
-        else:
+    @takes_query(RunSelection)
+    def get(self, request: Request, selection: RunSelection, **_: Any) -> Response:
+        tenant_id = self.tenant.id
+        if selection.is_told_by_tally:
+            bounds = selection.run_filter
             counts = exact_status_counts(
-                self.tenant.id,
+                tenant_id,
                 since=selection.since,
-                until=selection.until,
-                workflow_ids=selection.workflow_ids,
+                until=bounds.until,
+                workflow_ids=bounds.workflow_ids,
             )
+        else:
+            counts = count_by_status(selection.runs(tenant_id))
         running = max(0, counts.get(Status.RUNNING, 0))
-        evicted = min(running, selection.evicted_runs().count()) if running else 0
+        evicted = min(running, selection.evicted_runs(tenant_id).count()) if running else 0
         return Response(
             [_metric(status, max(0, counts.get(status, 0)), evicted) for status in _ORDER]
         )
@@ -60,12 +65,19 @@ def _metric(status: Status, count: int, evicted: int) -> AnyDict:
     return metric
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    until: datetime | None = in_query.moment("finishedBefore")
+    since: datetime | None = in_query.moment("createdAfter")
+
+
 class TaskPointMetricsView(EngineView):
     """Succeeded and failed runs by the time they were created, empty buckets included."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        until = self.query.moment("finishedBefore") or datetime.now(UTC)
-        since = self.query.moment("createdAfter") or until - timedelta(days=1)
+    @takes_query(Span)
+    def get(self, request: Request, span: Span, **_: Any) -> Response:
+        until = span.until or datetime.now(UTC)
+        since = span.since or until - timedelta(days=1)
         if since > until:
             raise bad_request("createdAfter is later than finishedBefore", field="createdAfter")
         width = bucket_width(until - since)
@@ -96,13 +108,19 @@ class QueueMetricsView(EngineView):
         return Response({"queues": queued_by_action(self.tenant.id)})
 
 
+@dataclass(frozen=True, slots=True)
+class WantedTasks:
+    """Names, several of which may stand in one text with commas between them."""
+
+    names: list[str] = in_query.texts("taskNames")
+
+
 class TaskStatsView(EngineView):
     """Queued and running tasks by task name; names asked for are listed even when all is quiet."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        wanted = [
-            name for text in self.query.texts("taskNames") for name in text.split(",") if name
-        ]
+    @takes_query(WantedTasks)
+    def get(self, request: Request, given: WantedTasks, **_: Any) -> Response:
+        wanted = [name for text in given.names for name in text.split(",") if name]
         stats: dict[str, AnyDict] = {
             name: {"queued": _stat([]), "running": _stat([])} for name in wanted
         }

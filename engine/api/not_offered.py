@@ -11,8 +11,15 @@ from django.urls import URLPattern, path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.answers.workers import (
+    ListSlackWebhooks,
+    ListSNSIntegrations,
+    TenantAlertEmailGroupList,
+)
 from engine.api.views import EngineView
+from tenants.api.answers import TenantInviteList
 from tenants.models import Role
+from tenants.rest.accepted import takes_query
 from tenants.rest.errors import ApiError
 from tenants.rest.paging import Page, whole
 from tenants.rest.schema import Operation, route
@@ -111,8 +118,8 @@ class NothingYetView(EngineView):
         if self.request.method not in ("GET", "HEAD"):
             raise ApiError(400, NOT_YET)
 
-    def get(self, request: Request, **_: Any) -> Response:
-        Page.of(self.query)
+    @takes_query(Page)
+    def get(self, request: Request, _page: Page, **_: Any) -> Response:
         return Response(whole([]))
 
 
@@ -160,27 +167,17 @@ class SwitchedOffPublicView(PublicView):
             raise ApiError(400, SWITCHED_OFF)
 
 
-class WebhookView(RefusedInTenantView):
-    """Senders of webhooks have no credentials; to them there is no such webhook."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.method == "POST":
-            raise ApiError(404, "there is no such webhook")
-        super().initial(request, *args, **kwargs)
-
-
 _NOTHING_YET = [
-    (f"{_ST}/webhooks", NothingYetView, "v1-webhook:list", "V1WebhookList"),
-    (f"{_T}/invites", NoInvitesView, "tenant-invite:list", "TenantInviteList"),
+    (f"{_T}/invites", NoInvitesView, "tenant-invite:list", TenantInviteList),
     (
         f"{_T}/alerting-email-groups",
         NothingYetView,
         "alert-email-group:list",
-        "TenantAlertEmailGroupList",
+        TenantAlertEmailGroupList,
     ),
-    (f"{_T}/slack", NothingYetView, "slack-webhook:list", "ListSlackWebhooks"),
-    (f"{_T}/sns", NothingYetView, "sns:list", "ListSNSIntegrations"),
-    (f"{_V}/users/invites", NoInvitesOfUserView, "user:list:tenant-invites", "TenantInviteList"),
+    (f"{_T}/slack", NothingYetView, "slack-webhook:list", ListSlackWebhooks),
+    (f"{_T}/sns", NothingYetView, "sns:list", ListSNSIntegrations),
+    (f"{_V}/users/invites", NoInvitesOfUserView, "user:list:tenant-invites", TenantInviteList),
 ]
 
 urlpatterns: list[URLPattern] = [
@@ -188,7 +185,6 @@ urlpatterns: list[URLPattern] = [
         route(path_text, view, Operation("GET", identity, model))
         for path_text, view, identity, model in _NOTHING_YET
     ),
-    path(f"{_ST}/webhooks/<str:name>", WebhookView.as_view()),
     path(f"{_V}/tenants", SwitchedOffView.as_view()),
     *(path(route, RefusedInTenantView.as_view()) for route in _LATER_IN_TENANT),
     *(path(route, LegacyInTenantView.as_view()) for route in _LEGACY_IN_TENANT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -17,7 +18,9 @@ from engine.models.rate_limit_queries import rate_limits_of
 from engine.operations.change_rate_limits import delete_rate_limit
 from engine.states import RateLimitWindow
 from engine.store import sync_db
-from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest import in_query
+from tenants.rest.accepted import part, takes_query
+from tenants.rest.errors import AnyDict
 from tenants.rest.paging import Page, count_up_to
 from tenants.rest.render import timestamp
 
@@ -33,24 +36,33 @@ class Direction(Enum):
     desc = "-"
 
 
+@dataclass(frozen=True, slots=True)
+class RateLimitSelection:
+    page: Page = part(Page)
+    search: str | None = in_query.text("search")
+    order: OrderField = in_query.member("orderByField", OrderField, OrderField.key)
+    direction: Direction = in_query.member("orderByDirection", Direction, Direction.asc)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRateLimit:
+    key: str = in_query.required_text("key")
+
+
 class RateLimitsView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query, now = self.query, datetime.now(UTC)
-        page = Page.of(query)
-        found = rate_limits_of(self.tenant.id, now, query.text("search") or "")
-        field = query.member("orderByField", OrderField, OrderField.key)
-        direction = query.member("orderByDirection", Direction, Direction.asc)
-        ordered = found.order_by(f"{direction.value}{field.value}", "key")
+    @takes_query(RateLimitSelection)
+    def get(self, request: Request, wanted: RateLimitSelection, **_: Any) -> Response:
+        page, now = wanted.page, datetime.now(UTC)
+        found = rate_limits_of(self.tenant.id, now, wanted.search or "")
+        ordered = found.order_by(f"{wanted.direction.value}{wanted.order.value}", "key")
         rows: list[object] = []
         for chunk in page.chunks(ordered):
             rows += packed(rate_limit_shape(limit, now) for limit in chunk)
         return Response(page.answer(rows, count_up_to(found)))
 
-    def delete(self, request: Request, **_: Any) -> Response:
-        key = self.query.text("key")
-        if key is None:
-            raise bad_request("key is required", field="key")
-        sync_db.run(delete_rate_limit(self.tenant.id, key))
+    @takes_query(NamedRateLimit)
+    def delete(self, request: Request, named: NamedRateLimit, **_: Any) -> Response:
+        sync_db.run(delete_rate_limit(self.tenant.id, named.key))
         return Response(status=204)
 
 

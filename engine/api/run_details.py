@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from engine.api.views import RunView
 from engine.models import Run, Step, Task, WorkflowVersion
 from engine.models.names import load_names
 from engine.states import Status
+from tenants.rest import in_query
+from tenants.rest.accepted import takes_query
 from tenants.rest.errors import AnyDict
 from tenants.rest.paging import Page, whole
 
@@ -36,16 +39,24 @@ class RunStatusView(RunView):
 
 
 class RunEventsView(RunView):
-    def get(self, request: Request, **_: Any) -> Response:
-        Page.of(self.query)
+    @takes_query(Page)
+    def get(self, request: Request, _page: Page, **_: Any) -> Response:
+        """All events, whatever page is asked for."""
         details = run_details(self.run, may_view=self.access.can_view_payloads)
         return Response(whole(details["taskEvents"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many levels of spawned runs are shown below this one."""
+
+    depth: int = in_query.whole("depth", 0, minimum=0, maximum=DEEPEST)
+
+
 class RunTimingsView(RunView):
-    def get(self, request: Request, **_: Any) -> Response:
-        depth = self.query.integer("depth", 0, minimum=0, maximum=DEEPEST)
-        return Response(whole(timings_of(self.run, depth)))
+    @takes_query(Depth)
+    def get(self, request: Request, wanted: Depth, **_: Any) -> Response:
+        return Response(whole(timings_of(self.run, wanted.depth)))
 
 
 def run_details(run: Run, *, may_view: bool) -> AnyDict:

@@ -1,26 +1,22 @@
-"""Which runs or tasks a list is about, read from its query string."""
+"""Which runs or tasks a list is about, as its query string says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
-from engine.ids import id_at
+from engine.domain.clock_skew import upper_bound
 from engine.models import Run, Task
 from engine.models.durable_queries import IS_OFF_WORKER, runs_off_worker
-from engine.models.metadata_filters import all_metadata_reads, any_metadata_reads
-from engine.models.run_queries import lean_runs
-from engine.models.task_queries import lean_tasks
+from engine.models.run_selection import selected_runs, selected_tasks
 from engine.states import Status
+from engine.types import RunFilter
+from tenants.rest import in_query
 from tenants.rest.errors import bad_request
-from tenants.rest.params import Query
-
-CLOCK_SKEW = timedelta(seconds=5)
 
 
 class RunningFilter(Enum):
@@ -34,68 +30,61 @@ class MetadataOperator(Enum):
     AND = "AND"
 
 
-def upper_bound(until: datetime | None) -> datetime | None:
-    """Return `until`, or None when it means "now": no clock may hide the newest rows."""
-    if until is None or until >= datetime.now(UTC) - CLOCK_SKEW:
-        return None
-    return until
-
-
 @dataclass(frozen=True, slots=True)
 class RunSelection:
-    tenant_id: UUID
-    since: datetime
-    until: datetime | None
-    statuses: Sequence[Status]
-    running_filter: RunningFilter
-    workflow_ids: Sequence[UUID]
-    metadata: Q
-    parent_task_id: UUID | None
-    event_id: UUID | None
-    worker_id: UUID | None
-    idempotency_keys: Sequence[str]
+    """`running_filter` splits the running ones and leaves others alone."""
 
-    @classmethod
-    def of(cls, query: Query, tenant_id: UUID) -> RunSelection:
-        pairs = query.pairs("additional_metadata")
-        operator = query.member(
-            "additional_metadata_operator", MetadataOperator, MetadataOperator.OR
-        )
-        combine = all_metadata_reads if operator is MetadataOperator.AND else any_metadata_reads
-        return cls(
-            tenant_id=tenant_id,
-            since=query.required_moment("since"),
-            until=upper_bound(query.moment("until")),
-            statuses=query.members("statuses", Status),
-            running_filter=query.member("running_filter", RunningFilter, RunningFilter.ALL),
-            workflow_ids=query.uuids("workflow_ids"),
-            metadata=combine(pairs),
-            parent_task_id=query.uuid("parent_task_external_id"),
-            event_id=query.uuid("triggering_event_external_id"),
-            worker_id=query.uuid("worker_id"),
-            idempotency_keys=query.texts("idempotency_keys"),
+    since: datetime = in_query.required_moment("since")
+    until: datetime | None = in_query.moment("until")
+    statuses: list[Status] = in_query.members("statuses", Status)
+    running_filter: RunningFilter = in_query.member(
+        "running_filter", RunningFilter, RunningFilter.ALL
+    )
+    workflow_ids: list[UUID] = in_query.uuids("workflow_ids")
+    metadata: list[tuple[str, str]] = in_query.pairs("additional_metadata")
+    metadata_operator: MetadataOperator = in_query.member(
+        "additional_metadata_operator", MetadataOperator, MetadataOperator.OR
+    )
+    parent_task_id: UUID | None = in_query.uuid("parent_task_external_id")
+    event_id: UUID | None = in_query.uuid("triggering_event_external_id")
+    idempotency_keys: list[str] = in_query.texts("idempotency_keys")
+    worker_id: UUID | None = in_query.uuid("worker_id")
+
+    @property
+    def run_filter(self) -> RunFilter:
+        return RunFilter(
+            since=self.since,
+            until=upper_bound(self.until, datetime.now(UTC)),
+            statuses=tuple(self.statuses),
+            workflow_ids=tuple(self.workflow_ids),
+            additional_metadata=tuple(self.metadata),
+            needs_every_pair=self.metadata_operator is MetadataOperator.AND,
         )
 
-    def runs(self) -> QuerySet[Run]:
+    @property
+    def is_told_by_tally(self) -> bool:
+        """Whether nothing but time and workflows narrows it."""
+        is_narrowed = self.statuses or self.metadata or self._of_run() or self.worker_id
+        return not is_narrowed and self.running_filter is RunningFilter.ALL
+
+    def runs(self, tenant_id: UUID) -> QuerySet[Run]:
         """Select runs, newest first."""
         if self.worker_id is not None:
             raise bad_request("worker_id needs only_tasks=true", field="worker_id")
-        runs = lean_runs().filter(self._bounds(), self._of_run())
+        runs = selected_runs(tenant_id, self.run_filter, self._of_run())
         if self.running_filter is not RunningFilter.ALL:
             runs = runs.filter(self._among_running(runs_off_worker()))
         return runs.order_by("-id")
 
-    def evicted_runs(self) -> QuerySet[Run]:
+    def evicted_runs(self, tenant_id: UUID) -> QuerySet[Run]:
         """Select the running ones of the runs all of whose unfinished tasks are evicted."""
         evicted = replace(self, running_filter=RunningFilter.EVICTED, statuses=[Status.RUNNING])
-        return evicted.runs()
+        return evicted.runs(tenant_id)
 
-    def tasks(self) -> QuerySet[Task]:
-        """Select tasks, newest first; what a run carries is looked up there."""
-        tasks = lean_tasks().filter(self._bounds(), self._among_running(IS_OFF_WORKER))
-        of_run = self._of_run()
-        if of_run:
-            tasks = tasks.filter(Exists(Run.objects.filter(of_run, id=OuterRef("run_id"))))
+    def tasks(self, tenant_id: UUID) -> QuerySet[Task]:
+        """Select tasks, newest first."""
+        tasks = selected_tasks(tenant_id, self.run_filter, self._of_run())
+        tasks = tasks.filter(self._among_running(IS_OFF_WORKER))
         if self.worker_id is not None:
             tasks = tasks.filter(worker_id=self.worker_id)
         return tasks.order_by("-id")
@@ -107,19 +96,8 @@ class RunSelection:
         wanted = away if self.running_filter is RunningFilter.EVICTED else ~away
         return ~Q(status=Status.RUNNING) | wanted
 
-    def _bounds(self) -> Q:
-        """Conditions on columns that runs and tasks share."""
-        bounds = Q(tenant_id=self.tenant_id, id__gte=id_at(self.since))
-        if self.until is not None:
-            bounds &= Q(id__lt=id_at(self.until + timedelta(milliseconds=1)))
-        if self.statuses:
-            bounds &= Q(status__in=self.statuses)
-        if self.workflow_ids:
-            bounds &= Q(workflow_id__in=self.workflow_ids)
-        return bounds
-
     def _of_run(self) -> Q:
-        of_run = self.metadata
+        of_run = Q()
         if self.parent_task_id is not None:
             of_run &= Q(parent_task_id=self.parent_task_id)
         if self.event_id is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,8 @@ from engine.models.durable_queries import which_are_off_worker
 from engine.models.names import Names, load_names
 from engine.models.run_queries import lean_runs
 from engine.models.task_queries import lean_tasks
+from tenants.rest import in_query
+from tenants.rest.accepted import part, takes_query
 from tenants.rest.errors import AnyDict, bad_request
 from tenants.rest.paging import Page, count_up_to, whole
 from tenants.rest.render import metadata
@@ -30,23 +33,39 @@ MOST_NAMES = 10_000
 IDS_AT_A_TIME = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRuns:
+    selection: RunSelection = part(RunSelection)
+    only_tasks: bool = in_query.flag("only_tasks")
+    with_payloads: bool = in_query.flag("include_payloads", True)
+    is_counted: bool = in_query.flag("include_num_pages", True)
+    page: Page = part(Page)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRuns:
+    selection: RunSelection = part(RunSelection)
+    only_tasks: bool = in_query.flag("only_tasks", False)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRuns:
+    ids: list[UUID] = in_query.uuids("external_ids", is_required=True)
+
+
 class RunListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        selection = RunSelection.of(query, self.tenant.id)
-        only_tasks = query.flag("only_tasks")
-        with_payloads = query.flag("include_payloads", True)
-        is_counted = query.flag("include_num_pages", True)
-        page = Page.of(query)
+    @takes_query(ListedRuns)
+    def get(self, request: Request, listed: ListedRuns, **_: Any) -> Response:
+        selection, page, with_payloads = listed.selection, listed.page, listed.with_payloads
         may_view, room = self.access.can_view_payloads, Room()
-        if only_tasks:
-            tasks = selection.tasks()
-            total = count_up_to(tasks) if is_counted else None
+        if listed.only_tasks:
+            tasks = selection.tasks(self.tenant.id)
+            total = count_up_to(tasks) if listed.is_counted else None
             chunks = page.chunks(tasks)
             make_rows: Callable[..., list[AnyDict]] = task_rows
         else:
-            runs = selection.runs()
-            total = count_up_to(runs) if is_counted else None
+            runs = selection.runs(self.tenant.id)
+            total = count_up_to(runs) if listed.is_counted else None
             chunks, make_rows = page.chunks(runs), run_rows
         rows: list[object] = []
         for chunk in chunks:
@@ -57,19 +76,20 @@ class RunListView(EngineView):
 
 
 class RunCountView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        selection = RunSelection.of(query, self.tenant.id)
-        rows = selection.tasks() if query.flag("only_tasks", False) else selection.runs()
+    @takes_query(CountedRuns)
+    def get(self, request: Request, counted: CountedRuns, **_: Any) -> Response:
+        selection, tenant_id = counted.selection, self.tenant.id
+        rows = selection.tasks(tenant_id) if counted.only_tasks else selection.runs(tenant_id)
         return Response({"count": rows.order_by().count()})
 
 
 class RunIdsView(EngineView):
     """All of them, however many: whoever acts on them by their ids must miss none."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        selection = RunSelection.of(self.query, self.tenant.id)
-        ids = selection.runs().values_list("id", flat=True).iterator(chunk_size=IDS_AT_A_TIME)
+    @takes_query(RunSelection)
+    def get(self, request: Request, selection: RunSelection, **_: Any) -> Response:
+        runs = selection.runs(self.tenant.id)
+        ids = runs.values_list("id", flat=True).iterator(chunk_size=IDS_AT_A_TIME)
         parts = []
         while some := list(islice(ids, IDS_AT_A_TIME)):
             parts.append(orjson.dumps(some)[1:-1])
@@ -77,8 +97,9 @@ class RunIdsView(EngineView):
 
 
 class RunNamesView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        wanted = self.query.uuids("external_ids")
+    @takes_query(NamedRuns)
+    def get(self, request: Request, named: NamedRuns, **_: Any) -> Response:
+        wanted = named.ids
         if not wanted:
             raise bad_request("external_ids is required", field="external_ids")
         if len(wanted) > MOST_NAMES:

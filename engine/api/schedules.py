@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -12,7 +13,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.crons import LOWEST_PRIORITY, Direction, requested_run
+from engine.api.crons import LOWEST_PRIORITY, Direction
+from engine.api.requested_run import RequestedRun
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
@@ -32,9 +34,10 @@ from engine.operations.timetable.change_schedules import (
 from engine.operations.timetable.fire_schedules import ALREADY_FIRED, run_schedule_now
 from engine.states import Status
 from engine.store import sync_db
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import part, takes_body, takes_query
 from tenants.rest.errors import AnyDict, ApiError, bad_request
 from tenants.rest.paging import Page, count_up_to
-from tenants.rest.params import Body, Query, parse_moment, parse_pair, parse_uuid
 from tenants.rest.render import metadata, timestamp
 
 MOST_IDS = 500
@@ -64,14 +67,29 @@ class RunStatus(Enum):
     CANCELLED = Status.CANCELLED
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleSelection:
+    page: Page = part(Page)
+    workflow_id: UUID | None = in_query.uuid("workflowId")
+    parent_run_id: UUID | None = in_query.uuid("parentWorkflowRunId")
+    parent_task_id: UUID | None = in_query.uuid("parentStepRunId")
+    metadata: list[tuple[str, str]] = in_query.pairs("additionalMetadata")
+    statuses: list[RunStatus] = in_query.members("statuses", RunStatus)
+    order: OrderField = in_query.member("orderByField", OrderField, OrderField.triggerAt)
+    direction: Direction = in_query.member("orderByDirection", Direction, Direction.DESC)
+
+    def condition(self) -> Q:
+        wanted = _chosen(self.workflow_id, self.parent_run_id, self.parent_task_id, self.metadata)
+        return wanted & _with_status(self.statuses)
+
+
 class ScheduleListView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
-        schedules = _selection(query, _lean_schedules().filter(tenant=self.tenant))
-        field = query.member("orderByField", OrderField, OrderField.triggerAt)
-        direction = query.member("orderByDirection", Direction, Direction.DESC)
-        ordered = of_live_workflows(schedules).order_by(f"{direction.value}{field.value}", "id")
+    @takes_query(ScheduleSelection)
+    def get(self, request: Request, wanted: ScheduleSelection, **_: Any) -> Response:
+        page, schedules = wanted.page, _lean_schedules().filter(tenant=self.tenant)
+        schedules = schedules.filter(wanted.condition(), workflow__deleted_at__isnull=True)
+        order = f"{wanted.direction.value}{wanted.order.value}"
+        ordered = of_live_workflows(schedules).order_by(order, "id")
         may_view, room = self.access.can_view_payloads, Room()
         rows: list[object] = []
         for chunk in page.chunks(ordered):
@@ -79,25 +97,16 @@ class ScheduleListView(EngineView):
         return Response(page.answer(rows, count_up_to(schedules)))
 
 
-def _selection(query: Query, schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
-    wanted = _chosen(
-        query.uuid("workflowId"),
-        query.uuid("parentWorkflowRunId"),
-        query.uuid("parentStepRunId"),
-        query.pairs("additionalMetadata"),
-    )
-    statuses = {status.value for status in query.members("statuses", RunStatus)}
-    if statuses:
-        of_run = Run.objects.filter(
-            id=OuterRef("run_id"), status__in=[s for s in statuses if isinstance(s, Status)]
-        )
-        by_status = Q(Exists(of_run))
-        if statuses & {RunStatus.SCHEDULED.value, RunStatus.PENDING.value}:
-            by_status |= Q(run_id__isnull=True, failure__isnull=True)
-        if RunStatus.FAILED.value in statuses:
-            by_status |= Q(failure__isnull=False)
-        wanted &= by_status
-    return schedules.filter(wanted, workflow__deleted_at__isnull=True)
+def _with_status(statuses: Sequence[RunStatus]) -> Q:
+    if not statuses:
+        return Q()
+    of_runs = [status.value for status in statuses if isinstance(status.value, Status)]
+    by_status = Q(Exists(Run.objects.filter(id=OuterRef("run_id"), status__in=of_runs)))
+    if RunStatus.SCHEDULED in statuses or RunStatus.PENDING in statuses:
+        by_status |= Q(run_id__isnull=True, failure__isnull=True)
+    if RunStatus.FAILED in statuses:
+        by_status |= Q(failure__isnull=False)
+    return by_status
 
 
 def _chosen(
@@ -117,14 +126,19 @@ def _chosen(
     return wanted
 
 
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    run: RequestedRun = part(RequestedRun)
+    trigger_at: datetime = in_body.moment("triggerAt")
+
+
 class WorkflowSchedulesView(EngineView):
     """The schedules of the workflow whose name is in the path."""
 
-    def post(self, request: Request, *, name: str, **_: Any) -> Response:
-        body = self.body
-        wanted = requested_run(body, name)
-        trigger_at = parse_moment(body.text("triggerAt"), "triggerAt")
-        operation = schedule_runs(self.tenant.id, wanted, [trigger_at], datetime.now(UTC))
+    @takes_body(NewSchedule)
+    def post(self, request: Request, new: NewSchedule, *, name: str, **_: Any) -> Response:
+        wanted, times = new.run.of_workflow(name), [new.trigger_at]
+        operation = schedule_runs(self.tenant.id, wanted, times, datetime.now(UTC))
         try:
             made = sync_db.run(operation)
         except NotFound as error:
@@ -132,6 +146,11 @@ class WorkflowSchedulesView(EngineView):
         found = list(of_live_workflows(_lean_schedules().filter(id=made.schedules[0][0])))
         may_view = self.access.can_view_payloads
         return Response(schedule_rows(found, may_view=may_view, room=Room())[0])
+
+
+@dataclass(frozen=True, slots=True)
+class NewTime:
+    trigger_at: datetime = in_body.moment("triggerAt")
 
 
 class ScheduleView(EngineView):
@@ -156,9 +175,9 @@ class ScheduleView(EngineView):
         operation = run_schedule_now(self.tenant.id, self.schedule.id, datetime.now(UTC))
         return Response({"externalId": str(sync_db.run(operation))})
 
-    def patch(self, request: Request, **_: Any) -> Response:
-        trigger_at = parse_moment(self.body.text("triggerAt"), "triggerAt")
-        times = [(self.schedule.id, trigger_at)]
+    @takes_body(NewTime)
+    def patch(self, request: Request, wanted: NewTime, **_: Any) -> Response:
+        times = [(self.schedule.id, wanted.trigger_at)]
         self._insist(sync_db.run(move_schedules(self.tenant.id, times, datetime.now(UTC))))
         self.check_resource()
         return self.get(request)
@@ -172,9 +191,37 @@ class ScheduleView(EngineView):
             raise ApiError(400 if reason == ALREADY_FIRED else 404, reason)
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleFilter:
+    workflow_id: UUID | None = in_body.optional_uuid("workflowId")
+    parent_run_id: UUID | None = in_body.optional_uuid("parentWorkflowRunId")
+    parent_task_id: UUID | None = in_body.optional_uuid("parentStepRunId")
+    metadata: tuple[tuple[str, str], ...] = in_body.pairs("additionalMetadata")
+
+    def __post_init__(self) -> None:
+        if not self.condition():
+            raise bad_request("filter must name something", field="filter")
+
+    def condition(self) -> Q:
+        return _chosen(self.workflow_id, self.parent_run_id, self.parent_task_id, self.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Either of the two must be given, not both."""
+
+    ids: tuple[UUID, ...] | None = in_body.optional_uuids("scheduledWorkflowRunIds", most=MOST_IDS)
+    filter: ScheduleFilter | None = in_body.optional_part("filter", ScheduleFilter)
+
+    def __post_init__(self) -> None:
+        if (self.ids is None) == (self.filter is None):
+            raise bad_request("give either scheduledWorkflowRunIds or filter", field="filter")
+
+
 class BulkDeleteView(EngineView):
-    def post(self, request: Request, **_: Any) -> Response:
-        ids = _chosen_ids(self.body, self.tenant.id)
+    @takes_body(Targets)
+    def post(self, request: Request, targets: Targets, **_: Any) -> Response:
+        ids = targets.ids or _ids_of(targets.filter, self.tenant.id)
         deleted = Outcome([], [])
         for some in few_at_a_time(ids):
             outcome = sync_db.run(delete_schedules(self.tenant.id, some))
@@ -183,22 +230,11 @@ class BulkDeleteView(EngineView):
         return Response(_bulk("deletedIds", deleted))
 
 
-def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
-    """Read ids, or find those that a filter selects; exactly one of the two must be given."""
-    if body.has("scheduledWorkflowRunIds") == body.has("filter"):
-        raise bad_request("give either scheduledWorkflowRunIds or filter", field="filter")
-    if not body.has("filter"):
-        given = body.items("scheduledWorkflowRunIds")
-        _check_count(given, "scheduledWorkflowRunIds")
-        return [parse_uuid(text, "scheduledWorkflowRunIds") for text in given]
-    chosen = Body(body.mapping("filter"))
-    fields = ("workflowId", "parentWorkflowRunId", "parentStepRunId")
-    ids = [parse_uuid(chosen.text(f), f) if chosen.has(f) else None for f in fields]
-    pairs = [parse_pair(text, "filter") for text in chosen.items("additionalMetadata")]
-    if not any(ids) and not pairs:
-        raise bad_request("filter must name something", field="filter")
+def _ids_of(chosen: ScheduleFilter | None, tenant_id: UUID) -> list[UUID]:
+    """Find those that a filter selects."""
+    assert chosen is not None, "there are ids otherwise"
     pending = Schedule.objects.filter(tenant_id=tenant_id, due_at__isnull=False)
-    found = pending.filter(_chosen(ids[0], ids[1], ids[2], pairs)).order_by("id")
+    found = pending.filter(chosen.condition()).order_by("id")
     chosen_ids = list(found.values_list("id", flat=True)[: MOST_MATCHED + 1])
     if len(chosen_ids) > MOST_MATCHED:
         raise bad_request(
@@ -208,21 +244,23 @@ def _chosen_ids(body: Body, tenant_id: UUID) -> list[UUID]:
     return chosen_ids
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    trigger_at: datetime = in_body.moment("triggerAt")
+    schedule_id: UUID = in_body.uuid("id")
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    moves: tuple[Move, ...] = in_body.parts("updates", Move, most=MOST_IDS)
+
+
 class BulkUpdateView(EngineView):
-    def post(self, request: Request, **_: Any) -> Response:
-        given = self.body.items("updates")
-        _check_count(given, "updates")
-        times = []
-        for item in map(Body, given):
-            trigger_at = parse_moment(item.text("triggerAt"), "triggerAt")
-            times.append((parse_uuid(item.text("id"), "id"), trigger_at))
+    @takes_body(Moves)
+    def post(self, request: Request, given: Moves, **_: Any) -> Response:
+        times = [(move.schedule_id, move.trigger_at) for move in given.moves]
         outcome = sync_db.run(move_schedules(self.tenant.id, times, datetime.now(UTC)))
         return Response(_bulk("updatedIds", outcome))
-
-
-def _check_count(given: Sequence[object], field: str) -> None:
-    if not 1 <= len(given) <= MOST_IDS:
-        raise bad_request(f"{field} must hold 1 to {MOST_IDS} entries", field=field)
 
 
 def _bulk(name: str, outcome: Outcome) -> AnyDict:

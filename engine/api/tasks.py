@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +21,10 @@ from engine.operations import copy_schedulers
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import Status, TaskEventKind
 from engine.store import sync_db
+from tenants.rest import in_query
+from tenants.rest.accepted import takes_query
 from tenants.rest.errors import AnyDict, ApiError
-from tenants.rest.paging import Page, count_up_to
+from tenants.rest.paging import MOST_ROWS, Page, count_up_to
 
 _OUTCOMES = {
     TaskEventKind.FINISHED: Status.COMPLETED,
@@ -34,10 +37,18 @@ _OUTCOMES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The first is 1; none given means the latest."""
+
+    attempt: int | None = in_query.optional_whole("attempt", minimum=1)
+
+
 class TaskDetailView(TaskView):
-    def get(self, request: Request, **_: Any) -> Response:
+    @takes_query(Attempt)
+    def get(self, request: Request, wanted: Attempt, **_: Any) -> Response:
         task = self.task
-        attempt = self.query.integer("attempt", task.retry_count + 1, minimum=1)
+        attempt = wanted.attempt or task.retry_count + 1
         if attempt > task.retry_count + 1:
             raise ApiError(404, "there is no such attempt")
         run = lean_runs().filter(id=task.run_id).first()
@@ -81,9 +92,14 @@ def _earlier_attempt(task: Task, retry_count: int, payloads: Payloads) -> AnyDic
     }
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage(Page):
+    limit: int = in_query.whole("limit", 1_000, minimum=1, maximum=MOST_ROWS)
+
+
 class TaskEventsView(TaskView):
-    def get(self, request: Request, **_: Any) -> Response:
-        page = Page.of(self.query, default_limit=1000)
+    @takes_query(EventPage)
+    def get(self, request: Request, page: EventPage, **_: Any) -> Response:
         log = events_of_run(self.task.run_id).filter(task_id=self.task.id)
         payloads = load_payloads(
             run_ids=[],

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api.views import EngineView
-from tenants.rest.errors import bad_request
+from tenants.rest import in_query
+from tenants.rest.accepted import takes_query
+
+
+@dataclass(frozen=True, slots=True)
+class TracedRun:
+    run_id: UUID = in_query.required_uuid("run_external_id")
 
 
 class TracesView(EngineView):
-    def get(self, request: Request, **_: Any) -> Response:
-        if self.query.uuid("run_external_id") is None:
-            raise bad_request("run_external_id is required", field="run_external_id")
+    @takes_query(TracedRun)
+    def get(self, request: Request, _run: TracedRun, **_: Any) -> Response:
         return Response({})

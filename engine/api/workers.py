@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,28 +21,39 @@ from engine.models.worker_queries import WorkerStatus, seen_workers, status_of
 from engine.operations.pause_worker import pause_worker
 from engine.states import Status
 from engine.store import sync_db
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import takes_body, takes_query
 from tenants.rest.errors import AnyDict
-from tenants.rest.paging import ROWS_AT_A_TIME, Page
+from tenants.rest.paging import MOST_ROWS, ROWS_AT_A_TIME, Page
 
 _RECENT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSelection(Page):
+    limit: int = in_query.whole("limit", 10_000, minimum=1, maximum=MOST_ROWS)
+    statuses: list[WorkerStatus] = in_query.members("statuses", WorkerStatus)
+    labels: list[tuple[str, str]] = in_query.pairs("labels")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUpdate:
+    is_paused: bool | None = in_body.optional_flag("isPaused")
 
 
 class WorkerListView(EngineView):
     """Workers heard of in the last 24 hours, the most recent first."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query, default_limit=10_000)
-        statuses = query.members("statuses", WorkerStatus)
-        labels = query.pairs("labels")
+    @takes_query(WorkerSelection)
+    def get(self, request: Request, page: WorkerSelection, **_: Any) -> Response:
         now = datetime.now(UTC)
         seen = seen_workers(self.tenant.id, now)
-        for key, value in labels:
+        for key, value in page.labels:
             seen = seen.filter(metadata_reads(key, value, "labels"))
         found = [
             worker.id
             for worker in seen.only("is_active", "is_paused", "last_heartbeat_at")
-            if not statuses or status_of(worker, now) in statuses
+            if not page.statuses or status_of(worker, now) in page.statuses
         ]
         room = Room()
         rows: list[object] = []
@@ -55,10 +67,10 @@ class WorkerDetailView(WorkerView):
     def get(self, request: Request, **_: Any) -> Response:
         return Response(_details(self.worker))
 
-    def patch(self, request: Request, **_: Any) -> Response:
-        body = self.body
-        if body.has("isPaused"):
-            is_paused = body.flag("isPaused", False)
+    @takes_body(WorkerUpdate)
+    def patch(self, request: Request, wanted: WorkerUpdate, **_: Any) -> Response:
+        is_paused = wanted.is_paused
+        if is_paused is not None:
             now = datetime.now(UTC)
             sync_db.run(pause_worker(self.tenant.id, self.worker.id, is_paused=is_paused, now=now))
             self.worker.refresh_from_db()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Case, IntegerField, Value, When
 from rest_framework.request import Request
@@ -18,24 +20,53 @@ from engine.models.wide_columns import wide_values
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.operations.put_workflow import delete_workflow
 from engine.store import sync_db
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import takes_body, takes_query
 from tenants.rest.errors import ApiError
 from tenants.rest.paging import Page, count_up_to
-from tenants.rest.params import Body
 
 _MOST_VERSIONS = 100
-_BEHAVIORS = ("QUEUE", "DROP")
+_BEHAVIORS = {"QUEUE": "QUEUE", "DROP": "DROP"}
 _TTL = "pausedWorkflowQueueTTL"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSelection(Page):
+    name: str | None = in_query.text("name")
+
+
+def _behavior(name: str) -> Any:
+    """What becomes of runs that are due during a pause."""
+    return in_body.choice(name, _BEHAVIORS, is_required=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    cron: str = _behavior("pausedWorkflowCronRunQueueBehavior")
+    scheduled: str = _behavior("pausedWorkflowScheduledRunQueueBehavior")
+    ttl: str = in_body.text(_TTL)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpausing:
+    """Nothing more is to be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowUpdate:
+    pause: Pausing | Unpausing = in_body.one_of(
+        "pause", "action", {"pause": Pausing, "unpause": Unpausing}
+    )
 
 
 class WorkflowListView(EngineView):
     """Newest first, but a workflow whose name is exactly what was asked for comes before all."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        query = self.query
-        page = Page.of(query)
+    @takes_query(WorkflowSelection)
+    def get(self, request: Request, page: WorkflowSelection, **_: Any) -> Response:
         workflows = Workflow.objects.filter(tenant=self.tenant, deleted_at__isnull=True)
         workflows = workflows.defer("description")
-        name = query.text("name")
+        name = page.name
         if name is not None:
             workflows = workflows.filter(name__icontains=name)
             exact = Case(When(name=name, then=0), default=1, output_field=IntegerField())
@@ -59,20 +90,15 @@ class WorkflowDetailView(WorkflowView):
         rows = [version_meta_shape(version) for version in versions.defer("definition")]
         return Response(workflow_shape(self.workflow) | {"versions": rows})
 
-    def patch(self, request: Request, **_: Any) -> Response:
-        pause = Body(self.body.mapping("pause"))
-        action, now = pause.text("action"), datetime.now(UTC)
-        if action == "pause":
-            settings = Pause(
-                cron=_behavior(pause, "pausedWorkflowCronRunQueueBehavior"),
-                scheduled=_behavior(pause, "pausedWorkflowScheduledRunQueueBehavior"),
-                ttl_seconds=parse_sleep(pause.text(_TTL), _TTL),
-            )
+    @takes_body(WorkflowUpdate)
+    def patch(self, request: Request, wanted: WorkflowUpdate, **_: Any) -> Response:
+        pause, now = wanted.pause, datetime.now(UTC)
+        if isinstance(pause, Pausing):
+            ttl_seconds = parse_sleep(pause.ttl, _TTL)
+            settings = Pause(pause.cron, pause.scheduled, ttl_seconds)
             sync_db.run(pause_workflow(self.tenant.id, self.workflow.id, settings, now))
-        elif action == "unpause":
-            sync_db.run(unpause_workflow(self.tenant.id, self.workflow.id, now))
         else:
-            raise ApiError(400, "pause.action must be pause or unpause")
+            sync_db.run(unpause_workflow(self.tenant.id, self.workflow.id, now))
         self.workflow.refresh_from_db()
         return Response(workflow_shape(self.workflow))
 
@@ -83,18 +109,17 @@ class WorkflowDetailView(WorkflowView):
         return Response(status=204)
 
 
-def _behavior(pause: Body, name: str) -> str:
-    behavior = pause.text(name)
-    if behavior not in _BEHAVIORS:
-        raise ApiError(400, f"{name} must be QUEUE or DROP")
-    return behavior
+@dataclass(frozen=True, slots=True)
+class WantedVersion:
+    version_id: UUID | None = in_query.uuid("version")
 
 
 class WorkflowVersionView(WorkflowView):
     """The latest version, or the one named by `version`."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        wanted = self.query.uuid("version")
+    @takes_query(WantedVersion)
+    def get(self, request: Request, named: WantedVersion, **_: Any) -> Response:
+        wanted = named.version_id
         versions = WorkflowVersion.objects.filter(workflow=self.workflow)
         if wanted is not None:
             versions = versions.filter(id=wanted)

@@ -13,9 +13,7 @@ from django.db.models import (
     Sum,
 )
 
-from engine.ids import id_at
 from engine.models.definitions import Workflow
-from engine.models.metadata_filters import metadata_reads
 from engine.models.runs import Run, RunTally
 from engine.states import Status
 
@@ -27,22 +25,6 @@ def lean_runs() -> QuerySet[Run]:
 
 def runs_of(tenant_id: UUID) -> QuerySet[Run]:
     return Run.objects.filter(tenant_id=tenant_id)
-
-
-def created_between(
-    runs: QuerySet[Run], since: datetime | None, until: datetime | None
-) -> QuerySet[Run]:
-    """Narrow by creation, `since` included and `until` not. Ids hold the time, so the key does the work."""
-    if since is not None:
-        runs = runs.filter(id__gte=id_at(since))
-    if until is not None:
-        runs = runs.filter(id__lt=id_at(until))
-    return runs
-
-
-def with_metadata_value(runs: QuerySet[Run], key: str, value: str) -> QuerySet[Run]:
-    """Narrow to runs whose additional metadata holds `key` with a value that reads as `value`."""
-    return runs.filter(metadata_reads(key, value))
 
 
 def with_workflow_names(runs: QuerySet[Run]) -> QuerySet[Run]:

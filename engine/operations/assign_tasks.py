@@ -59,7 +59,7 @@ def assign_tasks(
     """Assign queued attempts to workers; return (worker id, action) of those still queued.
 
     Those of a batch in `made` are one action together; `taken` are the units of rate limits, by task,
-    that are written with those assigned. Raises the database's HT001 when a lease has passed to another
+    that are written with those assigned. Raises LeaseLost when a lease has passed to another
     engine: nothing is written then.
     """
     versions = yield from load_versions(task.version_id for task, _ in decisions)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.domain.clock_skew import upper_bound
 from engine.errors import IdempotencyCollision, InvalidArgument
 from engine.pb.v1 import workflows_pb2 as pb
 from engine.rpc.collisions import BulkCollision
@@ -88,12 +90,16 @@ def _parse_choice(request: pb.CancelTasksRequest | pb.ReplayTasksRequest) -> lis
         return [_parse_external_id(text) for text in request.external_ids]
     if request.external_ids:
         raise InvalidArgument("external_ids and filter exclude each other")
-    chosen = request.filter
+    return parse_run_filter(request.filter)
+
+
+def parse_run_filter(chosen: pb.TasksFilter) -> RunFilter:
     if not chosen.HasField("since"):
         raise InvalidArgument("filter.since is required")
+    until = parse_moment(chosen.until, "filter.until") if chosen.HasField("until") else None
     return RunFilter(
         since=parse_moment(chosen.since, "filter.since"),
-        until=parse_moment(chosen.until, "filter.until") if chosen.HasField("until") else None,
+        until=upper_bound(until, datetime.now(UTC)),
         statuses=_parse_statuses(chosen.statuses),
         workflow_ids=tuple(parse_uuid(text, "filter.workflow_ids") for text in chosen.workflow_ids),
         additional_metadata=tuple(_parse_pair(pair) for pair in chosen.additional_metadata),

@@ -37,6 +37,10 @@ SERVICES = [
 ]
 
 
+_PING_AFTER_MS = 30_000
+_PING_ANSWERED_MS = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where and how to listen. Port 0 takes a free one; `reuse_port` lets several engines share it."""
@@ -121,8 +125,10 @@ def _options(settings: ServerSettings) -> Options:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
         ("grpc.http2.max_ping_strikes", 0),
         # Our own pings find out that the other side of a silent stream is gone.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", _PING_AFTER_MS),
+        ("grpc.keepalive_timeout_ms", _PING_ANSWERED_MS),
+        # grpcio waits for this one.
+        ("grpc.http2.ping_timeout_ms", _PING_ANSWERED_MS),
     ]
 
 

@@ -28,11 +28,11 @@ RETURNING id;
 
 -- name: cron.due
 -- Crons whose time has come, locked; another engine takes those that are locked already.
-SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
+SELECT c.id, c.tenant_id, w.name AS workflow_name, c.expression, c.name, c.input,
+       c.additional_metadata::text, c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
-       w.is_paused AND w.paused_cron_behavior = 'DROP'
+         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id,
+       w.is_paused AND w.paused_cron_behavior = 'DROP' AS is_dropped
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.due_at <= %(now)s::timestamptz
    AND (%(only)s::uuid IS NULL OR c.tenant_id = %(only)s::uuid)
@@ -50,11 +50,11 @@ SELECT id FROM engine_cron
 
 -- name: cron.due_of
 -- Those of some crons whose time has come, locked, but for those that another engine has.
-SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
+SELECT c.id, c.tenant_id, w.name AS workflow_name, c.expression, c.name, c.input,
+       c.additional_metadata::text, c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
-       w.is_paused AND w.paused_cron_behavior = 'DROP'
+         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id,
+       w.is_paused AND w.paused_cron_behavior = 'DROP' AS is_dropped
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.id = ANY(%(ids)s::uuid[]) AND c.due_at <= %(now)s::timestamptz
  ORDER BY c.id
@@ -62,16 +62,17 @@ SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_me
 
 -- name: cron.lock_due
 -- What is needed to pass over the times of a due cron, locked.
-SELECT expression, greatest(due_at, 'epoch'), greatest(created_at, 'epoch') FROM engine_cron
+SELECT expression, greatest(due_at, 'epoch') AS due_at, greatest(created_at, 'epoch') AS created_at
+  FROM engine_cron
  WHERE id = %(id)s::uuid AND due_at <= %(now)s::timestamptz FOR UPDATE SKIP LOCKED;
 
 -- name: cron.by_id
 -- One cron, locked, with the latest version of its workflow.
-SELECT c.id, c.tenant_id, w.name, c.expression, c.name, c.input, c.additional_metadata::text,
-       c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
+SELECT c.id, c.tenant_id, w.name AS workflow_name, c.expression, c.name, c.input,
+       c.additional_metadata::text, c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1),
-       w.is_paused AND w.paused_cron_behavior = 'DROP'
+         WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id,
+       w.is_paused AND w.paused_cron_behavior = 'DROP' AS is_dropped
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.id = %(id)s::uuid AND c.tenant_id = %(tenant_id)s::uuid
    FOR UPDATE OF c;

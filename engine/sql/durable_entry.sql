@@ -1,8 +1,8 @@
 -- name: durable_entry.in_ranges
 -- Entries of ranges of nodes, both ends included.
 SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.detail, e.label,
-       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL, e.satisfied_order,
-       e.result, e.error
+       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL AS is_satisfied,
+       e.satisfied_order, e.result, e.error
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(first_nodes)s::bigint[],
               %(last_nodes)s::bigint[]) AS u(task_id, branch_id, first_node, last_node)
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.branch_id = u.branch_id
@@ -11,8 +11,8 @@ SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.d
 -- name: durable_entry.outlines
 -- As in_ranges, without what the entries came to, which may be large.
 SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.detail, e.label,
-       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL, e.satisfied_order,
-       NULL::bytea, NULL::text
+       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL AS is_satisfied,
+       e.satisfied_order, NULL::bytea AS result, NULL::text AS error
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(first_nodes)s::bigint[],
               %(last_nodes)s::bigint[]) AS u(task_id, branch_id, first_node, last_node)
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.branch_id = u.branch_id
@@ -21,16 +21,16 @@ SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.d
 -- name: durable_entry.with_keys
 -- Entries of children by what makes them unique under their parents, on all branches.
 SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.detail, e.label,
-       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL, e.satisfied_order,
-       e.result, e.error
+       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL AS is_satisfied,
+       e.satisfied_order, e.result, e.error
   FROM unnest(%(task_ids)s::uuid[], %(keys)s::text[]) AS u(task_id, key)
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.dedupe_key = u.key;
 
 -- name: durable_entry.of_children
 -- Incomplete entries of these children.
 SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.detail, e.label,
-       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL, e.satisfied_order,
-       e.result, e.error
+       e.dedupe_key, e.child_run_id, e.is_awaited, e.satisfied_at IS NOT NULL AS is_satisfied,
+       e.satisfied_order, e.result, e.error
   FROM unnest(%(task_ids)s::uuid[], %(run_ids)s::uuid[]) AS u(task_id, run_id)
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.child_run_id = u.run_id
        AND e.satisfied_at IS NULL;
@@ -40,17 +40,18 @@ SELECT e.task_id, e.branch_id, e.node_id, e.kind, e.identity, e.description, e.d
 SELECT DISTINCT e.task_id
   FROM unnest(%(task_ids)s::uuid[], %(since)s::timestamptz[]) AS u(task_id, since)
   JOIN engine_durableentry e ON e.task_id = u.task_id AND e.satisfied_at >= u.since
-       AND e.kind <> 3 AND (e.kind = 2 OR e.is_awaited);
+       AND e.kind <> :DurableKind.MEMO AND (e.kind = :DurableKind.WAIT_FOR OR e.is_awaited);
 
 -- name: durable_entry.orders
 -- The recorded order of completions, all branches.
-SELECT task_id, branch_id, node_id, satisfied_order FROM engine_durableentry
+SELECT task_id, branch_id, node_id, satisfied_order AS "order" FROM engine_durableentry
  WHERE task_id = ANY(%(task_ids)s::uuid[]) AND satisfied_order IS NOT NULL
  ORDER BY task_id, satisfied_order;
 
 -- name: durable_entry.reaches
 -- The first and the last node on each branch that was recorded after the same order.
-SELECT task_id, branch_id, recorded_after, min(node_id), max(node_id) FROM engine_durableentry
+SELECT task_id, branch_id, recorded_after AS "order", min(node_id) AS first_node, max(node_id) AS last_node
+  FROM engine_durableentry
  WHERE task_id = ANY(%(task_ids)s::uuid[]) AND recorded_after IS NOT NULL
  GROUP BY task_id, branch_id, recorded_after ORDER BY task_id, branch_id, recorded_after;
 

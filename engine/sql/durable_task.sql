@@ -70,7 +70,7 @@ WITH wanted AS (
       FROM unnest(%(task_ids)s::uuid[], %(retry_counts)s::int[], %(event_ids)s::uuid[],
                   %(messages)s::text[]) AS u(id, retry_count, event_id, message)
       JOIN engine_task t ON t.id = u.id
-     WHERE t.status = 1 AND NOT t.is_evicted AND t.retry_count = u.retry_count
+     WHERE t.status = :Status.RUNNING AND NOT t.is_evicted AND t.retry_count = u.retry_count
      ORDER BY t.id FOR UPDATE OF t
 ), evicted AS (
     UPDATE engine_task t SET is_evicted = true, worker_id = NULL, due_at = NULL
@@ -78,7 +78,8 @@ WITH wanted AS (
     RETURNING t.id, t.tenant_id, t.run_id, t.retry_count, w.worker_id, w.event_id, w.message
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, run_id, id, retry_count, 22, %(now)s::timestamptz, worker_id, message
+    SELECT event_id, run_id, id, retry_count, :TaskEventKind.DURABLE_EVICTED,
+           %(now)s::timestamptz, worker_id, message
       FROM evicted
 )
 SELECT id, tenant_id, run_id, retry_count FROM evicted;
@@ -90,17 +91,19 @@ WITH wanted AS (
       FROM unnest(%(task_ids)s::uuid[], %(timeouts)s::float8[], %(event_ids)s::uuid[])
            AS u(id, timeout_seconds, event_id)
       JOIN engine_task t ON t.id = u.id
-     WHERE t.status = 1 AND t.is_evicted
+     WHERE t.status = :Status.RUNNING AND t.is_evicted
      ORDER BY t.id FOR UPDATE OF t
 ), restored AS (
     UPDATE engine_task t
-       SET status = 0, queue_priority = 4, is_delayed = false, queued_at = %(now)s::timestamptz,
+       SET status = :Status.QUEUED, queue_priority = :RETRY_QUEUE_PRIORITY, is_delayed = false,
+           queued_at = %(now)s::timestamptz,
            due_at = %(now)s::timestamptz + make_interval(secs => w.timeout_seconds)
       FROM wanted w WHERE t.id = w.id
     RETURNING t.id, t.run_id, t.retry_count, w.event_id
 ), logged AS (
     INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-    SELECT event_id, run_id, id, retry_count, 23, %(now)s::timestamptz, NULL, %(message)s::text
+    SELECT event_id, run_id, id, retry_count, :TaskEventKind.DURABLE_RESTORING,
+           %(now)s::timestamptz, NULL, %(message)s::text
       FROM restored
 )
 SELECT id FROM restored;

@@ -30,14 +30,14 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended(scope, 0))
 
 -- name: durable_wait.look_back
 -- Events of a scope that were pushed before, newest first, before an id where one is given.
-SELECT u.number, e.id, e.data
+SELECT u.number, e.id AS event_id, e.data AS payload
   FROM unnest(%(numbers)s::int[], %(tenant_ids)s::uuid[], %(keys)s::text[], %(scopes)s::text[],
               %(since)s::timestamptz[], %(since_ids)s::uuid[], %(before_ids)s::uuid[],
               %(limits)s::int[])
        AS u(number, tenant_id, key, scope, since, since_id, before_id, most)
  CROSS JOIN LATERAL (
         SELECT v.id, p.data FROM engine_event v
-          LEFT JOIN engine_payload p ON p.owner_id = v.id AND p.kind = 4
+          LEFT JOIN engine_payload p ON p.owner_id = v.id AND p.kind = :PayloadKind.EVENT
          WHERE v.tenant_id = u.tenant_id AND md5(v.scope) = md5(u.scope) AND v.scope = u.scope
            AND v.key = u.key AND v.id >= u.since_id AND v.id < u.before_id
            AND v.seen_at >= u.since
@@ -68,7 +68,7 @@ RETURNING 1;
 -- name: durable_wait.of_entries
 -- All conditions of entries that are not complete.
 SELECT w.task_id, w.branch_id, w.node_id, w.ordinal, w."group", w.is_event, w.source, w.data_key,
-       w.satisfied_at IS NOT NULL, w.payload
+       w.satisfied_at IS NOT NULL AS is_met, w.payload
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(node_ids)s::bigint[])
        AS u(task_id, branch_id, node_id)
   JOIN engine_durablewait w ON w.task_id = u.task_id AND w.branch_id = u.branch_id

@@ -5,7 +5,8 @@ WITH wanted AS (
                          %(priorities)s::smallint[], %(payloads)s::bytea[])
         AS u(id, key, scope, metadata, priority, payload)
 ), payloads AS (
-    INSERT INTO engine_payload (owner_id, kind, attempt, data) SELECT id, 4, 0, payload FROM wanted
+    INSERT INTO engine_payload (owner_id, kind, attempt, data)
+    SELECT id, :PayloadKind.EVENT, 0, payload FROM wanted
 )
 INSERT INTO engine_event (id, tenant_id, key, scope, additional_metadata, priority, seen_at)
 SELECT id, %(tenant_id)s::uuid, key, scope, metadata::jsonb, priority, %(now)s::timestamptz FROM wanted
@@ -13,8 +14,8 @@ RETURNING 1;
 
 -- name: event.triggers
 -- Event triggers these keys may match: equal patterns and all wildcards that fit.
-SELECT k.key, t.pattern, w.id, w.name,
-       EXISTS (SELECT FROM engine_filter f WHERE f.workflow_id = w.id)
+SELECT k.key, t.pattern, w.id AS workflow_id, w.name AS workflow_name,
+       EXISTS (SELECT FROM engine_filter f WHERE f.workflow_id = w.id) AS has_filters
   FROM unnest(%(keys)s::text[]) AS k(key)
   JOIN engine_eventtrigger t ON t.tenant_id = %(tenant_id)s::uuid
        AND (t.pattern = k.key OR (t.like_pattern IS NOT NULL AND k.key LIKE t.like_pattern))
@@ -23,6 +24,6 @@ SELECT k.key, t.pattern, w.id, w.name,
 
 -- name: event.by_id
 -- An event as it was pushed.
-SELECT e.key, p.data, e.additional_metadata::text, e.priority, e.scope
-  FROM engine_event e LEFT JOIN engine_payload p ON p.owner_id = e.id AND p.kind = 4
+SELECT e.key, p.data AS payload, e.additional_metadata::text, e.priority, e.scope
+  FROM engine_event e LEFT JOIN engine_payload p ON p.owner_id = e.id AND p.kind = :PayloadKind.EVENT
  WHERE e.id = %(id)s::uuid AND e.tenant_id = %(tenant_id)s::uuid;

@@ -20,7 +20,7 @@ WITH wanted AS (
              WHERE choice.is_new = (
                    held.expires_at <= %(now)s::timestamptz
                    OR (held.ends_with_run AND EXISTS (
-                       SELECT FROM engine_run r WHERE r.id = held.run_id AND r.status >= 2
+                       SELECT FROM engine_run r WHERE r.id = held.run_id AND r.status >= :Status.COMPLETED
                           FOR SHARE))))
     RETURNING tenant_id, digest, run_id
 )

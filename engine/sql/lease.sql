@@ -13,10 +13,11 @@ WITH beat AS (
     UPDATE engine_lease SET expires_at = now() + make_interval(secs => %(lease_seconds)s::float8)
      WHERE engine_id = %(engine_id)s::uuid
 ), alive AS (
-    SELECT count(*) FILTER (WHERE id <> %(engine_id)s::uuid) + 1 AS engines FROM engine_engineprocess
+    SELECT count(*) FILTER (WHERE id <> %(engine_id)s::uuid) + 1 AS engine_count FROM engine_engineprocess
      WHERE heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)
 )
-SELECT t.id, l.engine_id, coalesce(l.epoch, 0), l.engine_id IS NULL OR l.expires_at < now(), a.engines
+SELECT t.id AS tenant_id, l.engine_id, coalesce(l.epoch, 0) AS epoch,
+       l.engine_id IS NULL OR l.expires_at < now() AS is_free, a.engine_count
   FROM alive a LEFT JOIN tenants_tenant t ON true LEFT JOIN engine_lease l ON l.tenant_id = t.id;
 
 -- name: lease.end_silent

@@ -26,7 +26,7 @@ WITH paused AS (
     SELECT t.id, p.paused_ttl_seconds
       FROM paused p
       JOIN engine_task t ON t.tenant_id = p.tenant_id AND t.workflow_id = p.id
-       AND t.status = 0 AND NOT t.is_delayed
+       AND t.status = :Status.QUEUED AND NOT t.is_delayed
        AND t.action_id IN (SELECT s.action_id FROM engine_step s
                              JOIN engine_workflowversion v ON v.id = s.version_id
                             WHERE v.workflow_id = p.id)

@@ -9,4 +9,5 @@ RETURNING 1;
 
 -- name: payload.delete_outputs
 -- Outputs of tasks that are replayed: the old result is gone at once.
-DELETE FROM engine_payload WHERE owner_id = ANY(%(owner_ids)s::uuid[]) AND kind = 2 RETURNING 1;
+DELETE FROM engine_payload
+ WHERE owner_id = ANY(%(owner_ids)s::uuid[]) AND kind = :PayloadKind.OUTPUT RETURNING 1;

@@ -13,7 +13,7 @@ WITH wanted AS (
            filter_id, desired_labels, idempotency_key, input)
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
-    SELECT id, 1, 0, input FROM wanted
+    SELECT id, :PayloadKind.INPUT, 0, input FROM wanted
 )
 INSERT INTO engine_run (
     id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, additional_metadata,
@@ -22,7 +22,7 @@ INSERT INTO engine_run (
 SELECT id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger, metadata::jsonb,
        parent_run_id, parent_task_id, child_index, child_key, event_id, event_key, filter_id,
        desired_labels, idempotency_key, %(now)s::timestamptz,
-       CASE WHEN status > 0 THEN %(now)s::timestamptz END
+       CASE WHEN status > :Status.QUEUED THEN %(now)s::timestamptz END
   FROM wanted
 RETURNING 1;
 
@@ -37,7 +37,8 @@ WITH kinds AS (
         WITH ORDINALITY AS k(tenant_id, workflow_id, version_id, step_id, action_id,
                              schedule_timeout, execution_timeout, kind)
 ), wanted AS (
-    SELECT u.*, k.*, (u.worker_id IS NOT NULL)::int::smallint AS status
+    SELECT u.*, k.*,
+           CASE WHEN u.worker_id IS NULL THEN :Status.QUEUED ELSE :Status.RUNNING END::smallint AS status
       FROM unnest(
             %(ids)s::uuid[], %(kinds)s::int[], %(worker_ids)s::uuid[], %(priorities)s::smallint[],
             %(triggers)s::smallint[], %(metadata)s::text[], %(inputs)s::bytea[],
@@ -53,7 +54,7 @@ WITH kinds AS (
       JOIN kinds k ON k.kind = u.kind_of_run
 ), inputs AS (
     INSERT INTO engine_payload (owner_id, kind, attempt, data)
-    SELECT id, 1, 0, input FROM wanted
+    SELECT id, :PayloadKind.INPUT, 0, input FROM wanted
 ), runs AS (
     INSERT INTO engine_run (
         id, tenant_id, workflow_id, version_id, status, is_dag, priority, trigger,
@@ -62,7 +63,7 @@ WITH kinds AS (
     SELECT id, tenant_id, workflow_id, version_id, status, false, priority, trigger, metadata::jsonb,
            parent_run_id, parent_task_id, child_index, child_key, event_id, event_key,
            filter_id, desired_labels, idempotency_key, %(now)s::timestamptz,
-           CASE WHEN status = 1 THEN %(now)s::timestamptz END
+           CASE WHEN status = :Status.RUNNING THEN %(now)s::timestamptz END
       FROM wanted
 ), tasks AS (
     INSERT INTO engine_task (
@@ -73,16 +74,18 @@ WITH kinds AS (
     SELECT id, tenant_id, id, workflow_id, version_id, step_id, action_id, status, priority, 0, 0, 0,
            worker_id, false, false, false, desired_worker_id, desired_labels, concurrency_keys,
            %(now)s::timestamptz + make_interval(
-               secs => CASE status WHEN 1 THEN execution_timeout ELSE schedule_timeout END),
+               secs => CASE status WHEN :Status.RUNNING THEN execution_timeout ELSE schedule_timeout END),
            %(now)s::timestamptz, %(now)s::timestamptz,
-           CASE WHEN status = 1 THEN %(now)s::timestamptz END
+           CASE WHEN status = :Status.RUNNING THEN %(now)s::timestamptz END
       FROM wanted
 )
 INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-SELECT queued_event_id, id, id, 0, 1, %(now)s::timestamptz, NULL, '' FROM wanted
+SELECT queued_event_id, id, id, 0, :TaskEventKind.QUEUED, %(now)s::timestamptz, NULL, '' FROM wanted
 UNION ALL
-SELECT assigned_event_id, id, id, 0, 2, %(now)s::timestamptz, worker_id, '' FROM wanted
- WHERE status = 1
+SELECT assigned_event_id, id, id, 0, :TaskEventKind.ASSIGNED,
+       %(now)s::timestamptz, worker_id, ''
+  FROM wanted
+ WHERE status = :Status.RUNNING
 RETURNING 1;
 
 -- name: run.give_way
@@ -91,15 +94,15 @@ SELECT set_config('lock_timeout', %(milliseconds)s::text, true);
 
 -- name: run.lock
 -- DAG runs, locked in id order, so that one transaction at a time moves a run.
-SELECT id, tenant_id, version_id, workflow_id, status, priority, started_at IS NOT NULL,
-       desired_labels, trigger
+SELECT id, tenant_id, version_id, workflow_id, status, priority,
+       started_at IS NOT NULL AS was_started, desired_labels, trigger
   FROM engine_run WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: run.lock_queued_of_tasks
 -- DAG runs that start when one of these tasks does. Whoever moves a run locks it before its tasks.
 SELECT r.id FROM engine_run r
  WHERE r.id IN (SELECT run_id FROM engine_task WHERE id = ANY(%(task_ids)s::uuid[]) AND run_id <> id)
-   AND r.status = 0
+   AND r.status = :Status.QUEUED
  ORDER BY r.id FOR UPDATE;
 
 -- name: run.set_status
@@ -107,13 +110,13 @@ SELECT r.id FROM engine_run r
 -- of its tasks started, if any did.
 UPDATE engine_run r
    SET status = u.status,
-       started_at = CASE WHEN u.status = 0 THEN r.started_at
-                         WHEN u.status = 1 THEN coalesce(r.started_at, %(now)s::timestamptz)
+       started_at = CASE WHEN u.status = :Status.QUEUED THEN r.started_at
+                         WHEN u.status = :Status.RUNNING THEN coalesce(r.started_at, %(now)s::timestamptz)
                          ELSE coalesce((SELECT min(e.at) FROM engine_taskevent e
-                                         WHERE e.run_id = r.id AND e.kind = 4),
+                                         WHERE e.run_id = r.id AND e.kind = :TaskEventKind.STARTED),
                                        (SELECT min(t.started_at) FROM engine_task t
                                          WHERE t.run_id = r.id)) END,
-       finished_at = CASE WHEN u.status >= 2 THEN %(now)s::timestamptz END
+       finished_at = CASE WHEN u.status >= :Status.COMPLETED THEN %(now)s::timestamptz END
   FROM unnest(%(ids)s::uuid[], %(statuses)s::smallint[]) AS u(id, status)
  WHERE r.id = u.id
 RETURNING r.id;
@@ -128,22 +131,24 @@ SELECT t.id, t.run_id, t.id, true
  WHERE t.id = ANY(%(ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid AND t.run_id <> t.id;
 
 -- name: run.matching
--- Run ids a bulk filter selects, newest first. Metadata pairs are alternatives.
+-- Run ids a filter selects, newest first; what lists select by the same filter is models/run_selection.py.
 SELECT id FROM engine_run
  WHERE tenant_id = %(tenant_id)s::uuid
-   AND id >= %(since_id)s::uuid
-   AND created_at >= %(since)s::timestamptz
+   AND id >= %(first_id)s::uuid
+   AND id <= %(last_id)s::uuid
+   AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
    AND (%(until)s::timestamptz IS NULL OR created_at <= %(until)s::timestamptz)
    AND (%(statuses)s::smallint[] = '{}' OR status = ANY(%(statuses)s::smallint[]))
    AND (%(workflow_ids)s::uuid[] = '{}' OR workflow_id = ANY(%(workflow_ids)s::uuid[]))
-   AND (%(metadata_keys)s::text[] = '{}' OR EXISTS (
-        SELECT FROM unnest(%(metadata_keys)s::text[], %(metadata_values)s::text[]) AS p(key, value)
-         WHERE additional_metadata ->> p.key = p.value))
+   AND (%(metadata_keys)s::text[] = '{}' OR (
+        SELECT CASE WHEN %(needs_every_pair)s::boolean THEN bool_and(m.is_met) ELSE bool_or(m.is_met) END
+          FROM unnest(%(metadata_keys)s::text[], %(metadata_values)s::text[]) AS p(key, value),
+               LATERAL (SELECT additional_metadata ->> p.key IS NOT DISTINCT FROM p.value AS is_met) m))
  ORDER BY id DESC LIMIT %(limit)s::int;
 
 -- name: run.parents
 -- Parent tasks of runs about to be spawned, with what their children inherit.
-SELECT t.id, t.run_id, r.additional_metadata::text
+SELECT t.id AS task_id, t.run_id, r.additional_metadata::text
   FROM engine_task t JOIN engine_run r ON r.id = t.run_id
  WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid;
 
@@ -169,8 +174,8 @@ RETURNING c.run_id;
 
 -- name: run.details
 -- What GetRunDetails answers about runs, found by run id or by the id of one of their tasks.
-SELECT r.id, r.status, p.data, r.additional_metadata::text
-  FROM engine_run r LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
+SELECT r.id, r.status, p.data AS input, r.additional_metadata::text
+  FROM engine_run r LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = :PayloadKind.INPUT
  WHERE r.tenant_id = %(tenant_id)s::uuid
    AND r.id IN (SELECT %(id)s::uuid
                 UNION ALL
@@ -179,7 +184,8 @@ SELECT r.id, r.status, p.data, r.additional_metadata::text
 
 -- name: run.results
 -- Tasks of runs with their outcome: every task, or of finished runs only.
-SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, t.is_evicted, o.data, e.data
+SELECT r.id AS run_id, r.finished_at, r.status AS run_status, t.id AS task_id, s.readable_id, t.status,
+       t.is_evicted, o.data AS output, e.data AS error
   FROM engine_run r
   JOIN LATERAL (
         SELECT * FROM engine_task WHERE NOT r.is_dag AND id = r.id
@@ -187,41 +193,43 @@ SELECT r.id, r.finished_at, r.status, t.id, s.readable_id, t.status, t.is_evicte
         SELECT * FROM engine_task WHERE r.is_dag AND run_id = r.id AND run_id <> id
        ) t ON true
   JOIN engine_step s ON s.id = t.step_id
-  LEFT JOIN engine_payload o ON o.owner_id = t.id AND o.kind = 2 AND t.status = 2
-  LEFT JOIN engine_payload e ON e.owner_id = t.id AND e.kind = 3 AND t.status = 3
+  LEFT JOIN engine_payload o ON o.owner_id = t.id AND o.kind = :PayloadKind.OUTPUT
+       AND t.status = :Status.COMPLETED
+  LEFT JOIN engine_payload e ON e.owner_id = t.id AND e.kind = :PayloadKind.ERROR
+       AND t.status = :Status.FAILED
         AND e.attempt = t.retry_count
  WHERE r.id = ANY(%(ids)s::uuid[]) AND r.tenant_id = %(tenant_id)s::uuid
-   AND (NOT %(finished_only)s::boolean OR r.status >= 2)
+   AND (NOT %(finished_only)s::boolean OR r.status >= :Status.COMPLETED)
    AND NOT (t.is_delayed AND t.due_at IS NULL)
  ORDER BY r.id, t.id;
 
 -- name: run.by_metadata
 -- Runs that carry one metadata pair: those not finished, and the newest whether finished or not.
-SELECT id, status < 2 FROM engine_run
- WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(since_id)s::uuid AND status < 2
+SELECT id AS run_id, status < :Status.COMPLETED AS is_live FROM engine_run
+ WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(since_id)s::uuid AND status < :Status.COMPLETED
    AND additional_metadata ->> %(key)s::text = %(value)s::text
 UNION ALL
 SELECT id, false FROM engine_run
- WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(new_since_id)s::uuid AND status >= 2
+ WHERE tenant_id = %(tenant_id)s::uuid AND id >= %(new_since_id)s::uuid AND status >= :Status.COMPLETED
    AND additional_metadata ->> %(key)s::text = %(value)s::text
  ORDER BY 1;
 
 -- name: run.key_data
 -- What expressions of keys may refer to, and the keys with which runs asked for slots themselves.
-SELECT r.id, p.data, r.additional_metadata::text, r.priority, s.keys
+SELECT r.id AS run_id, p.data AS input, r.additional_metadata::text, r.priority, s.keys AS run_keys
   FROM engine_run r
-  LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = 1
+  LEFT JOIN engine_payload p ON p.owner_id = r.id AND p.kind = :PayloadKind.INPUT
   LEFT JOIN engine_runslot s ON s.run_id = r.id
  WHERE r.id = ANY(%(ids)s::uuid[]);
 
 -- name: run.ended_with_keys
 -- Of these runs, those that ended and had an idempotency key.
-SELECT id, version_id, idempotency_key FROM engine_run
- WHERE id = ANY(%(ids)s::uuid[]) AND idempotency_key IS NOT NULL AND status >= 2;
+SELECT id AS run_id, version_id, idempotency_key FROM engine_run
+ WHERE id = ANY(%(ids)s::uuid[]) AND idempotency_key IS NOT NULL AND status >= :Status.COMPLETED;
 
 -- name: run.outputs_sizes
 -- How many bytes the outputs of DAG runs come to so far.
-SELECT t.run_id, sum(octet_length(p.data))::bigint
-  FROM engine_task t JOIN engine_payload p ON p.owner_id = t.id AND p.kind = 2
+SELECT t.run_id, sum(octet_length(p.data))::bigint AS size
+  FROM engine_task t JOIN engine_payload p ON p.owner_id = t.id AND p.kind = :PayloadKind.OUTPUT
  WHERE t.run_id = ANY(%(ids)s::uuid[]) AND t.run_id <> t.id
  GROUP BY t.run_id;

@@ -22,10 +22,10 @@ RETURNING id;
 
 -- name: schedule.due
 -- Schedules whose time has come and that no pause keeps pending, locked; another engine takes those that are locked already.
-SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priority, s.parent_run_id,
-       s.parent_task_id, s.child_index, s.child_key, s.due_at,
+SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadata::text, s.priority,
+       s.parent_run_id, s.parent_task_id, s.child_index, s.child_key, s.due_at,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1)
+         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id
   FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.due_at <= %(now)s::timestamptz
    AND (%(only)s::uuid IS NULL OR s.tenant_id = %(only)s::uuid)
@@ -47,10 +47,10 @@ SELECT s.id FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_i
 -- name: schedule.due_of
 -- Those of some schedules whose time has come and that no pause keeps pending, locked, but for those
 -- that another engine has.
-SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priority, s.parent_run_id,
-       s.parent_task_id, s.child_index, s.child_key, s.due_at,
+SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadata::text, s.priority,
+       s.parent_run_id, s.parent_task_id, s.child_index, s.child_key, s.due_at,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1)
+         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id
   FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.id = ANY(%(ids)s::uuid[]) AND s.due_at <= %(now)s::timestamptz
    AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
@@ -59,10 +59,10 @@ SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priori
 
 -- name: schedule.by_id
 -- One schedule, locked, with the latest version of its workflow.
-SELECT s.id, s.tenant_id, w.name, s.input, s.additional_metadata::text, s.priority, s.parent_run_id,
-       s.parent_task_id, s.child_index, s.child_key, s.due_at,
+SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadata::text, s.priority,
+       s.parent_run_id, s.parent_task_id, s.child_index, s.child_key, s.due_at,
        (SELECT v.id FROM engine_workflowversion v
-         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1)
+         WHERE v.workflow_id = s.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id
   FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.id = %(id)s::uuid AND s.tenant_id = %(tenant_id)s::uuid
    FOR UPDATE OF s;

@@ -12,7 +12,7 @@ RETURNING 1;
 
 -- name: step_wait.of_tasks
 -- The waits of tasks, satisfied or not.
-SELECT task_id, ordinal, satisfied_at IS NOT NULL FROM engine_stepwait
+SELECT task_id, ordinal, satisfied_at IS NOT NULL AS is_satisfied FROM engine_stepwait
  WHERE task_id = ANY(%(task_ids)s::uuid[]);
 
 -- name: step_wait.for_events
@@ -54,8 +54,8 @@ DELETE FROM engine_stepwait WHERE task_id = ANY(%(task_ids)s::uuid[]) RETURNING 
 
 -- name: step_wait.data
 -- What satisfied the conditions of tasks about to run: the payloads of events, nothing for sleeps.
-SELECT w.task_id, w.ordinal, p.data FROM engine_stepwait w
-  LEFT JOIN engine_payload p ON p.owner_id = w.event_id AND p.kind = 4
+SELECT w.task_id, w.ordinal, p.data AS payload FROM engine_stepwait w
+  LEFT JOIN engine_payload p ON p.owner_id = w.event_id AND p.kind = :PayloadKind.EVENT
  WHERE w.task_id = ANY(%(task_ids)s::uuid[]) AND w.satisfied_at IS NOT NULL
  ORDER BY w.task_id, w.satisfied_at, w.ordinal;
 

@@ -11,7 +11,7 @@ RETURNING 1;
 -- name: task_event.insert_sent
 -- Starts that were written to their workers' streams, each at its own time. Told again, nothing changes.
 INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-SELECT id, run_id, task_id, retry_count, 3, to_timestamp(at), worker_id, ''
+SELECT id, run_id, task_id, retry_count, :TaskEventKind.SENT_TO_WORKER, to_timestamp(at), worker_id, ''
   FROM unnest(%(ids)s::uuid[], %(run_ids)s::uuid[], %(task_ids)s::uuid[], %(retry_counts)s::int[],
               %(ats)s::float8[], %(worker_ids)s::uuid[])
        AS u(id, run_id, task_id, retry_count, at, worker_id)
@@ -33,12 +33,13 @@ RETURNING 1;
 -- Attempts that wait for units of a rate limit. Another owner of the tenant, which finds them waiting, does
 -- not say so again.
 INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, worker_id, message)
-SELECT u.id, t.run_id, t.id, t.retry_count, 17, to_timestamp(u.at), NULL, u.message
+SELECT u.id, t.run_id, t.id, t.retry_count, :TaskEventKind.REQUEUED_RATE_LIMIT,
+       to_timestamp(u.at), NULL, u.message
   FROM unnest(%(ids)s::uuid[], %(task_ids)s::uuid[], %(retry_counts)s::int[], %(ats)s::float8[],
               %(messages)s::text[]) AS u(id, task_id, retry_count, at, message)
   JOIN engine_task t ON t.id = u.task_id AND t.retry_count = u.retry_count
  WHERE NOT EXISTS (SELECT FROM engine_taskevent e
                     WHERE e.run_id = t.run_id AND e.task_id = t.id
-                      AND e.retry_count = t.retry_count AND e.kind = 17)
+                      AND e.retry_count = t.retry_count AND e.kind = :TaskEventKind.REQUEUED_RATE_LIMIT)
 ON CONFLICT (run_id, id) DO NOTHING
 RETURNING 1;

@@ -38,7 +38,7 @@ WITH beats AS (
        AND (w.is_active OR w.last_listener_at IS NULL)
     RETURNING w.id
 )
-SELECT w.id, w.id IN (SELECT id FROM beaten)
+SELECT w.id AS worker_id, w.id IN (SELECT id FROM beaten) AS recorded
   FROM engine_worker w JOIN beats b ON w.id = b.id AND w.tenant_id = b.tenant_id;
 
 -- name: worker.upsert_labels
@@ -65,14 +65,14 @@ UPDATE engine_worker w SET stalled_since = NULL, updated_at = %(now)s::timestamp
    AND w.stalled_since IS NOT NULL
    AND (w.id = ANY(%(heard)s::uuid[])
      OR EXISTS (SELECT FROM engine_task t
-                 WHERE t.worker_id = w.id AND t.status = 1 AND t.started_at IS NOT NULL
+                 WHERE t.worker_id = w.id AND t.status = :Status.RUNNING AND t.started_at IS NOT NULL
                    AND t.assigned_at >= w.stalled_since)
      OR EXISTS (SELECT FROM engine_task t
                  WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.worker_id = w.id
                    AND t.started_at IS NOT NULL AND t.assigned_at >= w.stalled_since)
      OR EXISTS (SELECT FROM engine_task t
                   JOIN engine_taskevent e
-                    ON e.run_id = t.run_id AND e.task_id = t.id AND e.kind = 5
+                    ON e.run_id = t.run_id AND e.task_id = t.id AND e.kind = :TaskEventKind.ACKNOWLEDGED
                  WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.worker_id = w.id
                    AND e.retry_count = t.retry_count AND t.assigned_at >= w.stalled_since))
 RETURNING w.id;
@@ -84,7 +84,8 @@ UPDATE engine_worker w SET stalled_since = NULL, updated_at = %(now)s::timestamp
        AS u(task_id, tenant_id, retry_count)
   JOIN engine_task t ON t.id = u.task_id AND t.tenant_id = u.tenant_id
   JOIN engine_taskevent e
-    ON e.run_id = t.run_id AND e.task_id = t.id AND e.retry_count = u.retry_count AND e.kind = 2
+    ON e.run_id = t.run_id AND e.task_id = t.id AND e.retry_count = u.retry_count
+   AND e.kind = :TaskEventKind.ASSIGNED
  WHERE w.id = e.worker_id AND e.at >= w.stalled_since
 RETURNING w.id;
 
@@ -93,17 +94,17 @@ RETURNING w.id;
 -- held does not make its worker active.
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
-              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL
+              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)) AS is_active,
+       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL AS is_stalled
   FROM engine_worker w
  WHERE tenant_id = %(tenant_id)s::uuid
    AND (last_heartbeat_at > %(since)s::timestamptz OR created_at > %(since)s::timestamptz
-        OR EXISTS (SELECT FROM engine_task t WHERE t.worker_id = w.id AND t.status = 1));
+        OR EXISTS (SELECT FROM engine_task t WHERE t.worker_id = w.id AND t.status = :Status.RUNNING));
 
 -- name: worker.by_ids
 -- The same of some workers.
 SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
            SELECT FROM engine_engineprocess e WHERE e.id = w.engine_id
-              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)),
-       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL
+              AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)) AS is_active,
+       is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL AS is_stalled
   FROM engine_worker w WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;

@@ -4,7 +4,7 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(tenant_id)s::uuid::text || %(nam
 
 -- name: workflow.latest
 -- The live workflow of a name with its latest version.
-SELECT w.id, v.id, v."order", v.checksum
+SELECT w.id AS workflow_id, v.id AS version_id, v."order", v.checksum
   FROM engine_workflow w
   LEFT JOIN LATERAL (SELECT * FROM engine_workflowversion
                       WHERE workflow_id = w.id ORDER BY "order" DESC LIMIT 1) v ON true
@@ -68,13 +68,13 @@ SELECT id FROM deleted;
 -- name: workflow.resolve
 -- The latest versions of live workflows, by name.
 SELECT w.name, (SELECT v.id FROM engine_workflowversion v
-                 WHERE v.workflow_id = w.id ORDER BY v."order" DESC LIMIT 1)
+                 WHERE v.workflow_id = w.id ORDER BY v."order" DESC LIMIT 1) AS version_id
   FROM engine_workflow w
  WHERE w.tenant_id = %(tenant_id)s::uuid AND w.name = ANY(%(names)s::text[]) AND w.deleted_at IS NULL;
 
 -- name: workflow.versions
 -- Versions with their definition, workflow and steps, for the cache of immutable versions.
-SELECT v.id, w.id, w.tenant_id, v.definition::text, s.ids
+SELECT v.id AS version_id, w.id AS workflow_id, w.tenant_id, v.definition::text, s.ids AS step_ids
   FROM engine_workflowversion v
   JOIN engine_workflow w ON w.id = v.workflow_id
   JOIN LATERAL (SELECT array_agg(id ORDER BY ordinal) AS ids FROM engine_step

@@ -62,7 +62,7 @@ def _entry(  # one argument a column
     child_run_id: UUID | None,
     is_awaited: bool,
     is_satisfied: bool,
-    order: int | None,
+    satisfied_order: int | None,
     result: bytes | None,
     error: str | None,
 ) -> TaskEntry:
@@ -77,7 +77,7 @@ def _entry(  # one argument a column
         child_run_id,
         is_awaited,
         is_satisfied,
-        order,
+        satisfied_order,
         bytes(result or b""),
         error,
     )
@@ -89,7 +89,7 @@ def _mark(
     kind: int,
     is_awaited: bool,
     recorded_after: int | None,
-    order: int | None,
+    satisfied_order: int | None,
     created_at: datetime,
     satisfied_at: datetime | None,
 ) -> Mark:
@@ -98,7 +98,7 @@ def _mark(
         DurableKind(kind),
         is_awaited,
         recorded_after,
-        order,
+        satisfied_order,
         created_at,
         satisfied_at,
     )

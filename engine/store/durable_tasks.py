@@ -69,8 +69,8 @@ class EvictedRow(NamedTuple):
     retry_count: int
 
 
-def _invocation(task_id: UUID, count: int) -> tuple[UUID, int]:
-    return task_id, count
+def _invocation(task_id: UUID, invocation_count: int) -> tuple[UUID, int]:
+    return task_id, invocation_count
 
 
 def begin(tasks: Sequence[tuple[UUID, UUID]]) -> Query[tuple[UUID, int]]:

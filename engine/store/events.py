@@ -43,11 +43,14 @@ def by_id(tenant_id: UUID, event_id: UUID) -> Query[EventInput]:
 
 
 def _input(
-    key: str, payload: bytes | None, metadata: str | None, priority: int | None, scope: str | None
+    key: str,
+    payload: bytes | None,
+    additional_metadata: str | None,
+    priority: int | None,
+    scope: str | None,
 ) -> EventInput:
-    return EventInput(
-        key, payload or b"{}", metadata.encode() if metadata else None, priority, scope
-    )
+    metadata = additional_metadata.encode() if additional_metadata else None
+    return EventInput(key, payload or b"{}", metadata, priority, scope)
 
 
 def triggers(tenant_id: UUID, keys: Sequence[str]) -> Query[TriggerMatch]:

@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from engine import states
 from engine.domain.cel.answers import Answers
 from engine.store.changes import Changes
 
@@ -22,6 +24,7 @@ Result = TypeVar("Result")
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 _NAME = re.compile(r"^-- name: ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
+_STATE = re.compile(r"(?<!:):([A-Z]\w*(?:\.[A-Z_]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,9 @@ class Repeatable(Generator[Step, Sequence[list[Any]], Result], Generic[Result]):
     Nothing that its arguments hold may be changed by it, and ids that its expressions see are arguments.
     """
 
-    def __init__(self, begin: Callable[[], Operation[Result]]) -> None:
+    def __init__(self, begin: Callable[[], Operation[Result]], name: str) -> None:
         self._begin = begin
+        self.__qualname__ = name
         self._begun: Operation[Result] | None = None
 
     def __iter__(self) -> Operation[Result]:
@@ -73,9 +77,21 @@ def repeatable(
 
     @wraps(operation)
     def begin(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Operation[Result]:
-        return Repeatable(lambda: operation(*args, **kwargs))
+        return Repeatable(lambda: operation(*args, **kwargs), operation.__qualname__)
 
     return begin
+
+
+def name_of(operation: Operation[Any]) -> str:
+    """Return what an operation is called: the function that made it, unless `called` something else."""
+    name: str = getattr(operation, "__qualname__", "")
+    return name
+
+
+def called(name: str, operation: Operation[Result]) -> Operation[Result]:
+    """Name an operation whose own function says little."""
+    operation.__qualname__ = name  # type: ignore[attr-defined]  # generators have one, the type has not
+    return operation
 
 
 def fetch(query: Query[Row]) -> Operation[list[Row]]:
@@ -107,6 +123,10 @@ def breathe() -> Operation[None]:
 
 def insisting(operation: Operation[Result], answers: Answers) -> Operation[Result]:
     """Drive an operation no further than provisional answers reach: Unanswered, nothing committed."""
+    return called(name_of(operation), _insisting(operation, answers))
+
+
+def _insisting(operation: Operation[Result], answers: Answers) -> Operation[Result]:
     operation = iter(operation)
     is_committed = False
     try:
@@ -142,12 +162,21 @@ def the_value(value: Value) -> Value:
 
 @cache
 def statements() -> dict[str, str]:
-    """Return every named statement of engine/sql, by name."""
+    """Return every named statement of engine/sql, by name.
+
+    `:Status.QUEUED` in a file stands for the number of that member of an enum of engine.states,
+    `:RETRY_QUEUE_PRIORITY` for a constant. Raises AttributeError for a name that is not there, TypeError for
+    one that is no number, and ValueError for a statement's name that is bad or repeated.
+    """
     found: dict[str, str] = {}
     for path in sorted(SQL_FOLDER.glob("*.sql")):
         parts = _NAME.split(path.read_text())
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in found or name.split(".")[0] != path.stem:
                 raise ValueError(f"{path.name}: bad or repeated statement name {name}")
-            found[name] = text.strip().rstrip(";")
+            found[name] = _STATE.sub(_number_of, text.strip().rstrip(";"))
     return found
+
+
+def _number_of(match: re.Match[str]) -> str:
+    return f"{attrgetter(match[1])(states):d}"

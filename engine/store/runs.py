@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.ids import id_at
+from engine.ids import id_at, ids_between
 from engine.states import RunTrigger, Status
 from engine.store.query import Query, no_row, the_value
 from engine.types import RunFilter
@@ -112,17 +112,20 @@ def find_external(tenant_id: UUID, ids: Sequence[UUID]) -> Query[ExternalId]:
 
 
 def matching(tenant_id: UUID, run_filter: RunFilter, limit: int) -> Query[UUID]:
+    first_id, last_id = ids_between(run_filter.since, run_filter.until)
     return Query(
         "run.matching",
         {
             "tenant_id": tenant_id,
-            "since_id": id_at(run_filter.since),
+            "first_id": first_id,
+            "last_id": last_id,
             "since": run_filter.since,
             "until": run_filter.until,
             "statuses": [int(status) for status in run_filter.statuses],
             "workflow_ids": list(run_filter.workflow_ids),
             "metadata_keys": [key for key, _ in run_filter.additional_metadata],
             "metadata_values": [value for _, value in run_filter.additional_metadata],
+            "needs_every_pair": run_filter.needs_every_pair,
             "limit": limit,
         },
         the_value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,12 +11,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenants.api.shapes import api_token_shape
-from tenants.durations import parse_duration
+from tenants.durations import parse_lifetime
 from tenants.models import APIToken, Role
+from tenants.rest import in_body
+from tenants.rest.accepted import takes_body
 from tenants.rest.errors import ApiError, bad_request
 from tenants.rest.paging import whole
 from tenants.rest.views import TenantView
 from tenants.tokens import DEFAULT_LIFETIME, create_token, revoke_token
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    name: str = in_body.text("name", longest=200)
+    expires_in: str | None = in_body.optional_text("expiresIn")
 
 
 class ApiTokensView(TenantView):
@@ -32,16 +41,15 @@ class ApiTokensView(TenantView):
         )
         return Response(whole([api_token_shape(token) for token in tokens.order_by("-created_at")]))
 
-    def post(self, request: Request, **_: Any) -> Response:
-        body = self.body
-        name = body.text("name", longest=200)
-        expires_in = body.optional_text("expiresIn")
+    @takes_body(NewToken)
+    def post(self, request: Request, new: NewToken, **_: Any) -> Response:
+        text = new.expires_in
         try:
-            lifetime = DEFAULT_LIFETIME if expires_in is None else parse_duration(expires_in)
-            text = create_token(self.tenant, name, lifetime)[1]
+            lifetime = DEFAULT_LIFETIME if text is None else parse_lifetime(text)
+            token = create_token(self.tenant, new.name, lifetime)[1]
         except (ValueError, OverflowError) as error:
             raise bad_request(str(error), field="expiresIn") from error
-        return Response({"token": text})
+        return Response({"token": token})
 
 
 class RevokeApiTokenView(TenantView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from rest_framework.request import Request
@@ -9,9 +10,9 @@ from rest_framework.response import Response
 
 from tenants.api.shapes import member_shape, tenant_shape
 from tenants.models import Member, Role
-from tenants.rest.errors import bad_request
+from tenants.rest import in_body, in_query
+from tenants.rest.accepted import takes_body, takes_query
 from tenants.rest.paging import whole
-from tenants.rest.params import Body
 from tenants.rest.render import metadata
 from tenants.rest.views import NOT_YET, TenantView
 
@@ -25,33 +26,33 @@ _ALERTS = dict.fromkeys(
     ),
     False,
 )
-_FIXED: dict[str, object] = {"analyticsOptOut": True, **_ALERTS, "version": "V1"}
-"""What every tenant has, and no tenant can have otherwise: there are neither analytics nor alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantUpdate:
+    """There are neither analytics nor alerts, so no tenant can have them."""
+
+    analytics_opt_out: None = in_body.only("analyticsOptOut", True, NOT_YET)
+    alert_members: None = in_body.only("alertMemberEmails", False, NOT_YET)
+    alert_of_failures: None = in_body.only("enableWorkflowRunFailureAlerts", False, NOT_YET)
+    alert_of_tokens: None = in_body.only("enableExpiringTokenAlerts", False, NOT_YET)
+    alert_of_limits: None = in_body.only("enableTenantResourceLimitAlerts", False, NOT_YET)
+    version: None = in_body.only("version", "V1", NOT_YET)
+    alert_frequency: None = in_body.never("maxAlertingFrequency", f"there are no alerts: {NOT_YET}")
+    name: str | None = in_body.optional_text("name", longest=LONGEST_NAME)
 
 
 class TenantDetailView(TenantView):
     def get(self, request: Request, **_: Any) -> Response:
         return Response(tenant_shape(self.tenant))
 
-    def patch(self, request: Request, **_: Any) -> Response:
+    @takes_body(TenantUpdate)
+    def patch(self, request: Request, wanted: TenantUpdate, **_: Any) -> Response:
         """Rename a tenant. Whatever else it is told to be it must be already."""
-        body = self.body
-        _check_is_offered(body)
-        if body.has("name"):
-            self.tenant.name = body.text("name", longest=LONGEST_NAME)
+        if wanted.name is not None:
+            self.tenant.name = wanted.name
             self.tenant.save(update_fields=["name", "updated_at"])
         return self.get(request)
-
-
-def _check_is_offered(body: Body) -> None:
-    for field, only in _FIXED.items():
-        if not body.has(field):
-            continue
-        wanted = body.text(field) if isinstance(only, str) else body.flag(field, False)
-        if wanted != only:
-            raise bad_request(f"{field} cannot be {wanted}: {NOT_YET}", field=field)
-    if body.has("maxAlertingFrequency"):
-        raise bad_request(f"there are no alerts: {NOT_YET}", field="maxAlertingFrequency")
 
 
 class AlertingView(TenantView):
@@ -84,11 +85,18 @@ class ResourcePolicyView(TenantView):
         return Response({"limits": []})
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureFlag:
+    identity: str | None = in_query.text("featureFlagId")
+    default: bool = in_query.flag("isEnabledIfNoPosthog")
+
+
 class FeatureFlagView(TenantView):
     """Without a flag service the caller's own default is the answer."""
 
-    def get(self, request: Request, **_: Any) -> Response:
-        return Response({"isEnabled": self.query.flag("isEnabledIfNoPosthog")})
+    @takes_query(FeatureFlag)
+    def get(self, request: Request, asked: FeatureFlag, **_: Any) -> Response:
+        return Response({"isEnabled": asked.default})
 
 
 class EntitlementsView(TenantView):

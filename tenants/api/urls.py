@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern
 
-from tenants.api import api_tokens, tenants, users
+from tenants.api import answers, api_tokens, tenants, users
 from tenants.rest.schema import Operation, route
 
 _T = "api/v1/tenants/<str:tenant>"
@@ -11,18 +11,22 @@ urlpatterns: list[URLPattern] = [
     route(
         "api/v1/users/login",
         users.LoginView,
-        Operation("POST", "user:update:login", "User", body="email! password!", is_public=True),
+        Operation("POST", "user:update:login", answers.User, is_public=True),
     ),
-    route("api/v1/users/logout", users.LogoutView, Operation("POST", "user:update:logout", "User")),
+    route(
+        "api/v1/users/logout",
+        users.LogoutView,
+        Operation("POST", "user:update:logout", answers.User),
+    ),
     route(
         "api/v1/users/current",
         users.CurrentUserView,
-        Operation("GET", "user:get:current", "User"),
+        Operation("GET", "user:get:current", answers.User),
     ),
     route(
         "api/v1/users/memberships",
         users.MembershipsView,
-        Operation("GET", "tenant-memberships:list", "UserTenantMembershipsList"),
+        Operation("GET", "tenant-memberships:list", answers.UserTenantMembershipsList),
     ),
     route(
         "api/v1/api-tokens/<str:token>",
@@ -32,23 +36,23 @@ urlpatterns: list[URLPattern] = [
     route(
         _T,
         tenants.TenantDetailView,
-        Operation("GET", "tenant:get", "Tenant"),
-        Operation("PATCH", "tenant:update", "Tenant", body="name analyticsOptOut:boolean"),
+        Operation("GET", "tenant:get", answers.Tenant),
+        Operation("PATCH", "tenant:update", answers.Tenant),
     ),
     route(
         f"{_T}/alerting/settings",
         tenants.AlertingView,
-        Operation("GET", "tenant-alerting-settings:get", "TenantAlertingSettings"),
+        Operation("GET", "tenant-alerting-settings:get", answers.TenantAlertingSettings),
     ),
     route(
         f"{_T}/members",
         tenants.MembersView,
-        Operation("GET", "tenant-member:list", "TenantMemberList"),
+        Operation("GET", "tenant-member:list", answers.TenantMemberList),
     ),
     route(
         f"{_T}/resource-policy",
         tenants.ResourcePolicyView,
-        Operation("GET", "tenant-resource-policy:get", "TenantResourcePolicy"),
+        Operation("GET", "tenant-resource-policy:get", answers.TenantResourcePolicy),
     ),
     route(
         f"{_T}/feature-flags",
@@ -56,19 +60,18 @@ urlpatterns: list[URLPattern] = [
         Operation(
             "GET",
             "tenant:feature-flag:evaluate",
-            "FeatureFlagEvaluationResult",
-            query="featureFlagId! isEnabledIfNoPosthog:boolean!",
+            answers.FeatureFlagEvaluationResult,
         ),
     ),
     route(
         f"{_T}/entitlements",
         tenants.EntitlementsView,
-        Operation("GET", "tenant:entitlements:get", "TenantEntitlements"),
+        Operation("GET", "tenant:entitlements:get", answers.TenantEntitlements),
     ),
     route(
         f"{_T}/api-tokens",
         api_tokens.ApiTokensView,
-        Operation("GET", "api-token:list", "ListAPITokensResponse"),
-        Operation("POST", "api-token:create", "CreateAPITokenResponse", body="name! expiresIn"),
+        Operation("GET", "api-token:list", answers.ListAPITokensResponse),
+        Operation("POST", "api-token:create", answers.CreateAPITokenResponse),
     ),
 ]

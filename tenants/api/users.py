@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import authenticate, login
@@ -11,16 +12,24 @@ from rest_framework.response import Response
 from tenants import sign_in_limits
 from tenants.api.shapes import member_shape, user_shape
 from tenants.models import Member, User
+from tenants.rest import in_body
+from tenants.rest.accepted import takes_body
 from tenants.rest.errors import ApiError, bad_request
 from tenants.rest.paging import whole
 from tenants.rest.views import PublicView, UserView
 from tenants.sessions import end_session
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    email: str = in_body.text("email")
+    password: str = in_body.text("password")
+
+
 class LoginView(PublicView):
-    def post(self, request: Request, **_: Any) -> Response:
-        body = self.body
-        email, password = body.text("email").lower().strip(), body.text("password")
+    @takes_body(SignIn)
+    def post(self, request: Request, given: SignIn, **_: Any) -> Response:
+        email, password = given.email.lower().strip(), given.password
         if not sign_in_limits.may_try(request._request, email):
             raise ApiError(429, "too many attempts; wait five minutes")
         user = authenticate(request._request, username=email, password=password)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
@@ -17,6 +17,17 @@ log = logging.getLogger(__name__)
 
 AnyDict = dict[str, Any]
 FAILED = "something went wrong on the server"
+
+
+class APIError(TypedDict):
+    description: str
+    code: NotRequired[int]
+    field: NotRequired[str]
+
+
+class APIErrors(TypedDict):
+    errors: list[APIError]
+    message: NotRequired[str]
 
 
 class ApiError(Exception):

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db.models import Model, QuerySet
 
+from tenants.rest import in_query
 from tenants.rest.errors import AnyDict
-from tenants.rest.params import Query
 
 MOST_ROWS = 20_000
 COUNTED_AT_MOST = 20_000
 ROWS_AT_A_TIME = 500
 
 
+class PaginationResponse(TypedDict):
+    """`num_pages` is 0 where nobody counted."""
+
+    current_page: int
+    num_pages: int
+    next_page: int
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    offset: int
-    limit: int
-
-    @classmethod
-    def of(cls, query: Query, default_limit: int = 50) -> Page:
-        return cls(
-            offset=query.integer("offset", 0, minimum=0),
-            limit=query.integer("limit", default_limit, minimum=1, maximum=MOST_ROWS),
-        )
+    offset: int = in_query.whole("offset", 0, minimum=0)
+    limit: int = in_query.whole("limit", 50, minimum=1, maximum=MOST_ROWS)
 
     def slice(self, rows: QuerySet[Any]) -> list[Any]:
         return list(rows[self.offset : self.offset + self.limit])

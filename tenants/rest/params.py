@@ -13,7 +13,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from tenants.json_text import JsonRefused, members, read_metadata, read_object
-from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest.errors import bad_request
 
 E = TypeVar("E", bound=Enum)
 T = TypeVar("T")
@@ -137,12 +137,16 @@ class JsonBody(dict[str, Any]):
 
 
 class Body:
-    """A JSON object sent by the caller. Unknown keys are ignored, known ones must have their type."""
+    """A JSON object sent by the caller. Unknown keys are ignored, known ones must have their type.
 
-    def __init__(self, data: object) -> None:
+    `place` stands before the names of what is missing in an object inside another: `filter.`
+    """
+
+    def __init__(self, data: object, place: str = "") -> None:
         if not isinstance(data, Mapping):
             raise bad_request("the body must be a JSON object")
         self._data: Mapping[str, Any] = data
+        self._place = place
 
     def has(self, name: str) -> bool:
         return self._data.get(name) is not None
@@ -160,9 +164,6 @@ class Body:
             raise bad_request(f"{name} must be a text of up to {longest} characters", field=name)
         return value
 
-    def optional_text(self, name: str) -> str | None:
-        return self.text(name) if self.has(name) else None
-
     def flag(self, name: str, default: bool) -> bool:
         value = self._data.get(name)
         if value is None:
@@ -179,11 +180,12 @@ class Body:
             raise bad_request(f"{name} must be {minimum} to {maximum}", field=name)
         return value
 
-    def mapping(self, name: str) -> AnyDict:
+    def part(self, name: str) -> Body:
+        """The object inside this one."""
         value = self._required(name)
         if not isinstance(value, dict):
             raise bad_request(f"{name} must be a JSON object", field=name)
-        return value
+        return Body(value, f"{name}.")
 
     def document(self, name: str, *, is_required: bool = False) -> bytes:
         """The text of a JSON object as it came; `{}` where nothing need be given and nothing is."""
@@ -214,5 +216,5 @@ class Body:
     def _required(self, name: str) -> Any:
         value = self._data.get(name)
         if value is None:
-            raise bad_request(f"{name} is required", field=name)
+            raise bad_request(f"{self._place}{name} is required", field=name)
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 from uuid import UUID
 
 import orjson
@@ -36,6 +36,12 @@ def timestamp(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class APIResourceMeta(TypedDict):
+    id: UUID
+    createdAt: datetime
+    updatedAt: datetime
 
 
 def metadata(

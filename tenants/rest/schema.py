@@ -1,13 +1,15 @@
-"""Says beside each path what the endpoint is called, what it takes and what it answers.
+"""Says beside each path what the endpoint is called and what it answers.
 
-The OpenAPI document is made from this; what is not described here is not in it.
+The OpenAPI document is made from this and from what the handlers take; what is not described is not in it.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from django.urls import URLPattern, path
@@ -15,83 +17,44 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.views import APIView
 
-from tenants.rest.errors import AnyDict
+from tenants.rest.accepted import Taken, object_schema, parameters_of, taken_by
+from tenants.rest.answered import components_of, schema_of
+from tenants.rest.errors import AnyDict, APIErrors
+from tenants.rest.in_query import UUID_TEXT
 
-_FORMATS: dict[str, AnyDict] = {
-    "string": {"type": "string"},
-    "integer": {"type": "integer"},
-    "boolean": {"type": "boolean"},
-    "object": {"type": "object"},
-    "uuid": {"type": "string", "format": "uuid"},
-    "date-time": {"type": "string", "format": "date-time"},
-}
 _REFUSALS = {
-    "400": "What was sent is wrong, or not offered.",
-    "401": "Signed in, but not allowed to do this.",
-    "403": "No credentials, or a token that may not enter here.",
-    "404": "There is no such thing.",
+    HTTPStatus.BAD_REQUEST: "What was sent is wrong, or not offered.",
+    HTTPStatus.UNAUTHORIZED: "Signed in, but not allowed to do this.",
+    HTTPStatus.FORBIDDEN: "No credentials, or a token that may not enter here.",
+    HTTPStatus.NOT_FOUND: "There is no such thing.",
+    HTTPStatus.CONFLICT: "It exists already, or its state does not allow this.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than a message may be.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared to be JSON.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many tries, or a limit is reached.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on the server.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "What is needed for this cannot be reached now.",
 }
-COMPONENTS: AnyDict = {
-    "schemas": {
-        "APIErrors": {
-            "type": "object",
-            "required": ["errors"],
-            "properties": {
-                "message": {"type": "string"},
-                "errors": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["description"],
-                        "properties": {
-                            "code": {"type": "integer"},
-                            "field": {"type": "string"},
-                            "description": {"type": "string"},
-                        },
-                    },
-                },
-            },
-        }
-    },
-    "responses": {
-        status: {
-            "description": description,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/APIErrors"}}},
-        }
-        for status, description in _REFUSALS.items()
-    },
-    "securitySchemes": {
-        "bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "cookieAuth": {"type": "apiKey", "in": "cookie", "name": "hatchet"},
-    },
+_OF_BODIES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+_OF_CHANGES = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_SECURITY: AnyDict = {
+    "bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "cookieAuth": {"type": "apiKey", "in": "cookie", "name": "hatchet"},
 }
-
-
-def add_components(result: AnyDict, **_: Any) -> AnyDict:
-    """Add what all operations share; the settings name this as a hook."""
-    for kind, components in COMPONENTS.items():
-        result["components"].setdefault(kind, {}).update(components)
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            for status in _REFUSALS:
-                operation["responses"][status] = {"$ref": f"#/components/responses/{status}"}
-    return result
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path.
+    """One method of one path; `answer` is the type of its body, None if it has none.
 
-    `query` and `body` list their names in words, each as `name`, `name:format`, `name:format[]`, with
-    `!` at the end of what is required. `answer` is the model the official clients load; None: no body.
+    `takes_any_body`: what is sent may be of any kind. `may_say_nothing`: or it answers 204.
     """
 
     method: str
     identity: str
-    answer: str | None
-    query: str = ""
-    body: str = ""
+    answer: Any
     is_public: bool = False
+    takes_any_body: bool = False
+    may_say_nothing: bool = False
 
     @property
     def success(self) -> int:
@@ -102,16 +65,45 @@ def route(text: str, view: type[APIView], *operations: Operation) -> URLPattern:
     return path(text, view.as_view(operations=operations))
 
 
-def _schema_of(word: str) -> tuple[str, AnyDict, bool]:
-    """Read one word of `query` or `body`: its name, its schema, whether it is required."""
-    name, _, kind = word.removesuffix("!").partition(":")
-    is_list = kind.endswith("[]")
-    schema = _FORMATS[kind.removesuffix("[]") or "string"]
-    return name, {"type": "array", "items": schema} if is_list else schema, word.endswith("!")
+def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
+    """Add what operations refer to, and the refusals each can meet; the settings name this as a hook."""
+    models = components_of(APIErrors)
+    for operation in _operations(generator):
+        models |= components_of(operation.answer)
+    components: AnyDict = result["components"]
+    components["schemas"] = dict(sorted(models.items()))
+    components["responses"] = {str(int(status)): _refusal(status) for status in _REFUSALS}
+    components["securitySchemes"] = _SECURITY
+    for operations in result["paths"].values():
+        for method, described in operations.items():
+            if "requestBody" in described:
+                described["requestBody"]["required"] = True
+            for status in _refusals_of(method, has_body="requestBody" in described):
+                key = str(int(status))
+                described["responses"][key] = {"$ref": f"#/components/responses/{key}"}
+    return result
+
+
+def _operations(generator: Any) -> Iterator[Operation]:
+    for _path, _pattern, _method, callback in generator.endpoints:
+        yield from callback.initkwargs.get("operations", ())
+
+
+def _refusal(status: HTTPStatus) -> AnyDict:
+    return {
+        "description": _REFUSALS[status],
+        "content": {"application/json": {"schema": schema_of(APIErrors)}},
+    }
+
+
+def _refusals_of(method: str, *, has_body: bool) -> list[HTTPStatus]:
+    """The refusals an operation can meet, in the order of their numbers."""
+    left_out = set(() if has_body else _OF_BODIES) | set(_OF_CHANGES if method == "get" else ())
+    return [status for status in _REFUSALS if status not in left_out]
 
 
 class ApiSchema(AutoSchema):
-    """Describes a view by the operations its path was given."""
+    """Describes a view by the operations its path was given and by what its handlers take."""
 
     @property
     def operation(self) -> Operation | None:
@@ -123,11 +115,21 @@ class ApiSchema(AutoSchema):
         assert self.operation is not None, "is_excluded() keeps others away"
         return self.operation
 
+    def _taken_from(self, place: str) -> type[Any] | None:
+        taken: Taken | None = taken_by(getattr(self.view, self.method.lower(), None))
+        return taken.kind if taken is not None and taken.place == place else None
+
     def is_excluded(self) -> bool:
         return self.operation is None
 
     def get_operation_id(self) -> str:
         return self._described.identity
+
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular gives it no arguments
+        """What the handler or its own view says; what a view inherits is said of all of them."""
+        handler = getattr(self.view, self.method.lower(), None)
+        said = getattr(handler, "__doc__", None) or vars(type(self.view)).get("__doc__")
+        return inspect.cleandoc(said or "")
 
     def get_tags(self) -> list[str]:
         return [self._described.identity.split(":", 1)[0]]
@@ -137,34 +139,26 @@ class ApiSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         in_path = [
-            OpenApiParameter(name, _FORMATS["uuid"], OpenApiParameter.PATH)
+            OpenApiParameter(name, self._schema_in_path(name), OpenApiParameter.PATH)
             for name in re.findall(r"{(\w+)}", self.path)
         ]
+        taken = self._taken_from("query")
         in_query = [
-            OpenApiParameter(name, schema, required=is_required, explode=True)
-            for name, schema, is_required in map(_schema_of, self._described.query.split())
+            OpenApiParameter(one.name, one.schema, required=one.is_required, explode=True)
+            for one in (() if taken is None else parameters_of(taken))
         ]
         return in_path + in_query
 
+    def _schema_in_path(self, name: str) -> AnyDict:
+        return UUID_TEXT if name in getattr(self.view, "path_ids", ()) else {"type": "string"}
+
     def get_request_serializer(self) -> Any:
-        fields = [_schema_of(word) for word in self._described.body.split()]
-        if not fields:
-            return None
-        schema: AnyDict = {
-            "type": "object",
-            "properties": {name: schema for name, schema, _ in fields},
-        }
-        required = [name for name, _, is_required in fields if is_required]
-        return {"application/json": schema | ({"required": required} if required else {})}
+        if self._described.takes_any_body:
+            return {"*/*": {}}
+        taken = self._taken_from("body")
+        return None if taken is None else {"application/json": object_schema(taken)}
 
     def get_response_serializers(self) -> Any:
         answer = self._described.answer
-        return {self._described.success: None if answer is None else _answer(answer)}
-
-
-def _answer(model: str) -> AnyDict:
-    if model.startswith("["):
-        return {"type": "array", "items": _answer(model.strip("[]"))}
-    if model in _FORMATS:
-        return _FORMATS[model]
-    return {"type": "object", "title": model}
+        nothing = {204: None} if self._described.may_say_nothing else {}
+        return {self._described.success: None if answer is None else schema_of(answer)} | nothing

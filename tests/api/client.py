@@ -1,4 +1,7 @@
-"""An HTTP client that speaks JSON and, where asked to, as somebody."""
+"""An HTTP client that speaks JSON and, where asked to, as somebody.
+
+Every answer it gets must be as the OpenAPI document describes it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,17 @@ from typing import Any
 from django.test import Client
 
 from tenants.models import User
+from tests.api.described import check
 
 
 class Answer:
-    """A response with its body parsed."""
+    """A response with its body parsed; `operation` is the id of what succeeded."""
 
     def __init__(self, response: Any) -> None:
+        asked = response.wsgi_request
+        self.operation = check(
+            asked.method, asked.path, response.status_code, getattr(response, "content", b"")
+        )
         self.status: int = response.status_code
         self.headers = response.headers
         self.content: bytes = response.content

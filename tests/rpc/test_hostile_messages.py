@@ -32,6 +32,11 @@ CALLS = [
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ]
+# The native front reads these itself: tests/rpc/test_native_front.py tells how.
+READ_BY_NATIVE = ("/WorkflowService/TriggerWorkflow", "/Dispatcher/ListenV2")
+GUARDED = [("grpcio", path) for path in CALLS] + [
+    ("native", path) for path in CALLS if path not in READ_BY_NATIVE
+]
 
 
 def forget_peak() -> None:
@@ -44,7 +49,7 @@ def peak_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-@pytest.mark.parametrize("path", CALLS)
+@pytest.mark.parametrize(("front", "path"), GUARDED)
 @pytest.mark.parametrize("token", ["", "eyBad.token.text", TOKEN])
 async def test_a_message_that_inflates_to_sixty_mebibytes_is_refused_without_inflating_it(
     path: str, token: str, server: RpcServer, verifier: KnownToken, engine: RecordingEngine
@@ -54,7 +59,7 @@ async def test_a_message_that_inflates_to_sixty_mebibytes_is_refused_without_inf
     forget_peak()
     before = peak_bytes()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        told = await answer_to(server.port, path, BOMB, token)
+        told = (await answer_to(server.port, path, BOMB, token)).headers
     assert peak_bytes() - before < 30 * MEBIBYTE
     is_public = path.startswith("/grpc.")
     wanted = b"message is larger than" if is_public or token == TOKEN else b"invalid auth token"
@@ -62,13 +67,24 @@ async def test_a_message_that_inflates_to_sixty_mebibytes_is_refused_without_inf
     assert not engine.calls["trigger_runs"]
 
 
-@pytest.mark.parametrize("path", [path for path in CALLS if not path.startswith("/grpc.")])
+@pytest.mark.parametrize(
+    ("front", "path"), [guarded for guarded in GUARDED if not guarded[1].startswith("/grpc.")]
+)
 async def test_nobody_waits_for_the_message_of_a_caller_without_a_token(
     path: str, server: RpcServer
 ) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        told = await answer_to(server.port, path, b"only this", "", claimed_bytes=4 * MEBIBYTE)
-    assert b"invalid auth token" in told
+        answer = await answer_to(server.port, path, b"only this", "", claimed_bytes=4 * MEBIBYTE)
+    assert b"invalid auth token" in answer.headers
+
+
+@pytest.mark.parametrize("front", ["grpcio"])
+async def test_a_message_of_a_caller_without_a_token_is_not_taken_in(server: RpcServer) -> None:
+    message = bytes(8 * MEBIBYTE)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answer = await answer_to(server.port, READ_BY_NATIVE[0], message, "", is_gzip=False)
+    assert b"invalid auth token" in answer.headers
+    assert answer.taken_bytes <= MOST_DATA_BYTES
 
 
 async def test_large_messages_that_drag_on_do_not_keep_others_from_a_public_service(
@@ -84,7 +100,7 @@ async def test_large_messages_that_drag_on_do_not_keep_others_from_a_public_serv
     async with asyncio.timeout(PATIENCE_SECONDS):
         told = await asyncio.gather(*slow)
         assert (await check).status == health_pb2.HealthCheckResponse.SERVING
-    assert all(b"did not come in time" in answer for answer in told)
+    assert all(b"did not come in time" in answer.headers for answer in told)
 
 
 async def test_a_call_whose_token_is_not_known_yet_is_read_once_it_is(
@@ -98,7 +114,14 @@ async def test_a_call_whose_token_is_not_known_yet_is_read_once_it_is(
     assert len(engine.calls["record_heartbeat"]) == 4
 
 
-@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize(
+    ("front", "compression"),
+    [
+        ("grpcio", grpc.Compression.Gzip),
+        ("grpcio", grpc.Compression.Deflate),
+        ("native", grpc.Compression.Gzip),
+    ],
+)
 async def test_compressed_messages_are_read_on_every_kind_of_call(
     compression: grpc.Compression, server: RpcServer, engine: RecordingEngine
 ) -> None:

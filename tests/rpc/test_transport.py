@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import struct
+from uuid import UUID
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from engine.config import TlsConfig
+from engine.config import GrpcFront, TlsConfig
 from engine.pb import dispatcher_pb2
 from engine.pb.v1.shared import trigger_pb2
+from engine.rpc import server as server_module
 from engine.rpc.server import RpcServer, ServerSettings
 from tests.rpc.certificates import Authority
-from tests.rpc.client import Client, KnownToken, refusal
+from tests.rpc.client import PATIENCE_SECONDS, TOKEN, Client, KnownToken, refusal
+from tests.rpc.raw_call import ACK, GOAWAY, PING, Frame, raw_connection
 from tests.rpc.recording_engine import RecordingEngine
-
-PING, GOAWAY = 6, 7
-ACK = 1
 
 
 async def test_a_flood_of_pings_without_any_call_is_answered(server: RpcServer) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 0x04, 0, 0))
-    answered = 0
-    while answered < 50:
-        writer.write(struct.pack(">IBI", 8 << 8 | PING, 0, 0) + answered.to_bytes(8))
-        while True:
-            length_and_type, flags, _stream = struct.unpack(">IBI", await reader.readexactly(9))
-            body = await reader.readexactly(length_and_type >> 8)
-            assert length_and_type & 0xFF != GOAWAY, body
-            if length_and_type & 0xFF == PING and flags & ACK:
-                assert int.from_bytes(body) == answered
-                break
-        answered += 1
-    writer.close()
-    await writer.wait_closed()
+    async with raw_connection(server.port) as connection:
+        for number in range(50):
+            connection.write(Frame(PING, 0, 0, number.to_bytes(8)))
+            while (frame := await connection.next_frame()).kind != PING or not frame.flags & ACK:
+                assert frame.kind != GOAWAY, frame
+            assert int.from_bytes(frame.payload) == number
+
+
+async def test_a_client_that_answers_no_ping_is_given_up(
+    engine: RecordingEngine, front: GrpcFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_PING_AFTER_MS", 100)
+    monkeypatch.setattr(server_module, "_PING_ANSWERED_MS", 100)
+    verifier = KnownToken()
+    settings = ServerSettings(host="127.0.0.1", port=0, front=front)
+    server = RpcServer(engine, verifier, settings)
+    await server.start()
+    request = dispatcher_pb2.WorkerListenRequest(worker_id=str(UUID(int=1)))
+    async with raw_connection(server.port) as connection, asyncio.timeout(PATIENCE_SECONDS):
+        connection.start_call("/Dispatcher/ListenV2", TOKEN)
+        connection.end_call(request.SerializeToString())
+        await connection.closed()
+        await engine.session.closed.wait()
+    await server.stop(0)
 
 
 async def test_gzipped_requests_are_read(server: RpcServer, engine: RecordingEngine) -> None:
@@ -72,18 +80,19 @@ async def test_messages_up_to_four_mebibytes_are_accepted(
 
 
 async def test_two_servers_share_a_port(
-    server: RpcServer, engine: RecordingEngine, verifier: KnownToken
+    server: RpcServer, engine: RecordingEngine, verifier: KnownToken, front: GrpcFront
 ) -> None:
-    twin = RpcServer(engine, verifier, ServerSettings(host="127.0.0.1", port=server.port))
+    shared = ServerSettings(host="127.0.0.1", port=server.port, front=front)
+    twin = RpcServer(engine, verifier, shared)
     await twin.start()
     assert twin.port == server.port
     await twin.stop(0)
 
 
 async def test_a_port_can_be_kept_for_one_server(
-    server: RpcServer, engine: RecordingEngine, verifier: KnownToken
+    server: RpcServer, engine: RecordingEngine, verifier: KnownToken, front: GrpcFront
 ) -> None:
-    alone = ServerSettings(host="127.0.0.1", port=server.port, reuse_port=False)
+    alone = ServerSettings(host="127.0.0.1", port=server.port, reuse_port=False, front=front)
     with pytest.raises(RuntimeError, match="bind"):
         await RpcServer(engine, verifier, alone).start()
 
@@ -115,8 +124,8 @@ async def test_tls_and_mutual_tls(
     await server.stop(0)
 
 
-async def test_the_message_size_can_be_set() -> None:
-    settings = ServerSettings(host="127.0.0.1", port=0, max_message_bytes=6_000_000)
+async def test_the_message_size_can_be_set(front: GrpcFront) -> None:
+    settings = ServerSettings(host="127.0.0.1", port=0, max_message_bytes=6_000_000, front=front)
     server = RpcServer(RecordingEngine(), KnownToken(), settings)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
@@ -129,6 +138,33 @@ async def test_the_message_size_can_be_set() -> None:
             else:
                 await call
     await server.stop(0)
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancel"])
+async def test_a_call_given_up_by_its_client_is_given_up_here(
+    how: str, client: Client, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, given_up = asyncio.Event(), asyncio.Event()
+
+    async def endless(_tenant_id: UUID, _worker_id: UUID) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+
+    monkeypatch.setattr(engine, "record_heartbeat", endless)
+    request = dispatcher_pb2.HeartbeatRequest(worker_id=str(UUID(int=1)))
+    # The first call makes the token known: after that calls are unary on both sides.
+    await client.call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest())
+    timeout = 0.2 if how == "deadline" else None
+    call = client.call("Dispatcher/Heartbeat", request, timeout=timeout)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await begun.wait()
+        if how == "cancel":
+            call.cancel()
+        await given_up.wait()
 
 
 async def test_health_needs_no_token(channel: grpc.aio.Channel) -> None:

@@ -9,11 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import patch
 
-import psycopg
 import pytest
 
 from engine.domain.cel.answers import Evaluated, Question, ask, asking_for, current_answers
-from engine.errors import InvalidArgument, ResourceExhausted, Unavailable
+from engine.errors import (
+    InvalidArgument,
+    LeaseLost,
+    LostRace,
+    NotSent,
+    ResourceExhausted,
+    Unavailable,
+)
 from engine.ids import new_id
 from engine.runtime.loops import outages
 from engine.runtime.loops.batcher import Batcher
@@ -110,9 +116,9 @@ async def test_a_poison_item_fails_alone(size: int, position: int) -> None:
         assert isinstance(result, ValueError) if item == poison else result == item * 10
 
 
-async def test_a_value_that_is_too_much_for_the_database_is_no_outage() -> None:
+async def test_a_value_that_the_database_refuses_is_no_outage() -> None:
     sink = Sink()
-    sink.fail = lambda batch: psycopg.errors.StatementTooComplex("depth") if 2 in batch else None
+    sink.fail = lambda batch: InvalidArgument("depth") if 2 in batch else None
     async with running(sink) as batcher:
         answers = [batcher.put(item) for item in (1, 2, 3)]
         results = await asyncio.gather(*answers, return_exceptions=True)
@@ -136,7 +142,7 @@ async def test_a_full_queue_refuses_and_recovers() -> None:
 
 async def test_an_outage_is_waited_for() -> None:
     sink = Sink()
-    failures = [psycopg.OperationalError("gone"), psycopg.InterfaceError("gone"), OSError("gone")]
+    failures = [Unavailable("gone"), NotSent("busy"), LeaseLost("gone")]
     sink.fail = lambda _: failures.pop() if failures else None
     async with running(sink) as batcher:
         assert await batcher.submit(1) == 10
@@ -146,7 +152,7 @@ async def test_an_outage_is_waited_for() -> None:
 async def test_a_long_outage_is_told_to_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outages, "PATIENCE_SECONDS", 0.1)
     sink = Sink()
-    sink.fail = lambda _: psycopg.OperationalError("gone")
+    sink.fail = lambda _: Unavailable("gone")
     async with running(sink) as batcher:
         answers = [batcher.put(item) for item in (1, 2)]
         results = await asyncio.gather(*answers, return_exceptions=True)
@@ -157,7 +163,7 @@ async def test_a_long_outage_is_told_to_callers(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_deadlock_is_tried_again_at_once() -> None:
     sink = Sink()
-    failures: list[Exception] = [psycopg.errors.DeadlockDetected("deadlock")]
+    failures: list[Exception] = [LostRace("deadlock")]
     sink.fail = lambda _: failures.pop() if failures else None
     async with running(sink) as batcher:
         assert await batcher.submit(1) == 10

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import psycopg
 import pytest
 
-from engine.errors import Unavailable
+from engine.errors import LostRace, NotSent, Unavailable
 from engine.runtime.loops import isolation
 from engine.runtime.loops.isolation import SetAside, each_alone, isolate, work_off
 
@@ -60,10 +59,9 @@ async def test_a_failure_that_no_item_explains_is_raised() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        psycopg.OperationalError("gone"),
-        psycopg.errors.DeadlockDetected("lost"),
         Unavailable("away"),
-        ConnectionResetError(),
+        NotSent("busy"),
+        LostRace("lost"),
     ],
 )
 async def test_an_outage_sets_nothing_aside(error: Exception) -> None:

@@ -1,7 +1,10 @@
+from datetime import timedelta
+
 import pytest
 
-from engine.domain.durations import parse_duration, parse_sleep
+from engine.domain.durations import parse_durable_sleep, parse_duration, parse_sleep
 from engine.errors import InvalidArgument
+from tenants.durations import parse_lifetime
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,25 @@ def test_a_sleep_may_also_be_whole_days_weeks_or_years(text: str, seconds: float
 def test_a_sleep_of_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="sleep_for"):
         parse_sleep(text, "sleep_for")
+
+
+@pytest.mark.parametrize("text", ["-3s", "-1w", "-0h"])
+def test_a_durable_sleep_that_is_over_takes_no_time(text: str) -> None:
+    assert parse_durable_sleep(text, "sleep_for") == 0.0
+    with pytest.raises(InvalidArgument):
+        parse_sleep(text, "sleep_for")
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("90d", 2160), ("1d12h", 36), (" 72h ", 72), ("1.5d", 36), ("90m", 1.5)]
+)
+def test_a_lifetime_counts_days_like_any_other_unit(text: str, hours: float) -> None:
+    assert parse_lifetime(text) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0s", "-5m", "soon", "90", "1w", "1y", "\uff11h", "9" * 90 + "h", "9" * 101 + "s"]
+)
+def test_what_is_no_lifetime_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"duration|too long"):
+        parse_lifetime(text)

@@ -1,13 +1,13 @@
 """HTTP/2 in threads outside the interpreter's lock; a grpcio server behind it takes streams of requests.
 
-Nothing bounds a request there, and it is read before its caller is known: docs/limits.md says for whom that is.
+Nothing bounds a request there, and it is read before its caller is known: docs/performance.md says for whom that is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from time import sleep
 from typing import Any, cast
 
 import grpc
@@ -42,15 +42,16 @@ class _Server(Server):
         await super().stop(grace)
 
     async def _send(self, call: Any, context: Any, response: Any) -> bool:
-        """Return whether the message was taken; there is room for one beside the one on its way.
+        """Return once the message was taken; there is room for one beside the one on its way.
 
-        The original has a thread of the loop's small pool wait for each slow reader: a few clients that
-        do not read would keep the messages of all others.
+        CancelledError when the call is over: the original goes on as if the message were sent. And it has
+        a thread of the loop's small pool wait for each slow reader: a few clients that do not read
+        would keep the messages of all others.
         """
         front, message = self._front, self._encode(call, context, response)
         assert front is not None
         if message is None:
-            return False
+            raise asyncio.CancelledError
         context._initial_sent = True
         offers, pause = 0, _FIRST_PAUSE_SECONDS
         while (taken := front.stream_try_send(call.call_id, message)) == STREAM_FULL:
@@ -60,7 +61,9 @@ class _Server(Server):
                 continue
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        return taken != STREAM_CLOSED
+        if taken == STREAM_CLOSED:
+            raise asyncio.CancelledError
+        return True
 
 
 class _Lingering:
@@ -77,5 +80,5 @@ class _Lingering:
         return getattr(self._front, name)
 
     def close(self) -> None:
-        time.sleep(_LINGER_SECONDS)
+        sleep(_LINGER_SECONDS)
         self._front.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -25,19 +24,19 @@ from engine.operations.durable.evict_tasks import Evicted, Eviction, evict_tasks
 from engine.operations.durable.read_logs import Opening, load_openings
 from engine.operations.durable.record_calls import Tried, record_calls
 from engine.operations.durable.register_signals import load_signals, register_signal
+from engine.runtime.durable.ports import OpenStream
 from engine.runtime.durable.routes import Routes
 from engine.runtime.durable.signals import SignalListener
 from engine.runtime.durable.stream import DurableStream
 from engine.runtime.loops.apart import Spawn
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.isolation import each_alone
+from engine.runtime.loops.outages import note_unreachable
 from engine.runtime.loops.periodic import PeriodicService
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, fetch
 from engine.store.tasks import TaskRow
-
-log = logging.getLogger("hatchet.durable")
 
 _AUDIT_TICKS = 12
 _DRAIN_SECONDS = 1.0
@@ -87,7 +86,7 @@ class Durable(PeriodicService):
             "restores", self._restore, on_outage=on_outage
         )
         """Some are asked for by nobody who would ask again: an outage must not lose them."""
-        self._streams: dict[DurableStream | SignalListener, None] = {}
+        self._streams: dict[OpenStream, None] = {}
         self._ticks = 0
 
     @property
@@ -113,7 +112,7 @@ class Durable(PeriodicService):
         self._streams[listener] = None
         return listener
 
-    def closed(self, stream: DurableStream | SignalListener) -> None:
+    def closed(self, stream: OpenStream) -> None:
         self._streams.pop(stream, None)
 
     async def drain(self) -> None:
@@ -124,11 +123,11 @@ class Durable(PeriodicService):
         self._ticks += 1
         is_audit = self._ticks % _AUDIT_TICKS == 0
 
-        async def look(stream: DurableStream | SignalListener) -> None:
+        async def look(stream: OpenStream) -> None:
             try:
-                await (stream.audit() if is_audit else stream.hurry())
+                await (stream.audit() if is_audit else stream.look_up_held())
             except HatchetError as error:
-                log.warning("durable waits were not looked up: %s", error)
+                note_unreachable("durable waits were not looked up", error)
 
         await each_alone("looking up durable waits", tuple(self._streams), look)
         return False

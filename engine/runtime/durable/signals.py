@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.domain.durable.calls import Completion
+from engine.runtime.durable.ports import SignalService
 from engine.runtime.outbox import Outbox
-
-if TYPE_CHECKING:
-    from engine.runtime.durable.service import Durable
 
 _LOOKED_UP_AT_ONCE = 100
 
@@ -18,7 +15,7 @@ _LOOKED_UP_AT_ONCE = 100
 class SignalListener:
     """One stream that waits for any number of (task, signal key), each answered once per request."""
 
-    def __init__(self, tenant_id: UUID, service: Durable) -> None:
+    def __init__(self, tenant_id: UUID, service: SignalService) -> None:
         self.tenant_id = tenant_id
         self._service, self._routes = service, service.routes
         self._keys: dict[UUID, set[str]] = {}
@@ -75,7 +72,7 @@ class SignalListener:
             [(task_id, key) for task_id, keys in self._keys.items() for key in keys]
         )
 
-    async def hurry(self) -> None:
+    async def look_up_held(self) -> None:
         """Nothing is held back here."""
 
     async def _look_up(self, pairs: list[tuple[UUID, str]]) -> None:

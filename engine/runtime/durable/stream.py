@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.config import MEBIBYTE
@@ -32,6 +31,7 @@ from engine.operations.durable.await_nodes import Waiting
 from engine.operations.durable.read_logs import Opening
 from engine.runtime.durable.evictions import Evictions
 from engine.runtime.durable.lanes import Evict, Lanes, Request
+from engine.runtime.durable.ports import StreamService
 from engine.runtime.durable.replies import (
     Acknowledged,
     Completed,
@@ -45,12 +45,9 @@ from engine.runtime.durable.replies import (
 from engine.runtime.outbox import Outbox
 from engine.states import DurableKind
 
-if TYPE_CHECKING:
-    from engine.runtime.durable.service import Durable
-
 log = logging.getLogger("hatchet.durable")
 
-HEARD_SECONDS = 0.05
+CONFIRM_SECONDS = 0.05
 """A worker says at once that it waits; a replay is told of a completion then, or after this time."""
 MOST_UNSENT, MOST_UNSENT_BYTES = 50_000, 64 * MEBIBYTE
 """Replies that a worker does not take off its stream: it asks for the rest on its next one."""
@@ -62,7 +59,7 @@ _SUPERSEDED = "This delivery of the task is over."
 class DurableStream:
     """Takes a worker's requests, each task's in order; iterate it for the replies."""
 
-    def __init__(self, tenant_id: UUID, service: Durable) -> None:
+    def __init__(self, tenant_id: UUID, service: StreamService) -> None:
         self.tenant_id = tenant_id
         self._service = service
         self._lanes = Lanes(self._answer)
@@ -140,7 +137,7 @@ class DurableStream:
     # Calls
 
     async def _carry_out(self, call: Call) -> None:
-        invocation = self.meet(call.task_id, call.invocation)
+        invocation = self.invocation_of(call.task_id, call.invocation)
         if invocation is not None:
             call = call._replace(is_of_branch=invocation.note_call(), told=invocation.told)
             invocation.is_called = not isinstance(call.body, MemoResult)
@@ -181,9 +178,9 @@ class DurableStream:
             )
             if is_unheard:
                 loop = asyncio.get_running_loop()
-                loop.call_later(HEARD_SECONDS, self._give_up_hearing, invocation, node)
+                loop.call_later(CONFIRM_SECONDS, self._give_up_confirmation, invocation, node)
 
-    def _give_up_hearing(self, invocation: Invocation, node: Node) -> None:
+    def _give_up_confirmation(self, invocation: Invocation, node: Node) -> None:
         invocation.give_up_hearing(node)
         self.send_current(invocation)
 
@@ -213,7 +210,7 @@ class DurableStream:
         try:
             named: dict[Invocation, list[Node]] = {}
             for task_id, count, node in entries:
-                invocation = self.meet(task_id, count)
+                invocation = self.invocation_of(task_id, count)
                 if invocation is None:
                     self._supersede(task_id, count)
                 else:
@@ -315,7 +312,7 @@ class DurableStream:
             [(each, node) for each in self._invocations.values() for node in each.wanted()]
         )
 
-    async def hurry(self) -> None:
+    async def look_up_held(self) -> None:
         """Look up what keeps completions back; give up what has kept them back for too long."""
         holding = [each for each in self._invocations.values() if each.is_holding]
         for invocation in holding:
@@ -324,7 +321,7 @@ class DurableStream:
 
     # Parts
 
-    def meet(self, task_id: UUID, count: int) -> Invocation | None:
+    def invocation_of(self, task_id: UUID, count: int) -> Invocation | None:
         """Return what is known of a delivery; None if the stream serves a later one of the task."""
         known = self._invocations.get(task_id)
         if known is not None and known.count >= count:

@@ -8,14 +8,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tenants.durations import parse_duration
+from tenants.durations import parse_lifetime
 from tenants.models import Tenant
 from tenants.tokens import DEFAULT_LIFETIME, create_token
 
 
 def _duration(text: str) -> timedelta:
     try:
-        return parse_duration(text)
+        return parse_lifetime(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -1,0 +1,125 @@
+"""What the endpoints of users, tenants and tokens answer, under the names that clients know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, NotRequired, TypedDict
+from uuid import UUID
+
+from tenants.rest.paging import PaginationResponse
+from tenants.rest.render import APIResourceMeta
+
+TenantMemberRole = Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
+
+
+class User(TypedDict):
+    metadata: APIResourceMeta
+    email: str
+    emailVerified: bool
+    name: NotRequired[str]
+    hasPassword: NotRequired[bool]
+    emailHash: NotRequired[str]
+
+
+class Tenant(TypedDict):
+    metadata: APIResourceMeta
+    name: str
+    slug: str
+    version: Literal["V0", "V1"]
+    environment: NotRequired[Literal["local", "development", "production"]]
+    analyticsOptOut: NotRequired[bool]
+    alertMemberEmails: NotRequired[bool]
+    serverUrl: NotRequired[str]
+
+
+class UserTenantPublic(TypedDict):
+    email: str
+    name: NotRequired[str]
+
+
+class TenantMember(TypedDict):
+    metadata: APIResourceMeta
+    user: UserTenantPublic
+    role: TenantMemberRole
+    canViewPayloads: NotRequired[bool]
+    tenant: NotRequired[Tenant]
+
+
+class TenantMemberList(TypedDict):
+    pagination: PaginationResponse
+    rows: list[TenantMember]
+
+
+class UserTenantMembershipsList(TypedDict):
+    pagination: PaginationResponse
+    rows: list[TenantMember]
+
+
+class APIToken(TypedDict):
+    metadata: APIResourceMeta
+    name: str
+    expiresAt: datetime
+
+
+class ListAPITokensResponse(TypedDict):
+    pagination: PaginationResponse
+    rows: list[APIToken]
+
+
+class CreateAPITokenResponse(TypedDict):
+    """The token is shown here and never again."""
+
+    token: str
+
+
+class TenantAlertingSettings(TypedDict):
+    metadata: APIResourceMeta
+    maxAlertingFrequency: str
+    alertMemberEmails: NotRequired[bool]
+    enableWorkflowRunFailureAlerts: NotRequired[bool]
+    enableExpiringTokenAlerts: NotRequired[bool]
+    enableTenantResourceLimitAlerts: NotRequired[bool]
+
+
+class TenantResourceLimit(TypedDict):
+    metadata: APIResourceMeta
+    resource: Literal[
+        "WORKER", "WORKER_SLOT", "EVENT", "TASK_RUN", "CRON", "SCHEDULE", "INCOMING_WEBHOOK"
+    ]
+    limitValue: int
+    value: int
+    alarmValue: NotRequired[int]
+    window: NotRequired[str]
+    lastRefill: NotRequired[datetime]
+
+
+class TenantResourcePolicy(TypedDict):
+    limits: list[TenantResourceLimit]
+
+
+class FeatureFlagEvaluationResult(TypedDict):
+    isEnabled: bool
+
+
+class TenantEntitlements(TypedDict):
+    auditLogs: bool
+    prometheusMetrics: bool
+    strictAdditionalMetadataFilters: bool
+    dagOperator: bool
+    durableStreams: bool
+    serverlessOperator: bool
+
+
+class TenantInvite(TypedDict):
+    metadata: APIResourceMeta
+    email: str
+    role: TenantMemberRole
+    tenantId: UUID
+    expires: datetime
+    canViewPayloads: NotRequired[bool]
+    tenantName: NotRequired[str]
+
+
+class TenantInviteList(TypedDict):
+    pagination: PaginationResponse
+    rows: list[TenantInvite]

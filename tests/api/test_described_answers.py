@@ -1,0 +1,254 @@
+"""Every operation that is described can succeed, and what it then answers is as described.
+
+The client itself compares each answer, here and in all other tests of the API.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine.domain.definition import Concurrency, Idempotency
+from engine.domain.durable.calls import WaitCall
+from engine.states import ConcurrencyStrategy
+from tenants.models import User
+from tests.api.client import ApiClient
+from tests.api.described import check, document
+from tests.api.factories import make_workflow, now, schedule_greet, step
+from tests.api.test_durable_tasks import call, event, evict, sleep, start_durable
+from tests.api.test_rate_limits import make as make_rate_limit
+from tests.cast import PASSWORD, Cast
+
+SOON = (now() + timedelta(days=2)).isoformat()
+SINCE = "2020-01-01T00:00:00Z"
+
+
+class Walk:
+    """Calls operations and remembers which have succeeded."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self.client = client
+        self.seen: set[str] = set()
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._note(self.client.get(path, query or None))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._note(self.client.post(path, {} if body is None else body))
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._note(self.client.patch(path, body))
+
+    def delete(self, path: str) -> Any:
+        return self._note(self.client.delete(path))
+
+    def _note(self, answer: Any) -> Any:
+        assert answer.operation, (answer.status, answer.content)
+        self.seen.add(answer.operation)
+        return answer.json if answer.content else None
+
+
+def walk_runs(walk: Walk, stable: str, world: dict[str, str]) -> None:
+    runs = f"{stable}/workflow-runs"
+    for only_tasks in ("true", "false"):
+        walk.get(runs, since=SINCE, only_tasks=only_tasks)
+    walk.get(f"{runs}/count", since=SINCE)
+    walk.get(f"{runs}/external-ids", since=SINCE)
+    walk.get(f"{runs}/display-names", external_ids=world["done"])
+    walk.post(f"{runs}/trigger", {"workflowName": "dag", "input": {"a": 1}})
+    for name in ("done", "failed", "retried", "graph"):
+        one = f"/api/v1/stable/workflow-runs/{world[name]}"
+        for end in ("", "/status", "/task-events"):
+            walk.get(one + end)
+        walk.get(f"{one}/task-timings", depth=2)
+    for name in ("done", "failed", "retried", "graph_task"):
+        one = f"/api/v1/stable/tasks/{world[name]}"
+        for end in ("", "/logs", "/explain", "/task-events"):
+            walk.get(one + end)
+    walk.post(f"{stable}/tasks/cancel", {"externalIds": [world["graph"]]})
+    walk.post(f"{stable}/tasks/replay", {"externalIds": [world["failed"]]})
+    for path in ("task-metrics", "task-point-metrics", "logs"):
+        walk.get(f"{stable}/{path}", since=SINCE)
+    walk.get(f"{stable}/traces", run_external_id=world["done"])
+
+
+def walk_durable_tasks(walk: Walk, stable: str, cast: Cast) -> None:
+    _, task = start_durable(cast)
+    call(task, WaitCall((sleep("90s"), event("go")), "for a while"))
+    assert walk.get(f"{stable}/durable-tasks/{task.id}")
+    evict(task)
+    walk.post(f"/api/v1/stable/tasks/{task.id}/restore")
+    reset = {"taskExternalId": str(task.id), "nodeId": 1}
+    walk.post(f"{stable}/durable-tasks/branch", reset)
+
+
+def walk_events(walk: Walk, stable: str, tenant: str, world: dict[str, str]) -> None:
+    walk.get(f"{stable}/events")
+    walk.get(f"{stable}/events/keys")
+    walk.get(f"{stable}/events/{world['event']}")
+    for path in (f"/api/v1/events/{world['event']}", f"{tenant}/events/{world['event']}"):
+        walk.get(f"{path}/data")
+    walk.get(f"/api/v1/events/{world['event']}")
+    new = {"workflowId": world["workflow"], "expression": "true", "scope": "a"}
+    made = walk.post(f"{stable}/filters", new)["metadata"]["id"]
+    assert walk.get(f"{stable}/filters")["rows"]
+    walk.get(f"{stable}/filters/{made}")
+    walk.patch(f"{stable}/filters/{made}", {"scope": "b"})
+    walk.delete(f"{stable}/filters/{made}")
+    for expression in ("true", "input.missing"):
+        walk.post(f"{stable}/cel/debug", {"expression": expression, "input": {}})
+
+
+def walk_webhooks(walk: Walk, stable: str) -> None:
+    auth = {"headerName": "X-Key", "apiKey": "a secret"}
+    new = {"name": "a", "sourceName": "GENERIC", "eventKeyExpression": "'a'", "staticPayload": {}}
+    walk.post(f"{stable}/webhooks", new | {"authType": "API_KEY", "auth": auth})
+    one = f"{stable}/webhooks/a"
+    assert walk.get(f"{stable}/webhooks")["rows"]
+    walk.get(one)
+    sent = ApiClient().post(one, {"n": 1}, **{"X-Key": "a secret"})
+    walk.seen |= {str(sent.operation)}
+    walk.patch(one, {"scopeExpression": "'s'"})
+    (delivery,) = walk.get(f"{stable}/webhook-deliveries")["rows"]
+    again = f"{stable}/webhook-deliveries/{delivery['metadata']['id']}"
+    walk.get(again)
+    walk.post(f"{again}/redeliver")
+    walk.delete(one)
+
+
+def walk_workflows(walk: Walk, tenant: str, world: dict[str, str]) -> None:
+    assert walk.get(f"{tenant}/workflows")["rows"]
+    one = f"/api/v1/workflows/{world['workflow']}"
+    walk.get(one)
+    for workflow in (world["workflow"], world["rich"]):
+        walk.get(f"/api/v1/workflows/{workflow}/versions")
+    paused = {
+        "action": "pause",
+        "pausedWorkflowCronRunQueueBehavior": "DROP",
+        "pausedWorkflowScheduledRunQueueBehavior": "QUEUE",
+        "pausedWorkflowQueueTTL": "1h",
+    }
+    walk.patch(one, {"pause": paused})
+    walk.patch(one, {"pause": {"action": "unpause"}})
+    walk.delete(one)
+
+
+def walk_timetable(walk: Walk, tenant: str, cast: Cast) -> None:
+    crons, schedules = f"{tenant}/workflows/crons", f"{tenant}/workflows/scheduled"
+    new = {"input": {"a": 1}, "cronName": "nightly", "cronExpression": "0 3 * * *"}
+    made = walk.post(f"{tenant}/workflows/greet/crons", new)["metadata"]["id"]
+    assert walk.get(crons)["rows"]
+    walk.get(f"{crons}/{made}")
+    walk.post(f"{crons}/{made}")
+    walk.patch(f"{crons}/{made}", {"enabled": False, "missed": "skip"})
+    walk.delete(f"{crons}/{made}")
+    soon = {"input": {}, "triggerAt": SOON}
+    made = walk.post(f"{tenant}/workflows/greet/scheduled", soon)["metadata"]["id"]
+    walk.get(f"{schedules}/{made}")
+    walk.patch(f"{schedules}/{made}", {"triggerAt": SOON})
+    moved = {"updates": [{"id": made, "triggerAt": SOON}, {"id": str(cast.tenant.id), **soon}]}
+    assert walk.post(f"{schedules}/bulk-update", moved)["errors"]
+    walk.post(f"{schedules}/{made}")
+    assert walk.get(schedules)["rows"]
+    walk.delete(f"{schedules}/{schedule_greet(cast.tenant)}")
+    ids = {"scheduledWorkflowRunIds": [str(schedule_greet(cast.tenant)), made]}
+    assert walk.post(f"{schedules}/bulk-delete", ids)["deletedIds"]
+
+
+def walk_tenant(walk: Walk, stable: str, tenant: str, world: dict[str, str]) -> None:
+    assert walk.get(f"{tenant}/worker")["rows"]
+    walk.get(f"/api/v1/workers/{world['worker']}")
+    walk.patch(f"/api/v1/workers/{world['worker']}", {"isPaused": True})
+    assert walk.get(f"{tenant}/rate-limits")["rows"]
+    walk.delete(f"{tenant}/rate-limits?key=api")
+    walk.patch(tenant, {"name": "Acme two"})
+    walk.get(f"{tenant}/feature-flags", featureFlagId="x", isEnabledIfNoPosthog="true")
+    for path in (
+        *("", "/alerting-email-groups", "/alerting/settings", "/entitlements", "/resource-policy"),
+        *("/slack", "/sns", "/step-run-queue-metrics", "/task-stats"),
+    ):
+        walk.get(tenant + path)
+    for path in ("meta", "cloud/metadata", "version"):
+        walk.get(f"/api/v1/{path}")
+
+
+def walk_people(walk: Walk, tenant: str, world: dict[str, str], owner: User) -> None:
+    for path in ("current", "invites", "memberships"):
+        walk.get(f"/api/v1/users/{path}")
+    walk.get("/api/v1/meta/integrations")
+    walk.get("/api/v1/stable/dags/tasks", tenant=tenant[-36:], dag_ids=world["graph"])
+    walk.get(f"{tenant}/invites")
+    walk.get(f"{tenant}/members")
+    walk.post(f"{tenant}/api-tokens", {"name": "mine", "expiresIn": "72h"})
+    (token,) = [row for row in walk.get(f"{tenant}/api-tokens")["rows"] if row["name"] == "mine"]
+    walk.post(f"/api/v1/api-tokens/{token['metadata']['id']}")
+    walk.post("/api/v1/users/logout")
+    walk.post("/api/v1/users/login", {"email": owner.email, "password": PASSWORD})
+
+
+def test_every_operation_answers_as_described(
+    cast: Cast, api: ApiClient, world: dict[str, str]
+) -> None:
+    stable = f"/api/v1/stable/tenants/{cast.tenant.id}"
+    tenant = f"/api/v1/tenants/{cast.tenant.id}"
+    rich = make_workflow(
+        cast.tenant,
+        "rich",
+        step("one", is_durable=True),
+        concurrency=(Concurrency("input.k", 1, ConcurrencyStrategy.CANCEL_NEWEST),),
+        idempotency=Idempotency("input.order", 60_000),
+        cron_triggers=("0 4 * * *",),
+    )
+    world["rich"] = str(rich.workflow_id)
+    make_rate_limit(cast, "api", paused_until=now() + timedelta(hours=1))
+    walk = Walk(api)
+    walk_runs(walk, stable, world)
+    walk_durable_tasks(walk, stable, cast)
+    walk_events(walk, stable, tenant, world)
+    walk_webhooks(walk, stable)
+    walk_tenant(walk, stable, tenant, world)
+    walk_timetable(walk, tenant, cast)
+    person = Walk(ApiClient(user=cast.owner))
+    walk_people(person, tenant, world, cast.owner)
+    walk_workflows(walk, tenant, world)
+    described = {
+        operation["operationId"]
+        for operations in document()["paths"].values()
+        for operation in operations.values()
+    }
+    assert walk.seen | person.seen == described
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b'{"count": 1, "more": 2}', "more"),
+        (b"{}", "count"),
+        (b'{"count": "1"}', "count"),
+        (b'{"count": null}', "count"),
+    ],
+)
+def test_an_answer_that_is_otherwise_is_noticed(cast: Cast, content: bytes, named: str) -> None:
+    path = f"/api/v1/stable/tenants/{cast.tenant.id}/workflow-runs/count"
+    check("GET", path, 200, b'{"count": 1}')
+    with pytest.raises(AssertionError, match=named):
+        check("GET", path, 200, content)
+    with pytest.raises(AssertionError, match="418"):
+        check("GET", path, 418, b"{}")
+
+
+def test_nothing_is_described_as_just_some_object() -> None:
+    """Only documents of clients and workers are, and they say so."""
+    for name, schema in document()["components"]["schemas"].items():
+        assert schema["properties"] or name == "OtelSpanList"
+        for key, inner in schema["properties"].items():
+            is_bare = inner.get("type") == "object" and "additionalProperties" not in inner
+            assert not is_bare, (name, key)
+    for operations in document()["paths"].values():
+        for operation in operations.values():
+            success = min(operation["responses"])
+            body = operation["responses"][success].get("content")
+            assert body is not None or success == "204"
+            assert {"400", "401", "403", "404", "500"} <= operation["responses"].keys()
