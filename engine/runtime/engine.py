@@ -95,7 +95,7 @@ class HatchetEngine(Calls):
         )
         self._make_writers(owners)
         self._make_loops(owners)
-        self.streaming = Streaming(self.database, self.streams, self.notifier, self.effects)
+        self.streaming = Streaming(self.database, self.streams, self.notifier)
         self.hint_reader = HintReader(
             self.database,
             self.id,

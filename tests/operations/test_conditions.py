@@ -320,7 +320,7 @@ def test_a_step_replayed_alone_runs_at_once_and_keeps_what_it_was_told() -> None
     assert flow.run("later")["triggers"]["go"] == {"n": 1}
 
 
-def test_sleeps_are_announced_to_the_engine_that_keeps_the_time() -> None:
+def test_sleeps_are_hinted_to_the_engine_that_keeps_the_time() -> None:
     flow = Flow(step("only", "", sleep(9)))
     _, changes = changing(trigger_runs(flow.tenant_id, [TriggerRequest("flow")], flow.now))
     (hint,) = hints_of(changes)

@@ -90,6 +90,19 @@ async def test_a_child_that_exists_already_takes_no_slot(
     assert machine.workers.free_slots(worker.id) == {"default": 1}
 
 
+async def test_the_slot_of_a_child_that_exists_already_goes_to_a_run_beside_it(
+    engine: HatchetEngine, tenant_id: UUID
+) -> None:
+    worker = await FakeWorker.connect(engine, tenant_id, slots=2)
+    (parent,) = await trigger(engine, tenant_id)
+    await worker.next_start()
+    child = TriggerRequest("work", parent_task_id=parent, child_index=0)
+    await engine.trigger_runs(tenant_id, [child])
+    await worker.complete(await worker.next_start())
+    _, other = await engine.trigger_runs(tenant_id, [child, TriggerRequest("work")])
+    assert engine.ownership.owners[tenant_id].machine.workers.task_on(other) is not None
+
+
 async def test_a_cancelled_task_gives_its_slot_to_the_next(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:

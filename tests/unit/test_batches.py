@@ -102,6 +102,17 @@ def test_what_began_to_wait_is_told_once() -> None:
     assert made.batches.take_buffered() == []
 
 
+def test_the_batches_of_a_worker_that_is_gone_do_not_count() -> None:
+    made = scheduler(1)
+    group = BatchGroup(STEP, "", 2, 10.0, 1)
+    made.enqueue([item(1, group), item(2, group)])
+    assert flushed(made.drain(0.0)) == [(FlushReason.SIZE, [1, 2])]
+    made.workers.remove(WORKERS[0])
+    connect(made, WORKERS[1], 1)
+    made.enqueue([item(3, group), item(4, group)])
+    assert flushed(made.drain(0.0)) == [(FlushReason.SIZE, [3, 4])]
+
+
 def test_an_item_superseded_in_its_concurrency_group_leaves_its_buffer() -> None:
     made = scheduler()
     group = BatchGroup(STEP, "", 2, 10.0, 100)

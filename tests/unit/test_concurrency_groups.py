@@ -256,6 +256,28 @@ def test_an_attempt_that_came_after_its_run_was_dropped_is_not_forgotten_for_the
     assert groups.knows(waiting.id, 1)
 
 
+def test_who_waited_for_its_run_over_a_settlement_is_said_to_have_moved() -> None:
+    groups = ConcurrencyGroups()
+    holder, run = RunClaims(50, (claim(),), 1, 50), RunClaims(100, (claim(),), 1, 100)
+    groups.hold_run(holder)
+    first, second = (
+        task(number)._replace(claims=Claims((), 1, number, run)) for number in (101, 102)
+    )
+    arrive(groups, first)
+    arrive(groups, second)
+    groups.end_run(UUID(int=50), 50)
+    settled = groups.settle()
+    assert [each.id.int for each in settled.moved] == [101, 102]
+
+
+def test_a_group_is_forgotten_with_the_last_who_waits_for_it() -> None:
+    groups = ConcurrencyGroups()
+    groups.arrive(task(1))
+    assert groups.group_count() == 1
+    groups.forget(UUID(int=1))
+    assert groups.group_count() == 0
+
+
 def test_frozen_groups_decide_nothing_until_all_who_wait_are_known() -> None:
     groups = ConcurrencyGroups()
     groups.freeze()

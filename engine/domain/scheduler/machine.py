@@ -89,18 +89,18 @@ class TenantScheduler:
             if not self.workers.is_running(key) and self._waiting.find(key) is None:
                 turns.setdefault(task.action_id, []).append(task)
         assignments: list[Assignment] = []
-        for group in turns.values():
-            group.sort(key=score_of)
+        for offered in turns.values():
+            offered.sort(key=score_of)
         order = deque(
-            group for action_id, group in turns.items() if self._pools.is_served(action_id)
+            offered for action_id, offered in turns.items() if self._pools.is_served(action_id)
         )
         while order:
-            group = order.popleft()
-            assignment = self._offer_best(group, now)
+            offered = order.popleft()
+            assignment = self._offer_best(offered, now)
             if assignment is not None:
                 assignments.append(assignment)
-            if group:
-                order.append(group)
+            if offered:
+                order.append(offered)
         return assignments
 
     def enqueue(self, tasks: Sequence[ReadyTask]) -> None:
@@ -263,11 +263,11 @@ class TenantScheduler:
 
     # Parts of a decision
 
-    def _offer_best(self, group: list[ReadyTask], now: float) -> Assignment | None:
-        """Try the group's tasks, best last, until one is placed; take those tried out of it."""
-        queue = self.queues.get(group[0].action_id)
-        while group:
-            task = group.pop()
+    def _offer_best(self, offered: list[ReadyTask], now: float) -> Assignment | None:
+        """Try the tasks, best last, until one is placed; take those tried out of it."""
+        queue = self.queues.get(offered[0].action_id)
+        while offered:
+            task = offered.pop()
             if task.claims is not None and (
                 task.is_batched or not self.groups.has_room(task.claims)
             ):

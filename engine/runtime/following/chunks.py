@@ -11,7 +11,6 @@ from uuid import UUID
 from engine.errors import NotFound, Unavailable
 from engine.ids import id_at
 from engine.operations.read_runs import load_run_details
-from engine.runtime.effects import Effects
 from engine.runtime.following.followers import Followers, RunFollower
 from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.isolation import each_alone
@@ -37,10 +36,9 @@ class Streaming:
         database: AsyncDatabase,
         streams: Followers,
         notifier: Notifier,
-        effects: Effects,
     ) -> None:
         self._database, self._streams = database, streams
-        self._notifier, self._effects = notifier, effects
+        self._notifier = notifier
         self._pieces: OrderedDict[tuple[UUID, int, int | None], list[str]] = OrderedDict()
         self._pieces_count = 0
         self._attempt_of: OrderedDict[tuple[UUID, UUID], asyncio.Task[tuple[UUID, int] | None]] = (
