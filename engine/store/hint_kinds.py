@@ -251,5 +251,15 @@ read_sources = attrgetter(*(source for kind in READ_KINDS for source in kind.sou
 """Returns of changes what is to be read from rows: nearly always each is empty."""
 PAGE_KINDS = ("touched", "pages")
 """Kinds of change that open dashboards are told of."""
-LOCAL_KINDS = ("acknowledged", "created", "wakes_clock")
-"""Kinds of change that mean something to the engine that made them only: the others find them in rows."""
+LOCAL_KINDS = (
+    "acknowledged",
+    "created",
+    "wakes_clock",
+    "triggered",
+    "started",
+    "crons_fired",
+    "crons_missed",
+    "schedules_fired",
+)
+"""Kinds of change that mean something to the engine that made them only: the others find them in rows,
+or need not know, as of what telemetry tells where it happens."""
