@@ -113,7 +113,7 @@ def test_a_variable_changes_the_configuration(name: str, tmp_path: Path) -> None
 def test_every_part_of_the_configuration_is_used(name: str) -> None:
     sources = [
         path
-        for package in ("dashboard", "engine", "hatchet_site", "tenants")
+        for package in ("dashboard", "engine", "hatchet_site", "tenants", "webhooks")
         for path in (ROOT / package).rglob("*.py")
         if path.name not in {"config.py", "installation.py"}
     ]
