@@ -274,3 +274,5 @@ PAGE_KINDS = ("touched", "pages")
 """Kinds of change that open dashboards are told of."""
 LOCAL_KINDS = ("acknowledged", "created", "wakes_clock")
 """Kinds of change that mean something to the engine that made them only: the others find them in rows."""
+TELEMETRY_KINDS = ("started", "triggered", "crons_fired", "crons_missed", "schedules_fired")
+"""Kinds of change that become events of the engine that made them, and nothing else."""
