@@ -27,7 +27,7 @@ PARTS: dict[str, Part] = {
     "idle": lambda installed, scale: measure_idle(installed, 15 * scale),
     "latency": lambda installed, scale: measure_latency(installed, 8 * scale),
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
-    "fronts": lambda installed, scale: measure_fronts(installed, 12 * scale),
+    "fronts": lambda installed, scale: measure_fronts(installed, 15 * scale),
     "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
     "flows": lambda installed, _scale: measure_flows(installed),
     "durable": lambda installed, scale: measure_durable(
