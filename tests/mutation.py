@@ -27,22 +27,16 @@ RULES = ("engine/domain", "engine/operations")
 TESTS = ("unit", "operations", "store", "simulation")
 LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "data", "node_modules", "*_cache", "__pycache__")
 TIMEOUT_SECONDS = 300
-OPPOSITES: dict[type, type] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-}
+PAIRS: tuple[tuple[type, type], ...] = (
+    (ast.Lt, ast.LtE),
+    (ast.Gt, ast.GtE),
+    (ast.Eq, ast.NotEq),
+    (ast.Is, ast.IsNot),
+    (ast.In, ast.NotIn),
+    (ast.And, ast.Or),
+    (ast.Add, ast.Sub),
+)
+OPPOSITES = dict(PAIRS) | {second: first for first, second in PAIRS}
 OTHER_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 WAYS_OUT = (ast.Return, ast.Continue, ast.Break, ast.Raise)
 
