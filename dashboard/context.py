@@ -26,6 +26,7 @@ def navigation(request: HttpRequest) -> dict[str, object]:
 
 
 _SECTIONS = (
+    ("webhook", "webhooks"),
     ("workflow", "workflows"),
     ("worker", "workers"),
     ("token", "tokens"),

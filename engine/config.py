@@ -86,6 +86,8 @@ class Config:
     secret_keys: tuple[str, ...]
     jwt_private_key: str
     """PEM of the P-256 key that signs API tokens."""
+    encryption_keys: tuple[str, ...]
+    """Secrets that other people's secrets are encrypted with; the first encrypts, all of them decrypt."""
 
     admin_email: str
     admin_password: str
@@ -134,6 +136,7 @@ class Config:
             cookie_is_secure=not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https),
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
+            encryption_keys=_encryption_keys(env, data_dir),
             admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),
@@ -257,7 +260,7 @@ def _grpc_front(env: Environment, tls: TlsConfig | None) -> GrpcFront:
     name = "SERVER_GRPC_FRONT"
     front = cast(GrpcFront, env.choice(name, "grpcio", ("grpcio", "native")))
     if front == "native" and tls is not None:
-        raise ConfigError(f"{name}=native has no TLS; set SERVER_GRPC_INSECURE=true or grpcio.")
+        raise ConfigError(f"{name}=native has no TLS: leave it at grpcio, or the certificate out.")
     if front == "native" and find_spec("pygrpc_native") is None:
         raise ConfigError(f"{name}=native needs the package pygrpc-native, which is not installed.")
     return front
@@ -267,13 +270,24 @@ def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:
     """The first signs cookies; the others are still accepted, so that keys can be renewed."""
     name = "SERVER_AUTH_COOKIE_SECRETS"
     given = env.words(name)
-    for secret in given:
+    _refuse_weak(name, given)
+    return given or (_kept_secret(data_dir, "secret_key"),)
+
+
+def _encryption_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:
+    name = "SERVER_ENCRYPTION_MASTER_KEYSET"
+    given = tuple((env.text_or_file(name) or "").replace(",", " ").split())
+    _refuse_weak(name, given)
+    return given or (_kept_secret(data_dir, "encryption_key"),)
+
+
+def _refuse_weak(name: str, secrets: tuple[str, ...]) -> None:
+    for secret in secrets:
         if len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS:
             raise ConfigError(
                 f"{name} must hold random secrets of {SHORTEST_SECRET} characters or more "
                 "(`openssl rand -hex 32` makes one)."
             )
-    return given or (_kept_secret(data_dir, "secret_key"),)
 
 
 def _jwt_private_key(env: Environment, data_dir: Path) -> str:

@@ -731,6 +731,49 @@ CREATE TABLE public.tenants_user (
     updated_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.webhooks_delivery (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    remote_address text NOT NULL,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    body_bytes bigint NOT NULL,
+    is_body_whole boolean NOT NULL,
+    is_verified boolean NOT NULL,
+    verdict text NOT NULL,
+    status smallint NOT NULL,
+    error text NOT NULL,
+    event_key text,
+    scope text,
+    event_id uuid,
+    redelivery_of uuid,
+    webhook_id uuid NOT NULL
+);
+
+CREATE TABLE public.webhooks_eventorigin (
+    event_id uuid NOT NULL,
+    webhook_name text NOT NULL
+);
+
+CREATE TABLE public.webhooks_webhook (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    source_name text NOT NULL,
+    event_key_expression text NOT NULL,
+    scope_expression text NOT NULL,
+    static_payload bytea,
+    returns_event boolean NOT NULL,
+    auth_type text NOT NULL,
+    header_name text NOT NULL,
+    algorithm text NOT NULL,
+    encoding text NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL
+);
+
 ALTER TABLE ONLY public.engine_durableentry ATTACH PARTITION public.engine_durableentry_default DEFAULT;
 
 ALTER TABLE ONLY public.engine_durabletask ATTACH PARTITION public.engine_durabletask_default DEFAULT;
@@ -927,6 +970,18 @@ ALTER TABLE ONLY public.tenants_user
 ALTER TABLE ONLY public.engine_workflowversion
     ADD CONSTRAINT version_order_once_per_workflow UNIQUE (workflow_id, "order");
 
+ALTER TABLE ONLY public.webhooks_webhook
+    ADD CONSTRAINT webhook_once_per_tenant UNIQUE (tenant_id, name);
+
+ALTER TABLE ONLY public.webhooks_delivery
+    ADD CONSTRAINT webhooks_delivery_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_eventorigin
+    ADD CONSTRAINT webhooks_eventorigin_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY public.webhooks_webhook
+    ADD CONSTRAINT webhooks_webhook_pkey PRIMARY KEY (id);
+
 CREATE INDEX auth_group_name_a6ea08ec_like ON public.auth_group USING btree (name varchar_pattern_ops);
 
 CREATE INDEX auth_group_permissions_group_id_b120cbf9 ON public.auth_group_permissions USING btree (group_id);
@@ -942,6 +997,8 @@ CREATE INDEX cron_by_tenant ON public.engine_cron USING btree (tenant_id, id);
 CREATE INDEX cron_due ON public.engine_cron USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 CREATE INDEX cron_miss_by_cron ON public.engine_cronmiss USING btree (cron_id, id);
+
+CREATE INDEX delivery_by_webhook ON public.webhooks_delivery USING btree (webhook_id, id);
 
 CREATE INDEX django_session_expire_date_a5c62663 ON public.django_session USING btree (expire_date);
 
@@ -1077,6 +1134,12 @@ CREATE INDEX tenants_tenant_slug_0a9b71e6_like ON public.tenants_tenant USING bt
 
 CREATE INDEX tenants_user_email_8daee2f7_like ON public.tenants_user USING btree (email varchar_pattern_ops);
 
+CREATE INDEX webhook_by_tenant ON public.webhooks_webhook USING btree (tenant_id, id);
+
+CREATE INDEX webhooks_delivery_webhook_id_27345d75 ON public.webhooks_delivery USING btree (webhook_id);
+
+CREATE INDEX webhooks_webhook_tenant_id_97465aca ON public.webhooks_webhook USING btree (tenant_id);
+
 CREATE UNIQUE INDEX workflow_name_once_per_tenant ON public.engine_workflow USING btree (tenant_id, name) WHERE (deleted_at IS NULL);
 
 CREATE INDEX workflow_paused_of_tenant ON public.engine_workflow USING btree (tenant_id) WHERE is_paused;
@@ -1200,3 +1263,9 @@ ALTER TABLE ONLY public.tenants_member
 
 ALTER TABLE ONLY public.tenants_member
     ADD CONSTRAINT tenants_member_user_id_bab66e1c_fk_tenants_user_id FOREIGN KEY (user_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.webhooks_delivery
+    ADD CONSTRAINT webhooks_delivery_webhook_id_27345d75_fk_webhooks_webhook_id FOREIGN KEY (webhook_id) REFERENCES public.webhooks_webhook(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.webhooks_webhook
+    ADD CONSTRAINT webhooks_webhook_tenant_id_97465aca_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;

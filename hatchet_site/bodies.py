@@ -7,6 +7,7 @@ are here, where the bytes come in:
   one more, and the one who has been sending for longest is refused.
 - Whoever shows an API token that we signed, or the cookie of an open session, may send as much as the
   largest message has.
+- So may an unknown caller to the address of a webhook, which is known to few, in as little time as others.
 
 Nothing of a body that is too long is kept, and no thread waits for one that comes slowly.
 """
@@ -15,8 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 from daphne import http_protocol
@@ -29,6 +35,7 @@ from tenants.installation import installation
 from tenants.rest.errors import error_body
 from tenants.sessions import users_of_sessions
 from tenants.token_claims import InvalidToken, read_token
+from webhooks.large_bodies import is_address, record_too_large
 
 reactor: Any = installed_reactor
 UNKNOWN_CALLER_BYTES = 64 * 1024
@@ -37,10 +44,16 @@ UNKNOWN_CALLERS_AT_ONCE = 500
 LINGER_SECONDS = 5.0
 """How long a refused caller may go on sending: closing at once would destroy the answer on its way."""
 IN_MEMORY_BYTES = 128 * 1024
+MOST_RECORDS = 20
+"""Refusals of webhooks that are being written down at once; more are not."""
+_WEBHOOK_PATH = re.compile(
+    r"/api/v1/stable/tenants/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})/webhooks/(.+)"
+)
 _REASONS = {408: "Request Timeout", 413: "Content Too Large", 503: "Service Unavailable"}
 
 _arriving: dict[BoundedRequest, None] = {}
 """Requests of unknown callers whose bodies are under way, the oldest first."""
+_recording: set[asyncio.Task[None]] = set()
 
 
 def bound_bodies() -> None:
@@ -70,8 +83,11 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne 
         else:
             self._arrive()
             session_key = None if is_small else self._session_key()
-            if session_key is not None:
-                self._ask_for(session_key, length or 0)
+            webhook = None if is_small else self._webhook()
+            if webhook is not None:
+                self._ask(lambda: is_address(*webhook), length or 0)
+            elif session_key is not None:
+                self._ask(lambda: bool(users_of_sessions([session_key])), length or 0)
             elif not is_small and length is not None:
                 self._refuse_body()
 
@@ -131,29 +147,56 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne 
         key = self.received_cookies.get(settings.SESSION_COOKIE_NAME.encode())
         return key.decode("latin-1") if key else None
 
-    def _ask_for(self, session_key: str, length: int) -> None:
-        """Take nothing more in until it is known whose session this is."""
+    def _webhook(self) -> tuple[UUID, str] | None:
+        """The tenant and the name of the webhook that something is sent to, if it is."""
+        path = self.channel._path.partition(b"?")[0].decode("latin-1")
+        found = _WEBHOOK_PATH.fullmatch(path) if self.channel._command == b"POST" else None
+        return None if found is None else (UUID(found[1]), unquote(found[2]))
+
+    def _ask(self, is_known: Callable[[], bool], length: int) -> None:
+        """Take nothing more in until it is known whether this caller may send much."""
         self.channel._networkProducer.pauseProducing()
         self._asking = asyncio.get_running_loop().create_task(
-            self._find_session(session_key, length), name="session of a long body"
+            self._find_out(is_known, length), name="caller with a long body"
         )
 
-    async def _find_session(self, session_key: str, length: int) -> None:
+    async def _find_out(self, is_known: Callable[[], bool], length: int) -> None:
         try:
-            users = await database_sync_to_async(users_of_sessions)([session_key])
+            may_send_much = await database_sync_to_async(is_known)()
         except DatabaseError:
-            users = {}
+            may_send_much = False
         channel, self._asking = self.channel, None
-        if users:
-            self._stop_waiting()
+        if may_send_much:
+            if self._webhook() is None:
+                self._stop_waiting()
             self._limit = _most()
         if max(self._received, length) > self._limit:
             self._refuse_body()
         channel._networkProducer.resumeProducing()
 
     def _refuse_body(self) -> None:
+        webhook = self._webhook()
+        if webhook is not None and self._limit == _most():
+            self._record_too_large(*webhook)
         known = "" if self._limit == _most() else "without valid credentials "
         self._refuse(413, f"the body is too large: {known}at most {self._limit} bytes")
+
+    def _record_too_large(self, tenant_id: UUID, name: str) -> None:
+        if len(_recording) >= MOST_RECORDS:
+            return
+        headers = {
+            key.decode("latin-1").lower(): values[0].decode("latin-1")
+            for key, values in self.requestHeaders.getAllRawHeaders()
+        }
+        address = getattr(self.channel.transport.getPeer(), "host", "")
+        work = database_sync_to_async(record_too_large)(
+            tenant_id, name, headers, address, most=_most()
+        )
+        task = asyncio.get_running_loop().create_task(
+            _unless_database_fails(work), name="record of a long body"
+        )
+        _recording.add(task)
+        task.add_done_callback(_recording.discard)
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Answer at once, and close the connection when the caller has read that, or after a while."""
@@ -172,6 +215,11 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]  # daphne 
             + body
         )
         self._timer = reactor.callLater(LINGER_SECONDS, self.channel.transport.abortConnection)
+
+
+async def _unless_database_fails(work: Awaitable[None]) -> None:
+    with suppress(DatabaseError):
+        await work
 
 
 def _most() -> int:

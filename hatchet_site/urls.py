@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/live", health.live),
     path("api/ready", health.ready),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view()),
+    path("", include("webhooks.api.urls")),
     path("", include("engine.api.urls")),
     path("", include("dashboard.urls")),
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 OUTSIDE_THE_CONTRACTS = {"tests", "benchmarks", "proto"}
-GENERATED = ("engine/pb/", "engine/migrations/", "tenants/migrations/")
+GENERATED = ("engine/pb/", "engine/migrations/", "tenants/migrations/", "webhooks/migrations/")
 
 MODULE_LINES, FUNCTION_LINES, TEMPLATE_COLUMNS = 400, 50, 120
 

@@ -38,6 +38,7 @@ from engine.store import sync_db
 from engine.store.query import fetch
 from engine.types import EventInput
 from tenants.models import Role
+from webhooks.queries import webhook_names
 
 PAGE_SIZE = 50
 RUNS_SHOWN = 200
@@ -107,7 +108,10 @@ def _with_counts(events: Sequence[Event]) -> list[tuple[Event, list[tuple[Status
 @tenant_page()
 def detail(request: PageRequest, event_id: UUID) -> HttpResponse:
     event = _find(request, event_id)
-    context = _runs_context(request, event) | {"given": None}
+    context = _runs_context(request, event) | {
+        "given": None,
+        "webhook_name": webhook_names([event.id]).get(event.id),
+    }
     if request.access.can_view_payloads:
         context["given"] = show_json(*payload_head(event.id, PayloadKind.EVENT, HEAD_BYTES))
     return render(request, "dashboard/events/detail.html", context)

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api import event_origins
 from engine.api.room import Room, json_object, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
@@ -24,6 +25,7 @@ from engine.models.metadata_filters import all_metadata_reads
 from engine.models.payload_queries import payload_data
 from engine.models.wide_columns import Wide, wide_values
 from engine.states import PayloadKind, Status
+from engine.types import EventRecord
 from tenants.rest import in_query
 from tenants.rest.accepted import part, takes_query
 from tenants.rest.errors import AnyDict, ApiError
@@ -173,12 +175,8 @@ def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[A
     with_metadata = Event.objects.filter(id__in=ids)
     metadata_of = wide_values(with_metadata, ["additional_metadata"], room=room.left)
     data = payload_data(ids, [PayloadKind.EVENT] if may_view else [], room=room.left)
-    started: dict[UUID, list[Run]] = {identity: [] for identity in ids}
-    if ids:
-        runs = Run.objects.filter(event_id__in=ids, id__gte=id_at(_earliest(events)))
-        for run in runs.only("id", "event_id", "status", "filter_id").order_by("id"):
-            if run.event_id is not None:
-                started[run.event_id].append(run)
+    started = _runs_started(events)
+    webhook_of = event_origins.webhooks_of(ids)
     return [
         _event_shape(
             event,
@@ -188,8 +186,34 @@ def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[A
             room,
             may_view=may_view,
         )
+        | ({"triggeringWebhookName": webhook_of[event.id]} if event.id in webhook_of else {})
         for event in events
     ]
+
+
+def pushed_event(tenant_id: UUID, record: EventRecord, webhook_name: str) -> AnyDict:
+    """Return the V1Event of one that came in by a webhook just now; only its runs are asked for."""
+    event = Event(
+        id=record.event_id,
+        tenant_id=tenant_id,
+        key=record.key,
+        scope=record.scope,
+        seen_at=record.seen_at,
+    )
+    payload = Wide(len(record.payload), record.payload)
+    runs = _runs_started([event])[event.id]
+    shape = _event_shape(event, runs, payload, None, Room(), may_view=True)
+    return shape | {"triggeringWebhookName": webhook_name}
+
+
+def _runs_started(events: Sequence[Event]) -> dict[UUID, list[Run]]:
+    started: dict[UUID, list[Run]] = {event.id: [] for event in events}
+    if events:
+        runs = Run.objects.filter(event_id__in=list(started), id__gte=id_at(_earliest(events)))
+        for run in runs.only("id", "event_id", "status", "filter_id").order_by("id"):
+            if run.event_id is not None:
+                started[run.event_id].append(run)
+    return started
 
 
 def _earliest(events: Sequence[Event]) -> datetime:

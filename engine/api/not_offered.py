@@ -15,7 +15,6 @@ from engine.api.answers.workers import (
     ListSlackWebhooks,
     ListSNSIntegrations,
     TenantAlertEmailGroupList,
-    V1WebhookList,
 )
 from engine.api.views import EngineView
 from tenants.api.answers import TenantInviteList
@@ -168,17 +167,7 @@ class SwitchedOffPublicView(PublicView):
             raise ApiError(400, SWITCHED_OFF)
 
 
-class WebhookView(RefusedInTenantView):
-    """Senders of webhooks have no credentials; to them there is no such webhook."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.method == "POST":
-            raise ApiError(404, "there is no such webhook")
-        super().initial(request, *args, **kwargs)
-
-
 _NOTHING_YET = [
-    (f"{_ST}/webhooks", NothingYetView, "v1-webhook:list", V1WebhookList),
     (f"{_T}/invites", NoInvitesView, "tenant-invite:list", TenantInviteList),
     (
         f"{_T}/alerting-email-groups",
@@ -196,7 +185,6 @@ urlpatterns: list[URLPattern] = [
         route(path_text, view, Operation("GET", identity, model))
         for path_text, view, identity, model in _NOTHING_YET
     ),
-    path(f"{_ST}/webhooks/<str:name>", WebhookView.as_view()),
     path(f"{_V}/tenants", SwitchedOffView.as_view()),
     *(path(route, RefusedInTenantView.as_view()) for route in _LATER_IN_TENANT),
     *(path(route, LegacyInTenantView.as_view()) for route in _LEGACY_IN_TENANT),

@@ -44,12 +44,17 @@ _SECURITY: AnyDict = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path; `answer` is the type of its body, None if it has none."""
+    """One method of one path; `answer` is the type of its body, None if it has none.
+
+    `takes_any_body`: what is sent may be of any kind. `may_say_nothing`: or it answers 204.
+    """
 
     method: str
     identity: str
     answer: Any
     is_public: bool = False
+    takes_any_body: bool = False
+    may_say_nothing: bool = False
 
     @property
     def success(self) -> int:
@@ -71,6 +76,8 @@ def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
     components["securitySchemes"] = _SECURITY
     for operations in result["paths"].values():
         for method, described in operations.items():
+            if "requestBody" in described:
+                described["requestBody"]["required"] = True
             for status in _refusals_of(method, has_body="requestBody" in described):
                 key = str(int(status))
                 described["responses"][key] = {"$ref": f"#/components/responses/{key}"}
@@ -146,9 +153,12 @@ class ApiSchema(AutoSchema):
         return UUID_TEXT if name in getattr(self.view, "path_ids", ()) else {"type": "string"}
 
     def get_request_serializer(self) -> Any:
+        if self._described.takes_any_body:
+            return {"*/*": {}}
         taken = self._taken_from("body")
         return None if taken is None else {"application/json": object_schema(taken)}
 
     def get_response_serializers(self) -> Any:
         answer = self._described.answer
-        return {self._described.success: None if answer is None else schema_of(answer)}
+        nothing = {204: None} if self._described.may_say_nothing else {}
+        return {self._described.success: None if answer is None else schema_of(answer)} | nothing

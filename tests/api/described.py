@@ -42,7 +42,7 @@ def operation_of(method: str, path: str) -> dict[str, Any] | None:
         route = resolve(path.partition("?")[0]).route
     except Resolver404:
         return None
-    template = "/" + re.sub(r"<str:(\w+)>", r"{\1}", route)
+    template = "/" + re.sub(r"<(?:str|path):(\w+)>", r"{\1}", route)
     found: dict[str, Any] | None = document()["paths"].get(template, {}).get(method.lower())
     return found
 

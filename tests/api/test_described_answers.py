@@ -101,6 +101,23 @@ def walk_events(walk: Walk, stable: str, tenant: str, world: dict[str, str]) -> 
         walk.post(f"{stable}/cel/debug", {"expression": expression, "input": {}})
 
 
+def walk_webhooks(walk: Walk, stable: str) -> None:
+    auth = {"headerName": "X-Key", "apiKey": "a secret"}
+    new = {"name": "a", "sourceName": "GENERIC", "eventKeyExpression": "'a'", "staticPayload": {}}
+    walk.post(f"{stable}/webhooks", new | {"authType": "API_KEY", "auth": auth})
+    one = f"{stable}/webhooks/a"
+    assert walk.get(f"{stable}/webhooks")["rows"]
+    walk.get(one)
+    sent = ApiClient().post(one, {"n": 1}, **{"X-Key": "a secret"})
+    walk.seen |= {str(sent.operation)}
+    walk.patch(one, {"scopeExpression": "'s'"})
+    (delivery,) = walk.get(f"{stable}/webhook-deliveries")["rows"]
+    again = f"{stable}/webhook-deliveries/{delivery['metadata']['id']}"
+    walk.get(again)
+    walk.post(f"{again}/redeliver")
+    walk.delete(one)
+
+
 def walk_workflows(walk: Walk, tenant: str, world: dict[str, str]) -> None:
     assert walk.get(f"{tenant}/workflows")["rows"]
     one = f"/api/v1/workflows/{world['workflow']}"
@@ -153,7 +170,6 @@ def walk_tenant(walk: Walk, stable: str, tenant: str, world: dict[str, str]) -> 
         *("/slack", "/sns", "/step-run-queue-metrics", "/task-stats"),
     ):
         walk.get(tenant + path)
-    walk.get(f"{stable}/webhooks")
     for path in ("meta", "cloud/metadata", "version"):
         walk.get(f"/api/v1/{path}")
 
@@ -191,6 +207,7 @@ def test_every_operation_answers_as_described(
     walk_runs(walk, stable, world)
     walk_durable_tasks(walk, stable, cast)
     walk_events(walk, stable, tenant, world)
+    walk_webhooks(walk, stable)
     walk_tenant(walk, stable, tenant, world)
     walk_timetable(walk, tenant, cast)
     person = Walk(ApiClient(user=cast.owner))

@@ -13,7 +13,6 @@ from tests.api.load import failures_of
 from tests.cast import Cast
 
 EMPTY_LISTS = {
-    "/api/v1/stable/tenants/{tenant}/webhooks": "V1WebhookList",
     "/api/v1/tenants/{tenant}/invites": "TenantInviteList",
     "/api/v1/tenants/{tenant}/alerting-email-groups": "TenantAlertEmailGroupList",
     "/api/v1/tenants/{tenant}/slack": "ListSlackWebhooks",

@@ -49,6 +49,11 @@ from engine.store import sync_db
 from engine.store.filters import NewFilter
 from engine.types import EventInput, TriggerRequest
 from tenants.models import Member, Role, Tenant, User
+from webhooks.accept import accept
+from webhooks.arrived import Arrived
+from webhooks.changes import NewWebhook, create_webhook
+from webhooks.credentials import Credentials
+from webhooks.models import AuthType, Delivery, Webhook
 
 PASSWORD = "correct horse battery"
 
@@ -305,3 +310,25 @@ def make_lease(tenant: Tenant) -> Lease:
     later = datetime.now(UTC) + timedelta(hours=1)
     engine = EngineProcess.objects.create(host="here", started_at=later, heartbeat_at=later)
     return Lease.objects.create(tenant=tenant, engine_id=engine.id, epoch=1, expires_at=later)
+
+
+WEBHOOK_SECRET = "open-sesame-4711"
+
+
+def make_webhook(tenant: Tenant, name: str = "orders", **overrides: Any) -> Webhook:
+    """A webhook for whoever has the key in X-Key."""
+    given: dict[str, Any] = {
+        "name": name,
+        "source_name": "GENERIC",
+        "event_key_expression": "'order:' + input.type",
+        "credentials": Credentials(
+            auth_type=AuthType.API_KEY, secret=WEBHOOK_SECRET, header_name="X-Key"
+        ),
+    }
+    return create_webhook(tenant.id, NewWebhook(**(given | overrides)), datetime.now(UTC))
+
+
+def deliver(webhook: Webhook, body: bytes, key: str = WEBHOOK_SECRET) -> Delivery:
+    headers = {"content-type": "application/json", "x-key": key, "user-agent": "Sender/1.0"}
+    outcome = accept(webhook, Arrived(headers, body, datetime.now(UTC), "192.0.2.7"))
+    return Delivery.objects.get(id=outcome.delivery_id)

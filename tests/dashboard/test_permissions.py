@@ -13,6 +13,7 @@ from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, W
 from tenants.models import APIToken, Role, Tenant, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
+from webhooks.models import Delivery, Webhook
 
 READ = "read"
 WRITE = "write"
@@ -63,6 +64,14 @@ ROUTES: dict[str, tuple[str, str]] = {
     "filter_new": ("filters/new?workflow={workflow}", WRITE),
     "filter": ("filters/{filter}", READ),
     "filter_delete": ("filters/{filter}/delete", WRITE),
+    "webhooks": ("webhooks", READ),
+    "webhooks_live": ("webhooks/live", READ),
+    "webhook_new": ("webhooks/new?source=GITHUB", WRITE),
+    "webhook": ("webhooks/{webhook}", READ),
+    "webhook_live": ("webhooks/{webhook}/live", READ),
+    "webhook_delete": ("webhooks/{webhook}/delete", WRITE),
+    "webhook_delivery": ("deliveries/{delivery}", READ),
+    "webhook_delivery_live": ("deliveries/{delivery}/live", READ),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -92,6 +101,10 @@ POSTS: dict[str, tuple[str, str]] = {
     "filter_change": ("filters/{filter}/change", WRITE),
     "rate_limit_delete": ("rate-limits/delete", WRITE),
     "filter_delete": ("filters/{filter}/delete", WRITE),
+    "webhook_new": ("webhooks/new", WRITE),
+    "webhook_change": ("webhooks/{webhook}/change", WRITE),
+    "webhook_delete": ("webhooks/{webhook}/delete", WRITE),
+    "webhook_redeliver": ("deliveries/{delivery}/redeliver", WRITE),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -108,6 +121,8 @@ class World:
     schedule: Schedule
     event: Event
     filter: Filter
+    webhook: Webhook
+    delivery: Delivery
 
     def url(self, path: str) -> str:
         ids = {
@@ -119,6 +134,8 @@ class World:
             "schedule": self.schedule.id,
             "event": self.event.id,
             "filter": self.filter.id,
+            "webhook": self.webhook.id,
+            "delivery": self.delivery.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -130,6 +147,7 @@ def world(tenant: Tenant) -> World:
     token, _ = create_token(tenant, "ci")
     run = factories.make_run(version)
     factories.add_durable_step(Task.objects.get(id=run.id))
+    webhook = factories.make_webhook(tenant)
     return World(
         tenant,
         run,
@@ -139,6 +157,8 @@ def world(tenant: Tenant) -> World:
         factories.make_schedule(version),
         factories.push_event(tenant),
         factories.make_filter(version),
+        webhook,
+        factories.deliver(webhook, b"not JSON"),
     )
 
 
@@ -197,6 +217,8 @@ def test_viewers_strangers_and_the_anonymous_change_nothing(
     assert Filter.objects.filter(tenant=world.tenant).count() == 1
     assert RateLimit.objects.filter(tenant_id=world.tenant.id).count() == 1
     assert Event.objects.filter(tenant_id=world.tenant.id).count() == 1
+    assert Webhook.objects.get(tenant=world.tenant).updated_at == world.webhook.updated_at
+    assert Delivery.objects.filter(tenant_id=world.tenant.id).count() == 1
     assert Run.objects.get(tenant_id=world.tenant.id).status == world.run.status
     workflow = Workflow.objects.get(id=world.run.workflow_id)
     assert (workflow.deleted_at, workflow.is_paused) == (None, False)

@@ -49,6 +49,7 @@ def test_no_variable_is_needed(tmp_path: Path) -> None:
     assert config.grpc_bind_address == "127.0.0.1"
     assert config.grpc_max_message_bytes == 4 * 1024 * 1024
     assert config.grpc_tls is None
+    assert config.grpc_front == "grpcio"
     assert not config.cookie_is_secure
     assert config.default_tenant_slug == "default"
 
@@ -60,7 +61,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
 def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
     first, second = read(tmp_path), read(tmp_path)
     assert first == second
-    for name in ("secret_key", "api_token_key.pem", "admin_password"):
+    for name in ("secret_key", "api_token_key.pem", "encryption_key", "admin_password"):
         assert mode(tmp_path / name) == 0o600
     assert len(first.admin_password) >= 20
 
@@ -165,6 +166,7 @@ def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
         ("SERVER_GRPC_BROADCAST_ADDRESS", ":7070"),
         ("SERVER_GRPC_INSECURE", "maybe"),
         ("SERVER_GRPC_MAX_MSG_SIZE", "12"),
+        ("SERVER_GRPC_FRONT", "nginx"),
         ("SERVER_TLS_STRATEGY", "ssl"),
         ("SERVER_TLS_CERT_FILE", "/nowhere/cert.pem"),
         ("SERVER_GRPC_BROADCAST_ADDRESS", "a:b:7070"),
@@ -180,6 +182,8 @@ def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
         ("SERVER_AUTH_COOKIE_SECRETS", "0123456789abcdef short"),
         ("SERVER_AUTH_COOKIE_SECRETS", "a" * 32),
         ("SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET", "not a key"),
+        ("SERVER_ENCRYPTION_MASTER_KEYSET", "short"),
+        ("SERVER_ENCRYPTION_MASTER_KEYSET", "new-0123456789ab short"),
         ("ADMIN_EMAIL", "admin"),
         ("ADMIN_EMAIL", "a" * 250 + "@b.cd"),
         ("ADMIN_NAME", "a" * 201),
@@ -264,6 +268,25 @@ class TestTls:
                 read(tmp_path, SERVER_TLS_CERT=certificate, SERVER_TLS_KEY=wrong)
 
 
+class TestFront:
+    def test_native_has_no_tls(self, tmp_path: Path) -> None:
+        certificate, key = Authority().issue("engine")
+        given = {"SERVER_TLS_CERT": certificate, "SERVER_TLS_KEY": key}
+        with pytest.raises(ConfigError, match="SERVER_GRPC_FRONT=native has no TLS"):
+            read(tmp_path, **given, SERVER_GRPC_FRONT="native")
+        assert read(tmp_path, **given, SERVER_GRPC_FRONT="grpcio").grpc_front == "grpcio"
+        plain = read(tmp_path, **given, SERVER_GRPC_FRONT="native", SERVER_GRPC_INSECURE="true")
+        assert plain.grpc_front == "native"
+
+    def test_native_needs_its_package(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("engine.config.find_spec", lambda _name: None)
+        with pytest.raises(ConfigError, match="SERVER_GRPC_FRONT=native needs the package"):
+            read(tmp_path, SERVER_GRPC_FRONT="native")
+        assert read(tmp_path).grpc_front == "grpcio"
+
+
 class TestSharedSecrets:
     """Several machines on one database must be given the same keys."""
 
@@ -273,10 +296,13 @@ class TestSharedSecrets:
             tmp_path,
             SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=key.replace("\n", "\\n"),
             SERVER_AUTH_COOKIE_SECRETS="new-0123456789ab old-0123456789ab",
+            SERVER_ENCRYPTION_MASTER_KEYSET="later-0123456789ab,older-0123456789ab",
         )
         assert config.jwt_private_key.strip() == key.strip()
         assert config.secret_keys == ("new-0123456789ab", "old-0123456789ab")
+        assert config.encryption_keys == ("later-0123456789ab", "older-0123456789ab")
         assert not (tmp_path / "api_token_key.pem").exists()
+        assert not (tmp_path / "encryption_key").exists()
 
     def test_only_a_p256_key_will_do(self, tmp_path: Path) -> None:
         other = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -290,7 +316,9 @@ class TestSharedSecrets:
             read(tmp_path, SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=encrypted(new_signing_key()))
 
     @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
-    @pytest.mark.parametrize("name", ["secret_key", "api_token_key.pem", "admin_password"])
+    @pytest.mark.parametrize(
+        "name", ["secret_key", "api_token_key.pem", "encryption_key", "admin_password"]
+    )
     def test_a_damaged_secret_is_not_used(self, tmp_path: Path, name: str, content: bytes) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ConfigError, match="HATCHET_DATA_DIR"):

@@ -35,6 +35,7 @@ class V1Event(TypedDict):
     scope: NotRequired[str]
     seenAt: NotRequired[datetime]
     triggeredRuns: NotRequired[list[V1EventTriggeredRun]]
+    triggeringWebhookName: NotRequired[str]
 
 
 class V1EventList(TypedDict):

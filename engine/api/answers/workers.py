@@ -116,9 +116,6 @@ class _NothingYet(TypedDict):
     rows: list[Json]
 
 
-class V1WebhookList(_NothingYet): ...
-
-
 class TenantAlertEmailGroupList(_NothingYet): ...
 
 

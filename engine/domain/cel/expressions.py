@@ -48,6 +48,7 @@ class Environment(Enum):
         ("event_key", False),
     )
     CONDITION = (("input", True), ("output", True))
+    WEBHOOK = (("input", True), ("headers", True))
 
 
 class Program:

@@ -1,0 +1,30 @@
+"""Reads that several users of these tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from engine.ids import id_at
+from webhooks.models import Delivery, EventOrigin, Webhook
+from webhooks.retention import KEPT
+
+
+def find_webhook(tenant_id: UUID, name: str) -> Webhook | None:
+    return Webhook.objects.filter(tenant_id=tenant_id, name=name).first()
+
+
+def webhook_names(event_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Return by which webhooks these events came in, for those that did."""
+    origins = EventOrigin.objects.filter(event_id__in=event_ids)
+    return dict(origins.values_list("event_id", "webhook_name"))
+
+
+def deliveries_of(tenant_id: UUID) -> QuerySet[Delivery]:
+    """Return a tenant's deliveries, newest first, without their bodies; what is too old is gone."""
+    oldest = id_at(datetime.now(UTC) - KEPT)
+    found = Delivery.objects.filter(tenant_id=tenant_id, id__gte=oldest)
+    return found.defer("body").order_by("-id")
