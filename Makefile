@@ -1,6 +1,6 @@
 # `make run` starts everything; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run worker demo token test format check fast coverage simulate bench proto schema clean
+.PHONY: help run worker demo token test format check fast coverage simulate mutate bench proto schema clean
 
 PY := .venv/bin/python
 INSTALL := @scripts/install.sh
@@ -62,6 +62,10 @@ coverage:       ## which lines the tests of rules, operations and statements lea
 simulate:       ## durable tasks under random mishaps: SEEDS=1000 of them, or the story of SEED=17
 	$(INSTALL) requirements-dev.txt
 	$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+mutate:         ## change one expression of the rules at a time, list what no test notices; PATHS=, SAMPLE=
+	$(INSTALL) requirements-dev.txt
+	$(PY) -m tests.mutation $(PATHS) $(if $(SAMPLE),--sample $(SAMPLE))
 
 bench:          ## measure throughput and latency; writes benchmarks/results/
 	$(INSTALL) requirements-dev.txt

@@ -260,7 +260,7 @@ def _grpc_front(env: Environment, tls: TlsConfig | None) -> GrpcFront:
     name = "SERVER_GRPC_FRONT"
     front = cast(GrpcFront, env.choice(name, "grpcio", ("grpcio", "native")))
     if front == "native" and tls is not None:
-        raise ConfigError(f"{name}=native has no TLS; set SERVER_GRPC_INSECURE=true or grpcio.")
+        raise ConfigError(f"{name}=native has no TLS: leave it at grpcio, or the certificate out.")
     if front == "native" and find_spec("pygrpc_native") is None:
         raise ConfigError(f"{name}=native needs the package pygrpc-native, which is not installed.")
     return front

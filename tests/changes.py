@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from engine.store import sync_db
 from engine.store.changes import Changes
-from engine.store.query import Operation, Repeatable
+from engine.store.query import Operation, Repeatable, name_of
 
 Result = TypeVar("Result")
 
@@ -26,7 +26,7 @@ def changes_of(operation: Operation[object]) -> Changes:
 def watched(operation: Operation[Result], changes: Changes) -> Operation[Result]:
     """Let whoever runs the operation do so, and add what it changed when it has come to its end."""
     if isinstance(operation, Repeatable):
-        return Repeatable(lambda: _watched(iter(operation), changes))
+        return Repeatable(lambda: _watched(iter(operation), changes), name_of(operation))
     return _watched(operation, changes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_framework.response import Response
 
+from engine import telemetry
 from engine.errors import HatchetError
 from tenants.rest.errors import AnyDict, ApiError, handle_exception
 
@@ -18,6 +19,10 @@ STATUSES = {
 
 
 def handle_engine_exception(error: Exception, context: AnyDict) -> Response:
+    shown = error
     if isinstance(error, HatchetError):
-        error = ApiError(STATUSES.get(error.code, 500), str(error))
-    return handle_exception(error, context)
+        shown = ApiError(STATUSES.get(error.code, 500), str(error))
+    response = handle_exception(shown, context)
+    if response.status_code >= 500:
+        telemetry.emit("rest.failed", {}, {"status": response.status_code, "error": error})
+    return response

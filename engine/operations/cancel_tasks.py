@@ -85,14 +85,14 @@ def cancel_attempts(
         *([step_waits.settle(parked)] if parked else []),
     )
     yield Changes(
-        ended=[_end_of(row) for row in rows],
+        ended=[_end_of(row, kind) for row in rows],
         finished=_finished(rows, set(children)) if ends_runs else [],
         touched={(row.tenant_id, row.run_id) for row in rows},
     )
     return Cancelled({row.id for row in rows}, {r.run_id for r in rows if r.run_id != r.id})
 
 
-def _end_of(row: TaskRow) -> AttemptEnd:
+def _end_of(row: TaskRow, kind: TaskEventKind) -> AttemptEnd:
     return AttemptEnd(
         row.tenant_id,
         row.run_id,
@@ -102,6 +102,7 @@ def _end_of(row: TaskRow) -> AttemptEnd:
         row.retry_count,
         Status.CANCELLED,
         stop_on=row.worker_id,
+        is_timed_out=kind is TaskEventKind.SCHEDULING_TIMED_OUT,
     )
 
 

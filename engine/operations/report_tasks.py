@@ -123,8 +123,10 @@ def _start_and_complete(
     begun_rows: Sequence[Located] = results[0] if starts else []
     completed = {row.id: row for row in results[-1]} if outcomes else {}
     tenant_of = {start.id: start.tenant_id for start in starts}
+    by_tenant = [(tenant_of[row.id], row.id) for row in begun_rows]
     changes = Changes(
-        acknowledged=[(tenant_of[row.id], row.id) for row in begun_rows],
+        acknowledged=by_tenant,
+        started=list(by_tenant),
         touched={(tenant_of[row.id], row.run_id) for row in begun_rows},
     )
     finished_ids: set[UUID] = set()

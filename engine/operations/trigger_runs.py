@@ -138,7 +138,9 @@ def _changes_of(
     sleeps_of = {wait.tenant_id for wait in waits if wait.sleep_seconds is not None}
     changes = Changes(sleeps_of=sleeps_of, wakes_clock=True)
     for item in planned:
-        changes.touched.add((item.run.tenant_id, item.run.id))
+        run = (item.run.tenant_id, item.run.id)
+        changes.touched.add(run)
+        changes.triggered.append(run)
         for task in item.tasks:
             if task.id not in worker_of and not task.failure:
                 ready = ready_task(

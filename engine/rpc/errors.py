@@ -7,6 +7,7 @@ from typing import NamedTuple, NoReturn
 
 import grpc
 
+from engine import telemetry
 from engine.errors import (
     FailedPrecondition,
     HatchetError,
@@ -64,6 +65,13 @@ class Refusal(NamedTuple):
 
 def refusal_of(method: str, error: BaseException) -> Refusal:
     """Return the status of `error`; what we did not expect is logged, not shown."""
+    refusal = _refusal_of(method, error)
+    metadata = {"method": method, "code": refusal.code.name, "message": refusal.message}
+    telemetry.emit("grpc.refused", {}, metadata)
+    return refusal
+
+
+def _refusal_of(method: str, error: BaseException) -> Refusal:
     if isinstance(error, IdempotencyCollision):
         return Refusal(grpc.StatusCode.ALREADY_EXISTS, str(error), collision_details(error))
     for kind in type(error).__mro__:

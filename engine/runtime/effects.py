@@ -27,11 +27,12 @@ from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.isolation import isolate
 from engine.runtime.loops.outages import wait_out
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_changes
 from engine.runtime.writers.event_notes import EventNotes
 from engine.runtime.writers.starts import Starts
 from engine.store.async_db import AsyncDatabase
 from engine.store.changes import Changes
-from engine.store.hint_kinds import READ_KINDS, Cares
+from engine.store.hint_kinds import READ_KINDS, Cares, read_sources
 from engine.store.hints import Hint, hints_of
 
 log = logging.getLogger("hatchet.engine")
@@ -68,16 +69,13 @@ class Effects:
 
     def apply(self, changes: Changes) -> None:
         """Act on what an operation changed. Its transaction has committed."""
-        for tenant_id, task_id in changes.acknowledged:
-            if owner := self._owners.get(tenant_id):
-                owner.acknowledge(task_id)
         for tenant_id, task_id, _ in changes.evicted:
             self.starts.forget(tenant_id, task_id)
         ready: dict[UUID, list[ReadyTask]] = defaultdict(list)
         for tenant_id, task in (*changes.ready, *changes.resting):
             ready[tenant_id].append(task)
         moved: dict[TenantOwner, None] = {}
-        for tenant_id, moves, take in _news_of(changes, ready):
+        for tenant_id, moves, take in _owner_changes(changes, ready):
             if owner := self._owners.get(tenant_id):
                 self._try(owner, take)
                 if moves:
@@ -108,6 +106,7 @@ class Effects:
             self._read_what_changed,
             self._hint,
             self._notifier.touch_pages,
+            emit_changes,
         ):
             try:
                 act(changes)
@@ -230,8 +229,9 @@ class Effects:
 
     def _read_what_changed(self, changes: Changes) -> None:
         """What is to be read from rows is read here as it is where a hint of it comes to."""
-        for hint in hints_of(changes, READ_KINDS):
-            self._on_hint(hint)
+        if any(read_sources(changes)):
+            for hint in hints_of(changes, READ_KINDS):
+                self._on_hint(hint)
 
     def _hint(self, changes: Changes) -> None:
         if not self._notifier.has_peers:
@@ -245,10 +245,12 @@ class Effects:
             self._notifier.hint(hint)
 
 
-def _news_of(
+def _owner_changes(
     changes: Changes, ready: Mapping[UUID, Sequence[ReadyTask]]
 ) -> Iterator[tuple[UUID, bool, Callable[[TenantOwner], None]]]:
     """Return by tenant what its scheduler must take note of, and if something may be handed out then."""
+    for tenant_id, task_id in changes.acknowledged:
+        yield tenant_id, False, methodcaller("acknowledge", task_id)
     for end in changes.ended:
         yield end.tenant_id, True, methodcaller("end", end.task_id, end.retry_count)
     for tenant_id, task_id, retry_count in changes.withdrawn:

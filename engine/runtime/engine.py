@@ -37,6 +37,7 @@ from engine.runtime.hints.notifier import Listener, Notifier
 from engine.runtime.hints.reader import HintReader
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.ending import end_tasks
+from engine.runtime.loops.outages import note_unreachable
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.runtime.scheduler.ownership import Ownership
 from engine.runtime.writers.assignments import Assignments
@@ -233,7 +234,7 @@ class HatchetEngine(Calls):
             await self.notes.tick()
             await self.ownership.give_up()
         except (Unavailable, psycopg.Error) as error:
-            log.warning("leases were left to run out: %s", error)
+            note_unreachable("leases were left to run out", error)
         await self.database.close()
 
     def _all_batchers(self) -> list[Batcher[Any, Any]]:

@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered, current_answers
 from engine.sandbox.pool import answer_async
 from engine.store.changes import Changes
 from engine.store.failures import named
 from engine.store.pipeline import Pipeline
-from engine.store.query import Operation, Query, Repeatable, fetch_last, insisting
+from engine.store.query import Operation, Query, Repeatable, called, fetch_last, insisting
+from engine.store.spans import watched
 
 log = logging.getLogger("hatchet.engine")
 
@@ -101,6 +103,12 @@ class AsyncDatabase:
                 await answer_async(answers)
 
     async def _drive(self, operation: Operation[Result]) -> Result:
+        if not telemetry.is_heard("database.operation"):
+            return await self._transact(operation)
+        with watched(operation) as driven:
+            return await self._transact(driven)
+
+    async def _transact(self, operation: Operation[Result]) -> Result:
         connection = await self._pool.getconn()
         try:
             if connection.pipelined is None:
@@ -119,7 +127,7 @@ class AsyncDatabase:
 
     async def fetch(self, query: Query[Row]) -> list[Row]:
         """Run one query by itself, in one round trip."""
-        return await self.run(_only(query))
+        return await self.run(called(query.name, _only(query)))
 
 
 def _only(query: Query[Row]) -> Operation[list[Row]]:

@@ -8,10 +8,12 @@ notifications within the transaction. What did not commit is heard of by nobody.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
+from engine.domain.cron.firing import Missed
 from engine.domain.durable.calls import Completion
 from engine.states import Status
 
@@ -31,6 +33,11 @@ class AttemptEnd(NamedTuple):
     status: Status
     payload: bytes = b""
     stop_on: UUID | None = None
+    is_timed_out: bool = False
+    is_retried: bool = False
+    """A further attempt follows, one of the task's retries."""
+    is_requeued: bool = False
+    """A further attempt follows that costs no retry: the worker was lost, or never took the task."""
 
 
 class FinishedRun(NamedTuple):
@@ -39,6 +46,14 @@ class FinishedRun(NamedTuple):
     status: Status
     wakes_parent: bool = False
     """A durable task may wait for this run."""
+
+
+class TimedFiring(NamedTuple):
+    """A cron or schedule, by id, and the time it fired for."""
+
+    tenant_id: UUID
+    id: UUID
+    due_at: datetime
 
 
 class LeftSlots(NamedTuple):
@@ -60,6 +75,14 @@ class Changes:
     resting: list[tuple[UUID, ReadyTask]] = field(default_factory=list)
     """Attempts that wait for the end of a back-off before they ask their concurrency groups again."""
     ended: list[AttemptEnd] = field(default_factory=list)
+    started: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """(tenant, task) whose workers have said that they began."""
+    triggered: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """(tenant, run) of runs that began."""
+    crons_fired: list[TimedFiring] = field(default_factory=list)
+    crons_missed: list[tuple[UUID, Missed]] = field(default_factory=list)
+    """Times for which crons did not fire, with the ids of these."""
+    schedules_fired: list[TimedFiring] = field(default_factory=list)
     finished: list[FinishedRun] = field(default_factory=list)
     left: list[LeftSlots] = field(default_factory=list)
     """Runs that no longer hold slots of concurrency groups."""

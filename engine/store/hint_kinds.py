@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -66,7 +67,7 @@ class Kind:
     """One kind of hint. `name` is its word on the wire, and its field in Hint.
 
     `sources` are the kinds of change it is made of, by `said`. `is_read` says that whoever acts on it reads
-    rows, and so does the engine that made the change.
+    rows, and so does the engine that made the change. `encode` is for what JSON does not write by itself.
     """
 
     name: str
@@ -80,30 +81,14 @@ class Kind:
     said: Callable[[Changes], Said] = _nothing
 
 
-def _of_id(item: UUID) -> str:
-    return item.hex
-
-
-def _of_attempt(item: tuple[UUID, int]) -> list[Any]:
-    return [item[0].hex, item[1]]
-
-
 def _attempt(item: Sequence[Any]) -> tuple[UUID, int]:
     task_id, retry_count = item
     return UUID(task_id), retry_count
 
 
-def _of_left(item: tuple[UUID, UUID]) -> list[str]:
-    return [item[0].hex, item[1].hex]
-
-
 def _left(item: Sequence[str]) -> tuple[UUID, UUID]:
     run_id, arrival = item
     return UUID(run_id), UUID(arrival)
-
-
-def _of_stop(item: tuple[UUID, UUID, int]) -> list[Any]:
-    return [item[0].hex, item[1].hex, item[2]]
 
 
 def _stop(item: Sequence[Any]) -> tuple[UUID, UUID, int]:
@@ -112,7 +97,7 @@ def _stop(item: Sequence[Any]) -> tuple[UUID, UUID, int]:
 
 
 def _of_chunk(chunk: Chunk) -> list[Any]:
-    return [chunk.run_id.hex, chunk.task_id.hex, *chunk[2:], next(_serials)]
+    return [*chunk, next(_serials)]
 
 
 def _chunk(item: Sequence[Any]) -> Chunk:
@@ -149,7 +134,6 @@ KINDS = (
     Kind(
         name="ready",
         cares=Cares.OWNER,
-        encode=_of_id,
         decode=UUID,
         sources=("ready", "resting"),
         said=_ready,
@@ -157,7 +141,6 @@ KINDS = (
     Kind(
         name="ended",
         cares=Cares.OWNER,
-        encode=_of_attempt,
         decode=_attempt,
         sources=("ended", "withdrawn"),
         said=_ended,
@@ -165,7 +148,6 @@ KINDS = (
     Kind(
         name="released",
         cares=Cares.OWNER,
-        encode=_of_attempt,
         decode=_attempt,
         sources=("evicted",),
         said=lambda changes: [(tenant, (task, retry)) for tenant, task, retry in changes.evicted],
@@ -173,7 +155,6 @@ KINDS = (
     Kind(
         name="left",
         cares=Cares.OWNER,
-        encode=_of_left,
         decode=_left,
         sources=("left",),
         said=lambda changes: [(left.tenant_id, left[1:]) for left in changes.left],
@@ -181,16 +162,14 @@ KINDS = (
     Kind(
         name="stops",
         cares=Cares.HOLDER,
-        encode=_of_stop,
         decode=_stop,
         sources=("ended",),
         said=_stops,
     ),
-    Kind(name="assigned", cares=Cares.HOLDER, encode=_of_id, decode=UUID),
+    Kind(name="assigned", cares=Cares.HOLDER, decode=UUID),
     Kind(
         name="finished",
         cares=Cares.FOLLOWERS,
-        encode=_of_id,
         decode=UUID,
         sources=("finished",),
         said=lambda changes: [(run.tenant_id, run.run_id) for run in changes.finished],
@@ -198,17 +177,15 @@ KINDS = (
     Kind(
         name="workers",
         cares=Cares.OWNER,
-        encode=_of_id,
         decode=UUID,
         is_read=True,
         sources=("workers",),
         said=lambda changes: changes.workers,
     ),
-    Kind(name="beats", cares=Cares.OWNER, encode=_of_id, decode=UUID),
+    Kind(name="beats", cares=Cares.OWNER, decode=UUID),
     Kind(
         name="durable",
         cares=Cares.HOLDER,
-        encode=_of_id,
         decode=UUID,
         sources=("completions",),
         said=_completed,
@@ -270,6 +247,8 @@ KINDS = (
     ),
 )
 READ_KINDS = tuple(kind for kind in KINDS if kind.is_read)
+read_sources = attrgetter(*(source for kind in READ_KINDS for source in kind.sources))
+"""Returns of changes what is to be read from rows: nearly always each is empty."""
 PAGE_KINDS = ("touched", "pages")
 """Kinds of change that open dashboards are told of."""
 LOCAL_KINDS = ("acknowledged", "created", "wakes_clock")

@@ -68,9 +68,9 @@ class Hint:
 
     def messages(self) -> Iterator[bytes]:
         """Yield JSON messages that each fit one NOTIFY."""
-        head: dict[str, Any] = {"tenant": self.tenant_id.hex}
+        head: dict[str, Any] = {"tenant": self.tenant_id}
         if self.sender:
-            head["engine"] = self.sender.hex
+            head["engine"] = self.sender
         flags = {kind.name: True for kind in KINDS if kind.is_flag and getattr(self, kind.name)}
         if flags:
             yield orjson.dumps(head | flags)
@@ -90,7 +90,7 @@ class Hint:
 
 def hello(sender: UUID) -> bytes:
     """Return the message of an engine that listens from now on: it is about no tenant."""
-    return orjson.dumps({"tenant": UUID(int=0).hex, "engine": sender.hex})
+    return orjson.dumps({"tenant": UUID(int=0), "engine": sender})
 
 
 def parse(payload: str) -> Hint:
@@ -118,11 +118,14 @@ def hints_of(changes: Changes, kinds: Iterable[Kind] = KINDS) -> list[Hint]:
     """Return what engines should know of these changes, one hint a tenant."""
     hints = _Hints()
     for kind in kinds:
+        of_tenant: dict[UUID, list[Any]] = {}
         for tenant_id, item in kind.said(changes):
-            if kind.is_flag:
-                setattr(hints[tenant_id], kind.name, True)
-            else:
-                getattr(hints[tenant_id], kind.name).append(item)
+            items = of_tenant.get(tenant_id)
+            if items is None:
+                items = of_tenant[tenant_id] = []
+            items.append(item)
+        for tenant_id, items in of_tenant.items():
+            setattr(hints[tenant_id], kind.name, True if kind.is_flag else items)
     for found in hints.values():
         if len(found.ready) > MAX_NAMED_TASKS:
             found.ready, found.backlog = [], True

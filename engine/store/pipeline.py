@@ -24,8 +24,8 @@ from engine.store.query import Last, Operation, Query, statements
 
 Result = TypeVar("Result")
 
-COMMIT_SECONDS = 2.0
-"""How long a caller that is cancelled during a commit waits to learn of its outcome."""
+CANCEL_SECONDS = 2.0
+"""How long a caller that is cancelled waits for the answer that is on its way."""
 _BINARY = 1
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
@@ -49,9 +49,8 @@ class Pipeline:
         self._known: set[bytes] = set()
         self._readable: asyncio.Future[None] | None = None
         self._was_woken = False
-        self._is_committing = False
         self._cancelled: asyncio.TimerHandle | None = None
-        """Goes off when a caller that was cancelled during a commit has waited long enough."""
+        """Goes off when a caller that was cancelled has waited long enough."""
         self._is_given_up = False
 
     async def run(
@@ -76,6 +75,9 @@ class Pipeline:
             if self._cancelled:
                 raise asyncio.CancelledError from error
             raise
+        except asyncio.CancelledError:
+            is_clean = pg.status == ConnStatus.OK and not self._is_given_up
+            raise
         else:
             is_clean = True
             if self._cancelled:
@@ -85,12 +87,11 @@ class Pipeline:
             if self._cancelled:
                 self._cancelled.cancel()
                 self._cancelled, self._is_given_up = None, False
-            self._is_committing = False
             loop.remove_reader(socket)
             if is_clean:
                 pg.exit_pipeline_mode()
             else:
-                # Broken, or cancelled in the middle: the server undoes what was not synced.
+                # Broken, or given up in the middle: the server undoes what was not synced.
                 await self._connection.close()
 
     async def _drive(
@@ -112,13 +113,8 @@ class Pipeline:
                     continue
                 if is_synced:
                     raise RuntimeError("an operation went on after its last queries")
-                if not step:
-                    await asyncio.sleep(0)
-                    step = operation.send(())
-                    continue
-                with_sync = isinstance(step, Last)
-                rows = await self._exchange(step, with_sync=with_sync)
-                is_synced = with_sync
+                rows = await self._rows(step)
+                is_synced = isinstance(step, Last)
                 step = operation.send(rows)
         except StopIteration as stop:
             if not is_synced:
@@ -126,20 +122,31 @@ class Pipeline:
                 is_synced = True
             result: Result = stop.value
             return result
-        except Exception:
-            if not is_synced and self._pg.status == ConnStatus.OK:
+        except (Exception, asyncio.CancelledError):
+            is_usable = self._pg.status == ConnStatus.OK and not self._is_given_up
+            if is_usable and not is_synced:
                 await self._undo()
             raise
         finally:
             if is_synced and changes is not None and on_committed is not None:
                 on_committed(changes)
 
+    async def _rows(self, queries: Sequence[Query[Any]]) -> Sequence[list[Any]]:
+        if not queries:
+            await asyncio.sleep(0)
+            return ()
+        with_sync = isinstance(queries, Last)
+        rows = await self._exchange(queries, with_sync=with_sync)
+        if self._cancelled and not with_sync:
+            raise asyncio.CancelledError
+        return rows
+
     async def _exchange(self, queries: Sequence[Query[Any]], *, with_sync: bool) -> list[list[Any]]:
         """Send queries together and return the rows of each; with a sync they have committed."""
         preparing: set[bytes] = set()
         new_names = [self._send(query, preparing) for query in queries]
         if with_sync:
-            self._begin_commit()
+            self._pg.pipeline_sync()
         else:
             self._pg.send_flush_request()
         await self._flush()
@@ -179,13 +186,9 @@ class Pipeline:
         return [build(*row) for row in self._loader.load_rows(0, result.ntuples, tuple)]
 
     async def _sync(self) -> None:
-        self._begin_commit()
+        self._pg.pipeline_sync()
         await self._flush()
         await self._await_sync()
-
-    def _begin_commit(self) -> None:
-        self._is_committing = True
-        self._pg.pipeline_sync()
 
     async def _undo(self) -> None:
         """Roll back what was written: the pipeline's end would commit it."""
@@ -200,7 +203,6 @@ class Pipeline:
         failure: psycopg.Error | None = None
         while (result := await self._next()).status != ExecStatus.PIPELINE_SYNC:
             failure = failure or _failure(result)
-        self._is_committing = False
         if failure:
             raise failure
 
@@ -241,19 +243,18 @@ class Pipeline:
             self._watch_again()
 
     async def _wait(self) -> None:
-        """Wait for the socket. A cancellation during a commit waits, too, until the outcome is known.
+        """Wait for the socket. A cancellation waits, too, until the answer that is on its way is here.
 
-        What was committed must be acted on. That costs nothing where nobody is cancelled.
+        What was committed must be acted on, and what was not is undone on a connection that serves on.
+        That costs nothing where nobody is cancelled.
         """
         loop = asyncio.get_running_loop()
         self._readable = loop.create_future()
         try:
             await self._readable
         except asyncio.CancelledError:
-            if not self._is_committing:
-                raise
             if self._cancelled is None:
-                self._cancelled = loop.call_later(COMMIT_SECONDS, self._give_up)
+                self._cancelled = loop.call_later(CANCEL_SECONDS, self._give_up)
         if self._is_given_up:
             raise asyncio.CancelledError
 

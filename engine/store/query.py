@@ -51,8 +51,9 @@ class Repeatable(Generator[Step, Sequence[list[Any]], Result], Generic[Result]):
     Nothing that its arguments hold may be changed by it, and ids that its expressions see are arguments.
     """
 
-    def __init__(self, begin: Callable[[], Operation[Result]]) -> None:
+    def __init__(self, begin: Callable[[], Operation[Result]], name: str) -> None:
         self._begin = begin
+        self.__qualname__ = name
         self._begun: Operation[Result] | None = None
 
     def __iter__(self) -> Operation[Result]:
@@ -76,9 +77,21 @@ def repeatable(
 
     @wraps(operation)
     def begin(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Operation[Result]:
-        return Repeatable(lambda: operation(*args, **kwargs))
+        return Repeatable(lambda: operation(*args, **kwargs), operation.__qualname__)
 
     return begin
+
+
+def name_of(operation: Operation[Any]) -> str:
+    """Return what an operation is called: the function that made it, unless `called` something else."""
+    name: str = getattr(operation, "__qualname__", "")
+    return name
+
+
+def called(name: str, operation: Operation[Result]) -> Operation[Result]:
+    """Name an operation whose own function says little."""
+    operation.__qualname__ = name  # type: ignore[attr-defined]  # generators have one, the type has not
+    return operation
 
 
 def fetch(query: Query[Row]) -> Operation[list[Row]]:
@@ -110,6 +123,10 @@ def breathe() -> Operation[None]:
 
 def insisting(operation: Operation[Result], answers: Answers) -> Operation[Result]:
     """Drive an operation no further than provisional answers reach: Unanswered, nothing committed."""
+    return called(name_of(operation), _insisting(operation, answers))
+
+
+def _insisting(operation: Operation[Result], answers: Answers) -> Operation[Result]:
     operation = iter(operation)
     is_committed = False
     try:

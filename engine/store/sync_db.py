@@ -12,11 +12,13 @@ from typing import TypeVar
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered
 from engine.sandbox import pool
 from engine.store.changes import Changes
 from engine.store.hints import messages_of, notify
 from engine.store.query import Operation, Query, Repeatable, insisting, statements
+from engine.store.spans import watched
 
 Result = TypeVar("Result")
 Row = TypeVar("Row")
@@ -40,6 +42,13 @@ def run(operation: Operation[Result]) -> Result:
 
 
 def _drive(operation: Operation[Result]) -> Result:
+    if not telemetry.is_heard("database.operation"):
+        return _transact(operation)
+    with watched(operation) as driven:
+        return _transact(driven)
+
+
+def _transact(operation: Operation[Result]) -> Result:
     """Run the operation's queries, and then notify those who must know what it changed.
 
     One that fails is closed, so that it lets go of what it holds.

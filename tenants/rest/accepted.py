@@ -17,6 +17,7 @@ from tenants.rest.errors import AnyDict
 from tenants.rest.params import Body, Query
 
 Given = TypeVar("Given")
+Value = TypeVar("Value")
 
 _READING = "reading"
 _TAKES = "takes"
@@ -39,24 +40,28 @@ class Reading:
     read: Callable[[Any], Any]
 
 
-def read_as(read: Callable[[Any], Any], *parameters: Parameter) -> Any:
-    """Return a dataclass field that is read so."""
-    return field(metadata={_READING: Reading(parameters, read)})
+def read_as(read: Callable[[Any], Value], *parameters: Parameter) -> Value:
+    """Return a dataclass field that is read so; to who checks types it is what is read."""
+    made: Value = field(metadata={_READING: Reading(parameters, read)})
+    return made
 
 
-def part(kind: type[Any]) -> Any:
+def part(kind: type[Given]) -> Given:
     """Return a field for what another such dataclass accepts from the same place."""
     return read_as(lambda source: accept(kind, source), *parameters_of(kind))
 
 
 def parameters_of(kind: type[Any]) -> list[Parameter]:
-    return [one for each in fields(kind) for one in each.metadata[_READING].parameters]
+    return [one for _, reading in _readings(kind) for one in reading.parameters]
 
 
 def accept(kind: type[Given], source: Query | Body) -> Given:
     """Read `kind`; a 400 names the first thing that is wrong."""
-    readings = {each.name: each.metadata[_READING] for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass
-    return kind(**{name: reading.read(source) for name, reading in readings.items()})
+    return kind(**{name: reading.read(source) for name, reading in _readings(kind)})
+
+
+def _readings(kind: type[Any]) -> list[tuple[str, Reading]]:
+    return [(each.name, each.metadata[_READING]) for each in fields(kind)]
 
 
 def object_schema(kind: type[Any]) -> AnyDict:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from tenants.rest.accepted import Parameter, accept, object_schema, read_as
@@ -12,58 +13,58 @@ from tenants.rest.errors import AnyDict, bad_request
 from tenants.rest.in_query import MOMENT, PAIR, UUID_TEXT, list_of
 from tenants.rest.params import Body, parse_member, parse_moment, parse_pair, parse_uuid
 
+E = TypeVar("E", bound=Enum)
+Value = TypeVar("Value")
+
 OBJECT: AnyDict = {"type": "object", "additionalProperties": True}
 
 
-def text(name: str, *, longest: int = 255) -> Any:
-    """str, not blank"""
+def _read(read: Callable[[Body], Value], *parameters: Parameter) -> Value:
+    return read_as(read, *parameters)
+
+
+def text(name: str, *, longest: int = 255) -> str:
+    """A text that is not blank."""
     parameter = Parameter(name, _text_schema(longest), is_required=True)
-    return read_as(lambda body: body.text(name, longest=longest), parameter)
+    return _read(lambda body: body.text(name, longest=longest), parameter)
 
 
-def optional_text(name: str, *, longest: int = 255) -> Any:
-    """str | None"""
-
+def optional_text(name: str, *, longest: int = 255) -> str | None:
     def read(body: Body) -> str | None:
         return body.text(name, longest=longest) if body.has(name) else None
 
-    return read_as(read, Parameter(name, _text_schema(longest)))
+    return _read(read, Parameter(name, _text_schema(longest)))
 
 
-def any_text(name: str, *, longest: int) -> Any:
-    """str, which may be blank"""
+def any_text(name: str, *, longest: int) -> str:
+    """A text that may be blank."""
     parameter = Parameter(name, {"type": "string", "maxLength": longest}, is_required=True)
-    return read_as(lambda body: body.any_text(name, longest=longest), parameter)
+    return _read(lambda body: body.any_text(name, longest=longest), parameter)
 
 
 def _text_schema(longest: int) -> AnyDict:
     return {"type": "string", "minLength": 1, "maxLength": longest}
 
 
-def optional_flag(name: str) -> Any:
-    """bool | None"""
-
+def optional_flag(name: str) -> bool | None:
     def read(body: Body) -> bool | None:
         return body.flag(name, False) if body.has(name) else None
 
-    return read_as(read, Parameter(name, {"type": "boolean"}))
+    return _read(read, Parameter(name, {"type": "boolean"}))
 
 
-def whole(name: str, *, minimum: int, maximum: int) -> Any:
-    """int"""
-
+def whole(name: str, *, minimum: int, maximum: int) -> int:
     def read(body: Body) -> int:
         value = body.optional_integer(name, minimum=minimum, maximum=maximum)
         if value is None:
             raise bad_request(f"{name} is required", field=name)
         return value
 
-    return read_as(read, Parameter(name, _whole_schema(minimum, maximum), is_required=True))
+    return _read(read, Parameter(name, _whole_schema(minimum, maximum), is_required=True))
 
 
-def optional_whole(name: str, *, minimum: int, maximum: int) -> Any:
-    """int | None"""
-    return read_as(
+def optional_whole(name: str, *, minimum: int, maximum: int) -> int | None:
+    return _read(
         lambda body: body.optional_integer(name, minimum=minimum, maximum=maximum),
         Parameter(name, _whole_schema(minimum, maximum)),
     )
@@ -73,43 +74,36 @@ def _whole_schema(minimum: int, maximum: int) -> AnyDict:
     return {"type": "integer", "minimum": minimum, "maximum": maximum}
 
 
-def moment(name: str) -> Any:
-    """datetime"""
+def moment(name: str) -> datetime:
     parameter = Parameter(name, MOMENT, is_required=True)
-    return read_as(lambda body: parse_moment(body.text(name), name), parameter)
+    return _read(lambda body: parse_moment(body.text(name), name), parameter)
 
 
-def optional_moment(name: str) -> Any:
-    """datetime | None"""
-
-    def read(body: Body) -> Any:
+def optional_moment(name: str) -> datetime | None:
+    def read(body: Body) -> datetime | None:
         return parse_moment(body.text(name), name) if body.has(name) else None
 
-    return read_as(read, Parameter(name, MOMENT))
+    return _read(read, Parameter(name, MOMENT))
 
 
-def uuid(name: str) -> Any:
-    """UUID"""
+def uuid(name: str) -> UUID:
     parameter = Parameter(name, UUID_TEXT, is_required=True)
-    return read_as(lambda body: parse_uuid(body.text(name), name), parameter)
+    return _read(lambda body: parse_uuid(body.text(name), name), parameter)
 
 
-def optional_uuid(name: str) -> Any:
-    """UUID | None"""
-
-    def read(body: Body) -> Any:
+def optional_uuid(name: str) -> UUID | None:
+    def read(body: Body) -> UUID | None:
         return parse_uuid(body.text(name), name) if body.has(name) else None
 
-    return read_as(read, Parameter(name, UUID_TEXT))
+    return _read(read, Parameter(name, UUID_TEXT))
 
 
-def uuids(name: str) -> Any:
-    """tuple[UUID, ...]"""
+def uuids(name: str) -> tuple[UUID, ...]:
     return _items(name, UUID_TEXT, lambda item: parse_uuid(item, name))
 
 
-def optional_uuids(name: str, *, most: int) -> Any:
-    """tuple[UUID, ...], at least one and no more than `most`; or None"""
+def optional_uuids(name: str, *, most: int) -> tuple[UUID, ...] | None:
+    """At least one and no more than `most`, if any are given."""
 
     def read(body: Body) -> tuple[UUID, ...] | None:
         if not body.has(name):
@@ -119,30 +113,29 @@ def optional_uuids(name: str, *, most: int) -> Any:
         return tuple(parse_uuid(item, name) for item in given)
 
     schema = list_of(UUID_TEXT) | {"minItems": 1, "maxItems": most}
-    return read_as(read, Parameter(name, schema))
+    return _read(read, Parameter(name, schema))
 
 
-def pairs(name: str) -> Any:
-    """tuple[tuple[str, str], ...]"""
+def pairs(name: str) -> tuple[tuple[str, str], ...]:
     return _items(name, PAIR, lambda item: parse_pair(item, name))
 
 
-def members(name: str, kind: type[Enum]) -> Any:
-    """tuple of members of `kind`, by their names"""
+def members(name: str, kind: type[E]) -> tuple[E, ...]:
+    """Members of `kind`, by their names."""
     schema = {"type": "string", "enum": list(kind.__members__)}
     return _items(name, schema, lambda item: parse_member(kind, item, name))
 
 
-def parts(name: str, kind: type[Any], *, most: int) -> Any:
-    """tuple of `kind`, at least one and no more than `most`"""
+def parts(name: str, kind: type[Value], *, most: int) -> tuple[Value, ...]:
+    """At least one and no more than `most`."""
 
-    def read(body: Body) -> tuple[Any, ...]:
+    def read(body: Body) -> tuple[Value, ...]:
         given = body.items(name)
         _check_number(given, name, most)
         return tuple(accept(kind, Body(item)) for item in given)
 
     schema = list_of(object_schema(kind)) | {"minItems": 1, "maxItems": most}
-    return read_as(read, Parameter(name, schema, is_required=True))
+    return _read(read, Parameter(name, schema, is_required=True))
 
 
 def _check_number(given: Sequence[object], name: str, most: int) -> None:
@@ -150,39 +143,35 @@ def _check_number(given: Sequence[object], name: str, most: int) -> None:
         raise bad_request(f"{name} must hold 1 to {most} entries", field=name)
 
 
-def _items(name: str, schema: AnyDict, read_item: Callable[[Any], Any]) -> Any:
-    return read_as(
+def _items(name: str, schema: AnyDict, read_item: Callable[[Any], Value]) -> tuple[Value, ...]:
+    return _read(
         lambda body: tuple(map(read_item, body.items(name))), Parameter(name, list_of(schema))
     )
 
 
-def document(name: str, *, is_required: bool = False) -> Any:
-    """bytes: the object as it came, `{}` if there is none"""
+def document(name: str, *, is_required: bool = False) -> bytes:
+    """The text of an object as it came, `{}` if there is none."""
     parameter = Parameter(name, OBJECT, is_required=is_required)
-    return read_as(lambda body: body.document(name, is_required=is_required), parameter)
+    return _read(lambda body: body.document(name, is_required=is_required), parameter)
 
 
-def optional_document(name: str) -> Any:
-    """bytes | None"""
-
+def optional_document(name: str) -> bytes | None:
     def read(body: Body) -> bytes | None:
         return body.document(name) if body.has(name) else None
 
-    return read_as(read, Parameter(name, OBJECT))
+    return _read(read, Parameter(name, OBJECT))
 
 
-def metadata(name: str) -> Any:
-    """bytes | None: additional metadata as it came"""
-    return read_as(lambda body: body.metadata(name), Parameter(name, OBJECT))
+def metadata(name: str) -> bytes | None:
+    """Additional metadata as it came."""
+    return _read(lambda body: body.metadata(name), Parameter(name, OBJECT))
 
 
-def optional_part(name: str, kind: type[Any]) -> Any:
-    """`kind` or None"""
-
-    def read(body: Body) -> Any:
+def optional_part(name: str, kind: type[Value]) -> Value | None:
+    def read(body: Body) -> Value | None:
         return accept(kind, body.part(name)) if body.has(name) else None
 
-    return read_as(read, Parameter(name, object_schema(kind)))
+    return _read(read, Parameter(name, object_schema(kind)))
 
 
 def one_of(name: str, tag: str, kinds: Mapping[str, type[Any]]) -> Any:
@@ -196,7 +185,7 @@ def one_of(name: str, tag: str, kinds: Mapping[str, type[Any]]) -> Any:
         return accept(kind, inner)
 
     schemas = [_tagged(object_schema(kind), tag, value) for value, kind in kinds.items()]
-    return read_as(read, Parameter(name, {"oneOf": schemas}, is_required=True))
+    return _read(read, Parameter(name, {"oneOf": schemas}, is_required=True))
 
 
 def _tagged(schema: AnyDict, tag: str, value: str) -> AnyDict:
@@ -218,7 +207,7 @@ def choice(name: str, options: Mapping[str, Any], *, is_required: bool) -> Any:
         return options[value]
 
     schema = {"type": "string", "enum": list(options)}
-    return read_as(read, Parameter(name, schema, is_required=is_required))
+    return _read(read, Parameter(name, schema, is_required=is_required))
 
 
 def only(name: str, value: bool | str, why: str) -> Any:
@@ -232,7 +221,7 @@ def only(name: str, value: bool | str, why: str) -> Any:
             raise bad_request(f"{name} cannot be {wanted}: {why}", field=name)
 
     kind = "string" if isinstance(value, str) else "boolean"
-    return read_as(read, Parameter(name, {"type": kind, "enum": [value]}))
+    return _read(read, Parameter(name, {"type": kind, "enum": [value]}))
 
 
 def never(name: str, why: str) -> Any:
@@ -242,4 +231,4 @@ def never(name: str, why: str) -> Any:
         if body.has(name):
             raise bad_request(why, field=name)
 
-    return read_as(read)
+    return _read(read)

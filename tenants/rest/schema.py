@@ -76,6 +76,8 @@ def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
     components["securitySchemes"] = _SECURITY
     for operations in result["paths"].values():
         for method, described in operations.items():
+            if "requestBody" in described:
+                described["requestBody"]["required"] = True
             for status in _refusals_of(method, has_body="requestBody" in described):
                 key = str(int(status))
                 described["responses"][key] = {"$ref": f"#/components/responses/{key}"}

@@ -31,10 +31,12 @@ from tests.installation import make_installation
 
 
 @pytest.fixture(autouse=True)
-def installation(settings: Settings) -> Iterator[Config]:
+def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    """A token that was asked for is known until it is revoked, however slow the test is."""
     here = make_installation()
     settings.HATCHET = here
     token_cache.shared.clear()
+    monkeypatch.setattr(token_cache.shared, "_clock", lambda: 0.0)
     yield here
     token_cache.shared.clear()
 

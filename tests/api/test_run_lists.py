@@ -228,7 +228,7 @@ def test_the_number_of_queries_does_not_grow_with_the_page(
             fail(tasks_of(start_run(cast.tenant, "dag"))[0], "broken")
 
     def queries() -> int:
-        runs.rows(only_tasks=only_tasks)  # what a token stands for is remembered for seconds only
+        runs.rows(only_tasks=only_tasks)  # asks what the token stands for, once
         with CaptureQueriesContext(connection) as captured:
             runs.rows(only_tasks=only_tasks)
         return len(captured)

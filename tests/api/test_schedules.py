@@ -151,7 +151,7 @@ def test_lists_are_narrowed_and_ordered(cast: Cast, api: ApiClient, base: str, m
 def test_the_number_of_queries_does_not_grow_with_the_list(api: ApiClient, base: str) -> None:
     def queries() -> int:
         fired(api, base)
-        api.get(f"{base}/scheduled")  # what a token stands for is remembered for seconds only
+        api.get(f"{base}/scheduled")  # asks what the token stands for, once
         with CaptureQueriesContext(connection) as captured:
             assert api.get(f"{base}/scheduled").status == 200
         return len(captured)

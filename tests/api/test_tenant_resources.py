@@ -143,7 +143,7 @@ class TestWorkers:
 
         def queries() -> int:
             begin(tasks_of(start_run(cast.tenant))[0], make_worker(cast.tenant))
-            api.get(f"{tenant}/worker")  # what a token stands for is remembered for seconds only
+            api.get(f"{tenant}/worker")  # asks what the token stands for, once
             with CaptureQueriesContext(connection) as captured:
                 api.get(f"{tenant}/worker")
             return len(captured)

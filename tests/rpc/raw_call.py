@@ -179,8 +179,8 @@ def zeros(mebibytes: int) -> bytes:
 
 
 def _literal(text: str) -> bytes:
-    """A string after its length, of which 7 bits fit into the first byte."""
-    encoded = text.encode()
+    """A string, one byte a character, after its length, of which 7 bits fit into the first byte."""
+    encoded = text.encode("latin-1")
     rest = len(encoded) - 127
     if rest < 0:
         return bytes([len(encoded)]) + encoded

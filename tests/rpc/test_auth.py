@@ -20,10 +20,19 @@ from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.server import RpcServer, ServerSettings
 from tenants.models import Tenant
 from tenants.token_cache import TokenCache
-from tenants.token_claims import VerifiedToken, read_token
+from tenants.token_claims import InvalidToken, VerifiedToken, read_token
 from tenants.tokens import create_token, revoke_token
 from tests.installation import make_installation
-from tests.rpc.client import METHODS, TENANT_ID, TOKEN, Client, KnownToken, refusal
+from tests.rpc.client import (
+    METHODS,
+    PATIENCE_SECONDS,
+    TENANT_ID,
+    TOKEN,
+    Client,
+    KnownToken,
+    refusal,
+)
+from tests.rpc.raw_call import framed, raw_connection
 from tests.rpc.recording_engine import RecordingEngine
 
 INVALID = (grpc.StatusCode.UNAUTHENTICATED, "invalid auth token")
@@ -118,6 +127,50 @@ async def test_calls_that_meet_share_one_check(
     answers = await asyncio.gather(*calls[1:])
     assert all(answer.version for answer in answers)
     assert checks == [TOKEN]
+
+
+@pytest.mark.parametrize("front", ["grpcio"])
+async def test_a_token_revoked_while_the_message_comes_in_is_not_accepted(
+    server: RpcServer,
+    verifier: KnownToken,
+    engine: RecordingEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    verifier.verify(TOKEN)
+    seen, peek = asyncio.Event(), verifier.peek
+
+    def watched(token: str) -> VerifiedToken | None:
+        seen.set()
+        return peek(token)
+
+    monkeypatch.setattr(verifier, "peek", watched)
+    request = trigger_pb2.TriggerWorkflowRequest(name="a").SerializeToString()
+    async with raw_connection(server.port) as connection, asyncio.timeout(PATIENCE_SECONDS):
+        connection.start_call("/WorkflowService/TriggerWorkflow", TOKEN)
+        await seen.wait()
+        verifier.forget()
+        verifier.failure = InvalidToken("revoked")
+        answer = await connection.end_of(framed(request), is_whole=True)
+    assert b"invalid auth token" in answer.headers
+    assert not engine.calls
+
+
+async def test_calls_that_share_a_connection_are_told_apart(
+    channel: grpc.aio.Channel, verifier: KnownToken
+) -> None:
+    """Each call is its own caller's, whatever others are under way."""
+    verifier.verify(TOKEN)
+    known, stranger = Client(channel), Client(channel, metadata=(("authorization", "bearer eyX"),))
+    request = dispatcher_pb2.GetVersionRequest()
+
+    async def ask(client: Client) -> bool:
+        call = client.call("Dispatcher/GetVersion", request)
+        if client is stranger:
+            return await refusal(call) == INVALID
+        return bool((await call).version)
+
+    clients = [known, stranger] * 50
+    assert all(await asyncio.gather(*map(ask, clients)))
 
 
 async def test_real_tokens_are_verified_and_revoked(

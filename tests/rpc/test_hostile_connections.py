@@ -60,6 +60,38 @@ async def test_metadata_of_megabytes_is_not_taken(
     assert not engine.calls["open_session"]
 
 
+ODD_METADATA = [
+    ("x-odd", "\xff\xfe\x80"),
+    ("x-odd", "a\0b"),
+    ("x-odd-bin", "!!! no base64"),
+    ("X-Odd", "upper case"),
+    ("", "no name"),
+    ("authorization", "bearer \xe9"),
+    ("grpc-timeout", "soon"),
+    ("grpc-timeout", "99999999999999999999H"),
+    ("grpc-encoding", "snappy"),
+    ("content-length", "1"),
+]
+
+
+@pytest.mark.parametrize("path", [LISTEN, "/Dispatcher/SubscribeToWorkflowRuns"])
+@pytest.mark.parametrize(("name", "value"), ODD_METADATA)
+async def test_metadata_that_cannot_be_read_concern_nobody_else(
+    path: str, name: str, value: str, server: RpcServer, client: Client
+) -> None:
+    call = client.converse("Dispatcher/SubscribeToWorkflowRuns")
+    request = pb.SubscribeToWorkflowRunsRequest(workflow_run_id="none")
+    await call.write(request)
+    async with raw_connection(server.port) as connection:
+        connection.start_call(path, TOKEN, further=[(name, value)])
+        connection.end_call(request.SerializeToString())
+        await connection.flush()
+        await assert_serves(client)
+    await call.write(request)
+    assert not call.done()
+    call.cancel()
+
+
 async def test_hundreds_of_connections_that_stay_silent(server: RpcServer, client: Client) -> None:
     with ExitStack() as stack:
         for _ in range(200):

@@ -140,6 +140,33 @@ async def test_the_message_size_can_be_set(front: GrpcFront) -> None:
     await server.stop(0)
 
 
+@pytest.mark.parametrize("how", ["deadline", "cancel"])
+async def test_a_call_given_up_by_its_client_is_given_up_here(
+    how: str, client: Client, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, given_up = asyncio.Event(), asyncio.Event()
+
+    async def endless(_tenant_id: UUID, _worker_id: UUID) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+
+    monkeypatch.setattr(engine, "record_heartbeat", endless)
+    request = dispatcher_pb2.HeartbeatRequest(worker_id=str(UUID(int=1)))
+    # The first call makes the token known: after that calls are unary on both sides.
+    await client.call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest())
+    timeout = 0.2 if how == "deadline" else None
+    call = client.call("Dispatcher/Heartbeat", request, timeout=timeout)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await begun.wait()
+        if how == "cancel":
+            call.cancel()
+        await given_up.wait()
+
+
 async def test_health_needs_no_token(channel: grpc.aio.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     for service in ("", "Dispatcher", "v1.AdminService"):

@@ -11,6 +11,7 @@ from engine.errors import FailedPrecondition, NotFound
 from engine.ids import new_id
 from engine.pb import dispatcher_pb2 as pb
 from engine.types import WorkerRegistration
+from tests.recorder import recording
 from tests.rpc.client import TENANT_ID, Client, refusal
 from tests.rpc.recording_engine import NOW, RecordingEngine
 
@@ -187,8 +188,10 @@ async def test_errors_become_statuses_and_bugs_tell_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine.failure = failure
-    call = client.call("Dispatcher/Heartbeat", pb.HeartbeatRequest(worker_id=str(ID)))
-    assert await refusal(call) == (code, message)
+    with recording("grpc.refused") as recorder:
+        call = client.call("Dispatcher/Heartbeat", pb.HeartbeatRequest(worker_id=str(ID)))
+        assert await refusal(call) == (code, message)
+    assert recorder.named("grpc.refused", method="Dispatcher.Heartbeat", code=code.name)
     logged = [record for record in caplog.records if record.name == "engine.rpc.errors"]
     assert bool(logged) is (code is grpc.StatusCode.INTERNAL)
 

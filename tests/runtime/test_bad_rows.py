@@ -29,8 +29,9 @@ from engine.runtime.controllers import clock
 from engine.runtime.controllers import ended_children as children
 from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.engine import HatchetEngine
-from engine.states import ConditionAction, ConditionKind, CronMissCause, Status
+from engine.states import ConditionAction, ConditionKind, Status
 from engine.types import TriggerRequest
+from tests.recorder import Recorder
 from tests.runtime.durable import LONG, sleep
 from tests.runtime.durable import Worker as DurableWorker
 from tests.runtime.harness import (
@@ -89,7 +90,7 @@ async def timetables_end(tenant_id: UUID, stranger_id: UUID) -> AsyncIterator[No
 
 @pytest.mark.usefixtures("timetables_end")
 async def test_bad_crons_and_schedules_keep_none_of_the_others_from_firing(
-    engine: HatchetEngine, tenant_id: UUID, stranger_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, stranger_id: UUID, recorder: Recorder
 ) -> None:
     for each in (tenant_id, stranger_id):
         await engine.put_workflow(each, workflow())
@@ -104,11 +105,9 @@ async def test_bad_crons_and_schedules_keep_none_of_the_others_from_firing(
         await worker.complete(action)
     await worker.leave()
 
-    def are_told() -> bool:
-        told = CronMiss.objects.filter(cron__tenant_id=tenant_id, cause=CronMissCause.FAILED)
-        return told.count() >= 2
-
-    await until_rows(are_told)
+    crons = Cron.objects.filter(tenant_id=tenant_id).values_list("id", flat=True)
+    for cron_id in await with_django(lambda: list(crons)):
+        await recorder.wait_for("cron.missed", cron_id=cron_id, cause="failed")
 
     def check() -> None:
         for cron in Cron.objects.filter(tenant_id=tenant_id):
@@ -156,12 +155,13 @@ async def test_a_bad_task_keeps_none_of_the_others_from_timing_out(
 
 
 async def test_a_tenant_whose_rows_cannot_be_read_keeps_none_of_the_others_from_being_scheduled(
-    conninfo: str, tenant_id: UUID, stranger_id: UUID
+    conninfo: str, tenant_id: UUID, stranger_id: UUID, recorder: Recorder
 ) -> None:
     async with engine_on(conninfo) as first:
         for each in (tenant_id, stranger_id):
             await first.put_workflow(each, workflow())
         await FakeWorker.connect(first, tenant_id)
+        await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     bad = Worker.objects.filter(tenant_id=tenant_id)
     await with_django(lambda: bad.update(labels=["no", "object"]))
     async with engine_on(conninfo) as second:
@@ -172,7 +172,7 @@ async def test_a_tenant_whose_rows_cannot_be_read_keeps_none_of_the_others_from_
         await worker.leave()
         assert not second.ownership.owners[tenant_id].is_ready
         await with_django(lambda: bad.update(labels={}))
-        await until(lambda: second.ownership.owners[tenant_id].is_ready)
+        await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
 
 
 async def test_a_queued_task_that_cannot_be_read_keeps_none_of_the_others_waiting(
@@ -198,6 +198,7 @@ async def test_a_scheduler_that_fails_is_rebuilt_and_concerns_no_other(
     engine: HatchetEngine,
     tenant_id: UUID,
     stranger_id: UUID,
+    recorder: Recorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workers = {}
@@ -205,7 +206,7 @@ async def test_a_scheduler_that_fails_is_rebuilt_and_concerns_no_other(
         await engine.put_workflow(each, workflow())
         workers[each] = await FakeWorker.connect(engine, each, slots=1)
         await trigger(engine, each)
-    await until(lambda: engine.ownership.owners[tenant_id].is_ready)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     started = {each: await worker.next_start() for each, worker in workers.items()}
     owner = engine.ownership.owners[tenant_id]
 

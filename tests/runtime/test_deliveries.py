@@ -11,15 +11,15 @@ import pytest
 
 from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.engine import HatchetEngine
+from tests.recorder import Recorder
 from tests.runtime.harness import FakeWorker, trigger, until, workflow
 
 
 async def test_silence_counts_once_workers_had_time_to_speak(
-    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: tenant_id in engine.ownership.owners)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     owner = engine.ownership.owners[tenant_id]
-    await until(lambda: owner.is_ready)
     deliveries = LostWorkers(engine.database, engine.effects, {tenant_id: owner})
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)

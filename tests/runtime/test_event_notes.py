@@ -11,7 +11,8 @@ from engine.runtime.engine import HatchetEngine
 from engine.runtime.writers.event_notes import EventNotes
 from engine.states import TaskEventKind
 from engine.types import ReportKind
-from tests.runtime.harness import FakeWorker, result_of, trigger, until, workflow
+from tests.recorder import Recorder
+from tests.runtime.harness import FakeWorker, result_of, trigger, workflow
 
 
 async def log_of(conninfo: str, task_id: UUID) -> list[str]:
@@ -64,10 +65,9 @@ async def test_what_was_not_sent_is_not_logged(
 
 
 async def test_a_task_without_a_worker_says_so_once(
-    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: tenant_id in engine.ownership.owners)
-    await until(lambda: engine.ownership.owners[tenant_id].is_ready)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     await engine.put_workflow(tenant_id, workflow())
     stranger = await FakeWorker.connect(engine, tenant_id, "other:action")
     (run_id,) = await trigger(engine, tenant_id)
@@ -78,10 +78,9 @@ async def test_a_task_without_a_worker_says_so_once(
 
 
 async def test_a_task_that_waits_for_a_slot_does_not_lack_a_worker(
-    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: tenant_id in engine.ownership.owners)
-    await until(lambda: engine.ownership.owners[tenant_id].is_ready)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id, slots=1)
     first, second = await trigger(engine, tenant_id, 2)

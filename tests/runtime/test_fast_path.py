@@ -7,23 +7,26 @@ from collections import Counter
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from engine.types import ActionKind, ReportKind, TriggerRequest
+from tests.recorder import Recorder
 from tests.runtime.harness import FakeWorker, result_of, trigger, until, workflow
 
+pytestmark = pytest.mark.usefixtures("ready")
 
-async def ready(engine: HatchetEngine, tenant_id: UUID) -> None:
-    await until(lambda: tenant_id in engine.ownership.owners)
-    await until(lambda: engine.ownership.owners[tenant_id].is_ready)
+
+@pytest.fixture
+async def ready(engine: HatchetEngine, tenant_id: UUID, recorder: Recorder) -> None:
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     await engine.put_workflow(tenant_id, workflow(retries=1))
 
 
 async def test_a_run_is_running_when_its_trigger_is_answered(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
-    await ready(engine, tenant_id)
     worker = await FakeWorker.connect(engine, tenant_id)
     (run_id,) = await trigger(engine, tenant_id)
     details = await engine.get_run_details(tenant_id, run_id)
@@ -35,7 +38,6 @@ async def test_a_run_is_running_when_its_trigger_is_answered(
 async def test_slots_are_never_exceeded_and_everything_runs_once(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
-    await ready(engine, tenant_id)
     workers = [await FakeWorker.connect(engine, tenant_id, slots=slots) for slots in (1, 3, 7)]
     slots = dict(zip([worker.id for worker in workers], (1, 3, 7), strict=True))
     running: Counter[UUID] = Counter()
@@ -78,7 +80,6 @@ async def test_slots_are_never_exceeded_and_everything_runs_once(
 async def test_a_child_that_exists_already_takes_no_slot(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
-    await ready(engine, tenant_id)
     worker = await FakeWorker.connect(engine, tenant_id, slots=3)
     (parent,) = await trigger(engine, tenant_id)
     await worker.next_start()
@@ -92,7 +93,6 @@ async def test_a_child_that_exists_already_takes_no_slot(
 async def test_a_cancelled_task_gives_its_slot_to_the_next(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
-    await ready(engine, tenant_id)
     worker = await FakeWorker.connect(engine, tenant_id, slots=1)
     first, second = await trigger(engine, tenant_id, 2)
     await worker.next_start()
@@ -105,7 +105,6 @@ async def test_a_cancelled_task_gives_its_slot_to_the_next(
 async def test_a_released_slot_is_used_while_the_task_runs_on(
     engine: HatchetEngine, tenant_id: UUID
 ) -> None:
-    await ready(engine, tenant_id)
     worker = await FakeWorker.connect(engine, tenant_id, slots=1)
     first, second = await trigger(engine, tenant_id, 2)
     action = await worker.next_start()
@@ -121,7 +120,6 @@ async def test_a_decision_under_a_lost_lease_is_refused_and_its_caller_answered(
     conninfo: str, engine: HatchetEngine, tenant_id: UUID
 ) -> None:
     """As when an engine was paused: another one took the tenant meanwhile."""
-    await ready(engine, tenant_id)
     worker = await FakeWorker.connect(engine, tenant_id)
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await connection.execute(

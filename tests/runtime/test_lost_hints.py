@@ -17,6 +17,7 @@ from engine.runtime.engine import HatchetEngine
 from engine.runtime.hints.reader import HintReader
 from engine.states import Status
 from engine.types import StreamEventKind, TriggerRequest
+from tests.recorder import Recorder
 from tests.runtime.harness import (
     FakeWorker,
     elsewhere,
@@ -108,11 +109,10 @@ async def test_a_slot_whose_end_was_told_while_nobody_listened_is_freed(
 
 
 async def test_a_worker_unheard_of_for_long_is_forgotten_and_welcome_again(
-    conninfo: str, engine: HatchetEngine, tenant_id: UUID
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: tenant_id in engine.ownership.owners)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     owner = engine.ownership.owners[tenant_id]
-    await until(lambda: owner.is_ready)
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id)
     assert worker.id in owner.machine.workers.ids()

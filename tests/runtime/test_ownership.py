@@ -16,6 +16,7 @@ from engine.runtime.loops.ending import end_tasks
 from engine.store import leases
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, statements
+from tests.recorder import Recorder
 from tests.runtime.harness import FakeWorker, engine_on, result_of, trigger, until, workflow
 
 
@@ -25,34 +26,41 @@ def owns(engine: HatchetEngine, tenant_id: UUID) -> bool:
 
 
 async def test_a_tenant_dropped_while_its_lease_is_ours_is_taken_up_again(
-    engine: HatchetEngine, tenant_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: owns(engine, tenant_id))
-    before = engine.ownership.owners[tenant_id]
-    engine.ownership.drop(before)
-    await until(lambda: owns(engine, tenant_id))
-    assert engine.ownership.owners[tenant_id].epoch > before.epoch
+    before = await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
+    engine.ownership.drop(engine.ownership.owners[tenant_id])
+    after = await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
+    assert after.metadata["epoch"] > before.metadata["epoch"]
+    assert owns(engine, tenant_id)
 
 
 async def test_an_outage_longer_than_the_lease_ends(
-    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+    engine: HatchetEngine,
+    tenant_id: UUID,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await until(lambda: owns(engine, tenant_id))
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
 
     async def fail(*_: object) -> None:
         raise Unavailable("away")
 
     with monkeypatch.context() as broken:
         broken.setattr(AsyncDatabase, "run", fail)
-        await until(lambda: tenant_id not in engine.ownership.owners)
-    await until(lambda: owns(engine, tenant_id))
+        await recorder.wait_for("lease.lost", tenant_id=tenant_id)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
+    assert owns(engine, tenant_id)
 
 
 async def test_what_happens_while_memory_is_read_is_not_lost(
-    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+    engine: HatchetEngine,
+    tenant_id: UUID,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Distrusted while it is being rebuilt, an owner is rebuilt once more."""
-    await until(lambda: owns(engine, tenant_id))
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     owner = engine.ownership.owners[tenant_id]
     readings = []
 
@@ -66,23 +74,23 @@ async def test_what_happens_while_memory_is_read_is_not_lost(
     monkeypatch.setattr("engine.runtime.scheduler.owner.load_snapshot", read)
     epoch = owner.epoch
     engine.ownership.invalidate_all()
-    await until(lambda: owner.is_ready)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     assert readings == [epoch + 1, epoch + 2]
 
 
 async def test_an_invalidated_scheduler_goes_on_under_a_new_epoch(
-    engine: HatchetEngine, tenant_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id, slots=1)
-    await until(lambda: owns(engine, tenant_id))
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     first, second = await trigger(engine, tenant_id, 2)
     action = await worker.next_start()
     assert action.task_id == first
     owner = engine.ownership.owners[tenant_id]
     epoch = owner.epoch
     engine.ownership.invalidate_all()
-    await until(lambda: owner.is_ready)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     assert owner.epoch > epoch
     assert owner.machine.workers.running_count() == 1
     assert owner.machine.workers.free_slots(worker.id) == {"default": 0}
@@ -107,17 +115,22 @@ async def test_two_engines_share_tenants_and_one_takes_over_from_the_other(
 
 @pytest.mark.parametrize("lease_seconds", [leases.LEASE_SECONDS, 10_000.0])
 async def test_an_engine_that_dies_silently_is_replaced(
-    conninfo: str, tenant_id: UUID, lease_seconds: float, monkeypatch: pytest.MonkeyPatch
+    conninfo: str,
+    tenant_id: UUID,
+    recorder: Recorder,
+    lease_seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before its lease runs out, too: its session has ended and its heartbeats have stopped."""
     monkeypatch.setattr(leases, "LEASE_SECONDS", lease_seconds)
     dying = HatchetEngine(conninfo)
     await dying.start()
-    await until(lambda: owns(dying, tenant_id))
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     await end_tasks((*dying._loops, *dying._batchers))
     await dying.database.close()
     async with engine_on(conninfo) as heir:
-        await until(lambda: owns(heir, tenant_id))
+        await recorder.wait_for("lease.taken", tenant_id=tenant_id, engine_id=heir.id)
+        await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
         lost, held = dying.ownership.owners[tenant_id], heir.ownership.owners[tenant_id]
         assert held.epoch > lost.epoch
 
@@ -152,9 +165,9 @@ async def test_a_slow_engine_and_one_whose_session_broke_keep_their_tenants(
 
 
 async def test_a_write_under_an_old_epoch_is_refused(
-    engine: HatchetEngine, tenant_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: owns(engine, tenant_id))
+    await recorder.wait_for("lease.taken", tenant_id=tenant_id)
     epoch = engine.ownership.owners[tenant_id].epoch
     await engine.database.fetch(leases.hold({tenant_id: epoch}))
     with pytest.raises(LeaseLost):

@@ -9,7 +9,8 @@ from engine.ids import new_id
 from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
-from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, result_of, trigger, until, workflow
+from tests.recorder import Recorder
+from tests.runtime.harness import PATIENCE_SECONDS, FakeWorker, result_of, trigger, workflow
 
 
 async def test_a_finished_run_is_answered_at_once_and_again_on_request(
@@ -61,11 +62,10 @@ async def test_another_tenants_runs_stay_secret(engine: HatchetEngine, tenant_id
 
 
 async def test_a_slot_whose_end_nobody_told_of_is_found_by_the_second_audit(
-    engine: HatchetEngine, tenant_id: UUID
+    engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
 ) -> None:
-    await until(lambda: tenant_id in engine.ownership.owners)
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     owner = engine.ownership.owners[tenant_id]
-    await until(lambda: owner.is_ready)
     await engine.put_workflow(tenant_id, workflow())
     worker = await FakeWorker.connect(engine, tenant_id, slots=1)
     (run_id,) = await trigger(engine, tenant_id)

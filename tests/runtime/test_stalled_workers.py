@@ -11,7 +11,8 @@ from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.types import Action, ActionKind, ReportKind, TaskReport
-from tests.runtime.harness import FakeWorker, engine_on, settled, trigger, until, workflow
+from tests.recorder import Recorder
+from tests.runtime.harness import FakeWorker, engine_on, settled, trigger, workflow
 
 LONG_SECONDS, SHORT_SECONDS = 3_600, 10
 _AGE = """
@@ -58,10 +59,9 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(conninfo: str, engine: HatchetEngine, tenant_id: UUID) -> Bench:
-    await until(lambda: tenant_id in engine.ownership.owners)
+async def bench(conninfo: str, engine: HatchetEngine, tenant_id: UUID, recorder: Recorder) -> Bench:
+    await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
     owner = engine.ownership.owners[tenant_id]
-    await until(lambda: owner.is_ready)
     await engine.put_workflow(tenant_id, workflow())
     return Bench(conninfo, engine, owner)
 

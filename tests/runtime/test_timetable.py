@@ -19,7 +19,8 @@ from engine.runtime.engine import HatchetEngine
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
 from engine.types import TriggerRequest
-from tests.runtime.harness import FakeWorker, engine_on, until_rows, with_django, workflow
+from tests.recorder import Recorder
+from tests.runtime.harness import FakeWorker, engine_on, with_django, workflow
 
 SECONDS = 4
 EVERY_SECOND = WorkflowDefinition(
@@ -99,12 +100,13 @@ async def test_a_cron_made_elsewhere_fires_without_waiting_for_a_poll(
 
 @pytest.mark.usefixtures("crons_end")
 async def test_an_engine_that_starts_again_tells_and_makes_up_what_was_missed(
-    conninfo: str, tenant_id: UUID
+    conninfo: str, tenant_id: UUID, recorder: Recorder
 ) -> None:
     async with engine_on(conninfo) as first:
         await first.put_workflow(tenant_id, workflow())
     made = datetime.now(UTC) - timedelta(minutes=90)
     policies = {policy.name: policy for policy in MissedPolicy}
+    cron_ids: dict[str, UUID] = {}
 
     def create() -> None:
         for name, policy in policies.items():
@@ -116,7 +118,7 @@ async def test_an_engine_that_starts_again_tells_and_makes_up_what_was_missed(
                 now=made,
                 missed=policy,
             )
-            sync_db.run(operation)
+            cron_ids[name] = sync_db.run(operation)
 
     await with_django(create)
     async with engine_on(conninfo) as second:
@@ -124,7 +126,8 @@ async def test_an_engine_that_starts_again_tells_and_makes_up_what_was_missed(
         started = [await worker.next_start() for _ in range(4)]
         for action in started:
             await worker.complete(action)
-        await until_rows(lambda: CronMiss.objects.filter(cron__tenant_id=tenant_id).count() == 2)
+        for name in ("SKIP", "LATEST"):
+            await recorder.wait_for("cron.missed", cron_id=cron_ids[name], cause="stopped")
         await worker.leave()
     told = [b"LATEST" in action.payload for action in started]
     assert told.count(True) == 1, "the latest once, and all three of them"

@@ -110,23 +110,41 @@ async def test_an_operation_the_database_refuses_has_nothing_acted_on(
     assert applied == []
 
 
-@ENDINGS
+def cancel_at(number: int, cancel: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
+    """Have the caller cancelled, three times, while it waits for what it sent in this order."""
+    sent, flush = 0, Pipeline._flush
+
+    async def flush_and_cancel(self: Pipeline) -> None:
+        nonlocal sent
+        sent += 1
+        await flush(self)
+        for _ in range(3 if sent == number else 0):
+            asyncio.get_running_loop().call_soon(cancel)
+
+    patch.setattr(Pipeline, "_flush", flush_and_cancel)
+
+
+def sessions(conninfo: str) -> list[tuple[int]]:
+    query = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'hatchet-engine'"
+        " AND datname = current_database() ORDER BY 1"
+    )
+    with psycopg.connect(conninfo) as other:
+        return other.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(("ending", "commit"), [(fetch, 2), (fetch_last, 1)])
 async def test_a_caller_that_is_cancelled_during_the_commit_keeps_it_from_nobody(
     database: AsyncDatabase,
     applied: list[Changes],
     conninfo: str,
     ending: Ending,
+    commit: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    owner_id, begin = new_id(), Pipeline._begin_commit
-
-    def begin_and_cancel(self: Pipeline) -> None:
-        begin(self)
-        for _ in range(3):
-            asyncio.get_running_loop().call_soon(caller.cancel)
-
-    with monkeypatch.context() as cancelling:
-        cancelling.setattr(Pipeline, "_begin_commit", begin_and_cancel)
+    owner_id = new_id()
+    with monkeypatch.context() as patch:
+        cancel_at(commit, lambda: caller.cancel(), patch)  # noqa: PLW0108  # made below
         caller = asyncio.create_task(database.run(change(ending, owner_id)))
         with pytest.raises(asyncio.CancelledError):
             await caller
@@ -136,26 +154,41 @@ async def test_a_caller_that_is_cancelled_during_the_commit_keeps_it_from_nobody
     assert len(applied) == 2
 
 
-async def test_a_commit_that_takes_too_long_is_not_waited_for_by_who_is_cancelled(
+async def test_a_caller_that_is_cancelled_before_leaves_nothing_but_its_connection(
     database: AsyncDatabase,
     applied: list[Changes],
     conninfo: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pipeline, "COMMIT_SECONDS", 0.01)
-    taken, begin = new_id(), Pipeline._begin_commit
+    before, owner_id = sessions(conninfo), new_id()
+    with monkeypatch.context() as patch:
+        cancel_at(1, lambda: caller.cancel(), patch)  # noqa: PLW0108  # made below
+        caller = asyncio.create_task(database.run(change(fetch, owner_id)))
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    assert applied == []
+    assert not exists(conninfo, owner_id)
+    await asyncio.gather(*(database.run(change(fetch, new_id())) for _ in range(4)))
+    assert sessions(conninfo) == before, "a new connection had to be made"
 
-    def begin_and_cancel(self: Pipeline) -> None:
-        begin(self)
-        asyncio.get_running_loop().call_soon(caller.cancel)
 
-    monkeypatch.setattr(Pipeline, "_begin_commit", begin_and_cancel)
+@ENDINGS
+async def test_an_answer_that_takes_too_long_is_not_waited_for_by_who_is_cancelled(
+    database: AsyncDatabase,
+    applied: list[Changes],
+    conninfo: str,
+    ending: Ending,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "CANCEL_SECONDS", 0.01)
+    taken = new_id()
+    cancel_at(1, lambda: caller.cancel(), monkeypatch)  # noqa: PLW0108  # made below
     async with await psycopg.AsyncConnection.connect(conninfo) as holder:
         await holder.execute(
             "INSERT INTO engine_payload (owner_id, kind, attempt, data) VALUES (%s, 1, 0, '')",
             [taken],
         )
-        caller = asyncio.create_task(database.run(change(fetch_last, taken)))
+        caller = asyncio.create_task(database.run(change(ending, taken)))
         with pytest.raises(asyncio.CancelledError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await caller

@@ -14,7 +14,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from engine.ids import new_id
 from engine.models.pages import newest_page
-from engine.models.run_queries import created_between, lean_runs
+from engine.models.run_selection import selected_runs
 from engine.states import RunTrigger, Status
 from engine.store import assignments, queues, run_starts, runs, task_events, tasks, workers
 from engine.store.assignments import Wanted
@@ -22,6 +22,7 @@ from engine.store.query import Query
 from engine.store.run_starts import NewRun, StandaloneKind
 from engine.store.task_events import SentNote
 from engine.store.tasks import Outcome, Started
+from engine.types import RunFilter
 from tests.store.plans import Crowd, Scan, explain, fill, scans_of
 
 ASKED = 20
@@ -154,7 +155,7 @@ def test_statement_reads_what_it_is_asked_for(name: str, crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_page_of_runs_reads_what_it_shows(is_first: bool, crowd: Crowd) -> None:
-    of_tenant = created_between(lean_runs().filter(tenant_id=crowd.tenant_id), EPOCH, None)
+    of_tenant = selected_runs(crowd.tenant_id, RunFilter(EPOCH))
     before = None if is_first else crowd.ids(Status.COMPLETED, 400)[-1]
     with CaptureQueriesContext(connection) as captured:
         newest_page(of_tenant, before=before, after=None, size=ASKED)

@@ -49,6 +49,7 @@ def test_no_variable_is_needed(tmp_path: Path) -> None:
     assert config.grpc_bind_address == "127.0.0.1"
     assert config.grpc_max_message_bytes == 4 * 1024 * 1024
     assert config.grpc_tls is None
+    assert config.grpc_front == "grpcio"
     assert not config.cookie_is_secure
     assert config.default_tenant_slug == "default"
 
@@ -165,6 +166,7 @@ def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
         ("SERVER_GRPC_BROADCAST_ADDRESS", ":7070"),
         ("SERVER_GRPC_INSECURE", "maybe"),
         ("SERVER_GRPC_MAX_MSG_SIZE", "12"),
+        ("SERVER_GRPC_FRONT", "nginx"),
         ("SERVER_TLS_STRATEGY", "ssl"),
         ("SERVER_TLS_CERT_FILE", "/nowhere/cert.pem"),
         ("SERVER_GRPC_BROADCAST_ADDRESS", "a:b:7070"),
@@ -264,6 +266,25 @@ class TestTls:
         for wrong in ("nonsense", other, encrypted(key)):
             with pytest.raises(ConfigError, match="SERVER_TLS_KEY must be"):
                 read(tmp_path, SERVER_TLS_CERT=certificate, SERVER_TLS_KEY=wrong)
+
+
+class TestFront:
+    def test_native_has_no_tls(self, tmp_path: Path) -> None:
+        certificate, key = Authority().issue("engine")
+        given = {"SERVER_TLS_CERT": certificate, "SERVER_TLS_KEY": key}
+        with pytest.raises(ConfigError, match="SERVER_GRPC_FRONT=native has no TLS"):
+            read(tmp_path, **given, SERVER_GRPC_FRONT="native")
+        assert read(tmp_path, **given, SERVER_GRPC_FRONT="grpcio").grpc_front == "grpcio"
+        plain = read(tmp_path, **given, SERVER_GRPC_FRONT="native", SERVER_GRPC_INSECURE="true")
+        assert plain.grpc_front == "native"
+
+    def test_native_needs_its_package(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("engine.config.find_spec", lambda _name: None)
+        with pytest.raises(ConfigError, match="SERVER_GRPC_FRONT=native needs the package"):
+            read(tmp_path, SERVER_GRPC_FRONT="native")
+        assert read(tmp_path).grpc_front == "grpcio"
 
 
 class TestSharedSecrets:

@@ -38,6 +38,7 @@ OTHER: dict[str, str] = {
     "SERVER_GRPC_BIND_ADDRESS": "127.0.0.2",
     "SERVER_GRPC_BROADCAST_ADDRESS": "engine.example.com:7070",
     "SERVER_GRPC_MAX_MSG_SIZE": "2000000",
+    "SERVER_GRPC_FRONT": "native",
     "SERVER_GRPC_INSECURE": "true",
     "SERVER_TLS_CERT": CERTIFICATE,
     "SERVER_TLS_KEY": KEY,

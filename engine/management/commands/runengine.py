@@ -21,6 +21,7 @@ from engine.management.startup import check_port
 from engine.management.supervision import OnReady, Supervisor
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
+from engine.runtime.telemetry_log import log_events
 from tenants.token_cache import REVOKED_CHANNEL, TokenCache
 
 log = logging.getLogger("hatchet.engine")
@@ -59,6 +60,7 @@ class Command(BaseCommand):
 
 async def serve(config: Config, on_ready: OnReady) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
+    log_events()
     engine = HatchetEngine(config.database_url, max_message_bytes=config.grpc_max_message_bytes)
     tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
     server = RpcServer(

@@ -42,15 +42,15 @@ def await_nodes(
     if not waiting:
         return []
     logs = yield from _read(waiting)
-    news = {
+    unrecorded = {
         item.task_id
         for item in waiting
         if item.task_id in logs
         and logs[item.task_id].serves(item.invocation)
-        and _is_news(logs[item.task_id].log, item.node)
+        and _is_unrecorded(logs[item.task_id].log, item.node)
     }
-    if news:
-        logs |= yield from _note([item for item in waiting if item.task_id in news], now)
+    if unrecorded:
+        logs |= yield from _note([item for item in waiting if item.task_id in unrecorded], now)
     return [_answer(item, logs.get(item.task_id)) for item in waiting]
 
 
@@ -74,7 +74,7 @@ def _read(waiting: Sequence[Waiting]) -> Operation[dict[UUID, OpenLog]]:
     return logs
 
 
-def _is_news(log: Log, node: Node) -> bool:
+def _is_unrecorded(log: Log, node: Node) -> bool:
     entry: Entry | None = log.entries.get(node)
     if entry is None or not log.state.is_active(node):
         return False

@@ -28,7 +28,7 @@ _LONGEST_REASON = 1_000
 
 
 class Eviction(NamedTuple):
-    """A worker's wish to drop an invocation.
+    """A worker's request to drop an invocation.
 
     `unconfirmed` are the nodes the invocation may still be waiting for, as far as is known: waits and
     awaited children whose completions have not surely arrived. None if nothing is known.

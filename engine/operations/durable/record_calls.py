@@ -255,8 +255,8 @@ def _completions(found: OpenLog | None, call: Call, body: AnswerBody) -> tuple[C
     """Return what is to be sent right after the answer."""
     if found is None:
         return ()
-    told = (found.log.completion(node) for node in dict.fromkeys(_nodes(call, body)))
-    return tuple(completion for completion in told if completion is not None)
+    completions = (found.log.completion(node) for node in dict.fromkeys(_nodes(call, body)))
+    return tuple(completion for completion in completions if completion is not None)
 
 
 def _nodes(call: Call, body: AnswerBody) -> Iterator[Node]:

@@ -94,19 +94,19 @@ def _satisfy(
         durable_waits.of_entries(touched), durable_entries.in_ranges(at(touched))
     )
     add_entries(logs, entries)
-    news, waits_of = _judge(met, states)
+    newly_met, waits_of = _judge(met, states)
     over: set[TaskNode] = set()
     changes = Changes()
     results: dict[tuple[Met, ...], bytes] = {}
     """Many wait for the same: what they are told is kept once."""
-    for task_id, node in dict.fromkeys((wait.task_id, wait.node) for wait in news):
+    for task_id, node in dict.fromkeys((wait.task_id, wait.node) for wait in newly_met):
         conditions = tuple(waits_of[task_id, node].values())
         if is_over(conditions):
             over.add((task_id, node))
             if conditions not in results:
                 results[conditions] = result_of(conditions)
             changes.add(_complete(logs[task_id], node, results[conditions], None))
-    partly = [wait for wait in news if (wait.task_id, wait.node) not in over]
+    partly = [wait for wait in newly_met if (wait.task_id, wait.node) not in over]
     for part in in_parts(partly, _size):
         yield from fetch(durable_waits.meet(part, now))
     tasks = (logs[wait.task_id].task for wait in partly)
@@ -125,14 +125,14 @@ def _judge(
     waits_of: dict[TaskNode, dict[int, Met]] = defaultdict(dict)
     for state in states:
         waits_of[state.task_id, state.node][state.ordinal] = state.met
-    news = []
+    newly_met = []
     for wait in met:
         of_entry = waits_of[wait.task_id, wait.node]
         known = of_entry.get(wait.ordinal)
         if known is not None and not known.is_met:
             of_entry[wait.ordinal] = known._replace(is_met=True, payload=wait.payload)
-            news.append(wait)
-    return news, waits_of
+            newly_met.append(wait)
+    return newly_met, waits_of
 
 
 def _size(wait: MetWait) -> int:

@@ -80,7 +80,7 @@ def fail_attempts(failures: Sequence[Failure], now: datetime) -> Operation[set[U
         else:
             settled.append(row)
             ended.append(Settled(row.id, Status.FAILED, failure.was_started, ended_at))
-        changes.ended.append(_end_of(row, failure, error))
+        changes.ended.append(_end_of(row, failure, following))
         changes.touched.add((row.tenant_id, row.run_id))
     children = yield from _write(requeues, ended, events, errors=errors, now=now)
     for row in settled:
@@ -198,7 +198,8 @@ def _next_attempt(row: TaskRow, version: RegisteredVersion, requeue: Requeue) ->
     return Changes(ready=[(row.tenant_id, ready)], wakes_clock=True)
 
 
-def _end_of(row: TaskRow, failure: Failure, error: str) -> AttemptEnd:
+def _end_of(row: TaskRow, failure: Failure, following: _Next) -> AttemptEnd:
+    has_next = following.requeue is not None
     return AttemptEnd(
         row.tenant_id,
         row.run_id,
@@ -207,8 +208,11 @@ def _end_of(row: TaskRow, failure: Failure, error: str) -> AttemptEnd:
         row.version_id,
         row.retry_count,
         Status.FAILED,
-        error.encode(),
+        following.error.encode(),
         row.worker_id if failure.stops_worker else None,
+        is_timed_out=failure.kind is TaskEventKind.TIMED_OUT,
+        is_retried=has_next and not failure.is_internal,
+        is_requeued=has_next and failure.is_internal,
     )
 
 

@@ -14,6 +14,7 @@ from engine.operations.parts.versions import load_versions
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.states import CronMissCause, MissedPolicy, RunTrigger
 from engine.store import crons
+from engine.store.changes import Changes, TimedFiring
 from engine.store.crons import Advance, CronRow, DueRow
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.types import TriggerRequest
@@ -53,6 +54,7 @@ def fire_crons(
     yield from fetch(crons.advance(sorted(advances)))
     if missed:
         yield from fetch(crons.record_misses(missed, now))
+        yield Changes(crons_missed=missed)
     if not firing:
         return len(rows)
     versions = yield from load_versions(row.version_id for row, _ in firing)
@@ -60,6 +62,9 @@ def fire_crons(
         plan_new_run(_request(row, nominal), versions[row.version_id], _BY_CRON)
         for row, nominal in firing
     ]
+    yield Changes(
+        crons_fired=[TimedFiring(row.tenant_id, row.id, nominal) for row, nominal in firing]
+    )
     yield from insert_runs(planned, now, is_last=True)
     return len(rows)
 
@@ -90,6 +95,8 @@ def set_cron_aside(cron_id: UUID, cause: str, now: datetime) -> Operation[None]:
             crons.advance([Advance(cron_id, step.due_at, None)]),
             *([crons.record_misses([(cron_id, step.missed)], now)] if step.missed else []),
         )
+        if step.missed:
+            yield Changes(crons_missed=[(cron_id, step.missed)])
 
 
 def _pass_over(row: DueRow, cause: str, now: datetime) -> Firing:

@@ -15,6 +15,7 @@ from engine.operations.timetable.fire_crons import BATCH
 from engine.operations.trigger_runs import collision_of, insert_runs, refuse_problems
 from engine.states import RunTrigger
 from engine.store import schedules
+from engine.store.changes import Changes, TimedFiring
 from engine.store.query import Operation, fetch, repeatable
 from engine.store.schedules import ScheduleRow
 from engine.types import TriggerRequest
@@ -43,6 +44,12 @@ def fire_schedules(
         return 0
     planned = yield from _plan(rows)
     yield from _fire(rows, planned, now)
+    fired = [
+        TimedFiring(row.tenant_id, row.id, row.due_at or now)
+        for row, item in zip(rows, planned, strict=True)
+        if not item.problem
+    ]
+    yield Changes(schedules_fired=fired)
     return len(rows)
 
 

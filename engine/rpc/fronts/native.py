@@ -1,6 +1,6 @@
 """HTTP/2 in threads outside the interpreter's lock; a grpcio server behind it takes streams of requests.
 
-Nothing bounds a request there, and it is read before its caller is known: docs/limits.md says for whom that is.
+Nothing bounds a request there, and it is read before its caller is known: docs/performance.md says for whom that is.
 """
 
 from __future__ import annotations

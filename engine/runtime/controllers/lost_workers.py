@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from engine import telemetry
 from engine.operations.expire_tasks import requeue_lost, requeue_swallowed, requeue_undelivered
 from engine.operations.stall_workers import recover_workers, stall_workers
 from engine.runtime.effects import Effects
@@ -96,7 +97,8 @@ class LostWorkers(PeriodicService):
                 self._swallowed.setdefault(row.worker_id, set()).add(row.id)
         if new := set(sinces) - set(owner.machine.workers.stalled()):
             for worker_id in new:
-                log.warning("worker %s does not acknowledge what it is sent", worker_id)
+                ids = {"tenant_id": owner.tenant_id, "worker_id": worker_id}
+                telemetry.emit("worker.stalled", {}, ids)
                 owner.acknowledged_at.pop(worker_id, None)
             stall = stall_workers(owner.tenant_id, {key: sinces[key] for key in new}, now)
             for worker in await self._database.run(stall):
@@ -145,6 +147,9 @@ class LostWorkers(PeriodicService):
         ]
         if not silent:
             return
+        for worker_id in silent:
+            ids = {"tenant_id": owner.tenant_id, "worker_id": worker_id}
+            telemetry.emit("worker.lost", {}, ids)
 
         async def requeue(only: Sequence[LostAttempt] | None) -> int:
             if only is None and self._set_aside.now():

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from engine import telemetry
 from engine.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 from engine.ids import new_id
 from engine.operations.rebuild_scheduler import load_workers
@@ -56,6 +57,7 @@ class Workers:
         now = datetime.now(UTC)
         await self._database.fetch(workers.insert(worker_id, tenant_id, registration, now))
         await self._changed(tenant_id, worker_id)
+        telemetry.emit("worker.registered", {}, {"tenant_id": tenant_id, "worker_id": worker_id})
         return worker_id
 
     async def open_session(
@@ -78,6 +80,7 @@ class Workers:
         )
         self._sessions.add(session)
         await self._changed(tenant_id, worker_id)
+        telemetry.emit("worker.listening", {}, {"tenant_id": tenant_id, "worker_id": worker_id})
         if beats_by_itself:
             self._effects.spawn(self._beat_for(session), "heartbeats of an old client")
         return session
@@ -105,6 +108,8 @@ class Workers:
         )
         if closed:
             await self._changed(session.tenant_id, session.worker_id)
+            ids = {"tenant_id": session.tenant_id, "worker_id": session.worker_id}
+            telemetry.emit("worker.left", {}, ids)
 
     async def unsubscribe(self, tenant_id: UUID, worker_id: UUID) -> None:
         """Give the worker nothing more; what it runs goes on. NotFound: unknown worker."""

@@ -1,4 +1,4 @@
-"""What becomes of a worker's wish to drop a delivery that only waits."""
+"""What becomes of a worker's request to drop a delivery that only waits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _PutOff:
-    """A wish that is not answered yet. `is_taken`: it is on its way to be looked at again."""
+    """A request that is not answered yet. `is_taken`: it is on its way to be looked at again."""
 
     request: Evict
     since: float
@@ -90,34 +90,34 @@ class Evictions:
 
     def reconsider(self, invocation: Invocation) -> None:
         """The worker said something about a delivery: it may wait now."""
-        wish = self._put_off.get(invocation.task_id)
-        if wish is not None and _waits_surely(invocation):
-            self._take_again(wish)
+        put_off = self._put_off.get(invocation.task_id)
+        if put_off is not None and _waits_surely(invocation):
+            self._take_again(put_off)
 
     def settle(self, task_id: UUID) -> None:
         """The stream serves a delivery no more: whoever wanted to drop it may."""
-        if wish := self._put_off.pop(task_id, None):
-            self._stream.reply(EvictionTaken(task_id, wish.request.invocation))
+        if put_off := self._put_off.pop(task_id, None):
+            self._stream.reply(EvictionTaken(task_id, put_off.request.invocation))
 
     async def _is_put_off(self, request: Evict, known: Invocation) -> bool:
         now = time.monotonic()
-        wish = self._put_off.get(request.task_id)
-        if wish is None or wish.request is not request:
+        put_off = self._put_off.get(request.task_id)
+        if put_off is None or put_off.request is not request:
             if not known.may_go_on(now):
                 return False
-            wish = self._put_off[request.task_id] = _PutOff(request, now)
+            put_off = self._put_off[request.task_id] = _PutOff(request, now)
         elif _waits_surely(known) or not await self._is_served(request):
             return False
-        if now - wish.since >= ABANDONED_SECONDS:
+        if now - put_off.since >= ABANDONED_SECONDS:
             del self._put_off[request.task_id]
-        wish.is_taken = False
-        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._take_again, wish)
+        put_off.is_taken = False
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._take_again, put_off)
         return True
 
-    def _take_again(self, wish: _PutOff) -> None:
-        if not wish.is_taken and self._put_off.get(wish.request.task_id) is wish:
-            wish.is_taken = True
-            self._service.spawn(self._stream.take(wish.request), "evicting a durable task")
+    def _take_again(self, put_off: _PutOff) -> None:
+        if not put_off.is_taken and self._put_off.get(put_off.request.task_id) is put_off:
+            put_off.is_taken = True
+            self._service.spawn(self._stream.take(put_off.request), "evicting a durable task")
 
     async def _is_served(self, request: Evict) -> bool:
         opening = await self._opening(request.task_id)

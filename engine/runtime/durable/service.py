@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -32,13 +31,12 @@ from engine.runtime.durable.stream import DurableStream
 from engine.runtime.loops.apart import Spawn
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.isolation import each_alone
+from engine.runtime.loops.outages import note_unreachable
 from engine.runtime.loops.periodic import PeriodicService
 from engine.store import tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, fetch
 from engine.store.tasks import TaskRow
-
-log = logging.getLogger("hatchet.durable")
 
 _AUDIT_TICKS = 12
 _DRAIN_SECONDS = 1.0
@@ -129,7 +127,7 @@ class Durable(PeriodicService):
             try:
                 await (stream.audit() if is_audit else stream.look_up_held())
             except HatchetError as error:
-                log.warning("durable waits were not looked up: %s", error)
+                note_unreachable("durable waits were not looked up", error)
 
         await each_alone("looking up durable waits", tuple(self._streams), look)
         return False

@@ -47,7 +47,7 @@ from engine.states import DurableKind
 
 log = logging.getLogger("hatchet.durable")
 
-HEARD_SECONDS = 0.05
+CONFIRM_SECONDS = 0.05
 """A worker says at once that it waits; a replay is told of a completion then, or after this time."""
 MOST_UNSENT, MOST_UNSENT_BYTES = 50_000, 64 * MEBIBYTE
 """Replies that a worker does not take off its stream: it asks for the rest on its next one."""
@@ -178,9 +178,9 @@ class DurableStream:
             )
             if is_unheard:
                 loop = asyncio.get_running_loop()
-                loop.call_later(HEARD_SECONDS, self._give_up_hearing, invocation, node)
+                loop.call_later(CONFIRM_SECONDS, self._give_up_confirmation, invocation, node)
 
-    def _give_up_hearing(self, invocation: Invocation, node: Node) -> None:
+    def _give_up_confirmation(self, invocation: Invocation, node: Node) -> None:
         invocation.give_up_hearing(node)
         self.send_current(invocation)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -16,13 +15,12 @@ from engine.runtime.effects import Effects
 from engine.runtime.following.followers import Followers, RunFollower
 from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.isolation import each_alone
+from engine.runtime.loops.outages import note_unreachable
 from engine.store import runs, tasks
 from engine.store.async_db import AsyncDatabase
 from engine.store.hint_kinds import Chunk
 from engine.store.hints import Hint
 from engine.types import RunDetails, StreamEvent
-
-log = logging.getLogger("hatchet.engine")
 
 _LOOKUPS, _LOOKUP_SECONDS = 10, 1.0
 _RESCAN_SECONDS = 0.25
@@ -150,7 +148,7 @@ class Streaming:
                 new_since = max(begun, looked_at - _METADATA_MARGIN)
                 seen = {run_id for run_id in seen if run_id >= id_at(new_since)}
             except Unavailable as error:
-                log.warning("looking for runs to follow: %s", error)
+                note_unreachable("looking for runs to follow", error)
             await asyncio.sleep(_RESCAN_SECONDS)
 
     async def _events(

@@ -55,7 +55,7 @@ class Followers:
 
     def __init__(self) -> None:
         self._followers: dict[UUID, set[RunFollower]] = defaultdict(set)
-        self._told: dict[UUID, set[UUID]] = defaultdict(set)
+        self._ended_tasks: dict[UUID, set[UUID]] = defaultdict(set)
         self._orders: dict[UUID, dict[tuple[UUID, int], ChunkOrder]] = defaultdict(dict)
         self._arriving = 0
 
@@ -70,7 +70,7 @@ class Followers:
             if not followers:
                 self._followers.pop(run_id, None)
                 self._orders.pop(run_id, None)
-                self._told.pop(run_id, None)
+                self._ended_tasks.pop(run_id, None)
 
     def followed(self) -> dict[UUID, list[UUID]]:
         """Return every followed run by tenant."""
@@ -101,9 +101,9 @@ class Followers:
 
     def apply_details(self, details: RunDetails) -> None:
         """Tell followers of a run that ended at another engine what they have not been told."""
-        told = self._told.get(details.run_id, set())
+        known = self._ended_tasks.get(details.run_id, set())
         for task in details.tasks:
-            if task.task_id not in told and task.status.is_final:
+            if task.task_id not in known and task.status.is_final:
                 payload = task.error if task.status is Status.FAILED else None
                 text = payload or (task.output or b"").decode(errors="replace")
                 self._end_task(details.run_id, task.task_id, task.status, text, None)
@@ -112,7 +112,7 @@ class Followers:
     def _end_task(
         self, run_id: UUID, task_id: UUID, status: Status, text: str, retry_count: int | None
     ) -> None:
-        self._told[run_id].add(task_id)
+        self._ended_tasks[run_id].add(task_id)
         kind, at = _ENDS[status], datetime.now(UTC)
         self._send(StreamEvent(run_id, task_id, False, kind, at, text, retry_count=retry_count))
 
@@ -160,7 +160,7 @@ class Followers:
         for task_id, retry_count in list(self._orders.get(run_id, ())):
             self._flush(run_id, task_id, retry_count)
         self._orders.pop(run_id, None)
-        self._told.pop(run_id, None)
+        self._ended_tasks.pop(run_id, None)
         at = datetime.now(UTC)
         for follower in self._followers.pop(run_id, ()):
             follower.active.discard(run_id)

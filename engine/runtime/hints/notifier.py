@@ -9,8 +9,9 @@ from uuid import UUID
 
 import psycopg
 
+from engine import telemetry
 from engine.errors import Unavailable
-from engine.runtime.loops.outages import is_outage
+from engine.runtime.loops.outages import Outage, is_outage
 from engine.store.async_db import AsyncDatabase
 from engine.store.changes import Changes
 from engine.store.hints import (
@@ -71,14 +72,18 @@ class Notifier:
 
     async def run(self) -> None:
         """Send what has gathered, at most every tenth of a second."""
+        outage = Outage("hints", "hints were not sent")
         while True:
             await self._wake.wait()
             self._wake.clear()
+            counts = {"hints": len(self._hints), "live": len(self._live)}
             try:
                 await self._database.fetch(notify(self._take()))
+                telemetry.emit("hint.sent", counts)
+                outage.end()
             except Exception as error:
                 if is_outage(error):
-                    log.warning("hints were not sent: %s", error)
+                    outage.note(error)
                 else:
                     log.exception("hints were not sent")
             if not self._hints:
@@ -127,7 +132,8 @@ class Listener:
             try:
                 await self._listen()
             except (Unavailable, psycopg.Error, OSError) as error:
-                log.warning("listening for hints broke: %s", error)
+                lost = {"engine_id": self._engine_id, "error": error}
+                telemetry.emit("listener.lost", {}, lost)
             self._on_deaf()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -141,6 +147,7 @@ class Listener:
             for channel in self._callbacks:
                 await connection.execute(psycopg.sql.SQL("LISTEN {}").format(_name(channel)))
             await self._on_reconnect()
+            telemetry.emit("listener.connected", {}, {"engine_id": self._engine_id})
             while True:
                 async for notification in connection.notifies(timeout=_QUIET_CHECK_SECONDS):
                     try:

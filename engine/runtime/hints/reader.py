@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
+from engine import telemetry
 from engine.operations.rebuild_scheduler import load_queued, load_workers
 from engine.runtime.catalog import Catalog
 from engine.runtime.effects import Effects
@@ -70,6 +71,8 @@ class HintReader:
         hint = parse_hint(payload, self._engine_id)
         if hint is None:
             return
+        metadata = {"tenant_id": hint.tenant_id, "sender_id": hint.sender}
+        telemetry.emit("hint.received", {}, metadata)
         if hint.sender is not None:
             self._notifier.has_peers = True
         self.act_on(hint)

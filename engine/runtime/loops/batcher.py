@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
+from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
+from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered
 from engine.errors import HatchetError, ResourceExhausted, Unavailable
 from engine.runtime.loops.isolation import isolate
@@ -164,9 +166,17 @@ class Batcher(Generic[Item, Answer]):
         self, answers: Answers, batch: Sequence[_Waiting[Item, Answer]]
     ) -> None:
         flush = partial(self._flush, [waiting.item for waiting in batch])
+        began = perf_counter()
         with answers if self._tenant_of else nullcontext():
             found = await wait_out(self.name, flush, self._on_outage)
+        if telemetry.is_heard("batcher.flushed"):
+            self._emit_flushed(batch, perf_counter() - began)
         _answer(batch, found)
+
+    def _emit_flushed(self, batch: Sequence[_Waiting[Item, Answer]], seconds: float) -> None:
+        rows = sum(waiting.rows for waiting in batch)
+        measured = {"rows": rows, "seconds": seconds, "waiting": self._waiting_rows}
+        telemetry.emit("batcher.flushed", measured, {"batcher": self.name})
 
     async def _refuse(self, waiting: _Waiting[Item, Answer], error: Exception) -> None:
         """Tell the caller of an item that cannot be written, whoever it is flushed with."""

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import random
 
-from engine.runtime.loops.outages import is_outage
+from engine import telemetry
+from engine.runtime.loops.outages import Outage, is_outage
 
 log = logging.getLogger("hatchet.controllers")
 
@@ -40,13 +41,17 @@ class PeriodicService:
         await asyncio.sleep(self.interval_seconds * random.uniform(0.9, 1.1))
 
     async def run(self) -> None:
+        outage = Outage(self.name, f"{self.name}: database")
         while True:
             try:
-                if not await self.tick():
+                with telemetry.span("loop.tick", {"loop": self.name}):
+                    has_more = await self.tick()
+                outage.end()
+                if not has_more:
                     await self.wait()
             except Exception as error:
                 if is_outage(error):
-                    log.warning("%s: database: %s", self.name, error)
+                    outage.note(error)
                     await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
                 else:
                     log.exception("%s: a tick failed", self.name)

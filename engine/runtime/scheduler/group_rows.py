@@ -19,6 +19,7 @@ from engine.domain.assignment import ReadyTask
 from engine.domain.scheduler.machine import TenantScheduler
 from engine.errors import Unavailable
 from engine.operations.rebuild_scheduler import load_in_groups, load_unknown_in_groups
+from engine.runtime.loops.outages import note_unreachable
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation
 from engine.store.queues import FIRST_PLACE, QueuePlace
@@ -101,7 +102,7 @@ class GroupRows:
             try:
                 return await read()
             except (Unavailable, psycopg.Error) as error:
-                log.warning("tenant %s: groups were not read yet: %s", self._tenant_id, error)
+                note_unreachable(f"tenant {self._tenant_id}: groups were not read yet", error)
             except Exception:
                 log.exception("tenant %s: reading who waits in groups failed", self._tenant_id)
             await asyncio.sleep(_RETRY_SECONDS)

@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from uuid import UUID
 
 import psycopg
 
+from engine import telemetry
 from engine.domain.assignment import Placement, ReadyTask, RunClaims
 from engine.domain.rate_limits import Taken
 from engine.domain.scheduler.limits import Refused
@@ -23,7 +25,7 @@ from engine.operations.rebuild_scheduler import (
     restore,
     upsert_worker,
 )
-from engine.runtime.loops.outages import is_outage, wait_out
+from engine.runtime.loops.outages import is_outage, note_unreachable, wait_out
 from engine.runtime.scheduler.alarm import Alarm
 from engine.runtime.scheduler.group_rows import GroupRows
 from engine.runtime.scheduler.limit_rows import LimitRows, take_rows
@@ -281,6 +283,7 @@ class TenantOwner:
         False if the owner was dropped or reset meanwhile.
         """
         machine, changes = self.machine, self.pauses.changes
+        began = perf_counter()
         now = datetime.now(UTC)
         reports_until = now + timedelta(seconds=REPORT_SECONDS)
         snapshot = await self._database.run(
@@ -302,15 +305,18 @@ class TenantOwner:
             if is_outage(error):
                 raise
             log.exception("tenant %s: a queue cannot be read", self.tenant_id)
-        log.info(
-            "tenant %s: scheduling %d workers, %d running, %d waiting tasks under epoch %d",
-            self.tenant_id,
-            len(snapshot.workers),
-            self.machine.workers.running_count(),
-            self.machine.waiting_count(),
-            self.epoch,
-        )
+        self._emit_rebuilt(snapshot, perf_counter() - began)
         return True
+
+    def _emit_rebuilt(self, snapshot: Snapshot, seconds: float) -> None:
+        counts = {
+            "seconds": seconds,
+            "workers": len(snapshot.workers),
+            "running": self.machine.workers.running_count(),
+            "waiting": self.machine.waiting_count(),
+        }
+        metadata = {"tenant_id": self.tenant_id, "epoch": self.epoch}
+        telemetry.emit("scheduler.rebuilt", counts, metadata)
 
     def _take(self, snapshot: Snapshot) -> None:
         self.pauses.workflows = snapshot.rules.paused
@@ -326,7 +332,7 @@ class TenantOwner:
                 await self.refill()
                 await asyncio.sleep(_REFILL_PAUSE_SECONDS)
         except (Unavailable, psycopg.Error) as error:
-            log.warning("tenant %s: queues were not refilled: %s", self.tenant_id, error)
+            note_unreachable(f"tenant {self.tenant_id}: queues were not refilled", error)
         except Exception:
             log.exception("tenant %s: refilling queues failed", self.tenant_id)
         finally:

@@ -11,11 +11,12 @@ from uuid import UUID
 
 import psycopg
 
+from engine import telemetry
 from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment
 from engine.errors import NotSent, Unavailable
-from engine.runtime.loops.outages import is_outage
+from engine.runtime.loops.outages import Outage, is_outage, note_unreachable
 from engine.runtime.loops.periodic import is_woken
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store import leases
@@ -65,11 +66,13 @@ class Ownership:
         """
         loop = asyncio.get_running_loop()
         start_until = loop.time() + LEASE_SECONDS
+        outage = Outage("leases", "leases were not renewed")
         while True:
             try:
                 await self.renew()
+                outage.end()
             except (Unavailable, psycopg.Error) as error:
-                log.warning("leases were not renewed: %s", error)
+                outage.note(error)
                 if not isinstance(error, NotSent):
                     self.invalidate_all()
                 self._fence()
@@ -125,7 +128,7 @@ class Ownership:
         surplus = list(self.owners.values())[share:]
         if surplus and all(not row.is_free for row in listed):
             for owner in surplus:
-                self.drop(owner)
+                self.drop(owner, is_given_up=True)
             tenant_ids = [owner.tenant_id for owner in surplus]
             await self._database.fetch(leases.give_up(self._engine_id, tenant_ids))
 
@@ -142,13 +145,24 @@ class Ownership:
         self.owners[tenant_id] = owner
         self._to_rebuild[tenant_id] = 0.0
         self._wake_rebuild.set()
+        telemetry.emit("lease.taken", {}, self._lease(owner))
 
-    def drop(self, owner: TenantOwner) -> None:
-        """Stop scheduling a tenant: its lease is no longer ours."""
+    def drop(self, owner: TenantOwner, *, is_given_up: bool = False) -> None:
+        """Stop scheduling a tenant: its lease is no longer ours, or will be given up."""
         owner.drop()
         if self.owners.get(owner.tenant_id) is owner:
             del self.owners[owner.tenant_id]
-            log.info("tenant %s: no longer ours (epoch %d)", owner.tenant_id, owner.epoch)
+            if is_given_up:
+                telemetry.emit("lease.given_up", {}, self._lease(owner))
+            else:
+                telemetry.emit("lease.lost", {}, self._lease(owner))
+
+    def _lease(self, owner: TenantOwner) -> telemetry.Metadata:
+        return {
+            "tenant_id": owner.tenant_id,
+            "engine_id": self._engine_id,
+            "epoch": owner.epoch,
+        }
 
     def invalidate_all(self) -> None:
         """It is unknown whether a write was done: rebuild every scheduler from the rows."""
@@ -171,7 +185,7 @@ class Ownership:
         """Assign nothing more; the leases are kept until `give_up`."""
         self._is_stopping = True
         for owner in list(self.owners.values()):
-            self.drop(owner)
+            self.drop(owner, is_given_up=True)
 
     async def rebuild_loop(self) -> None:
         """Rebuild schedulers as they are taken over or invalidated.
@@ -204,7 +218,7 @@ class Ownership:
                 if owner is not None:
                     owner.reset()
                 return min(_REBUILD_PAUSE_SECONDS * 2.0**failures, _LONGEST_PAUSE_SECONDS)
-            log.warning("tenant %s: not rebuilt yet: %s", tenant_id, error)
+            note_unreachable(f"tenant {tenant_id}: not rebuilt yet", error)
         return _REBUILD_PAUSE_SECONDS
 
     async def _rebuild(self, owner: TenantOwner) -> bool:
@@ -226,6 +240,6 @@ class Ownership:
     async def give_up(self) -> None:
         """Free every lease at the end, so that another engine takes over at once."""
         for owner in list(self.owners.values()):
-            self.drop(owner)
+            self.drop(owner, is_given_up=True)
         await self._database.fetch(leases.give_up(self._engine_id, None))
         await self._database.fetch(leases.end_engine(self._engine_id))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -19,11 +18,10 @@ from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.hints.notifier import Notifier
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_assigned
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint
 from engine.types import Action
-
-log = logging.getLogger("hatchet.dispatcher")
 
 _READ_AT_ONCE = 8
 
@@ -107,6 +105,7 @@ class Assignments:
                 if (task.id, task.retry_count) not in written:
                     units = decision.assignment.taken.get(task.id, ())
                     decision.owner.undo(task, decision.epoch, units)
+        emit_assigned(action for _, action in actions)
         for worker_id, action in actions:
             self.deliver(worker_id, action)
             for item in action.items:

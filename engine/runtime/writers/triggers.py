@@ -21,6 +21,7 @@ from engine.operations.trigger_runs import collision_of, insert_runs, refuse_pro
 from engine.runtime.catalog import Catalog
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.scheduler.owner import TenantOwner
+from engine.runtime.task_life import emit_assigned
 from engine.runtime.writers.assignments import Assignments
 from engine.sandbox.pool import settled_async
 from engine.store.async_db import AsyncDatabase
@@ -167,6 +168,7 @@ class Triggers:
     ) -> None:
         """Deliver what was inserted as running; the slots for what was not are given to others."""
         answers, freed = iter(ids), set[TenantOwner]()
+        assigned: list[Action] = []
         for call in calls:
             for item in call.planned:
                 is_new = next(answers) == item.run.id
@@ -181,6 +183,8 @@ class Triggers:
                     version = call.versions[task.version_id]
                     action = _start(item, task.id, task.step_id, version)
                     self._assignments.deliver(offer.assignment.worker_id, action)
+                    assigned.append(action)
+        emit_assigned(assigned)
         for owner in freed:
             owner.drain(datetime.now(UTC).timestamp())
 
