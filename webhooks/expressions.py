@@ -29,15 +29,21 @@ _ODD_TEXT = re.compile(r"""\\|\'\'\'|\"\"\"""")
 _PREFIXED_TEXT = re.compile(r"[rRbB]''")
 _FROM_THE_ROOT = re.compile(r"(?:^|[^\w)\]}']|\bin)\.\s*(?:input|headers)\b")
 _HEADER = re.compile(r"""(?<![.\w])headers\s*\[\s*(?:'([\w.-]+)'|"([\w.-]+)")\s*\]""", re.ASCII)
-_MEMBER = re.compile(r"(?<![.\w])(input|headers)\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\()", re.ASCII)
+_MEMBER = re.compile(r"(?<![.\w])(input|headers)((?:\s*\.\s*[A-Za-z_]\w*\b(?!\s*\())+)", re.ASCII)
 _NAME = re.compile(r"(?<![.\w])(input|headers)\b")
 
 
-class Named(NamedTuple):
-    """The keys of `input` and of `headers` that an expression names; None for any of them."""
+Paths = frozenset[tuple[str, ...]]
 
-    input: frozenset[str] | None
-    headers: frozenset[str] | None
+
+class Named(NamedTuple):
+    """The values of `input` and of `headers` that an expression names, by their keys from the outermost.
+
+    None for any of them.
+    """
+
+    input: Paths | None
+    headers: Paths | None
 
 
 @lru_cache(maxsize=1_024)
@@ -45,14 +51,14 @@ def named_in(expression: str) -> Named:
     """Tell what an expression names, from its text: what is not seen through counts as everything."""
     if _ODD_TEXT.search(expression):
         return Named(None, None)
-    found: dict[str, set[str]] = {"input": set(), "headers": set()}
+    found: dict[str, set[tuple[str, ...]]] = {"input": set(), "headers": set()}
 
     def note_header(match: re.Match[str]) -> str:
-        found["headers"].add(match[1] or match[2])
+        found["headers"].add((match[1] or match[2],))
         return "_"
 
     def note_member(match: re.Match[str]) -> str:
-        found[match[1]].add(match[2])
+        found[match[1]].add(tuple(part.strip() for part in match[2].split(".")[1:]))
         return "_"
 
     rest = _TEXT.sub("''", _HEADER.sub(note_header, expression))
@@ -80,10 +86,18 @@ class Data(NamedTuple):
         }
 
 
-def _part(values: Mapping[str, Any], names: frozenset[str] | None) -> bytes:
-    """Return the JSON of those that are named; numbers are doubles there anyhow."""
-    wanted = values if names is None else {name: values[name] for name in names if name in values}
-    return orjson.dumps(wanted)
+def _part(values: Mapping[str, Any], paths: Paths | None) -> bytes:
+    """Return the JSON of what is named; numbers are doubles there anyhow."""
+    return orjson.dumps(values if paths is None else _named(values, paths))
+
+
+def _named(values: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
+    wanted = {}
+    for key in {path[0] for path in paths} & values.keys():
+        value, deeper = values[key], frozenset(path[1:] for path in paths if path[0] == key)
+        is_in_part = isinstance(value, dict) and () not in deeper
+        wanted[key] = _named(value, deeper) if is_in_part else value
+    return wanted
 
 
 def check(tenant_id: UUID, expression: str, field: str) -> None:

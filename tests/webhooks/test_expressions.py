@@ -14,10 +14,11 @@ from webhooks.expressions import Data, named_in
     ("expression", "names", "headers"),
     [
         ("'a:' + input.type", {"type"}, set()),
-        ("input.event.type + input . b", {"event", "b"}, set()),
+        ("input.event.type + input . b", {"event.type", "b"}, set()),
+        ("input.a.b.size() + input . c . d[0]", {"a.b", "c.d"}, set()),
         ("'github:' + headers['x-a'] + headers[ \"x-b\" ]", set(), {"x-a", "x-b"}),
         ("(has(input.action) ? ':' + input.action : '')", {"action"}, set()),
-        ("headers.host + input.a.input", {"a"}, {"host"}),
+        ("headers.host + input.a.input", {"a.input"}, {"host"}),
         ("'input' + 'headers.x'", set(), set()),
         ("input['type']", None, set()),
         ("'type' in input ? 'a' : 'b'", None, set()),
@@ -38,12 +39,16 @@ from webhooks.expressions import Data, named_in
 def test_what_an_expression_names(
     expression: str, names: set[str] | None, headers: set[str] | None
 ) -> None:
-    assert named_in(expression) == (names, headers)
+    named = named_in(expression)
+    assert [paths and {".".join(path) for path in paths} for paths in named] == [
+        names and frozenset(names),
+        headers and frozenset(headers),
+    ]
 
 
 VALUE = {
     "type": "t",
-    "event": {"type": "e"},
+    "event": {"type": "e", "event": {"type": "inner"}, "list": []},
     "input": "i",
     "headers": {"host": "no"},
     "n": 3,
@@ -114,10 +119,12 @@ def test_an_expression_comes_to_the_same_as_with_everything(words: list[str]) ->
     [
         "'github:' + headers['x-github-event'] + (has(input.action) ? ':' + input.action : '')",
         "'stripe:' + input.type",
+        "input.pull.base.ref",
     ],
 )
 def test_a_large_payload_does_not_make_a_small_expression_costly(expression: str) -> None:
-    value = {"action": "a", "type": "t", "rest": "x" * 1_000_000}
+    long = "x" * 1_000_000
+    value = {"action": "a", "type": "t", "rest": long, "pull": {"base": {"ref": "r"}, "rest": long}}
     headers = {"x-github-event": "e", "cookie": "x" * 10_000}
     variables = Data(b"{}", value, headers).variables(expression)
     assert sum(map(len, variables.values())) < 100
