@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.domain.cel.expressions import Environment, compile_expression
@@ -99,10 +100,12 @@ WORDS = st.lists(
 )
 
 
+@example(["string(", "size(", "input", ".event", "))", " + ", "input", ".event", ".type"])
+@example(
+    ["input", ".event", ".event", ".type", " + ", "string(", "size(", "input.event", ".event", "))"]
+)
 @given(WORDS)
 def test_an_expression_comes_to_the_same_as_with_everything(words: list[str]) -> None:
-    import orjson
-
     expression = "".join(words)
     try:
         program = compile_expression(expression, Environment.WEBHOOK, "it")
