@@ -20,6 +20,7 @@ from benchmarks.orchestration import measure_flows, measure_keys, measure_limits
 from benchmarks.processes import Neighbours
 from benchmarks.recovery import measure_recovery
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
+from benchmarks.webhooks import measure_webhooks
 
 Part = Callable[[Installation, float], dict[str, Any]]
 
@@ -27,13 +28,14 @@ PARTS: dict[str, Part] = {
     "idle": lambda installed, scale: measure_idle(installed, 15 * scale),
     "latency": lambda installed, scale: measure_latency(installed, 8 * scale),
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
-    "fronts": lambda installed, scale: measure_fronts(installed, 12 * scale),
+    "fronts": lambda installed, scale: measure_fronts(installed, 15 * scale),
     "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
     "flows": lambda installed, _scale: measure_flows(installed),
     "durable": lambda installed, scale: measure_durable(
         installed, int(100 * scale) * 100, 8 * scale
     ),
     "sdk": lambda installed, scale: measure_sdk(installed, 6 * scale),
+    "webhooks": lambda installed, scale: measure_webhooks(installed, 6 * scale),
     "enqueue": lambda installed, scale: measure_enqueue(installed, int(40 * scale) * 1000),
     "backlog": lambda installed, scale: measure_backlog(
         installed, int(200 * scale) * 1000, 5 * scale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from statistics import median
 from typing import Any
 
@@ -14,32 +13,35 @@ from benchmarks.throughput import Turns, connect
 WORKFLOW = "bench-fronts"
 FRONTS = ("grpcio", "native")
 MODES = ("singly", "bulk")
-TURNS = 3
+ROUNDS = 5
 
 Figures = dict[str, Any]
+Round = dict[str, dict[str, Figures]]
+"""What was measured behind each front, by front and way of triggering."""
 
 
 def measure_fronts(installed: Installation, seconds: float) -> Figures:
-    """Return runs a second and CPU a run behind each, the medians of the turns, and the ratios.
+    """Return runs a second and CPU a run behind each, and the ratios of those that followed each other.
 
-    The engine starts anew for each turn.
+    The engine starts anew for each turn; the rounds begin with one front and with the other by turns.
     """
-    turns: defaultdict[tuple[str, str], list[Figures]] = defaultdict(list)
-    for _ in range(TURNS):
-        for front in FRONTS:
-            installed.stop_engine()
-            installed.start_engine(SERVER_GRPC_FRONT=front)
-            for mode, figures in _turn(installed, seconds / TURNS).items():
-                turns[front, mode].append(figures)
+    rounds: list[Round] = []
+    for number in range(ROUNDS):
+        order = FRONTS if number % 2 == 0 else FRONTS[::-1]
+        rounds.append({front: _turn(installed, front, seconds / ROUNDS) for front in order})
     installed.stop_engine()
     installed.start_engine()
-    results: Figures = {
-        front: {mode: _medians(turns[front, mode]) for mode in MODES} for front in FRONTS
+    figures: Figures = {
+        front: {mode: _medians([one[front][mode] for one in rounds]) for mode in MODES}
+        for front in FRONTS
     }
-    return {**results, "native_to_grpcio": {mode: _ratios(results, mode) for mode in MODES}}
+    ratios = {mode: _medians([_ratios(one, mode) for one in rounds]) for mode in MODES}
+    return {**figures, "native_to_grpcio": ratios}
 
 
-def _turn(installed: Installation, seconds: float) -> dict[str, Figures]:
+def _turn(installed: Installation, front: str, seconds: float) -> dict[str, Figures]:
+    installed.stop_engine()
+    installed.start_engine(SERVER_GRPC_FRONT=front)
     with agents(installed.target, installed.target) as pair:
         connect(pair, WORKFLOW)
         taken = {}
@@ -51,12 +53,9 @@ def _turn(installed: Installation, seconds: float) -> dict[str, Figures]:
 
 
 def _medians(turns: list[Figures]) -> Figures:
-    return {name: round(median(turn[name] for turn in turns), 1) for name in turns[0]}
+    return {name: round(median(turn[name] for turn in turns), 2) for name in turns[0]}
 
 
-def _ratios(results: Figures, mode: str) -> Figures:
-    native, grpcio = (results[front][mode] for front in ("native", "grpcio"))
-    return {
-        name: ratio(native[name], grpcio[name])
-        for name in ("runs_per_second", "engine_us", "client_us", "worker_us")
-    }
+def _ratios(one: Round, mode: str) -> Figures:
+    native, grpcio = one["native"][mode], one["grpcio"][mode]
+    return {name: ratio(native[name], grpcio[name]) for name in ("runs_per_second", "engine_us")}

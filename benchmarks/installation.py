@@ -27,6 +27,7 @@ class Installation:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.grpc_port, self.http_port = _free_port(), _free_port()
+        self.empty_http_port = _free_port()
         os.environ |= {
             "HATCHET_DATA_DIR": str(data_dir),
             "SERVER_GRPC_PORT": str(self.grpc_port),
@@ -69,9 +70,16 @@ class Installation:
 
     def start_web(self) -> int:
         """Start the web process; return its process id once it answers."""
-        address = ["-b", "127.0.0.1", "-p", str(self.http_port)]
-        pid = self._start("-m", "daphne", "-v", "0", *address, "hatchet_site.asgi:application")
-        self.wait_for_port(self.http_port)
+        return self._start_web(self.http_port)
+
+    def start_empty_web(self) -> int:
+        """Start one with an empty view and nothing else; return its process id once it answers."""
+        return self._start_web(self.empty_http_port, DJANGO_SETTINGS_MODULE="benchmarks.empty_view")
+
+    def _start_web(self, port: int, **variables: str) -> int:
+        command = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(port)]
+        pid = self._start(*command, "hatchet_site.asgi:application", **variables)
+        self.wait_for_port(port)
         return pid
 
     def wait_for_port(self, port: int) -> None:

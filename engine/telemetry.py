@@ -196,9 +196,9 @@ def attached(handler: Handler, *names: str) -> Iterator[None]:
         detach(handler)
 
 
-def is_heard(*names: str) -> bool:
+def is_heard(name: str, *others: str) -> bool:
     """Whether one of these events has a handler: if not, nothing needs to be gathered for them."""
-    return not _handlers.keys().isdisjoint(names)
+    return name in _handlers or (bool(others) and not _handlers.keys().isdisjoint(others))
 
 
 def emit(name: str, measurements: Measurements = _NOTHING, metadata: Metadata = _NOTHING) -> None:

@@ -25,26 +25,18 @@ from tests.database import ensure_database_url
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ("engine/domain", "engine/operations")
 TESTS = ("unit", "operations", "store", "simulation")
-FARTHEST = 4
-"""By how many imports a test may be away from the module it is run for."""
 LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "data", "node_modules", "*_cache", "__pycache__")
 TIMEOUT_SECONDS = 300
-OPPOSITES: dict[type, type] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-}
+PAIRS: tuple[tuple[type, type], ...] = (
+    (ast.Lt, ast.LtE),
+    (ast.Gt, ast.GtE),
+    (ast.Eq, ast.NotEq),
+    (ast.Is, ast.IsNot),
+    (ast.In, ast.NotIn),
+    (ast.And, ast.Or),
+    (ast.Add, ast.Sub),
+)
+OPPOSITES = dict(PAIRS) | {second: first for first, second in PAIRS}
 OTHER_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 WAYS_OUT = (ast.Return, ast.Continue, ast.Break, ast.Raise)
 
@@ -125,10 +117,10 @@ def _importers() -> dict[str, list[Path]]:
     return found
 
 
-def tests_for(path: Path) -> list[str]:
-    """Return the test files that import a module, by however many others; the nearest first."""
+def tests_for(path: Path, farthest: int) -> list[str]:
+    """Return the test files at most so many imports away from a module; the nearest first."""
     reached, seen = [path], {path}
-    for _ in range(FARTHEST):
+    for _ in range(farthest):
         for module in list(reached):
             dotted = ".".join(module.relative_to(ROOT).with_suffix("").parts)
             for importer in _importers().get(dotted, ()):
@@ -160,12 +152,14 @@ def failure_of(mutant: Mutant, copied: Path, tests: list[str]) -> str | None:
     return done.stdout if done.returncode else None
 
 
-def survivors_of(path: Path, copied: Path, sample: int | None) -> Iterator[Mutant]:
+def survivors_of(
+    path: Path, copied: Path, *, sample: int | None, farthest: int
+) -> Iterator[Mutant]:
     """Yield the changes of a module that its tests do not notice, or of so many of them by chance.
 
     Raises SystemExit if the tests fail without a change.
     """
-    mutants, tests = list(mutants_of(path)), tests_for(path)
+    mutants, tests = list(mutants_of(path)), tests_for(path, farthest)
     if sample is not None and sample < len(mutants):
         mutants = random.Random(0).sample(mutants, sample)
     print(
@@ -182,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.mutation")
     parser.add_argument("paths", nargs="*", default=RULES)
     parser.add_argument("--sample", type=int, help="so many changes of each module, by chance")
+    parser.add_argument("--farthest", type=int, default=4, help="tests within so many imports")
     given = parser.parse_args()
     ensure_database_url()
     count = 0
@@ -190,7 +185,9 @@ def main() -> None:
         shutil.copytree(ROOT, copied, ignore=LEFT_OUT)
         for path in (ROOT / name for name in given.paths):
             for module in [path] if path.is_file() else sorted(path.rglob("*.py")):
-                for mutant in survivors_of(module, copied, given.sample):
+                for mutant in survivors_of(
+                    module, copied, sample=given.sample, farthest=given.farthest
+                ):
                     count += 1
                     print(
                         f"  {module.relative_to(ROOT)}:{mutant.line}  {mutant.change}", flush=True

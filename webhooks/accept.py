@@ -114,9 +114,9 @@ def _read(webhook: Webhook, arrived: Arrived, outcome: Outcome, source: Source) 
         headers = _without(headers, expected.secret_header)
     static = webhook.static_payload
     payload = payload_of(arrived, source, None if static is None else bytes(static))
-    variables = expressions.variables_of(payload, headers)
+    data = expressions.Data(payload.text, payload.value, headers)
     key = expressions.text_of(
-        webhook.tenant_id, webhook.event_key_expression, variables, "the event key expression"
+        webhook.tenant_id, webhook.event_key_expression, data, "the event key expression"
     )
     if not key.strip():
         raise Refused(
@@ -125,10 +125,10 @@ def _read(webhook: Webhook, arrived: Arrived, outcome: Outcome, source: Source) 
     outcome.event_key = key
     if webhook.scope_expression:
         scope = expressions.text_of(
-            webhook.tenant_id, webhook.scope_expression, variables, "the scope expression"
+            webhook.tenant_id, webhook.scope_expression, data, "the scope expression"
         )
         outcome.scope = scope or None
-    return EventInput(key=key, payload=payload, scope=outcome.scope)
+    return EventInput(key=key, payload=payload.text, scope=outcome.scope)
 
 
 def _without(headers: Mapping[str, str], name: str) -> Mapping[str, str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
+
+import orjson
 
 from tenants.installation import installation
 from tenants.json_text import JsonRefused, members, object_of, read_json
@@ -15,8 +19,15 @@ _DROPPED = ("tenant", "v1-webhook")
 """The names of the path's parts: the contract keeps them out of payloads."""
 
 
-def payload_of(arrived: Arrived, source: Source, static: bytes | None) -> bytes:
-    """Return the JSON object text that the event carries. Refused: the body holds none."""
+class Payload(NamedTuple):
+    """The JSON object text that an event carries, and its value, numbers as near as doubles come."""
+
+    text: bytes
+    value: Mapping[str, Any]
+
+
+def payload_of(arrived: Arrived, source: Source, static: bytes | None) -> Payload:
+    """Return what the event carries. Refused: the body holds no JSON object."""
     text = _from_form(arrived, source) if arrived.is_form else arrived.body
     try:
         value = read_json(text)
@@ -28,11 +39,13 @@ def payload_of(arrived: Arrived, source: Source, static: bytes | None) -> bytes:
         parts = members(text)
         for name in _DROPPED:
             parts.pop(name, None)
+            value.pop(name, None)
         text = object_of(parts | members(static))
+        value |= orjson.loads(static or b"{}")
     most = installation().grpc_max_message_bytes
     if len(text) > most:
         raise Refused(413, Verdict.TOO_LARGE, f"the payload has more than {most} bytes")
-    return text.strip()
+    return Payload(text.strip(), value)
 
 
 def _from_form(arrived: Arrived, source: Source) -> bytes:

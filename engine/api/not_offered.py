@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.answers.workers import (
+from engine.api.answers.not_offered import (
     ListSlackWebhooks,
     ListSNSIntegrations,
     TenantAlertEmailGroupList,

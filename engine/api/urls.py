@@ -35,6 +35,8 @@ from engine.api.answers.events import (
     V1Filter,
     V1FilterList,
 )
+from engine.api.answers.meta import APIMeta, APIMetaIntegration, InfoGetVersion
+from engine.api.answers.rate_limits import RateLimitList
 from engine.api.answers.runs import (
     V1CancelledTasks,
     V1DagChildren,
@@ -59,14 +61,7 @@ from engine.api.answers.tasks import (
     V1TaskPointMetrics,
     V1TaskRunMetric,
 )
-from engine.api.answers.workers import (
-    APIMeta,
-    APIMetaIntegration,
-    InfoGetVersion,
-    RateLimitList,
-    Worker,
-    WorkerList,
-)
+from engine.api.answers.workers import Worker, WorkerList
 from engine.api.answers.workflows import Workflow, WorkflowList, WorkflowVersion
 from engine.api.timetable_urls import CRONS, SCHEDULES
 from engine.api.url_parts import (

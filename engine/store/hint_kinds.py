@@ -261,14 +261,7 @@ read_sources = attrgetter(*(source for kind in READ_KINDS for source in kind.sou
 """Returns of changes what is to be read from rows: nearly always each is empty."""
 PAGE_KINDS = ("touched", "pages")
 """Kinds of change that open dashboards are told of."""
-LOCAL_KINDS = (
-    "acknowledged",
-    "started",
-    "triggered",
-    "created",
-    "crons_fired",
-    "crons_missed",
-    "schedules_fired",
-    "wakes_clock",
-)
-"""Kinds of change for the process that made them: its memory and its telemetry. Others find them in rows."""
+LOCAL_KINDS = ("acknowledged", "created", "wakes_clock")
+"""Kinds of change that mean something to the engine that made them only: the others find them in rows."""
+TELEMETRY_KINDS = ("started", "triggered", "crons_fired", "crons_missed", "schedules_fired")
+"""Kinds of change that become events of the engine that made them, and nothing else."""

@@ -30,6 +30,7 @@ ALLOWED_EXTRAS: dict[str, set[str]] = {
     "APIErrors": {"message"},
     "CronWorkflows": {"missed", "missedFires"},
     "ScheduledWorkflows": {"failure"},
+    "Worker": {"trouble"},
 }
 
 

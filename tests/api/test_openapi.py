@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from drf_spectacular.validation import validate_schema
 
 from engine.api.not_offered import LEGACY, SWITCHED_OFF
 from tenants.rest.views import NOT_YET
@@ -55,3 +56,7 @@ def test_what_does_not_work_says_so(cast: Cast, method: str, path: str) -> None:
     assert answer.status in {400, 404, 405}
     if answer.status != 405:
         assert any(refusal in answer.error for refusal in REFUSALS)
+
+
+def test_the_description_is_one() -> None:
+    validate_schema(json.loads(SNAPSHOT.read_text()))  # type: ignore[no-untyped-call]  # it has no types

@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -196,6 +197,18 @@ def test_long_bodies_to_an_address_are_taken_in_up_to_the_largest_message(
         ("ACCEPTED", 200, len(whole)),
         ("TOO_LARGE", 413, len(too_long)),
     ]
+
+
+def test_a_burst_of_long_deliveries_is_accepted(tenant: Tenant, client: Client) -> None:
+    make(client, "GITHUB", "burst", "'burst:' + headers['x-github-event'] + input.action")
+    body = json.dumps({"action": "opened", "text": "x" * 100_000}).encode()
+    headers = senders.github(body)
+    with ThreadPoolExecutor(16) as threads:
+        sent = threads.map(lambda _: send(tenant, "burst", body, headers), range(64))
+        answers = list(sent)
+    assert [status for status, _ in answers] == [200] * 64
+    assert len({answer["event"]["metadata"]["id"] for _, answer in answers}) == 64
+    assert len(deliveries(tenant, "burst")) == 64
 
 
 def test_a_body_in_chunks_is_verified_byte_for_byte(tenant: Tenant, client: Client) -> None:

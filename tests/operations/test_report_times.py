@@ -107,3 +107,13 @@ def test_a_dag_that_was_cancelled_before_it_started_never_started(bench: Bench) 
     tasks = [bench.task(task_id) for task_id in bench.steps(run_id).values()]
     assert bench.run(run_id).started_at is None
     assert [task.started_at for task in tasks] == [None] * len(tasks)
+
+
+def test_a_failure_at_the_very_moment_of_its_start_is_believed(bench: Bench) -> None:
+    run_id = bench.start()
+    bench.assign(run_id)
+    began = bench.now
+    bench.pass_time(10)
+    bench.report(bench.started(run_id, at=began), bench.failed(run_id, at=began))
+    task = bench.task(run_id)
+    assert (task.started_at, task.finished_at) == (began, began)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.models import Task, Worker
+from engine.models import Task, TaskEvent, Worker
 from engine.operations.expire_tasks import requeue_lost, requeue_undelivered
 from engine.operations.parts.fail_attempts import MAX_INTERNAL_RETRIES
 from engine.states import Status, TaskEventKind
@@ -197,3 +197,18 @@ def test_reassignment_has_a_limit_of_its_own(bench: Bench) -> None:
     assert bench.status(run_id) is Status.FAILED
     error = b"Task reached its maximum reassignment count"
     assert bench.error(run_id, attempt=MAX_INTERNAL_RETRIES) == error
+
+
+def test_the_log_names_the_worker_of_what_failed_and_none_of_what_waits(bench: Bench) -> None:
+    run_id = running(bench, retries=1)
+    worker_id = bench.task(run_id).worker_id
+    bench.report(bench.failed(run_id))
+    rows = TaskEvent.objects.filter(task_id=run_id).order_by("id")
+    assert [(TaskEventKind(row.kind).name, row.retry_count, row.worker_id) for row in rows] == [
+        ("QUEUED", 0, None),
+        ("ASSIGNED", 0, worker_id),
+        ("FAILED", 0, worker_id),
+        ("RETRYING", 1, None),
+        ("QUEUED", 1, None),
+    ]
+    assert [task.has_begun for _, task in bench.changes.ready] == [True]

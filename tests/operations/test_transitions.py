@@ -67,6 +67,10 @@ RARE = (
     "plain: assign, release slot, fail until later",
     "plain: assign, release slot, fail for good",
     "plain: assign, release slot, complete",
+    "plain: assign, release slot, cancel",
+    "waiting: event skip",
+    "mixed without key: 11 s",
+    "graph: cancel run first, replay rescue, replay run first",
     (
         "graph: assign first, complete first, assign second, complete second, 11 s, assign third,"
         " complete third, assign last, complete last, replay last"
@@ -187,12 +191,15 @@ class Walk:
             self.move(chance.choice(suited if suited and kind == "move" else MOVES), task)
 
     def follow(self, told: str) -> None:
-        """Let this happen to a run of a workflow: "11 s", "assign", or "assign first" of several."""
+        """Let this happen to a run of a workflow: "11 s", "event skip", "assign", or "assign first" of several."""
         name, what_happens = told.split(": ")
-        self.trigger(name)
+        kind = name.removesuffix(" without key")
+        self.trigger(kind, INPUTS[kind != name])
         for what in what_happens.split(", "):
             if what.endswith(" s"):
                 self.pass_time(float(what.removesuffix(" s")))
+            elif what.startswith("event "):
+                self.push(what.removeprefix("event "))
             else:
                 tasks = self.tasks()
                 named = {task.action_id.removeprefix("flow:"): task for task in tasks}

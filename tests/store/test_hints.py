@@ -15,7 +15,15 @@ from engine.ids import new_id
 from engine.runtime.hints.reader import HintReader
 from engine.states import DurableKind, Status
 from engine.store.changes import AttemptEnd, Changes, FinishedRun, LeftSlots
-from engine.store.hint_kinds import KINDS, LOCAL_KINDS, PAGE_KINDS, Cares, Chunk, Kind
+from engine.store.hint_kinds import (
+    KINDS,
+    LOCAL_KINDS,
+    PAGE_KINDS,
+    TELEMETRY_KINDS,
+    Cares,
+    Chunk,
+    Kind,
+)
 from engine.store.hints import MAX_NAMED_TASKS, Hint, hints_of, messages_of, parse
 
 MOST_BYTES = 8_000
@@ -75,7 +83,9 @@ def test_every_kind_is_a_field_of_hints_and_a_full_word() -> None:
 
 def test_every_kind_of_change_has_somebody_who_learns_of_it() -> None:
     told = {source for kind in KINDS for source in kind.sources}
-    assert told | {*PAGE_KINDS, *LOCAL_KINDS} == {each.name for each in fields(Changes)}
+    assert told | {*PAGE_KINDS, *LOCAL_KINDS, *TELEMETRY_KINDS} == {
+        each.name for each in fields(Changes)
+    }
 
 
 def test_every_kind_is_acted_on_where_it_is_to_be() -> None:

@@ -135,3 +135,20 @@ async def test_a_server_that_is_not_there_is_an_outage(
     monkeypatch.setattr(database._pool, "getconn", fail)
     await asyncio.gather(database.run(look_twice(new_id())), return_exceptions=True)
     check(recorder, "look_twice", "outage", "OperationalError", (0, 0))
+
+
+async def test_one_whose_caller_goes_away_is_cancelled(
+    database: AsyncDatabase, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked = asyncio.Event()
+
+    async def wait(_timeout: float | None = None) -> None:
+        is_asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(database._pool, "getconn", wait)
+    running = asyncio.create_task(database.run(look_twice(new_id())))
+    await is_asked.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    check(recorder, "look_twice", "cancelled", "CancelledError", (0, 0))

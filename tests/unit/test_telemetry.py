@@ -20,7 +20,7 @@ from tests.recorder import Recorded, faults_of, recording
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "telemetry.md"
-PACKAGES = ("engine", "dashboard", "hatchet_site", "tenants")
+PACKAGES = ("engine", "dashboard", "hatchet_site", "tenants", "webhooks")
 OF_SPANS, OF_IDS = {"outcome"}, {"tenant_id"}
 TENANT = new_id()
 

@@ -68,6 +68,8 @@ class RedeliverView(DeliveryView):
             )
         webhook = self.delivery.webhook
         outcome = deliver_again(webhook, self.delivery, datetime.now(UTC))
-        made = Delivery.objects.get(id=outcome.delivery_id)
+        made = Delivery.objects.filter(id=outcome.delivery_id).first()
+        if made is None:
+            raise ApiError(404, "the webhook was deleted meanwhile")
         may_view = self.access.can_view_payloads
         return Response(whole_delivery_shape(made, webhook.name, may_view=may_view))

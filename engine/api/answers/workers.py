@@ -1,4 +1,4 @@
-"""What endpoints about workers, rate limits and the server itself answer."""
+"""What endpoints about workers answer, under the names that clients know."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from engine.models.worker_queries import WorkerStatus
-from engine.states import RateLimitWindow
-from tenants.rest.answered import Json
 from tenants.rest.paging import PaginationResponse
 from tenants.rest.render import APIResourceMeta
 
@@ -68,58 +66,3 @@ class Worker(TypedDict):
 class WorkerList(TypedDict):
     pagination: PaginationResponse
     rows: list[Worker]
-
-
-class RateLimit(TypedDict):
-    key: str
-    tenantId: UUID
-    limitValue: int
-    value: int
-    window: RateLimitWindow
-    lastRefill: datetime
-    pausedUntil: NotRequired[datetime]
-
-
-class RateLimitList(TypedDict):
-    pagination: PaginationResponse
-    rows: list[RateLimit]
-
-
-class APIMetaAuth(TypedDict):
-    schemes: list[str]
-
-
-class APIMeta(TypedDict):
-    auth: APIMetaAuth
-    allowSignup: bool
-    allowInvites: bool
-    allowCreateTenant: bool
-    allowChangePassword: bool
-    observabilityEnabled: bool
-    prometheusServerEnabled: bool
-    authDisabled: bool
-
-
-class APIMetaIntegration(TypedDict):
-    name: str
-    enabled: bool
-
-
-class InfoGetVersion(TypedDict):
-    version: str
-
-
-class _NothingYet(TypedDict):
-    """A list of what this server cannot make yet: always empty."""
-
-    pagination: PaginationResponse
-    rows: list[Json]
-
-
-class TenantAlertEmailGroupList(_NothingYet): ...
-
-
-class ListSlackWebhooks(_NothingYet): ...
-
-
-class ListSNSIntegrations(_NothingYet): ...

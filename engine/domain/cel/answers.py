@@ -57,7 +57,8 @@ class Unanswered(Exception):
 
 
 PROVISIONAL = Evaluated(error="the expression has not been evaluated yet")
-_NOWHERE = Evaluated(error="the expression is too costly to be evaluated here")
+NOWHERE = Evaluated(error="the expression is too costly to be evaluated here")
+"""What every question gets where nobody waits for answers."""
 
 
 _current: ContextVar[Answers | None] = ContextVar("answers", default=None)
@@ -172,7 +173,7 @@ def ask(question: Question) -> Evaluated:
     """
     answers = current_answers()
     if answers is None:
-        return _NOWHERE
+        return NOWHERE
     answers.expressions_left -= 1
     if answers.expressions_left < 0:
         raise ResourceExhausted(
