@@ -81,7 +81,13 @@ class HatchetEngine(Calls):
         self.catalog = Catalog(self.database)
         self._make_scheduling(max_message_bytes)
         owners = self.ownership.owners
-        self.database.ask(Placing(owners, on_lease_lost=self._drop, on_outage=self._invalidate))
+        placing = Placing(
+            owners,
+            on_lease_lost=self._drop,
+            on_outage=self._invalidate,
+            on_broken=self.ownership.invalidate,
+        )
+        self.database.ask(placing)
         self.effects = Effects(
             self.database,
             owners=owners,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from engine.errors import LeaseLost
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.store.failures import named
 from engine.store.placing import NO_PLACES, Places
+
+log = logging.getLogger("hatchet.scheduler")
 
 
 class _Decision(NamedTuple):
@@ -35,9 +38,11 @@ class Placing:
         *,
         on_lease_lost: Callable[[TenantOwner], None],
         on_outage: Callable[[], None],
+        on_broken: Callable[[TenantOwner], None],
     ) -> None:
         self._owners = owners
         self._on_lease_lost, self._on_outage = on_lease_lost, on_outage
+        self._on_broken = on_broken
 
     def place(self, ready: Sequence[tuple[UUID, ReadyTask]]) -> Places:
         of_owner: dict[TenantOwner, list[ReadyTask]] = defaultdict(list)
@@ -48,7 +53,7 @@ class Placing:
         decisions = [
             _Decision(owner, assignment, owner.epoch)
             for owner, listed in of_owner.items()
-            for assignment in owner.offer(listed, now)
+            for assignment in self._offer(owner, listed, now)
         ]
         if not decisions:
             return NO_PLACES
@@ -63,8 +68,21 @@ class Placing:
             decisions,
         )
 
+    def _offer(
+        self, owner: TenantOwner, ready: Sequence[ReadyTask], now: float
+    ) -> Sequence[Assignment]:
+        """Ask one tenant's scheduler; if it fails, the others keep what they have decided."""
+        try:
+            return owner.offer(ready, now)
+        except Exception:
+            log.exception("tenant %s: its scheduler failed and is rebuilt", owner.tenant_id)
+            self._on_broken(owner)
+            return ()
+
     def take_back(self, places: Places, error: BaseException, *, is_unknown: bool) -> None:
         made: Sequence[_Decision] = places.decisions
+        # What was rebuilt meanwhile knows nothing of it, and holds its lease under a newer epoch.
+        made = [decision for decision in made if decision.epoch == decision.owner.epoch]
         owners = dict.fromkeys(decision.owner for decision in made)
         if isinstance(error, psycopg.Error) and isinstance(named(error), LeaseLost):
             for owner in owners:
