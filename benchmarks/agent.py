@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ import uvloop
 
 from benchmarks.durable_worker import DurableWorker
 from benchmarks.parent import ParentWorker
+from benchmarks.shapes import SCOPE
 from benchmarks.wire import Count, LeanClient, LeanWorker, Tally, Target
 
 Answer = dict[str, Any]
@@ -134,15 +136,21 @@ class Agent:
         seconds = time.monotonic() - started
         return {"count": count // size * size, "started": started, "seconds": seconds}
 
-    async def paced(self, workflow: str, per_second: float, seconds: float) -> Answer:
-        """Trigger at an even pace whatever the answers take; tell how many calls succeeded."""
+    async def paced(
+        self, workflow: str, per_second: float, seconds: float, by_event: bool = False
+    ) -> Answer:
+        """Trigger at an even pace whatever the answers take; tell how many calls succeeded.
+
+        `by_event` pushes the event of the workflow's name instead.
+        """
+        begin = partial(self._client.push, scope=SCOPE) if by_event else self._client.trigger
         started = time.monotonic()
         calls = []
         for number in range(int(per_second * seconds)):
             delay = started + number / per_second - time.monotonic()
             if delay > 0:
                 await asyncio.sleep(delay)
-            calls.append(asyncio.ensure_future(self._client.trigger(workflow)))
+            calls.append(asyncio.ensure_future(begin(workflow)))
         results = await asyncio.gather(*calls, return_exceptions=True)
         refused = sum(isinstance(result, BaseException) for result in results)
         return {"count": len(results) - refused, "refused": refused}

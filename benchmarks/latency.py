@@ -11,6 +11,7 @@ from benchmarks.raw_postgres import measure_commits
 
 RATES = (10, 100, 500)
 BASELINE_CALLS = 500
+EVENT_RATE, EVENT_TURNS = 100, 4
 SLOTS = 500
 WAIT_SECONDS = 30.0
 
@@ -39,15 +40,44 @@ def measure_latency(installed: Installation, seconds: float) -> dict[str, Any]:
                 "sent": int(rate * seconds),
                 "p50_to_floor": ratio(percentile(delays, 50), floor),
             }
+        figures["event"] = _measure_events(client, worker, seconds)
     return figures
 
 
+def _measure_events(client: AgentProcess, worker: AgentProcess, seconds: float) -> dict[str, Any]:
+    """Start runs of one workflow by calls and by events that pass a filter, in turns."""
+    workflow = "bench-event"
+    client.ask("put_workflow", workflow=workflow, shape="filtered")
+    worker.ask("work", workflows=[workflow], slots=SLOTS)
+    delays: dict[bool, list[float]] = {False: [], True: []}
+    for by_event in delays:
+        pace(client, worker, workflow, EVENT_RATE, 1.0, by_event=by_event)
+    for _ in range(EVENT_TURNS):
+        for by_event, found in delays.items():
+            part = seconds / EVENT_TURNS
+            found.extend(pace(client, worker, workflow, EVENT_RATE, part, by_event=by_event))
+    medians = {by_event: percentile(found, 50) for by_event, found in delays.items()}
+    return {
+        "by_call_ms": summary(delays[False]),
+        "by_event_ms": summary(delays[True]),
+        "p50_to_call": ratio(medians[True], medians[False]),
+    }
+
+
 def pace(
-    client: AgentProcess, worker: AgentProcess, workflow: str, rate: float, seconds: float
+    client: AgentProcess,
+    worker: AgentProcess,
+    workflow: str,
+    rate: float,
+    seconds: float,
+    *,
+    by_event: bool = False,
 ) -> list[float]:
-    """Trigger at an even pace; return the delays of all runs in milliseconds."""
+    """Trigger at an even pace, or push events; return the delays of all runs in milliseconds."""
     worker.ask("forget")
-    sent = client.ask("paced", workflow=workflow, per_second=rate, seconds=seconds)
+    sent = client.ask(
+        "paced", workflow=workflow, per_second=rate, seconds=seconds, by_event=by_event
+    )
     answer = worker.ask("wait_started", count=sent["count"], seconds=WAIT_SECONDS)
     delays: list[float] = answer["delays_ms"]
     return delays

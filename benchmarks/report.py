@@ -77,6 +77,8 @@ LINES: Sequence[Line] = (
     Line("Start latency p99 at 100/s", "latency.rates.100.p99", "ms", at_most=40),
     Line("Start latency p50 at 500/s", "latency.rates.500.p50", "ms"),
     Line("Start latency p99 at 500/s", "latency.rates.500.p99", "ms"),
+    Line("Start by an event with a filter, p50 at 100/s", "latency.event.by_event_ms.p50", "ms"),
+    Line("  to a trigger call", "latency.event.p50_to_call", "x", at_most=1.3),
     Line("Idle queries/s", "idle.queries_per_second", at_most=2),
     Line("Idle CPU, engine", "idle.cpu_percent.engine", "%", at_most=2),
     Line("Idle CPU, web", "idle.cpu_percent.web", "%"),

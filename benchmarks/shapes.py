@@ -10,6 +10,7 @@ from engine.pb.v1 import workflows_pb2 as v1
 
 STEP = "run"
 CHAIN_LENGTH = 40
+SCOPE = "bench"
 LIMIT_KEY = "bench-limit"
 FAR_AWAY = 1_000_000
 """A limit that is never reached: what is measured is what asking costs."""
@@ -37,6 +38,14 @@ def keyed(name: str) -> v1.CreateWorkflowVersionRequest:
     return request
 
 
+def filtered(name: str) -> v1.CreateWorkflowVersionRequest:
+    """One task, started by events of the workflow's name that pass a filter as well."""
+    request = plain(name)
+    request.event_triggers.append(name)
+    request.default_filters.append(v1.DefaultFilter(expression="has(input.sent)", scope=SCOPE))
+    return request
+
+
 def durable(name: str) -> v1.CreateWorkflowVersionRequest:
     """One durable task."""
     request = plain(name)
@@ -60,6 +69,7 @@ SHAPES: Mapping[str, Callable[[str], v1.CreateWorkflowVersionRequest]] = {
     "keyed": keyed,
     "chain": chain,
     "durable": durable,
+    "filtered": filtered,
 }
 
 

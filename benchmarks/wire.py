@@ -85,10 +85,10 @@ class LeanClient:
         )
         await self._workflows.BulkTriggerWorkflow(request, metadata=self._metadata)
 
-    async def push(self, key: str) -> None:
+    async def push(self, key: str, scope: str | None = None) -> None:
         """Push an event whose payload says when it was sent."""
         payload = orjson.dumps({"sent": time.monotonic()}).decode()
-        request = events_pb2.PushEventRequest(key=key, payload=payload)
+        request = events_pb2.PushEventRequest(key=key, payload=payload, scope=scope)
         request.event_timestamp.GetCurrentTime()
         await self._events.Push(request, metadata=self._metadata)
 

@@ -42,7 +42,11 @@ LIMITED = WorkflowDefinition(
     "work",
     (StepDefinition("run", "work:run", rate_limits=(RateLimit("api"),), concurrency=BY_KEY),),
 )
-BY_RUN = WorkflowDefinition("work", (StepDefinition("run", "work:run"),), concurrency=BY_KEY)
+STEPS = (
+    StepDefinition("run", "work:run"),
+    StepDefinition("then", "work:run", parents=("run",)),
+)
+BY_RUN = WorkflowDefinition("work", STEPS, concurrency=BY_KEY)
 PUSHED = EventInput("pushed", b'{"l":[]}', scope="scope")
 COSTLY = "input.l.map(a, input.l.map(b, a)).size() > 0"
 HEAVY = EventInput("pushed", b'{"l":[%s]}' % b",".join([b"1"] * 80), scope="scope")
@@ -148,7 +152,7 @@ async def test_the_next_run_gets_what_a_refused_one_had(
         await engine.trigger_runs(tenant_id, [POISON])
     (run_id,) = await engine.trigger_runs(tenant_id, [GOOD])
     assert await status_of(engine, tenant_id, run_id) is Status.RUNNING
-    assert (await worker.next_start()).task_id == run_id
+    assert (await worker.next_start()).run_id == run_id
     await rebuilt_is_the_same(engine, worker, recorder)
 
 
