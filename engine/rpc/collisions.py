@@ -18,16 +18,16 @@ class BulkCollision(IdempotencyCollision):
 
 def collision_details(error: IdempotencyCollision) -> tuple[tuple[str, bytes], ...]:
     """Return the trailing metadata; its code and message repeat those of the call."""
-    told: Message
+    notice: Message
     if isinstance(error, BulkCollision):
-        told = pb.BulkTriggerIdempotencyCollisionError(
+        notice = pb.BulkTriggerIdempotencyCollisionError(
             successful_workflow_run_external_ids=map(str, error.started),
             collisions=map(_message, error.collisions),
         )
     else:
-        told = _message(error.collisions[0])
+        notice = _message(error.collisions[0])
     detail = Any()
-    detail.Pack(told)
+    detail.Pack(notice)
     status = status_pb2.Status(code=code_pb2.ALREADY_EXISTS, message=str(error), details=[detail])
     return ((DETAILS_KEY, status.SerializeToString()),)
 

@@ -43,14 +43,14 @@ def fit_results(
     for result in sorted(message.results, key=lambda each: -len(each.output)):
         if excess <= 0:
             return message
-        told = _left_out(result.task_run_external_id, len(result.output.encode()), limit)
-        excess -= len(result.output.encode()) - len(told)
+        notice = _left_out(result.task_run_external_id, len(result.output.encode()), limit)
+        excess -= len(result.output.encode()) - len(notice)
         result.ClearField("output")
-        result.error = told
+        result.error = notice
     if message.ByteSize() > limit:
         message.ClearField("results")
-        told = f"The run's results do not fit into one message ({size_text(limit)})."
-        message.results.add(error=f"{told} Read them over REST, {_ADVICE}")
+        notice = f"The run's results do not fit into one message ({size_text(limit)})."
+        message.results.add(error=f"{notice} Read them over REST, {_ADVICE}")
     return message
 
 
@@ -74,10 +74,10 @@ def fit_details(
         return message
     for task in sorted(tasks, key=lambda each: -len(each.output)):
         if excess > 0:
-            told = _left_out(task.external_id, len(task.output), limit)
-            excess -= len(task.output) - len(told)
+            notice = _left_out(task.external_id, len(task.output), limit)
+            excess -= len(task.output) - len(notice)
             task.ClearField("output")
-            task.error = told
+            task.error = notice
     if message.status == workflows_pb2.COMPLETED:
         message.status = workflows_pb2.FAILED
     if message.ByteSize() > limit:
@@ -96,9 +96,11 @@ def fit_stream_event(
     payload = message.event_payload.encode()
     message.ClearField("event_payload")
     if message.event_type != dispatcher_pb2.RESOURCE_EVENT_TYPE_STREAM:
-        told = _left_out(message.resource_id, len(payload), limit)
+        notice = _left_out(message.resource_id, len(payload), limit)
         is_output = message.event_type == dispatcher_pb2.RESOURCE_EVENT_TYPE_COMPLETED
-        message.event_payload = orjson.dumps({"too_large": told}).decode() if is_output else told
+        message.event_payload = (
+            orjson.dumps({"too_large": notice}).decode() if is_output else notice
+        )
         yield message
         return
     for piece in _pieces(payload, limit - message.ByteSize() - 16):

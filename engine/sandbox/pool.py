@@ -73,7 +73,7 @@ class Sandbox:
         with self._changed:
             if self._most_callers is not None:
                 of_a_tenant, together = self._most_callers
-                most = max(self._callers[tenant_id] for tenant_id in tenant_ids)
+                most = max((self._callers[tenant_id] for tenant_id in tenant_ids), default=0)
                 if most >= of_a_tenant or self._callers.total() >= together:
                     raise ResourceExhausted(TOO_MUCH_WAITS)
             self._callers.update(tenant_ids)

@@ -75,7 +75,7 @@ SELECT w.task_id, w.branch_id, w.node_id, w.ordinal, w."group", w.is_event, w.so
        AND w.node_id = u.node_id AND NOT w.is_dropped
  ORDER BY w.task_id, w.branch_id, w.node_id, w.ordinal;
 
--- name: durable_wait.meet
+-- name: durable_wait.satisfy
 -- Conditions that are met while others of their entries are not.
 UPDATE engine_durablewait w SET satisfied_at = %(now)s::timestamptz, payload = u.payload
   FROM unnest(%(task_ids)s::uuid[], %(branch_ids)s::bigint[], %(node_ids)s::bigint[],

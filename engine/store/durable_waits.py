@@ -178,13 +178,13 @@ def of_entries(entries: Sequence[tuple[UUID, Node]]) -> Query[WaitState]:
     return Query("durable_wait.of_entries", _addresses(entries), _state)
 
 
-def meet(waits: Sequence[MetWait], now: datetime) -> Query[None]:
+def satisfy(waits: Sequence[MetWait], now: datetime) -> Query[None]:
     params = _addresses([(w.task_id, w.node) for w in waits]) | {
         "now": now,
         "ordinals": [w.ordinal for w in waits],
         "payloads": [w.payload for w in waits],
     }
-    return Query("durable_wait.meet", params, no_row)
+    return Query("durable_wait.satisfy", params, no_row)
 
 
 def forget(entries: Sequence[tuple[UUID, Node]]) -> Query[None]:

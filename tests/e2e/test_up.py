@@ -192,6 +192,7 @@ def test_what_cannot_work_is_said_in_a_sentence(here: Installation) -> None:
         HATCHET_DATA_DIR="/proc",  # not even root may write there
         DATABASE_URL=nobody,
         SERVER_AUTH_COOKIE_SECRETS="0123456789abcdef",
+        SERVER_ENCRYPTION_MASTER_KEYSET="0123456789abcdef0123456789abcdef",
         SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET=new_signing_key(),
         ADMIN_PASSWORD="x",
     )

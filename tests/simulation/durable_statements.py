@@ -333,7 +333,7 @@ def _(tx: Transaction, p: Params) -> Rows:
     return [(*_place(w), *(w[name] for name in names)) for w in _of(tx, p) if not w["is_dropped"]]
 
 
-@statement("durable_wait.meet")
+@statement("durable_wait.satisfy")
 def _(tx: Transaction, p: Params) -> Rows:
     names = ("task_ids", "branch_ids", "node_ids", "ordinals", "payloads")
     for *place, payload in zip(*(p[name] for name in names), strict=True):

@@ -155,16 +155,16 @@ def test_what_is_told_after_a_higher_order_may_not_have_arrived() -> None:
 
 def test_a_delivery_was_told_of_what_was_sent_to_it() -> None:
     known = Invocation(TASK, 1)
-    told = [known.told]
+    told = [known.delivered_order]
     known.open([(3, ONE)], 0)
-    told.append(known.told)
+    told.append(known.delivered_order)
     known.acknowledge(ONE, needs_waiter=False)
     complete(known, ONE, 3)
-    assert [*told, known.told] == [None, 0, 3]
+    assert [*told, known.delivered_order] == [None, 0, 3]
 
 
 def test_what_a_delivery_was_told_of_on_another_stream_is_known_if_the_worker_says_it() -> None:
     known = invocation([(1, ONE), (2, TWO)], reached=2)
-    before = known.told
+    before = known.delivered_order
     known.confirm(1)
-    assert (before, known.told) == (None, 1)
+    assert (before, known.delivered_order) == (None, 1)

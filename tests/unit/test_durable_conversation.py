@@ -227,7 +227,7 @@ def test_a_new_stream_knows_which_calls_were_passed() -> None:
 
 def test_a_replay_is_told_of_a_wait_when_the_worker_says_that_it_waits() -> None:
     known = invocation()
-    known.acknowledge(ONE, needs_waiter=False, is_unheard=True)
+    known.acknowledge(ONE, needs_waiter=False, is_unacknowledged=True)
     assert complete(known, ONE, 1) == []
     assert not known.wait(ONE, 0.0)
     assert take(known) == [ONE]
@@ -235,9 +235,9 @@ def test_a_replay_is_told_of_a_wait_when_the_worker_says_that_it_waits() -> None
 
 def test_a_worker_that_says_nothing_is_told_all_the_same() -> None:
     known = invocation()
-    known.acknowledge(ONE, needs_waiter=False, is_unheard=True)
+    known.acknowledge(ONE, needs_waiter=False, is_unacknowledged=True)
     assert complete(known, ONE, 1) == []
-    known.give_up_hearing(ONE)
+    known.stop_awaiting_acknowledgement(ONE)
     assert take(known) == [ONE]
 
 

@@ -208,7 +208,7 @@ def test_a_call_notes_what_its_invocation_was_told_of(task: Task) -> None:
     task.log.satisfy(first, b"{}")
     known = [task.log.entries[task.wait(sleep("2s"))]]
     for told in (0, 1, 7):
-        task.log.told = told
+        task.log.delivered_order = told
         known.append(task.log.entries[task.wait(sleep("2s"))])
     assert [entry.recorded_after for entry in known] == [1, 0, 1, 1]
 

@@ -78,7 +78,7 @@ class Call(NamedTuple):
     """One call of one delivery of a durable task; `invocation` numbers the deliveries from 1.
 
     `is_of_branch`: the delivery made calls while it waited, so its program runs branches side by side.
-    `told` is the last order the delivery was told of before it made the call; None if that is not known.
+    `delivered_order` is the last order the delivery was sent before it made the call; None if that is not known.
     """
 
     tenant_id: UUID
@@ -86,7 +86,7 @@ class Call(NamedTuple):
     invocation: int
     body: CallBody
     is_of_branch: bool = False
-    told: int | None = None
+    delivered_order: int | None = None
 
     @property
     def looks_back(self) -> bool:

@@ -52,7 +52,7 @@ class Invocation:
         self._unasked: set[Node] = set()
         """Children that were acknowledged and that nobody has waited for yet."""
         self._wanted: set[Node] = set()
-        self._unheard: set[Node] = set()
+        self._unacknowledged: set[Node] = set()
         """Waits the worker was told of, and whose completions are kept until it has named them."""
         self._early: dict[Node, Completion] = {}
         """Completions of nodes that the worker was not told of, or does not wait for."""
@@ -63,9 +63,9 @@ class Invocation:
         self._unordered: list[Completion] = []
         self._sent: dict[Node, tuple[float, float | None]] = {}
         """When each was sent, and the received order that proves that it arrived."""
-        self._told_before: dict[Node, tuple[float, float | None]] = {}
+        self._delivered_before: dict[Node, tuple[float, float | None]] = {}
         """The same of those that the worker asked for once more, and that may be on their way yet."""
-        self._told = 0
+        self._highest_delivered = 0
         """The highest order that was sent."""
         self._expected: list[int] = []
         self._highest = 0
@@ -142,12 +142,12 @@ class Invocation:
         node: Node,
         *,
         needs_waiter: bool,
-        is_unheard: bool = False,
+        is_unacknowledged: bool = False,
         is_memo: bool = False,
     ) -> None:
         """The worker is told of this node. A child is completed only when somebody waits for it.
 
-        So is what `is_unheard`, until that is given up: a call that comes before is one of another branch.
+        So is what `is_unacknowledged`, until that is given up: a call that comes before is one of another branch.
         A call that was told of a completed node before gets its completion again.
         """
         self._quiet_since, self.is_called = None, False
@@ -166,15 +166,15 @@ class Invocation:
             self._unasked.add(node)
         else:
             self._want(node)
-            if is_unheard:
-                self._unheard.add(node)
+            if is_unacknowledged:
+                self._unacknowledged.add(node)
 
     def wait(self, node: Node, now: float) -> bool:
         """The worker waits for this node; return whether its completion is to be looked up.
 
         It may do so again although it has received the completion: two calls can lead to one child.
         """
-        self._unheard.discard(node)
+        self._unacknowledged.discard(node)
         if self._is_given_up:
             self.named_late.add(node)
         if node in self._wanted or self._is_held(node):
@@ -187,7 +187,7 @@ class Invocation:
             elif not was_received and now - sent_at < CROSSING_SECONDS:
                 self._asked_again.add(node)
                 return False
-            self._told_before[node] = self._sent[node]
+            self._delivered_before[node] = self._sent[node]
         self._sent.pop(node, None)
         self._asked_again.discard(node)
         self._unasked.discard(node)
@@ -198,9 +198,9 @@ class Invocation:
         """The worker says the highest order it has received."""
         self._received = max(self._received, received)
 
-    def give_up_hearing(self, node: Node) -> None:
+    def stop_awaiting_acknowledgement(self, node: Node) -> None:
         """The worker did not say that it waits for this node, and may be one that does not."""
-        self._unheard.discard(node)
+        self._unacknowledged.discard(node)
 
     def note_list(self, nodes: Container[Node], now: float) -> None:
         """The worker named all the nodes it waits for: what it was sent before has arrived."""
@@ -243,14 +243,14 @@ class Invocation:
                 if now - self._quiet_since < self._quiet_seconds:
                     break
             self._quiet_since = None
-            if self._held[order].node in self._unheard:
+            if self._held[order].node in self._unacknowledged:
                 break
             if self._expected and self._expected[0] == order:
                 del self._expected[0]
             sending.append(self._held.pop(order))
         for completion in sending:
             self._sent[completion.node] = (now, self._note_told(completion.order))
-            self._told_before.pop(completion.node, None)
+            self._delivered_before.pop(completion.node, None)
             self._unlisted.discard(completion.node)
         if not self._held:
             self._held_since = None
@@ -279,10 +279,10 @@ class Invocation:
 
     def may_go_on(self, now: float) -> bool:
         """Say whether the worker was told of a completion and did not confirm it: it may be about to read it."""
-        told = (*self._sent.items(), *self._told_before.items())
+        delivered = (*self._sent.items(), *self._delivered_before.items())
         return any(
             not self._has_arrived(node, order) and now - sent_at < CONFIRM_SECONDS
-            for node, (sent_at, order) in told
+            for node, (sent_at, order) in delivered
         )
 
     @property
@@ -310,10 +310,10 @@ class Invocation:
         return self._has_branches
 
     @property
-    def told(self) -> int | None:
+    def delivered_order(self) -> int | None:
         """The last order the worker was told of; None if that was on another stream, and it did not say."""
         is_unsure = self._before is not None or (self._passed and not self._received)
-        return None if is_unsure else max(self._received, self._told)
+        return None if is_unsure else max(self._received, self._highest_delivered)
 
     def pause(self, now: float) -> float | None:
         """Return after how long something may go out by itself; None if that is not to be watched closely."""
@@ -345,10 +345,10 @@ class Invocation:
 
     def _note_told(self, order: int | None) -> float | None:
         """Return from which received order on the worker has got this one, which is told now."""
-        if order is not None and (order < self._told or order <= self._received):
+        if order is not None and (order < self._highest_delivered or order <= self._received):
             # It was given up, or is told once more, and the worker says only the highest one.
             return math.inf
-        self._told = max(self._told, order or 0)
+        self._highest_delivered = max(self._highest_delivered, order or 0)
         return order
 
     def _want(self, node: Node) -> bool:

@@ -50,7 +50,7 @@ class Log:
     created: list[Entry] = field(default_factory=list)
     changed: dict[Node, Entry] = field(default_factory=dict)
     """Entries that were there before and look different now."""
-    told: int | None = None
+    delivered_order: int | None = None
     """The last order that the invocation whose call is taken was told of; None if that is not known."""
     is_complete: bool = False
     """All entries to come are known, some in outline only: without what they came to."""
@@ -335,7 +335,7 @@ class Log:
         last = self.state.satisfied_order
         entry.is_new, entry.recorded_after = (
             True,
-            last if self.told is None else min(self.told, last),
+            last if self.delivered_order is None else min(self.delivered_order, last),
         )
         self.state.restored = 0
         self.entries[entry.node] = entry

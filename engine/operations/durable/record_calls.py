@@ -229,7 +229,7 @@ def _take(
         return log.keep_memo(body.node, body.payload, call.invocation)
     if not found.serves(call.invocation):
         return Stale()
-    log.told = call.told
+    log.delivered_order = call.delivered_order
     if isinstance(body, MemoCall):
         return log.memo(body.key)
     known = len(log.created)

@@ -108,7 +108,7 @@ def _satisfy(
             changes.add(_complete(logs[task_id], node, results[conditions], None))
     partly = [wait for wait in newly_met if (wait.task_id, wait.node) not in over]
     for part in in_parts(partly, _size):
-        yield from fetch(durable_waits.meet(part, now))
+        yield from fetch(durable_waits.satisfy(part, now))
     tasks = (logs[wait.task_id].task for wait in partly)
     changes.touched |= {(task.tenant_id, task.run_id) for task in tasks}
     yield changes

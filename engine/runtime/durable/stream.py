@@ -139,7 +139,9 @@ class DurableStream:
     async def _carry_out(self, call: Call) -> None:
         invocation = self.invocation_of(call.task_id, call.invocation)
         if invocation is not None:
-            call = call._replace(is_of_branch=invocation.note_call(), told=invocation.told)
+            call = call._replace(
+                is_of_branch=invocation.note_call(), delivered_order=invocation.delivered_order
+            )
             invocation.is_called = not isinstance(call.body, MemoResult)
         answer = await self._service.record(call)
         body = answer.body
@@ -167,21 +169,21 @@ class DurableStream:
                 self._complete(invocation, answer)
 
     def _acknowledge(self, invocation: Invocation, body: AnswerBody, nodes: Sequence[Node]) -> None:
-        is_unheard = isinstance(body, WaitAnswer) and invocation.count > 1
+        is_unacknowledged = isinstance(body, WaitAnswer) and invocation.count > 1
         for node in nodes:
             needs_waiter = isinstance(body, SpawnAnswer)
             invocation.acknowledge(
                 node,
                 needs_waiter=needs_waiter,
-                is_unheard=is_unheard,
+                is_unacknowledged=is_unacknowledged,
                 is_memo=isinstance(body, MemoAnswer),
             )
-            if is_unheard:
+            if is_unacknowledged:
                 loop = asyncio.get_running_loop()
                 loop.call_later(CONFIRM_SECONDS, self._give_up_confirmation, invocation, node)
 
     def _give_up_confirmation(self, invocation: Invocation, node: Node) -> None:
-        invocation.give_up_hearing(node)
+        invocation.stop_awaiting_acknowledgement(node)
         self.send_current(invocation)
 
     async def open(self, invocation: Invocation, first: Sequence[Node]) -> None:
