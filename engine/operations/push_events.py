@@ -12,7 +12,8 @@ from engine.domain.cel.answers import asking_for, repeated_id
 from engine.errors import NotFound
 from engine.operations.durable import satisfy_entries
 from engine.operations.parts.pass_filters import pass_filters
-from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run, resolve_names
+from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
+from engine.operations.parts.versions import load_versions
 from engine.operations.satisfy_waits import offer_events
 from engine.operations.trigger_runs import insert_runs
 from engine.states import RunTrigger
@@ -102,7 +103,7 @@ def _push(
         step_waits.for_events(tenant_id, keys),
         durable_waits.for_events(tenant_id, keys),
     )
-    planned, failures = yield from _plan(tenant_id, records, priorities, matches)
+    planned, failures = yield from _plan(records, priorities, matches)
     if failures:
         yield from fetch(filters.insert_failures(tenant_id, failures, now))
     if planned:
@@ -135,7 +136,6 @@ def _without_marks(metadata: bytes | None) -> bytes | None:
 
 
 def _plan(
-    tenant_id: UUID,
     records: Sequence[EventRecord],
     priorities: Sequence[int | None],
     matches: Sequence[TriggerMatch],
@@ -145,13 +145,14 @@ def _plan(
     passed, failures = yield from pass_filters(records, matches)
     if not passed:
         return [], failures
-    versions = yield from resolve_names(tenant_id, [item.workflow_name for item in passed])
+    versions = yield from load_versions(item.version_id for item in passed)
     priority_of = {r.event_id: p for r, p in zip(records, priorities, strict=True)}
     planned = []
     for item in passed:
         event = item.event
+        version = versions[item.version_id]
         request = TriggerRequest(
-            workflow_name=item.workflow_name,
+            workflow_name=version.definition.name,
             input=event.payload,
             additional_metadata=_marked(event),
             priority=priority_of[event.event_id],
@@ -159,7 +160,7 @@ def _plan(
         trigger = Trigger(
             RunTrigger.EVENT, event.event_id, event.key, item.filter_id, item.filter_payload
         )
-        planned.append(plan_new_run(request, versions[item.workflow_name], trigger))
+        planned.append(plan_new_run(request, version, trigger))
     return planned, failures
 
 

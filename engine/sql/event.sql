@@ -13,13 +13,16 @@ SELECT id, %(tenant_id)s::uuid, key, scope, metadata::jsonb, priority, %(now)s::
 RETURNING 1;
 
 -- name: event.triggers
--- Event triggers these keys may match: equal patterns and all wildcards that fit.
-SELECT k.key, t.pattern, w.id AS workflow_id, w.name AS workflow_name,
-       EXISTS (SELECT FROM engine_filter f WHERE f.workflow_id = w.id) AS has_filters
+-- Event triggers these keys may match: equal patterns and all wildcards that fit; with the latest versions.
+SELECT k.key, t.pattern, w.id AS workflow_id,
+       EXISTS (SELECT FROM engine_filter f WHERE f.workflow_id = w.id) AS has_filters,
+       v.id AS version_id
   FROM unnest(%(keys)s::text[]) AS k(key)
   JOIN engine_eventtrigger t ON t.tenant_id = %(tenant_id)s::uuid
        AND (t.pattern = k.key OR (t.like_pattern IS NOT NULL AND k.key LIKE t.like_pattern))
   JOIN engine_workflow w ON w.id = t.workflow_id AND w.deleted_at IS NULL
+  JOIN LATERAL (SELECT id FROM engine_workflowversion
+                 WHERE workflow_id = w.id ORDER BY "order" DESC LIMIT 1) v ON true
  ORDER BY k.key, w.name, t.pattern;
 
 -- name: event.by_id

@@ -15,8 +15,8 @@ class TriggerMatch(NamedTuple):
     key: str
     pattern: str
     workflow_id: UUID
-    workflow_name: str
     has_filters: bool
+    version_id: UUID
 
 
 def insert(

@@ -25,7 +25,7 @@ class Passed(NamedTuple):
     """An event that starts a workflow; the filter that let it pass, if the workflow has any."""
 
     event: EventRecord
-    workflow_name: str
+    version_id: UUID
     filter_id: UUID | None = None
     filter_payload: bytes | None = None
 
@@ -53,13 +53,13 @@ def pass_filters(
     for record in records:
         for match in matches_of[record.key]:
             if not match.has_filters:
-                passed.append(Passed(record, match.workflow_name))
+                passed.append(Passed(record, match.version_id))
                 continue
             rows = by_scope.get((match.workflow_id, record.scope or ""), ())
             for first in range(0, len(rows), AT_ONCE):
                 some = rows[first : first + AT_ONCE]
                 passed += [
-                    Passed(record, match.workflow_name, row.id, bytes(row.payload))
+                    Passed(record, match.version_id, row.id, bytes(row.payload))
                     for row in _true_ones(some, record, failures)
                 ]
                 evaluated += len(some)
