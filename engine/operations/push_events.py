@@ -19,7 +19,7 @@ from engine.operations.trigger_runs import insert_runs
 from engine.states import RunTrigger
 from engine.store import durable_waits, events, filters, step_waits
 from engine.store.events import TriggerMatch
-from engine.store.filters import Failure
+from engine.store.filters import Failure, FilterRow
 from engine.store.query import Operation, fetch, fetch_all, repeatable
 from engine.types import EventInput, EventRecord, TriggerRequest
 from tenants.json_text import members, object_of, with_texts
@@ -95,15 +95,17 @@ def _push(
     is_last: bool,
 ) -> Operation[None]:
     keys = sorted({event.key for event in records})
-    scopes = {durable_waits.scope_lock(tenant_id, e.scope) for e in records if e.scope is not None}
-    *_, matches, waits, durable = yield from fetch_all(
-        *([durable_waits.share_scopes(sorted(scopes))] if scopes else []),
+    scopes = sorted({event.scope for event in records if event.scope is not None})
+    locks = sorted(durable_waits.scope_lock(tenant_id, scope) for scope in scopes)
+    *_, rows, matches, waits, durable = yield from fetch_all(
+        *([durable_waits.share_scopes(locks)] if locks else []),
         events.insert(tenant_id, records, priorities, now),
+        filters.for_events(tenant_id, keys, [scope for scope in scopes if scope]),
         events.triggers(tenant_id, keys),
         step_waits.for_events(tenant_id, keys),
         durable_waits.for_events(tenant_id, keys),
     )
-    planned, failures = yield from _plan(records, priorities, matches)
+    planned, failures = yield from _plan(records, priorities, matches, rows)
     if failures:
         yield from fetch(filters.insert_failures(tenant_id, failures, now))
     if planned:
@@ -139,10 +141,11 @@ def _plan(
     records: Sequence[EventRecord],
     priorities: Sequence[int | None],
     matches: Sequence[TriggerMatch],
+    rows: Sequence[FilterRow],
 ) -> Operation[tuple[list[PlannedRun], list[Failure]]]:
     if not matches:
         return [], []
-    passed, failures = yield from pass_filters(records, matches)
+    passed, failures = yield from pass_filters(records, matches, rows)
     if not passed:
         return [], failures
     versions = yield from load_versions(item.version_id for item in passed)

@@ -14,7 +14,7 @@ RETURNING 1;
 
 -- name: event.triggers
 -- Event triggers these keys may match: equal patterns and all wildcards that fit; with the latest versions.
-SELECT k.key, t.pattern, w.id AS workflow_id,
+SELECT k.key, t.pattern, w.id AS workflow_id, w.name AS workflow_name,
        EXISTS (SELECT FROM engine_filter f WHERE f.workflow_id = w.id) AS has_filters,
        v.id AS version_id
   FROM unnest(%(keys)s::text[]) AS k(key)

@@ -13,10 +13,15 @@ SELECT id, %(tenant_id)s::uuid, %(workflow_id)s::uuid, scope, expression, payloa
 ON CONFLICT (workflow_id, digest) DO NOTHING
 RETURNING id;
 
--- name: filter.of_scopes
--- The filters of some workflows that events of these scopes are to pass.
+-- name: filter.for_events
+-- The filters that events of these keys and scopes are to pass; the keys match as in event.triggers.
 SELECT id, workflow_id, scope, expression, payload FROM engine_filter
- WHERE workflow_id = ANY(%(workflow_ids)s::uuid[]) AND scope = ANY(%(scopes)s::text[])
+ WHERE scope = ANY(%(scopes)s::text[])
+   AND workflow_id IN (
+       SELECT t.workflow_id
+         FROM unnest(%(keys)s::text[]) AS k(key)
+         JOIN engine_eventtrigger t ON t.tenant_id = %(tenant_id)s::uuid
+              AND (t.pattern = k.key OR (t.like_pattern IS NOT NULL AND k.key LIKE t.like_pattern)))
  ORDER BY id;
 
 -- name: filter.lock

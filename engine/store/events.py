@@ -15,6 +15,7 @@ class TriggerMatch(NamedTuple):
     key: str
     pattern: str
     workflow_id: UUID
+    workflow_name: str
     has_filters: bool
     version_id: UUID
 

@@ -74,10 +74,9 @@ def insert(
     )
 
 
-def of_scopes(workflow_ids: Sequence[UUID], scopes: Sequence[str]) -> Query[FilterRow]:
-    return Query(
-        "filter.of_scopes", {"workflow_ids": list(workflow_ids), "scopes": list(scopes)}, FilterRow
-    )
+def for_events(tenant_id: UUID, keys: Sequence[str], scopes: Sequence[str]) -> Query[FilterRow]:
+    params = {"tenant_id": tenant_id, "keys": list(keys), "scopes": list(scopes)}
+    return Query("filter.for_events", params, FilterRow)
 
 
 def lock(tenant_id: UUID, filter_id: UUID) -> Query[FilterRow]:

@@ -9,10 +9,9 @@ from uuid import UUID
 
 from engine.domain.cel.expressions import try_filter
 from engine.states import CelSource
-from engine.store import filters
 from engine.store.events import TriggerMatch
 from engine.store.filters import Failure, FilterRow
-from engine.store.query import Operation, breathe, fetch
+from engine.store.query import Operation, breathe
 from engine.types import EventRecord
 
 MAX_FAILURES = 100
@@ -31,22 +30,19 @@ class Passed(NamedTuple):
 
 
 def pass_filters(
-    records: Sequence[EventRecord], matches: Sequence[TriggerMatch]
+    records: Sequence[EventRecord], matches: Sequence[TriggerMatch], rows: Sequence[FilterRow]
 ) -> Operation[tuple[list[Passed], list[Failure]]]:
     """Return, in the order of the events, what starts, and the expressions that failed.
 
     A workflow without filters is started whatever the scope. One with filters needs an event of a
-    filter's scope: an event without a scope starts nothing there.
+    filter's scope: an event without a scope starts nothing there. `rows` are the filters of their scopes.
     """
     matches_of: dict[str, list[TriggerMatch]] = defaultdict(list)
     for match in matches:
         matches_of[match.key].append(match)
-    filtered = sorted({match.workflow_id for match in matches if match.has_filters})
-    scopes = sorted({record.scope for record in records if record.scope})
     by_scope: dict[tuple[UUID, str], list[FilterRow]] = defaultdict(list)
-    if filtered and scopes:
-        for row in (yield from fetch(filters.of_scopes(filtered, scopes))):
-            by_scope[row.workflow_id, row.scope].append(row)
+    for row in rows:
+        by_scope[row.workflow_id, row.scope].append(row)
     passed: list[Passed] = []
     failures: list[Failure] = []
     evaluated = 0
@@ -55,9 +51,9 @@ def pass_filters(
             if not match.has_filters:
                 passed.append(Passed(record, match.version_id))
                 continue
-            rows = by_scope.get((match.workflow_id, record.scope or ""), ())
-            for first in range(0, len(rows), AT_ONCE):
-                some = rows[first : first + AT_ONCE]
+            own = by_scope.get((match.workflow_id, record.scope or ""), ())
+            for first in range(0, len(own), AT_ONCE):
+                some = own[first : first + AT_ONCE]
                 passed += [
                     Passed(record, match.version_id, row.id, bytes(row.payload))
                     for row in _true_ones(some, record, failures)
