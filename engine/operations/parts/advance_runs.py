@@ -15,6 +15,7 @@ from engine.domain.definition import RegisteredStep, RegisteredVersion
 from engine.domain.plan_run import Evidence, RunPlan, TaskState
 from engine.domain.task_keys import keyed_steps
 from engine.ids import new_id
+from engine.operations.assign_tasks import assign_tasks
 from engine.operations.parts.arm_waits import load_evidence, new_waits, waits
 from engine.operations.parts.group_keys import keys_from, load_key_data
 from engine.operations.parts.start_steps import events_of, new_task, outputs_of
@@ -23,7 +24,7 @@ from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status
 from engine.store import payloads, queues, run_slots, runs, step_waits, task_events, tasks
 from engine.store.changes import Changes, FinishedRun
 from engine.store.payloads import NewPayload
-from engine.store.query import Operation, Query, fetch, fetch_all
+from engine.store.query import Operation, Query, fetch, fetch_all, place
 from engine.store.runs import KeyData, LockedRun
 from engine.store.step_waits import NewWait
 from engine.store.tasks import NewTask, TaskRow
@@ -86,7 +87,7 @@ def advance_runs(
     if writes.leaving:
         changes.left += yield from fetch(run_slots.delete(writes.leaving))
     yield changes
-    yield _changes_of(writes, versions, {row.id: row.retry_count for row in rows})
+    yield from _queue(writes, versions, {row.id: row.retry_count for row in rows}, now)
 
 
 def _in_need_of_keys(
@@ -245,6 +246,26 @@ def _of_attempts(
         else payload
         for payload in outputs
     ]
+
+
+def _queue(
+    writes: _Writes,
+    versions: Mapping[UUID, RegisteredVersion],
+    retry_counts: Mapping[UUID, int],
+    now: datetime,
+) -> Operation[None]:
+    """Hand what was queued to workers with free slots, in this transaction; the rest waits for some."""
+    changes = _changes_of(writes, versions, retry_counts)
+    places = yield from place(changes.ready)
+    if places.worker_of:
+        placed = [
+            (task, places.worker_of[task.id])
+            for _, task in changes.ready
+            if task.id in places.worker_of
+        ]
+        changes.ready = [entry for entry in changes.ready if entry[1].id not in places.worker_of]
+        yield from assign_tasks(placed, places.epochs, now, taken=places.taken)
+    yield changes
 
 
 def _changes_of(
