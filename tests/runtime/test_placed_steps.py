@@ -24,7 +24,9 @@ async def writers(conninfo: str, task_ids: list[UUID]) -> list[str]:
     """Return the transactions that wrote the rows of these tasks last."""
     sql = "SELECT xmin::text FROM engine_task WHERE id = %s"
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
-        found = [await (await connection.execute(sql, [task_id])).fetchone() for task_id in task_ids]
+        found = [
+            await (await connection.execute(sql, [task_id])).fetchone() for task_id in task_ids
+        ]
     return [row[0] for row in found if row is not None]
 
 
