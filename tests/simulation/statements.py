@@ -44,6 +44,7 @@ for _name in (
     "run.ended_with_keys",
     "task_event.insert",
     "event.triggers",
+    "filter.for_events",
     "step_wait.for_events",
     "worker.recover_late",
 ):

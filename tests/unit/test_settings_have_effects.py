@@ -48,6 +48,7 @@ OTHER: dict[str, str] = {
     "SERVER_AUTH_COOKIE_DOMAIN": "example.com",
     "SERVER_AUTH_COOKIE_INSECURE": "false",
     "SERVER_AUTH_COOKIE_SECRETS": "0123456789abcdef",
+    "SERVER_ENCRYPTION_MASTER_KEYSET": "fedcba9876543210fedcba9876543210",
     "SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET": new_signing_key(),
     "ADMIN_EMAIL": "other@example.com",
     "ADMIN_NAME": "Other",
