@@ -1,7 +1,9 @@
 """The process that evaluates costly expressions: it has nothing to lose, and limits it cannot lift.
 
 It reads messages from its input, each a list of questions, and writes one answer after the other: the
-kernel ends it in the middle of one that takes too long. Run as `python -m engine.sandbox.worker`.
+kernel ends it in the middle of one that takes too long. Run as
+`python -m engine.sandbox.worker SECONDS`: CPU time of one expression on one event or task, reading its
+data included.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import marshal
 import os
 import resource
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,8 +27,6 @@ from engine.domain.cel.expressions import (
     kind_of,
 )
 
-ITEM_SECONDS = 0.5
-"""CPU time of one expression on one event or task, reading its data included."""
 TURN_SECONDS = 0.05
 """After this much CPU time the rest of a message is left for later."""
 MEMORY_BYTES = 384 * 1024 * 1024
@@ -42,6 +43,7 @@ Item = tuple[str, str, tuple[bytes | str, ...] | None]
 
 def main() -> None:
     """Serve until the input ends."""
+    item_seconds = float(sys.argv[1])
     reader = os.fdopen(os.dup(0), "rb")
     writer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -50,7 +52,7 @@ def main() -> None:
     programs: dict[tuple[str, str], Program | str] = {}
     while length := reader.read(4):
         items: list[Item] = marshal.loads(reader.read(int.from_bytes(length)))  # noqa: S302  our own parent's
-        _take_turn(items, programs, writer)
+        _take_turn(items, programs, writer, item_seconds)
 
 
 def _confine() -> None:
@@ -70,11 +72,14 @@ def _confine() -> None:
 
 
 def _take_turn(
-    items: list[Item], programs: dict[tuple[str, str], Program | str], writer: BinaryIO
+    items: list[Item],
+    programs: dict[tuple[str, str], Program | str],
+    writer: BinaryIO,
+    item_seconds: float,
 ) -> None:
     started = time.process_time()
     for item in items:
-        signal.setitimer(signal.ITIMER_PROF, ITEM_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, item_seconds)
         answer = _encode(_evaluate(item, programs))
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write(writer, answer)
