@@ -5,12 +5,14 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from random import getrandbits
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _CLOCKS_DIFFER = timedelta(minutes=1)
+_LOW_BITS = (1 << 62) - 1
+_new, _set = object.__new__, object.__setattr__
 _lock = threading.Lock()
 _last = 0
 
@@ -31,12 +33,12 @@ def new_id() -> UUID:
             _last += 1 + (getrandbits(8) << 20)
         value = _last
     timestamp, rest = value >> 74, value & ((1 << 74) - 1)
-    return UUID(
-        int=(timestamp << 80)
-        | _VERSION_AND_VARIANT
-        | ((rest >> 62) << 64)
-        | (rest & ((1 << 62) - 1))
-    )
+    made = _new(UUID)
+    # Its initialiser, which takes an integer for one way of five, would be half of what an id costs.
+    number = (timestamp << 80) | _VERSION_AND_VARIANT | ((rest >> 62) << 64) | (rest & _LOW_BITS)
+    _set(made, "int", number)
+    _set(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def id_at(moment: datetime) -> UUID:

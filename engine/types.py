@@ -29,8 +29,7 @@ class DesiredLabel(NamedTuple):
 DesiredLabels = tuple[DesiredLabel, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerRequest:
+class TriggerRequest(NamedTuple):
     """One run to start. `input` and `additional_metadata` are JSON object texts, already validated.
 
     `desired_worker_id` counts for sticky workflows; `desired_labels`, if any, replace every step's own.
@@ -68,8 +67,7 @@ class ReportKind(IntEnum):
     CANCELLED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TaskReport:
+class TaskReport(NamedTuple):
     """A worker's word about one attempt; `retry_count` None means the current attempt.
 
     `payload` is the output of COMPLETED (JSON text, nearly always an object; empty for none), the error
@@ -127,8 +125,7 @@ class BatchStart(NamedTuple):
     items: tuple[BatchItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """What a worker's stream carries: start this attempt, or cancel it. `payload` is empty for CANCEL.
 
     START_BATCH starts all items of `batch`; `task_id` and `run_id` are then the batch's id.

@@ -26,6 +26,8 @@ MAX_EXPONENT = 400
 
 _DEEPEST_DUMP = 254
 """orjson writes no deeper documents, which makes it the fastest judge of depth."""
+_SHORTEST_TOO_DEEP = 2 * MAX_DEPTH
+"""Each level has a bracket at either end."""
 _HALF_CHARACTER = "contains half of a surrogate pair, which is no character"
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 # Cheap looks, none of which goes over a digit twice: what follows a number is not what follows hex digits.
@@ -59,6 +61,12 @@ def read_json(encoded: bytes, *, levels_around: int = 0) -> Any:
         raise JsonRefused(f"is not valid JSON: {error}") from error
     if has_escaped_nul(encoded):
         raise JsonRefused("contains a null character (\\u0000)")
+    if len(encoded) >= _SHORTEST_TOO_DEEP:
+        _judge_depth(value, levels_around)
+    return value
+
+
+def _judge_depth(value: Any, levels_around: int) -> None:
     probe = value
     for _ in range(_DEEPEST_DUMP - MAX_DEPTH - levels_around):
         probe = [probe]
@@ -66,7 +74,6 @@ def read_json(encoded: bytes, *, levels_around: int = 0) -> Any:
         orjson.dumps(probe)
     except orjson.JSONEncodeError as error:
         raise TooDeep(f"is nested more than {MAX_DEPTH} levels deep") from error
-    return value
 
 
 def read_object(raw: str | bytes) -> bytes:

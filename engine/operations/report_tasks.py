@@ -36,7 +36,7 @@ def report_tasks(
     along: list[Query[Any]] = [task_events.insert_sent(sent)] if sent else []
     if any(report.batch_id for report in reports):
         reports = yield from resolve_members(reports)
-    by_kind: dict[ReportKind, list[TaskReport]] = {kind: [] for kind in ReportKind}
+    by_kind: list[list[TaskReport]] = [[] for _ in range(max(ReportKind) + 1)]
     for report in sorted(reports, key=lambda report: report.task_id):
         by_kind[report.kind].append(report)
     outcomes = [

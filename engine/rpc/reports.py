@@ -13,6 +13,7 @@ from tenants.json_text import without_nul
 
 # A retry cannot be asked for more than a year ahead.
 _LONGEST_RETRY_DELAY_MS = 366 * 86_400_000
+_KINDS = {int(kind): kind for kind in ReportKind}
 
 
 def parse_report(event: dispatcher_pb2.StepActionEvent, tenant_id: UUID) -> TaskReport:
@@ -38,10 +39,10 @@ def parse_batch_reports(
 
 
 def _parse_kind(number: int) -> ReportKind:
-    try:
-        return ReportKind(number)
-    except ValueError:
-        raise InvalidArgument(f"event_type {number} is unknown") from None
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise InvalidArgument(f"event_type {number} is unknown")
+    return kind
 
 
 def _parse_report(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from operator import methodcaller
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.domain.assignment import ReadyTask
@@ -36,6 +36,8 @@ from engine.store.hint_kinds import READ_KINDS, Cares, read_sources
 from engine.store.hints import Hint, hints_of
 
 log = logging.getLogger("hatchet.engine")
+
+Item = TypeVar("Item")
 
 _RESULTS_AT_ONCE = 50
 
@@ -256,15 +258,24 @@ def _owner_changes(
     changes: Changes, ready: Mapping[UUID, Sequence[ReadyTask]]
 ) -> Iterator[tuple[UUID, bool, Callable[[TenantOwner], None]]]:
     """Return by tenant what its scheduler must take note of, and if something may be handed out then."""
-    for tenant_id, task_id in changes.acknowledged:
-        yield tenant_id, False, methodcaller("acknowledge", task_id)
-    for end in changes.ended:
-        yield end.tenant_id, True, methodcaller("end", end.task_id, end.retry_count)
-    for tenant_id, task_id, retry_count in changes.withdrawn:
-        yield tenant_id, False, methodcaller("end", task_id, retry_count)
+    for tenant_id, task_ids in _by_tenant(changes.acknowledged).items():
+        yield tenant_id, False, methodcaller("acknowledge", task_ids)
+    ends = ((end.tenant_id, (end.task_id, end.retry_count)) for end in changes.ended)
+    for tenant_id, attempts in _by_tenant(ends).items():
+        yield tenant_id, True, methodcaller("end", attempts)
+    withdrawn = ((tenant_id, (task_id, count)) for tenant_id, task_id, count in changes.withdrawn)
+    for tenant_id, attempts in _by_tenant(withdrawn).items():
+        yield tenant_id, False, methodcaller("end", attempts)
     for tenant_id, task_id, retry_count in changes.evicted:
         yield tenant_id, False, methodcaller("release_slot", task_id, retry_count)
     for left in changes.left:
         yield left.tenant_id, True, methodcaller("end_run", left.run_id, left.arrival)
     for tenant_id, listed in ready.items():
         yield tenant_id, True, methodcaller("enqueue", listed)
+
+
+def _by_tenant(of_tenants: Iterable[tuple[UUID, Item]]) -> dict[UUID, list[Item]]:
+    listed: dict[UUID, list[Item]] = {}
+    for tenant_id, item in of_tenants:
+        listed.setdefault(tenant_id, []).append(item)
+    return listed

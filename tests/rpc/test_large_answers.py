@@ -201,9 +201,9 @@ async def test_more_runs_than_one_answer_can_name_are_refused_before_any_is_star
 async def test_the_configured_size_decides_what_a_worker_is_sent(
     limit: int, size: int, is_sent: bool, engine: RecordingEngine
 ) -> None:
-    large = replace(START, payload=text_of(size))
+    large = START._replace(payload=text_of(size))
     engine.session.actions.put_nowait(large)
-    engine.session.actions.put_nowait(replace(START, retry_count=7))
+    engine.session.actions.put_nowait(START._replace(retry_count=7))
     async with limited(engine, limit) as client, asyncio.timeout(PATIENCE_SECONDS):
         stream = client.call("Dispatcher/ListenV2", LISTEN)
         retries = [(await stream.read()).retry_count for _ in range(1 + is_sent)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -80,8 +79,7 @@ async def test_an_action_reaches_the_worker(
 async def test_what_an_action_does_not_have_is_absent_and_the_rest_is_sent(
     client: Client, engine: RecordingEngine
 ) -> None:
-    child = replace(
-        START,
+    child = START._replace(
         kind=ActionKind.CANCEL,
         payload=b"",
         additional_metadata=b'{"a":"b"}',
@@ -114,8 +112,8 @@ async def test_what_an_action_does_not_have_is_absent_and_the_rest_is_sent(
 async def test_an_action_too_large_to_send_fails_its_task_and_spares_the_stream(
     client: Client, engine: RecordingEngine
 ) -> None:
-    engine.session.actions.put_nowait(replace(START, payload=b"x" * (4 * 1024 * 1024)))
-    engine.session.actions.put_nowait(replace(START, task_id=UUID(int=5)))
+    engine.session.actions.put_nowait(START._replace(payload=b"x" * (4 * 1024 * 1024)))
+    engine.session.actions.put_nowait(START._replace(task_id=UUID(int=5)))
     message = await client.call("Dispatcher/ListenV2", LISTEN).read()
     assert message.task_run_external_id == str(UUID(int=5))
     ((report,),) = engine.calls["report_batch"]

@@ -36,7 +36,7 @@ from tests.runtime.harness import FakeWorker, trigger, until, workflow
 
 POISON = TriggerRequest("work", b'{"key":"k"}', additional_metadata=b'{"a":"\\u0000"}')
 """Postgres takes no such text: the statement fails that inserts the run."""
-GOOD = replace(POISON, additional_metadata=None)
+GOOD = POISON._replace(additional_metadata=None)
 BY_KEY = (Concurrency("input.key", 1),)
 LIMITED = WorkflowDefinition(
     "work",

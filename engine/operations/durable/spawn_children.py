@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -60,7 +59,7 @@ def spawn_children(spawned: Sequence[Spawned], logs: Logs, now: datetime) -> Ope
 def _adoptable(child: Spawned) -> TriggerRequest:
     """Whatever the client says, the parent is the durable task."""
     task = child.parent.task
-    return replace(child.request, parent_task_id=task.id, parent_run_id=task.run_id)
+    return child.request._replace(parent_task_id=task.id, parent_run_id=task.run_id)
 
 
 def _resolve(tenant_id: UUID, names: set[str]) -> Operation[Mapping[str, RegisteredVersion]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from engine.errors import InvalidArgument
@@ -50,8 +49,7 @@ def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest
         raise InvalidArgument(
             f"additional_metadata is larger than {MAX_METADATA_BYTES} bytes with what it inherits"
         )
-    return replace(
-        request,
+    return request._replace(
         additional_metadata=merged,
         parent_run_id=parent.run_id,
         parent_task_id=parent.task_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -125,8 +124,7 @@ def _join(
         % (str(action.task_id).encode(), str(action.run_id).encode(), action.payload)
         for _, action in items
     ]
-    joined = replace(
-        first,
+    joined = first._replace(
         kind=ActionKind.START_BATCH,
         run_id=batch_id,
         task_id=batch_id,
@@ -169,5 +167,5 @@ def resolve_members(reports: Sequence[TaskReport]) -> Operation[list[TaskReport]
             continue
         retry_count = retry_count_of.get((report.task_id, report.tenant_id, report.batch_id))
         if retry_count is not None:
-            resolved.append(replace(report, retry_count=retry_count))
+            resolved.append(report._replace(retry_count=retry_count))
     return resolved

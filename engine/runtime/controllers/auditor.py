@@ -66,10 +66,10 @@ class Auditor(PeriodicService):
         if in_groups := owner.machine.groups.attempts():
             live = await self._live(in_groups)
             lost += [attempt for attempt in in_groups if attempt[0] not in live]
-        for task_id, retry_count in dict.fromkeys(lost):
-            if (task_id, retry_count) in self._suspects:
-                log.error("task %s held a slot after it ended; freed", task_id)
-                owner.end(task_id, retry_count)
+        freed = [attempt for attempt in dict.fromkeys(lost) if attempt in self._suspects]
+        for task_id, _ in freed:
+            log.error("task %s held a slot after it ended; freed", task_id)
+        owner.end(freed)
         return set(lost)
 
     async def _live(self, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:

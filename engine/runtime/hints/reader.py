@@ -140,8 +140,7 @@ class HintReader:
         self._effects.spawn(owner.reload_limits(hint.limits), "reading rate limits")
 
     def _end(self, owner: TenantOwner, hint: Hint) -> None:
-        for task_id, retry_count in hint.ended:
-            owner.end(task_id, retry_count)
+        owner.end(hint.ended)
 
     def _release(self, owner: TenantOwner, hint: Hint) -> None:
         for task_id, retry_count in hint.released:

@@ -93,12 +93,18 @@ class TenantOwner:
     def enqueue(self, ready: Sequence[ReadyTask]) -> None:
         self._apply(lambda: self.machine.enqueue(self.pauses.without_paused(ready)))
 
-    def end(self, task_id: UUID, retry_count: int) -> None:
-        """An attempt ended: its slot is free, or its place in the queue."""
-        known = self.unacknowledged.get(task_id)
-        if known and known[0] <= retry_count:
-            del self.unacknowledged[task_id]
-        self._apply(lambda: self.machine.withdraw(task_id, retry_count))
+    def end(self, attempts: Sequence[tuple[UUID, int]]) -> None:
+        """Attempts ended, given as (task, retry count): their slots are free, or places in the queue."""
+        for task_id, retry_count in attempts:
+            known = self.unacknowledged.get(task_id)
+            if known and known[0] <= retry_count:
+                del self.unacknowledged[task_id]
+
+        def withdraw() -> None:
+            for task_id, retry_count in attempts:
+                self.machine.withdraw(task_id, retry_count)
+
+        self._apply(withdraw)
 
     def end_run(self, run_id: UUID, arrival: UUID) -> None:
         """A run ended: the slots are free that it asked for at its `arrival` in concurrency groups."""
@@ -113,10 +119,12 @@ class TenantOwner:
 
         self._apply(release)
 
-    def acknowledge(self, task_id: UUID) -> None:
-        self.unacknowledged.pop(task_id, None)
-        if on_worker := self.machine.workers.task_on(task_id):
-            self.acknowledged_at[on_worker[0]] = datetime.now(UTC).timestamp()
+    def acknowledge(self, task_ids: Sequence[UUID]) -> None:
+        now = datetime.now(UTC).timestamp()
+        for task_id in task_ids:
+            self.unacknowledged.pop(task_id, None)
+            if on_worker := self.machine.workers.task_on(task_id):
+                self.acknowledged_at[on_worker[0]] = now
 
     def beat(self, worker_id: UUID, at: float) -> None:
         self.heartbeats[worker_id] = at

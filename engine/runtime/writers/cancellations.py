@@ -80,7 +80,7 @@ class Cancellations:
             if isinstance(loser, RunClaims):
                 verdict.owner.end_run(UUID(int=loser.id), UUID(int=loser.arrival))
             else:
-                verdict.owner.end(loser.id, loser.retry_count)
+                verdict.owner.end([(loser.id, loser.retry_count)])
         now = datetime.now(UTC).timestamp()
         for owner in owners.values():
             owner.drain(now)

@@ -47,11 +47,12 @@ class EventNotes(PeriodicService):
     def add_sent(self, action: Action, worker_id: UUID, event_id: UUID, taken_at: datetime) -> None:
         """A START went over its worker's stream; `event_id` was made when it was taken from the queue."""
         at = taken_at.timestamp()
-        for item in action.items:
-            self._sent.append(
-                SentNote(event_id, item.run_id, item.task_id, item.retry_count, at, worker_id)
-            )
-            event_id = new_id()
+        items = action.items
+        note_ids = (event_id, *(new_id() for _ in items[1:]))
+        self._sent += [
+            SentNote(note_id, item.run_id, item.task_id, item.retry_count, at, worker_id)
+            for note_id, item in zip(note_ids, items, strict=True)
+        ]
 
     def add_no_worker(self, task: ReadyTask) -> None:
         """An attempt waits and no worker that could take it is connected."""
