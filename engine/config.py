@@ -89,6 +89,9 @@ class Config:
     encryption_keys: tuple[str, ...]
     """Secrets that other people's secrets are encrypted with; the first encrypts, all of them decrypt."""
 
+    webhooks_allowed_networks: tuple[IPv4Network | IPv6Network, ...]
+    """Private and local networks that messages may be sent to all the same."""
+
     admin_email: str
     admin_password: str
     admin_name: str
@@ -137,6 +140,9 @@ class Config:
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
             encryption_keys=_encryption_keys(env, data_dir),
+            webhooks_allowed_networks=env.networks(
+                "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS", "none"
+            ),
             admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),
