@@ -36,7 +36,8 @@ CLAIM = timedelta(seconds=60)
 MOST_AT_ONCE = 64
 MOST_OF_EACH = 8
 """Attempts under way to one endpoint, in each engine."""
-_GATHERED_AT_ONCE = 500
+_GATHERED_AT_ONCE = 200
+_SILENCE_EVERY = timedelta(seconds=5)
 _SWEPT_AT_ONCE = 1_000
 _SWEPT_EVERY = timedelta(minutes=10)
 _INTERVAL_SECONDS = 1.0
@@ -59,22 +60,26 @@ class Deliverer:
         """Of attempts that are over and not yet written down."""
         self._recording = asyncio.Lock()
         self._woken = asyncio.Event()
-        self._has_endpoints = False
+        self._has_work = False
+        self._silence_at = datetime.now(UTC)
         self._sweep_at = datetime.now(UTC) + _SWEPT_EVERY * random.random()
 
     async def tick(self) -> bool:
         self._woken.clear()
         await self._record()
-        [self._has_endpoints] = await self._database.fetch(store.has_endpoints())
-        if not self._has_endpoints:
+        [self._has_work] = await self._database.fetch(store.has_work())
+        if not self._has_work:
             return False
         now = datetime.now(UTC)
-        gathered = await self._database.run(gather(_GATHERED_AT_ONCE, now))
+        looks = now >= self._silence_at
+        if looks:
+            self._silence_at = now + _SILENCE_EVERY
+        gathered = await self._database.run(gather(_GATHERED_AT_ONCE, now, looks_for_silence=looks))
         await self._send_due(datetime.now(UTC))
         return gathered == _GATHERED_AT_ONCE or await self._sweep(now)
 
     async def wait(self) -> None:
-        seconds = _INTERVAL_SECONDS if self._has_endpoints else _IDLE_SECONDS
+        seconds = _INTERVAL_SECONDS if self._has_work else _IDLE_SECONDS
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds * random.uniform(0.9, 1.1)):
                 await self._woken.wait()

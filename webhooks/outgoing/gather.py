@@ -20,7 +20,7 @@ TOPIC = "webhook_endpoints"
 SILENCE = timedelta(seconds=30)
 
 
-def gather(limit: int, now: datetime) -> Operation[int]:
+def gather(limit: int, now: datetime, *, looks_for_silence: bool = False) -> Operation[int]:
     """Turn the next occurrences into messages; return how many there were.
 
     None if another engine is at it: it does the same.
@@ -28,7 +28,8 @@ def gather(limit: int, now: datetime) -> Operation[int]:
     [is_ours] = yield from fetch(store.take_turn())
     if not is_ours:
         return 0
-    yield from fetch(store.note_silent_workers(now - SILENCE, now))
+    if looks_for_silence:
+        yield from fetch(store.note_silent_workers(now - SILENCE, now))
     rows = yield from fetch(store.occurrences(limit))
     if not rows:
         return 0

@@ -1,6 +1,6 @@
 """What endpoints may be told of: a table, from which the API, the pages and the AsyncAPI document are made.
 
-A new kind is a row here, and something that writes its occurrences: a trigger, or `note`.
+A new kind is a row here, and something that writes its occurrences, as the triggers on runs and workers do.
 """
 
 from __future__ import annotations

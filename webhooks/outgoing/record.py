@@ -17,7 +17,7 @@ from webhooks.outgoing import store
 from webhooks.outgoing.answered import Answered
 from webhooks.outgoing.gather import TOPIC
 from webhooks.outgoing.schedule import DEAD_AFTER, LONGEST_HOLD, next_attempt
-from webhooks.outgoing.store import Claimed, Outcome, Verdict
+from webhooks.outgoing.store import Claimed, Finding, Outcome
 
 KEPT_ATTEMPTS = 10
 """Of each message to an endpoint."""
@@ -63,18 +63,18 @@ def outcome_of(
 def record_attempts(outcomes: Sequence[Outcome], now: datetime) -> Operation[None]:
     """Write down what became of attempts, and what they say about their endpoints."""
     yield from fetch(store.record(outcomes, kept=KEPT_ATTEMPTS, now=now))
-    verdicts = _verdicts(outcomes)
-    yield from fetch(store.judge(verdicts, dead_since=now - DEAD_AFTER, now=now))
+    findings = _findings(outcomes)
+    yield from fetch(store.judge(findings, dead_since=now - DEAD_AFTER, now=now))
     yield Changes(pages={(one.tenant_id, TOPIC) for one in outcomes})
 
 
-def _verdicts(outcomes: Sequence[Outcome]) -> list[Verdict]:
+def _findings(outcomes: Sequence[Outcome]) -> list[Finding]:
     """One endpoint may have several outcomes: one that was taken shows that it works."""
     of_endpoint: dict[UUID, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         of_endpoint[outcome.endpoint_id].append(outcome)
     return [
-        Verdict(
+        Finding(
             endpoint_id,
             any(one.state == DispatchState.DELIVERED for one in found),
             any(one.is_gone for one in found),

@@ -80,7 +80,7 @@ class Outcome(NamedTuple):
     is_gone: bool
 
 
-class Verdict(NamedTuple):
+class Finding(NamedTuple):
     """What the attempts of a moment say about an endpoint."""
 
     endpoint_id: UUID
@@ -94,8 +94,8 @@ class Swept(NamedTuple):
     messages: int
 
 
-def has_endpoints() -> Query[bool]:
-    return Query("outgoing.has_endpoints", {}, the_value)
+def has_work() -> Query[bool]:
+    return Query("outgoing.has_work", {}, the_value)
 
 
 def take_turn() -> Query[bool]:
@@ -188,14 +188,14 @@ def record(outcomes: Sequence[Outcome], *, kept: int, now: datetime) -> Query[UU
     )
 
 
-def judge(verdicts: Sequence[Verdict], *, dead_since: datetime, now: datetime) -> Query[UUID]:
+def judge(findings: Sequence[Finding], *, dead_since: datetime, now: datetime) -> Query[UUID]:
     return Query(
         "outgoing.judge",
         {
-            "ids": [one.endpoint_id for one in verdicts],
-            "workings": [one.has_worked for one in verdicts],
-            "gones": [one.is_gone for one in verdicts],
-            "not_befores": [one.not_before for one in verdicts],
+            "ids": [one.endpoint_id for one in findings],
+            "workings": [one.has_worked for one in findings],
+            "gones": [one.is_gone for one in findings],
+            "not_befores": [one.not_before for one in findings],
             "dead_since": dead_since,
             "now": now,
         },

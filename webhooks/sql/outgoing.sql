@@ -1,5 +1,6 @@
--- name: outgoing.has_endpoints
-SELECT EXISTS (SELECT FROM webhooks_endpoint);
+-- name: outgoing.has_work
+-- What was noted for endpoints that are gone is to be forgotten.
+SELECT EXISTS (SELECT FROM webhooks_endpoint) OR EXISTS (SELECT FROM webhooks_occurrence);
 
 -- name: outgoing.take_turn
 -- Whoever has the turn alone gives messages their positions; it ends with the transaction.
