@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -70,7 +71,7 @@ def whole_message_shape(dispatch: Dispatch, message: Message, *, may_view: bool)
 
 
 def _attempt_shape(entry: dict[str, Any]) -> AnyDict:
-    shown = dict(entry)
+    shown = entry | {"at": timestamp(datetime.fromisoformat(entry["at"]))}
     shown["error"] = entry["error"] or None
     shown["answer"] = entry["answer"] or None
     return without_nones(shown)
