@@ -25,21 +25,27 @@ BEGIN
     IF NOT EXISTS (SELECT FROM webhooks_endpoint) THEN
         RETURN NULL;
     END IF;
-    -- A run that is tried again has started before; one that leaves a final status is replayed.
+    -- A run that is tried again has started before; one that leaves a final status is replayed. Rows are sorted,
+    -- and not joined: a plan is kept that was made for the number of rows of its first execution.
     INSERT INTO webhooks_occurrence (tenant_id, kind, subject_id, at)
     SELECT n.tenant_id, k.kind, n.id,
            CASE k.kind WHEN 'run.replayed' THEN now() WHEN 'run.started' THEN n.started_at
                        ELSE n.finished_at END
-      FROM new_rows n
-      JOIN old_rows o ON o.id = n.id
+      FROM (SELECT r.*, lag(status) OVER before AS old_status, lag(started_at) OVER before AS old_started_at
+              FROM (SELECT id, tenant_id, workflow_id, status, started_at, finished_at, true AS is_new
+                      FROM new_rows
+                    UNION ALL
+                    SELECT id, tenant_id, workflow_id, status, started_at, finished_at, false
+                      FROM old_rows) r
+            WINDOW before AS (ORDER BY id, is_new)) n
      CROSS JOIN LATERAL unnest(ARRAY[
-                CASE WHEN o.status >= 2 AND n.status < 2 THEN 'run.replayed' END,
-                CASE WHEN n.status = 1 AND o.started_at IS NULL AND n.started_at IS NOT NULL
+                CASE WHEN n.old_status >= 2 AND n.status < 2 THEN 'run.replayed' END,
+                CASE WHEN n.status = 1 AND n.old_started_at IS NULL AND n.started_at IS NOT NULL
                      THEN 'run.started' END,
                 CASE n.status WHEN 2 THEN 'run.completed' WHEN 3 THEN 'run.failed'
                               WHEN 4 THEN 'run.cancelled' END])
            WITH ORDINALITY AS k(kind, number)
-     WHERE o.status <> n.status
+     WHERE n.is_new AND n.status <> n.old_status
        AND EXISTS (SELECT FROM webhooks_endpoint e
                     WHERE e.tenant_id = n.tenant_id AND k.kind = ANY(e.kinds)
                       AND (e.workflow_ids = '{}' OR n.workflow_id = ANY(e.workflow_ids)))
