@@ -31,13 +31,13 @@ BEGIN
     SELECT n.tenant_id, k.kind, n.id,
            CASE k.kind WHEN 'run.replayed' THEN now() WHEN 'run.started' THEN n.started_at
                        ELSE n.finished_at END
-      FROM (SELECT r.*, lag(status) OVER before AS old_status, lag(started_at) OVER before AS old_started_at
+      FROM (SELECT r.*, lag(status) OVER moves AS old_status, lag(started_at) OVER moves AS old_started_at
               FROM (SELECT id, tenant_id, workflow_id, status, started_at, finished_at, true AS is_new
                       FROM new_rows
                     UNION ALL
                     SELECT id, tenant_id, workflow_id, status, started_at, finished_at, false
                       FROM old_rows) r
-            WINDOW before AS (ORDER BY id, is_new)) n
+            WINDOW moves AS (ORDER BY id, is_new)) n
      CROSS JOIN LATERAL unnest(ARRAY[
                 CASE WHEN n.old_status >= 2 AND n.status < 2 THEN 'run.replayed' END,
                 CASE WHEN n.status = 1 AND n.old_started_at IS NULL AND n.started_at IS NOT NULL
@@ -76,5 +76,6 @@ CREATE TRIGGER note_connected_worker AFTER UPDATE ON engine_worker
 -- Of those that fell silent before their streams ended the deliverer learns by their heartbeats.
 CREATE TRIGGER note_lost_worker AFTER UPDATE ON engine_worker
     FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active
-                       AND NEW.last_heartbeat_at > NEW.updated_at - interval '25 seconds')
+                       AND coalesce(NEW.last_heartbeat_at, NEW.created_at)
+                           > NEW.updated_at - interval '25 seconds')
     EXECUTE FUNCTION webhooks_note_worker('worker.lost');
