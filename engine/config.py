@@ -33,6 +33,7 @@ FEWEST_CHARACTERS = 5
 """How many different ones a secret has at least."""
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
+_ALLOWED_NETWORKS = "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NOTICED: dict[str, Any] = {
     "keepalives_idle": 10,
@@ -140,9 +141,7 @@ class Config:
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
             encryption_keys=_encryption_keys(env, data_dir),
-            webhooks_allowed_networks=env.networks(
-                "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS", "none"
-            ),
+            webhooks_allowed_networks=env.networks(_ALLOWED_NETWORKS, "none"),
             admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),

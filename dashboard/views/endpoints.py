@@ -56,7 +56,9 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
             failed=Count("id", filter=Q(state=DispatchState.FAILED)),
         )
     }
-    rows = [(one, words_of_endpoint(one), counts.get(one.id, {})) for one in found]
+    rows: list[tuple[Any, ...]] = [
+        (one, words_of_endpoint(one), counts.get(one.id, {})) for one in found
+    ]
     return {"rows": rows, "may_manage": request.access.includes(Role.ADMIN)}
 
 

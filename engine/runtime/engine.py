@@ -120,7 +120,6 @@ class HatchetEngine(Calls):
             conninfo, self.id, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
         )
         self._engine_count = 1
-        self._background = [BackgroundLoop(work) for work in make_background(self.database)]
         self._loops: list[asyncio.Task[None]] = []
         self._batchers: list[asyncio.Task[None]] = []
 
@@ -175,6 +174,7 @@ class HatchetEngine(Calls):
         self.clock = Clock(self.database, self.effects.spawn, owners)
         self.timetable = Timetable(self.database, self.effects.spawn)
         self.auditor = Auditor(self.database, owners)
+        self._background = [BackgroundLoop(work) for work in make_background(self.database)]
 
     # Life
 

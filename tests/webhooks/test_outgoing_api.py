@@ -131,7 +131,12 @@ def test_what_is_wrong_is_refused_before_anything_is_stored(
 def test_a_change_that_is_wrong_changes_nothing(cast: Cast, api: ApiClient) -> None:
     path = made(api, cast.tenant)
     before = api.get(path).json
-    for wrong in ({"url": "ftp://x"}, {"kinds": []}, {"workflowIds": [str(uuid4())]}):
+    wrongs: list[dict[str, Any]] = [
+        {"url": "ftp://x"},
+        {"kinds": []},
+        {"workflowIds": [str(uuid4())]},
+    ]
+    for wrong in wrongs:
         wrong_too = {"description": "new"} | wrong
         assert api.patch(path, wrong_too).status == 400
     assert api.get(path).json == before

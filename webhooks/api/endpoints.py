@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -127,7 +127,7 @@ class EndpointListView(EngineView):
 class OfEndpoint(EngineView):
     """What is below one endpoint."""
 
-    path_ids = ("tenant", "endpoint")
+    path_ids: ClassVar[tuple[str, ...]] = ("tenant", "endpoint")
     endpoint: Endpoint
 
     def check_resource(self) -> None:
