@@ -1,4 +1,4 @@
-"""Outgoing webhooks with real processes: an engine that is killed while it sends loses nothing."""
+"""Outgoing webhooks with real processes and a browser: nothing is lost, and everything is seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import urllib.request
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.e2e.browser import Account, open_browser, open_page
+from tests.e2e.pages import sign_in
 from tests.e2e.stack import Stack
 from tests.e2e.tenant import Tenant, wait_for
 from tests.webhooks.receiver import PATIENCE_SECONDS, Answer, Received, receiving
@@ -25,11 +28,17 @@ def asked(tenant: Tenant, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
+@pytest.fixture
+def local_stack(own_stack: Stack) -> Stack:
+    """An installation that may send to this machine."""
+    own_stack.environment["SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"] = "127.0.0.0/8"
+    return own_stack
+
+
 @pytest.mark.chaos
 def test_an_engine_killed_between_sending_and_noting_has_another_send_again(
-    own_stack: Stack, own_tenant: Tenant
+    local_stack: Stack, own_tenant: Tenant
 ) -> None:
-    own_stack.environment["SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"] = "127.0.0.0/8"
     killed = threading.Event()
 
     def answer(_: Received) -> Answer:
@@ -38,15 +47,15 @@ def test_an_engine_killed_between_sending_and_noting_has_another_send_again(
         return Answer()
 
     with receiving(answer) as receiver:
-        engine = own_stack.start_engine()
-        own_stack.start_web()
+        engine = local_stack.start_engine()
+        local_stack.start_web()
         made = asked(own_tenant, "", {"url": receiver.url(), "kinds": ["run.created"]})
         path = f"/{made['metadata']['id']}"
         sent = asked(own_tenant, f"{path}/test", {})
         [first] = receiver.wait_for(1)
         engine.kill()
         killed.set()
-        own_stack.start_engine()
+        local_stack.start_engine()
         # The claim of the dead engine would run out by itself in a minute.
         own_tenant.rows(
             "UPDATE webhooks_dispatch SET due_at = now() WHERE tenant_id = %s RETURNING 1",
@@ -63,3 +72,38 @@ def test_an_engine_killed_between_sending_and_noting_has_another_send_again(
     assert first.body == second.body == sent["body"].encode()
     assert first.is_signed_with(made["secret"])
     assert second.is_signed_with(made["secret"])
+
+
+def test_a_person_makes_an_endpoint_and_sees_what_arrives(local_stack: Stack) -> None:
+    local_stack.start()
+    account = Account()
+    with receiving() as receiver, open_browser() as browser:
+        page = open_page(browser, account, width=320)
+
+        def nothing_is_too_wide() -> None:
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, page.url
+
+        sign_in(page, local_stack)
+        page.goto(f"{local_stack.server_url}/t/default/webhooks")
+        page.get_by_role("link", name="Outgoing").click()
+        nothing_is_too_wide()
+        page.get_by_role("link", name="New endpoint").first.click()
+        nothing_is_too_wide()
+        page.get_by_label("URL").fill(receiver.url("/" + "long-path-" * 12))
+        page.get_by_role("button", name="Create endpoint").click()
+        secret = page.get_by_label("Signing secret").input_value()
+        nothing_is_too_wide()
+        page.get_by_role("link", name="To the endpoint").click()
+        expect(page.get_by_text("Nothing was sent yet")).to_be_visible()
+        nothing_is_too_wide()
+        page.get_by_role("button", name="Send a test").click()
+        expect(page.locator("#attempts").get_by_text("Delivered")).to_be_visible()
+        nothing_is_too_wide()
+        page.goto(f"{local_stack.server_url}/t/default/webhook-endpoints")
+        nothing_is_too_wide()
+        [received] = receiver.so_far()
+        page.context.close()
+    assert received.kind == "endpoint.test"
+    assert received.is_signed_with(secret)
+    assert account.complaints == []
+    assert account.foreign(local_stack.server_url) == []
