@@ -1,10 +1,10 @@
-"""What pages say of the verdicts on deliveries."""
+"""What pages say of deliveries that came, of messages that go out, and of where they go."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from webhooks.models import Verdict
+from webhooks.models import Dispatch, DispatchState, Endpoint, PauseReason, Verdict
 
 
 class Words(NamedTuple):
@@ -31,3 +31,24 @@ VERDICTS = {
 
 def words_of(verdict: str) -> Words:
     return VERDICTS[Verdict(verdict)]
+
+
+def words_of_dispatch(dispatch: Dispatch) -> Words:
+    if dispatch.state == DispatchState.DELIVERED:
+        return Words("completed", "Delivered")
+    if dispatch.state == DispatchState.FAILED:
+        return Words("failed", "Given up")
+    return Words("running", "Trying again") if dispatch.tries else Words("queued", "Waiting")
+
+
+def words_of_endpoint(endpoint: Endpoint) -> Words:
+    match endpoint.pause_reason:
+        case PauseReason.PERSON:
+            return Words("cancelled", "Paused")
+        case PauseReason.FAILING:
+            return Words("failed", "Paused: it took nothing for days")
+        case PauseReason.GONE:
+            return Words("failed", "Paused: it answered 410")
+    if endpoint.failing_since is not None:
+        return Words("failed", "Failing")
+    return Words("completed", "Active")

@@ -9,6 +9,7 @@ from dashboard.views import (
     account,
     crons,
     durable,
+    endpoints,
     events,
     filters,
     rate_limits,
@@ -25,6 +26,8 @@ from dashboard.views import (
 )
 
 app_name = "dashboard"
+
+ENDPOINT = "t/<slug:slug>/webhook-endpoints/<uuid:endpoint_id>"
 
 urlpatterns = [
     path("", account.home, name="home"),
@@ -130,6 +133,29 @@ urlpatterns = [
     ),
     path("t/<slug:slug>/webhooks/<uuid:webhook_id>/change", webhooks.change, name="webhook_change"),
     path("t/<slug:slug>/webhooks/<uuid:webhook_id>/delete", webhooks.delete, name="webhook_delete"),
+    path("t/<slug:slug>/webhooks/<uuid:webhook_id>/test", webhooks.test, name="webhook_test"),
+    path("t/<slug:slug>/webhook-endpoints", endpoints.index, name="webhook_endpoints"),
+    path("t/<slug:slug>/webhook-endpoints/live", endpoints.live, name="webhook_endpoints_live"),
+    path("t/<slug:slug>/webhook-endpoints/new", endpoints.new, name="webhook_endpoint_new"),
+    path(ENDPOINT, endpoints.detail, name="webhook_endpoint"),
+    path(f"{ENDPOINT}/live", endpoints.detail_live, name="webhook_endpoint_live"),
+    path(f"{ENDPOINT}/change", endpoints.change, name="webhook_endpoint_change"),
+    path(f"{ENDPOINT}/pause", endpoints.pause, name="webhook_endpoint_pause"),
+    path(f"{ENDPOINT}/rotate", endpoints.rotate, name="webhook_endpoint_rotate"),
+    path(f"{ENDPOINT}/test", endpoints.test, name="webhook_endpoint_test"),
+    path(f"{ENDPOINT}/again", endpoints.send_failed_again, name="webhook_endpoint_again"),
+    path(f"{ENDPOINT}/delete", endpoints.delete, name="webhook_endpoint_delete"),
+    path(f"{ENDPOINT}/messages/<uuid:dispatch_id>", endpoints.message, name="webhook_message"),
+    path(
+        f"{ENDPOINT}/messages/<uuid:dispatch_id>/live",
+        endpoints.message_live,
+        name="webhook_message_live",
+    ),
+    path(
+        f"{ENDPOINT}/messages/<uuid:dispatch_id>/again",
+        endpoints.send_again,
+        name="webhook_message_again",
+    ),
     path("t/<slug:slug>/deliveries/<uuid:delivery_id>", webhooks.delivery, name="webhook_delivery"),
     path(
         "t/<slug:slug>/deliveries/<uuid:delivery_id>/live",

@@ -33,6 +33,7 @@ FEWEST_CHARACTERS = 5
 """How many different ones a secret has at least."""
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
+_ALLOWED_NETWORKS = "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NOTICED: dict[str, Any] = {
     "keepalives_idle": 10,
@@ -89,6 +90,9 @@ class Config:
     encryption_keys: tuple[str, ...]
     """Secrets that other people's secrets are encrypted with; the first encrypts, all of them decrypt."""
 
+    webhooks_allowed_networks: tuple[IPv4Network | IPv6Network, ...]
+    """Private and local networks that messages may be sent to all the same."""
+
     admin_email: str
     admin_password: str
     admin_name: str
@@ -137,6 +141,7 @@ class Config:
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
             encryption_keys=_encryption_keys(env, data_dir),
+            webhooks_allowed_networks=env.networks(_ALLOWED_NETWORKS, "none"),
             admin_email=_email(env, "ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),

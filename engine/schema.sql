@@ -89,6 +89,73 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.webhooks_note_changed_runs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM webhooks_endpoint) THEN
+        RETURN NULL;
+    END IF;
+    -- A run that is tried again has started before; one that leaves a final status is replayed. Rows are sorted,
+    -- and not joined: a plan is kept that was made for the number of rows of its first execution.
+    INSERT INTO webhooks_occurrence (tenant_id, kind, subject_id, at)
+    SELECT n.tenant_id, k.kind, n.id,
+           CASE k.kind WHEN 'run.replayed' THEN now() WHEN 'run.started' THEN n.started_at
+                       ELSE n.finished_at END
+      FROM (SELECT r.*, lag(status) OVER moves AS old_status, lag(started_at) OVER moves AS old_started_at
+              FROM (SELECT id, tenant_id, workflow_id, status, started_at, finished_at, true AS is_new
+                      FROM new_rows
+                    UNION ALL
+                    SELECT id, tenant_id, workflow_id, status, started_at, finished_at, false
+                      FROM old_rows) r
+            WINDOW moves AS (ORDER BY id, is_new)) n
+     CROSS JOIN LATERAL unnest(ARRAY[
+                CASE WHEN n.old_status >= 2 AND n.status < 2 THEN 'run.replayed' END,
+                CASE WHEN n.status = 1 AND n.old_started_at IS NULL AND n.started_at IS NOT NULL
+                     THEN 'run.started' END,
+                CASE n.status WHEN 2 THEN 'run.completed' WHEN 3 THEN 'run.failed'
+                              WHEN 4 THEN 'run.cancelled' END])
+           WITH ORDINALITY AS k(kind, number)
+     WHERE n.is_new AND n.status <> n.old_status
+       AND EXISTS (SELECT FROM webhooks_endpoint e
+                    WHERE e.tenant_id = n.tenant_id AND k.kind = ANY(e.kinds)
+                      AND (e.workflow_ids = '{}' OR n.workflow_id = ANY(e.workflow_ids)))
+     ORDER BY n.id, k.number;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.webhooks_note_new_runs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM webhooks_endpoint) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO webhooks_occurrence (tenant_id, kind, subject_id, at)
+    SELECT n.tenant_id, k.kind, n.id, n.created_at
+      FROM new_rows n
+     CROSS JOIN LATERAL unnest(ARRAY['run.created',
+                CASE n.status WHEN 0 THEN NULL WHEN 1 THEN 'run.started' WHEN 2 THEN 'run.completed'
+                              WHEN 3 THEN 'run.failed' ELSE 'run.cancelled' END])
+           WITH ORDINALITY AS k(kind, number)
+     WHERE EXISTS (SELECT FROM webhooks_endpoint e
+                    WHERE e.tenant_id = n.tenant_id AND k.kind = ANY(e.kinds)
+                      AND (e.workflow_ids = '{}' OR n.workflow_id = ANY(e.workflow_ids)))
+     ORDER BY n.id, k.number;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.webhooks_note_worker() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO webhooks_occurrence (tenant_id, kind, subject_id, at)
+    SELECT NEW.tenant_id, TG_ARGV[0], NEW.id, NEW.updated_at
+     WHERE EXISTS (SELECT FROM webhooks_endpoint e
+                    WHERE e.tenant_id = NEW.tenant_id AND TG_ARGV[0] = ANY(e.kinds));
+    RETURN NULL;
+END $$;
+
 CREATE TABLE public.auth_group (
     id integer NOT NULL,
     name character varying(150) NOT NULL
@@ -751,9 +818,83 @@ CREATE TABLE public.webhooks_delivery (
     webhook_id uuid NOT NULL
 );
 
+CREATE TABLE public.webhooks_dispatch (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    message_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    subject_id uuid,
+    state text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    claim_id uuid,
+    tries smallint NOT NULL,
+    attempts integer NOT NULL,
+    status smallint,
+    error text NOT NULL,
+    log jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone
+);
+
+CREATE TABLE public.webhooks_endpoint (
+    id uuid NOT NULL,
+    url text NOT NULL,
+    description text NOT NULL,
+    kinds text[] NOT NULL,
+    workflow_ids uuid[] NOT NULL,
+    secret bytea NOT NULL,
+    previous_secret bytea,
+    previous_expires_at timestamp with time zone,
+    pause_reason text NOT NULL,
+    paused_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    not_before timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL
+);
+
 CREATE TABLE public.webhooks_eventorigin (
     event_id uuid NOT NULL,
     webhook_name text NOT NULL
+);
+
+CREATE TABLE public.webhooks_message (
+    "position" bigint NOT NULL,
+    message_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    subject_id uuid,
+    at timestamp with time zone NOT NULL,
+    body bytea NOT NULL
+);
+
+ALTER TABLE public.webhooks_message ALTER COLUMN "position" ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.webhooks_message_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.webhooks_occurrence (
+    id bigint NOT NULL,
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    data jsonb
+);
+
+ALTER TABLE public.webhooks_occurrence ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.webhooks_occurrence_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.webhooks_webhook (
@@ -810,6 +951,9 @@ ALTER TABLE ONLY public.auth_permission
 
 ALTER TABLE ONLY public.engine_cron
     ADD CONSTRAINT cron_once_per_workflow UNIQUE (workflow_id, name, expression);
+
+ALTER TABLE ONLY public.webhooks_dispatch
+    ADD CONSTRAINT dispatch_in_order UNIQUE (endpoint_id, "position");
 
 ALTER TABLE ONLY public.django_content_type
     ADD CONSTRAINT django_content_type_app_label_model_76bd3d3b_uniq UNIQUE (app_label, model);
@@ -976,8 +1120,23 @@ ALTER TABLE ONLY public.webhooks_webhook
 ALTER TABLE ONLY public.webhooks_delivery
     ADD CONSTRAINT webhooks_delivery_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.webhooks_dispatch
+    ADD CONSTRAINT webhooks_dispatch_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_endpoint
+    ADD CONSTRAINT webhooks_endpoint_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.webhooks_eventorigin
     ADD CONSTRAINT webhooks_eventorigin_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY public.webhooks_message
+    ADD CONSTRAINT webhooks_message_message_id_key UNIQUE (message_id);
+
+ALTER TABLE ONLY public.webhooks_message
+    ADD CONSTRAINT webhooks_message_pkey PRIMARY KEY ("position");
+
+ALTER TABLE ONLY public.webhooks_occurrence
+    ADD CONSTRAINT webhooks_occurrence_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.webhooks_webhook
     ADD CONSTRAINT webhooks_webhook_pkey PRIMARY KEY (id);
@@ -1000,6 +1159,12 @@ CREATE INDEX cron_miss_by_cron ON public.engine_cronmiss USING btree (cron_id, i
 
 CREATE INDEX delivery_by_webhook ON public.webhooks_delivery USING btree (webhook_id, id);
 
+CREATE INDEX dispatch_due ON public.webhooks_dispatch USING btree (endpoint_id, due_at) WHERE (state = 'PENDING'::text);
+
+CREATE INDEX dispatch_of_message ON public.webhooks_dispatch USING btree (message_id);
+
+CREATE INDEX dispatch_of_subject ON public.webhooks_dispatch USING btree (endpoint_id, subject_id, "position") WHERE (state = 'PENDING'::text);
+
 CREATE INDEX django_session_expire_date_a5c62663 ON public.django_session USING btree (expire_date);
 
 CREATE INDEX django_session_session_key_c0390e0f_like ON public.django_session USING btree (session_key varchar_pattern_ops);
@@ -1011,6 +1176,8 @@ CREATE INDEX durable_entry_by_key ON ONLY public.engine_durableentry USING btree
 CREATE INDEX durable_wait_by_event ON public.engine_durablewait USING btree (tenant_id, source) WHERE ((NOT is_dropped) AND is_event AND (satisfied_at IS NULL));
 
 CREATE INDEX durable_wait_due ON public.engine_durablewait USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (NOT is_dropped) AND (satisfied_at IS NULL));
+
+CREATE INDEX endpoint_by_tenant ON public.webhooks_endpoint USING btree (tenant_id, id);
 
 CREATE INDEX engine_celfailure_tenant_id_1daa882f ON public.engine_celfailure USING btree (tenant_id);
 
@@ -1106,6 +1273,8 @@ CREATE INDEX filter_by_tenant ON public.engine_filter USING btree (tenant_id, id
 
 CREATE INDEX idempotency_key_expiry ON public.engine_idempotencykey USING btree (expires_at);
 
+CREATE INDEX message_of_lost_worker ON public.webhooks_message USING btree (subject_id) WHERE (kind = 'worker.lost'::text);
+
 CREATE INDEX rate_limit_settings ON public.engine_ratelimit USING btree (tenant_id) WHERE ((NOT is_dynamic) OR (paused_until IS NOT NULL));
 
 CREATE INDEX run_slot_of_tenant ON public.engine_runslot USING btree (tenant_id) WHERE is_holding;
@@ -1137,6 +1306,8 @@ CREATE INDEX tenants_user_email_8daee2f7_like ON public.tenants_user USING btree
 CREATE INDEX webhook_by_tenant ON public.webhooks_webhook USING btree (tenant_id, id);
 
 CREATE INDEX webhooks_delivery_webhook_id_27345d75 ON public.webhooks_delivery USING btree (webhook_id);
+
+CREATE INDEX webhooks_endpoint_tenant_id_81717867 ON public.webhooks_endpoint USING btree (tenant_id);
 
 CREATE INDEX webhooks_webhook_tenant_id_97465aca ON public.webhooks_webhook USING btree (tenant_id);
 
@@ -1190,9 +1361,19 @@ ALTER INDEX public.task_held ATTACH PARTITION public.engine_task_default_workflo
 
 ALTER INDEX public.engine_taskevent_pkey ATTACH PARTITION public.engine_taskevent_default_pkey;
 
+CREATE TRIGGER note_changed_runs AFTER UPDATE ON public.engine_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_changed_runs();
+
 CREATE TRIGGER note_child_ended_at_once AFTER INSERT ON public.engine_run FOR EACH ROW WHEN (((new.trigger = 5) AND (new.status >= 2))) EXECUTE FUNCTION public.engine_note_ended_child();
 
+CREATE TRIGGER note_connected_worker AFTER UPDATE ON public.engine_worker FOR EACH ROW WHEN ((new.is_active AND (NOT old.is_active))) EXECUTE FUNCTION public.webhooks_note_worker('worker.connected');
+
 CREATE TRIGGER note_ended_child AFTER UPDATE OF status ON public.engine_run FOR EACH ROW WHEN (((new.trigger = 5) AND (new.status >= 2) AND (old.status < 2))) EXECUTE FUNCTION public.engine_note_ended_child();
+
+CREATE TRIGGER note_lost_worker AFTER UPDATE ON public.engine_worker FOR EACH ROW WHEN ((old.is_active AND (NOT new.is_active) AND (COALESCE(new.last_heartbeat_at, new.created_at) > (new.updated_at - '00:00:25'::interval)))) EXECUTE FUNCTION public.webhooks_note_worker('worker.lost');
+
+CREATE TRIGGER note_new_runs AFTER INSERT ON public.engine_run REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_new_runs();
+
+CREATE TRIGGER note_new_worker AFTER INSERT ON public.engine_worker FOR EACH ROW EXECUTE FUNCTION public.webhooks_note_worker('worker.registered');
 
 CREATE TRIGGER tally_changed_runs AFTER UPDATE ON public.engine_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.engine_tally_changed_runs();
 
@@ -1266,6 +1447,9 @@ ALTER TABLE ONLY public.tenants_member
 
 ALTER TABLE ONLY public.webhooks_delivery
     ADD CONSTRAINT webhooks_delivery_webhook_id_27345d75_fk_webhooks_webhook_id FOREIGN KEY (webhook_id) REFERENCES public.webhooks_webhook(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.webhooks_endpoint
+    ADD CONSTRAINT webhooks_endpoint_tenant_id_81717867_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.webhooks_webhook
     ADD CONSTRAINT webhooks_webhook_tenant_id_97465aca_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;

@@ -28,6 +28,9 @@ from webhooks.sources import all_sources
 
 log = logging.getLogger(__name__)
 
+TRIED_OUT = "test delivery"
+"""Where a sample comes from."""
+
 
 def accept(webhook: Webhook, arrived: Arrived) -> Outcome:
     """Do with a delivery whatever is to be done; nothing the sender can do raises."""
@@ -60,6 +63,13 @@ def deliver_again(webhook: Webhook, delivery: Delivery, now: datetime) -> Outcom
     outcome = Outcome(is_verified=True, redelivery_of=delivery.id)
     _finish(webhook, arrived, outcome, all_sources()[webhook.source_name])
     return outcome
+
+
+def try_out(webhook: Webhook, now: datetime) -> Outcome:
+    """Do with a sample, signed as its sender would, what is done with a delivery."""
+    source, own = all_sources()[webhook.source_name], credentials_of(webhook)
+    headers = {"content-type": "application/json", **source.sign(source.sample, own, now)}
+    return accept(webhook, Arrived(headers, source.sample, now, TRIED_OUT))
 
 
 def refuse_too_large(webhook: Webhook, arrived: Arrived, *, body_bytes: int, most: int) -> Outcome:

@@ -1,12 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from engine.background import Background
+    from engine.store.async_db import AsyncDatabase
 
 
 class WebhooksConfig(AppConfig):
     name = "webhooks"
 
     def ready(self) -> None:
-        """Let lists of events say by which webhooks they came in."""
+        """Let lists of events say by which webhooks they came in, and engines send what endpoints want."""
+        from engine import background
         from engine.api import event_origins
+        from engine.store import query
         from webhooks.queries import webhook_names
 
         event_origins.add_look_up(webhook_names)
+        query.SQL_FOLDERS.append(Path(__file__).parent / "sql")
+        background.add_background(_deliverer)
+
+
+def _deliverer(database: AsyncDatabase) -> Background:
+    from webhooks.outgoing.deliver import Deliverer
+
+    return Deliverer(database)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -64,6 +64,17 @@ class Credentials:
 def is_same(given: str, expected: str) -> bool:
     """Compare in a time that does not tell where they differ."""
     return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())
+
+
+def sign(body: bytes, own: Credentials, _at: datetime) -> Mapping[str, str]:
+    """Return the headers, by their names in lower case, with which any sender may prove itself."""
+    match own.auth_type:
+        case AuthType.BASIC:
+            return {"authorization": "Basic " + base64.b64encode(own.secret.encode()).decode()}
+        case AuthType.API_KEY:
+            return {own.header_name.lower(): own.secret}
+        case AuthType.HMAC:
+            return {own.header_name.lower(): own.signature_of(body)}
 
 
 def verify(arrived: Arrived, expected: Credentials) -> None:

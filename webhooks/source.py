@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from webhooks import credentials
 from webhooks.arrived import Arrived
@@ -25,7 +26,7 @@ def any_secret(_secret: str) -> None:
 class Source:
     """A kind of sender.
 
-    `verify` raises Refused. `challenge` returns what a sender that asks for it is to be sent back.
+    `verify` raises Refused; `sign` returns the headers of a sender that signs `sample`. `challenge` returns what a sender that asks for it is to be sent back.
     `read_form` turns the fields of a form into a JSON text; without it forms are refused. `check_secret`
     raises ValueError, with a sentence, for a signing secret that cannot be one.
 
@@ -36,6 +37,8 @@ class Source:
     name: str
     title: str
     verify: Callable[[Arrived, Credentials], None] = credentials.verify
+    sign: Callable[[bytes, Credentials, datetime], Mapping[str, str]] = credentials.sign
+    sample: bytes = b'{"type": "test"}'
     auth_types: tuple[AuthType, ...] = ANY_AUTH
     challenge: Callable[[Arrived], str | None] = no_challenge
     read_form: Callable[[Mapping[str, str]], str | bytes] | None = None

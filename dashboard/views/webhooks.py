@@ -23,9 +23,10 @@ from engine.ids import id_at
 from engine.models.pages import newest_page
 from engine.models.run_queries import runs_of, with_workflow_names
 from tenants.models import Role
-from webhooks.accept import deliver_again
+from webhooks.accept import deliver_again, try_out
 from webhooks.changes import url_of
 from webhooks.credentials import Algorithm, Encoding
+from webhooks.encryption import SecretUnreadable
 from webhooks.models import Delivery, Webhook
 from webhooks.queries import deliveries_of
 from webhooks.sources import all_sources
@@ -149,6 +150,21 @@ def delete(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     webhook.delete()
     messages.success(request, f"Webhook {webhook.name} deleted.")
     return redirect("dashboard:webhooks", request.tenant.slug)
+
+
+@tenant_page("POST", needs=Role.MEMBER)
+def test(request: PageRequest, webhook_id: UUID) -> HttpResponse:
+    """Deliver a sample, signed with the webhook's secret, and show what became of it."""
+    webhook = _find(request, webhook_id)
+    try:
+        outcome = try_out(webhook, datetime.now(UTC))
+    except SecretUnreadable as error:
+        messages.error(request, f"Its secret cannot be read: {error}.")
+        return redirect("dashboard:webhook", request.tenant.slug, webhook.id)
+    if not Delivery.objects.filter(id=outcome.delivery_id).exists():
+        messages.error(request, f"Not delivered: {outcome.error}.")
+        return redirect("dashboard:webhook", request.tenant.slug, webhook.id)
+    return redirect("dashboard:webhook_delivery", request.tenant.slug, outcome.delivery_id)
 
 
 @tenant_page()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 
+from engine.background import make_background
 from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
 from engine.errors import Unavailable
@@ -20,6 +21,7 @@ from engine.operations.put_workflow import put_workflow
 from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
 from engine.runtime.controllers.auditor import Auditor
+from engine.runtime.controllers.background import BackgroundLoop
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.controllers.housekeeping import Housekeeping
@@ -172,6 +174,7 @@ class HatchetEngine(Calls):
         self.clock = Clock(self.database, self.effects.spawn, owners)
         self.timetable = Timetable(self.database, self.effects.spawn)
         self.auditor = Auditor(self.database, owners)
+        self._background = [BackgroundLoop(work) for work in make_background(self.database)]
 
     # Life
 
@@ -214,6 +217,7 @@ class HatchetEngine(Calls):
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),
             ("ended children", EndedChildren(self.database, self.effects.durable, owners).run()),
+            *((loop.name, loop.run()) for loop in self._background),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
@@ -233,6 +237,8 @@ class HatchetEngine(Calls):
         if self._batchers:
             await asyncio.wait(self._batchers, timeout=deadline_seconds)
         await end_tasks((*self._loops, *self._batchers))
+        for work in self._background:
+            await work.close()
         try:
             await self.notes.tick()
             await self.ownership.give_up()

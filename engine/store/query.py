@@ -26,7 +26,8 @@ from engine.store.placing import Places, Wanting
 Row = TypeVar("Row")
 Result = TypeVar("Result")
 
-SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
+SQL_FOLDERS = [Path(__file__).resolve().parent.parent / "sql"]
+"""Apps above the engine add theirs at their start."""
 _NAME = re.compile(r"^-- name: ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
 _STATE = re.compile(r"(?<!:):([A-Z]\w*(?:\.[A-Z_]+)?)")
 
@@ -173,14 +174,14 @@ def the_value(value: Value) -> Value:
 
 @cache
 def statements() -> dict[str, str]:
-    """Return every named statement of engine/sql, by name.
+    """Return every named statement, by name.
 
     `:Status.QUEUED` in a file stands for the number of that member of an enum of engine.states,
     `:RETRY_QUEUE_PRIORITY` for a constant. Raises AttributeError for a name that is not there, TypeError for
     one that is no number, and ValueError for a statement's name that is bad or repeated.
     """
     found: dict[str, str] = {}
-    for path in sorted(SQL_FOLDER.glob("*.sql")):
+    for path in sorted(path for folder in SQL_FOLDERS for path in folder.glob("*.sql")):
         parts = _NAME.split(path.read_text())
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in found or name.split(".")[0] != path.stem:

@@ -20,6 +20,7 @@ from tests.api.factories import make_workflow, now, schedule_greet, step
 from tests.api.test_durable_tasks import call, event, evict, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import PASSWORD, Cast
+from webhooks.models import Dispatch, DispatchState
 
 SOON = (now() + timedelta(days=2)).isoformat()
 SINCE = "2020-01-01T00:00:00Z"
@@ -118,6 +119,26 @@ def walk_webhooks(walk: Walk, stable: str) -> None:
     walk.delete(one)
 
 
+def walk_endpoints(walk: Walk, stable: str, world: dict[str, str]) -> None:
+    assert walk.get(f"{stable}/webhook-kinds")["rows"]
+    new = {"url": "https://example.com/a", "kinds": ["run.failed"], "description": "a"}
+    made = walk.post(f"{stable}/webhook-endpoints", new | {"workflowIds": [world["workflow"]]})
+    assert walk.get(f"{stable}/webhook-endpoints")["rows"]
+    one = f"{stable}/webhook-endpoints/{made['metadata']['id']}"
+    walk.get(one)
+    walk.post(f"{one}/rotate-secret", {"overlapSeconds": 60})
+    sent = walk.post(f"{one}/test")
+    message = f"{one}/messages/{sent['messageId']}"
+    walk.get(message)
+    walk.post(f"{message}/redeliver")
+    walk.post(f"{one}/redeliver-failed", {})
+    entry = {"at": SINCE, "milliseconds": 1, "status": 500, "error": "no", "answer": ""}
+    Dispatch.objects.update(log=[entry], state=DispatchState.FAILED, finished_at=now())
+    assert walk.get(f"{one}/messages")["rows"][0]["log"]
+    walk.patch(one, {"isPaused": True})
+    walk.delete(one)
+
+
 def walk_workflows(walk: Walk, tenant: str, world: dict[str, str]) -> None:
     assert walk.get(f"{tenant}/workflows")["rows"]
     one = f"/api/v1/workflows/{world['workflow']}"
@@ -208,6 +229,7 @@ def test_every_operation_answers_as_described(
     walk_durable_tasks(walk, stable, cast)
     walk_events(walk, stable, tenant, world)
     walk_webhooks(walk, stable)
+    walk_endpoints(walk, stable, world)
     walk_tenant(walk, stable, tenant, world)
     walk_timetable(walk, tenant, cast)
     person = Walk(ApiClient(user=cast.owner))

@@ -53,7 +53,8 @@ from webhooks.accept import accept
 from webhooks.arrived import Arrived
 from webhooks.changes import NewWebhook, create_webhook
 from webhooks.credentials import Credentials
-from webhooks.models import AuthType, Delivery, Webhook
+from webhooks.models import AuthType, Delivery, Dispatch, Endpoint, Webhook
+from webhooks.outgoing.changes import NewEndpoint, create_endpoint, try_endpoint
 
 PASSWORD = "correct horse battery"
 
@@ -326,6 +327,15 @@ def make_webhook(tenant: Tenant, name: str = "orders", **overrides: Any) -> Webh
         ),
     }
     return create_webhook(tenant.id, NewWebhook(**(given | overrides)), datetime.now(UTC))
+
+
+def make_endpoint(tenant: Tenant, url: str = "https://example.com/hook", **given: Any) -> Endpoint:
+    new = NewEndpoint(url=url, **({"kinds": ["run.failed"]} | given))
+    return create_endpoint(tenant.id, new, datetime.now(UTC))[0]
+
+
+def send_test(endpoint: Endpoint) -> Dispatch:
+    return Dispatch.objects.get(id=try_endpoint(endpoint, datetime.now(UTC)))
 
 
 def deliver(webhook: Webhook, body: bytes, key: str = WEBHOOK_SECRET) -> Delivery:

@@ -13,7 +13,7 @@ from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, W
 from tenants.models import APIToken, Role, Tenant, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Delivery, Dispatch, Webhook
 
 READ = "read"
 WRITE = "write"
@@ -72,6 +72,14 @@ ROUTES: dict[str, tuple[str, str]] = {
     "webhook_delete": ("webhooks/{webhook}/delete", WRITE),
     "webhook_delivery": ("deliveries/{delivery}", READ),
     "webhook_delivery_live": ("deliveries/{delivery}/live", READ),
+    "webhook_endpoints": ("webhook-endpoints", READ),
+    "webhook_endpoints_live": ("webhook-endpoints/live", READ),
+    "webhook_endpoint_new": ("webhook-endpoints/new", ADMIN),
+    "webhook_endpoint": ("webhook-endpoints/{endpoint}", READ),
+    "webhook_endpoint_live": ("webhook-endpoints/{endpoint}/live", READ),
+    "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
+    "webhook_message": ("webhook-endpoints/{endpoint}/messages/{sent}", READ),
+    "webhook_message_live": ("webhook-endpoints/{endpoint}/messages/{sent}/live", READ),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -105,6 +113,15 @@ POSTS: dict[str, tuple[str, str]] = {
     "webhook_change": ("webhooks/{webhook}/change", WRITE),
     "webhook_delete": ("webhooks/{webhook}/delete", WRITE),
     "webhook_redeliver": ("deliveries/{delivery}/redeliver", WRITE),
+    "webhook_test": ("webhooks/{webhook}/test", WRITE),
+    "webhook_endpoint_new": ("webhook-endpoints/new", ADMIN),
+    "webhook_endpoint_change": ("webhook-endpoints/{endpoint}/change", ADMIN),
+    "webhook_endpoint_pause": ("webhook-endpoints/{endpoint}/pause", ADMIN),
+    "webhook_endpoint_rotate": ("webhook-endpoints/{endpoint}/rotate", ADMIN),
+    "webhook_endpoint_test": ("webhook-endpoints/{endpoint}/test", WRITE),
+    "webhook_endpoint_again": ("webhook-endpoints/{endpoint}/again", WRITE),
+    "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
+    "webhook_message_again": ("webhook-endpoints/{endpoint}/messages/{sent}/again", WRITE),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -123,6 +140,7 @@ class World:
     filter: Filter
     webhook: Webhook
     delivery: Delivery
+    sent: Dispatch
 
     def url(self, path: str) -> str:
         ids = {
@@ -136,6 +154,8 @@ class World:
             "filter": self.filter.id,
             "webhook": self.webhook.id,
             "delivery": self.delivery.id,
+            "endpoint": self.sent.endpoint_id,
+            "sent": self.sent.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -159,6 +179,7 @@ def world(tenant: Tenant) -> World:
         factories.make_filter(version),
         webhook,
         factories.deliver(webhook, b"not JSON"),
+        factories.send_test(factories.make_endpoint(tenant)),
     )
 
 

@@ -14,6 +14,7 @@ from tenants.models import Member, Tenant, User
 from tests.dashboard import factories
 from tests.dashboard.factories import WEBHOOK_SECRET
 from tests.webhooks.senders import SIGNERS
+from webhooks import limits
 from webhooks.models import Delivery, Webhook
 from webhooks.sources import all_sources
 
@@ -245,3 +246,28 @@ def test_a_foreign_webhook_is_not_found(member: Client, tenant: Tenant) -> None:
     ):
         assert member.post(f"{base}/{path}").status_code == 404
     assert Webhook.objects.get().event_key_expression == webhook.event_key_expression
+
+
+def test_a_test_delivery_is_shown_as_a_delivery(member: Client, tenant: Tenant, url: str) -> None:
+    webhook = factories.make_webhook(tenant)
+    answer = member.post(f"{url}/{webhook.id}/test")
+    delivery = Delivery.objects.get()
+    assert answer["Location"] == f"/t/{tenant.slug}/deliveries/{delivery.id}"
+    text = page(member, answer["Location"])
+    assert "Accepted" in text
+    assert "test delivery" in text
+    assert Event.objects.get().key == "order:test"
+
+
+def test_a_test_delivery_that_cannot_be_signed_or_comes_too_often_says_so(
+    member: Client, tenant: Tenant, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = factories.make_webhook(tenant)
+    monkeypatch.setattr(limits.CallLimits, "take", lambda *_: False)
+    monkeypatch.setattr(limits.CallLimits, "is_first_refusal", lambda *_: False)
+    answer = member.post(f"{url}/{webhook.id}/test", follow=True)
+    assert "called too often" in unescape(answer.content.decode())
+    Webhook.objects.update(secret=b"of another key")
+    answer = member.post(f"{url}/{webhook.id}/test", follow=True)
+    assert "secret cannot be read" in unescape(answer.content.decode())
+    assert not Delivery.objects.exists()

@@ -22,6 +22,7 @@ from engine.store.binary import prepare
 from engine.store.query import no_row, statements, the_value
 from engine.store.queues import QueuedRow
 from engine.store.runs import KeyData
+from webhooks.outgoing import store as outgoing_store
 
 Builder = Callable[..., Any]
 
@@ -40,7 +41,7 @@ def builders() -> dict[str, Builder]:
     found: dict[str, Builder] = {}
     for module in pkgutil.iter_modules(store.__path__, "engine.store."):
         found |= builders_in(importlib.import_module(module.name))
-    return found
+    return found | builders_in(outgoing_store)
 
 
 BUILDERS = builders()

@@ -9,7 +9,7 @@ import pytest
 
 from engine.states import Status, TaskEventKind
 from engine.store import query
-from engine.store.query import SQL_FOLDER, statements
+from engine.store.query import SQL_FOLDERS, statements
 
 COLUMNS = "status|kind|trigger|queue_priority|cause|missed|level|source|method|window"
 COMPARED = re.compile(
@@ -45,7 +45,11 @@ def bare_numbers(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(SQL_FOLDER.glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for folder in SQL_FOLDERS for path in folder.glob("*.sql")),
+    ids=lambda path: path.stem,
+)
 def test_no_statement_gives_a_state_by_its_number(path: Path) -> None:
     assert bare_numbers(path.read_text()) == []
 
@@ -76,6 +80,6 @@ def test_a_name_that_is_no_number_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "task.sql").write_text(f"-- name: task.wrong\nSELECT {name};\n")
-    monkeypatch.setattr(query, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(query, "SQL_FOLDERS", [tmp_path])
     with pytest.raises((AttributeError, TypeError)):
         statements.__wrapped__()

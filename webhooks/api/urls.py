@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
 from engine.api.url_parts import ST, get, post
 from tenants.rest.schema import Operation, route
-from webhooks.api import deliveries, webhooks
+from webhooks.api import deliveries, endpoints, messages, webhooks
 from webhooks.api.answers import (
     V1Webhook,
     V1WebhookList,
@@ -14,8 +14,18 @@ from webhooks.api.answers import (
     WebhookDelivery,
     WebhookDeliveryList,
 )
+from webhooks.api.endpoint_answers import (
+    SentAnew,
+    WebhookEndpoint,
+    WebhookEndpointList,
+    WebhookKindList,
+    WebhookMessage,
+    WebhookMessageList,
+)
 
 _DELIVERIES = f"{ST}/webhook-deliveries"
+_ENDPOINT = f"{ST}/webhook-endpoints/<str:endpoint>"
+_MESSAGE = f"{_ENDPOINT}/messages/<str:message>"
 
 urlpatterns: list[URLPattern] = [
     route(
@@ -53,5 +63,50 @@ urlpatterns: list[URLPattern] = [
         f"{_DELIVERIES}/<str:delivery>/redeliver",
         deliveries.RedeliverView,
         post("webhook-delivery:redeliver", WebhookDelivery),
+    ),
+    path("api/v1/asyncapi.yaml", endpoints.AsyncApiView.as_view()),
+    route(
+        f"{ST}/webhook-kinds",
+        endpoints.KindListView,
+        get("webhook-kind:list", WebhookKindList),
+    ),
+    route(
+        f"{ST}/webhook-endpoints",
+        endpoints.EndpointListView,
+        get("webhook-endpoint:list", WebhookEndpointList),
+        post("webhook-endpoint:create", WebhookEndpoint),
+    ),
+    route(
+        _ENDPOINT,
+        endpoints.EndpointView,
+        get("webhook-endpoint:get", WebhookEndpoint),
+        Operation("PATCH", "webhook-endpoint:update", WebhookEndpoint),
+        Operation("DELETE", "webhook-endpoint:delete", WebhookEndpoint),
+    ),
+    route(
+        f"{_ENDPOINT}/rotate-secret",
+        endpoints.RotateSecretView,
+        post("webhook-endpoint:rotate-secret", WebhookEndpoint),
+    ),
+    route(
+        f"{_ENDPOINT}/test",
+        messages.TryEndpointView,
+        post("webhook-endpoint:test", WebhookMessage),
+    ),
+    route(
+        f"{_ENDPOINT}/redeliver-failed",
+        messages.SendFailedAgainView,
+        post("webhook-endpoint:redeliver-failed", SentAnew),
+    ),
+    route(
+        f"{_ENDPOINT}/messages",
+        messages.MessageListView,
+        get("webhook-message:list", WebhookMessageList),
+    ),
+    route(_MESSAGE, messages.MessageView, get("webhook-message:get", WebhookMessage)),
+    route(
+        f"{_MESSAGE}/redeliver",
+        messages.RedeliverMessageView,
+        post("webhook-message:redeliver", WebhookMessage),
     ),
 ]

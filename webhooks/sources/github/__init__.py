@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
+from webhooks import credentials
+from webhooks.credentials import Credentials
 from webhooks.source import Source
+
+
+def _sign(body: bytes, own: Credentials, at: datetime) -> Mapping[str, str]:
+    return {"x-github-event": "ping"} | dict(credentials.sign(body, own, at))
+
 
 SOURCE = Source(
     name="GITHUB",
     title="GitHub",
+    sign=_sign,
+    sample=b'{"zen": "Keep it logically awesome.", "action": "test"}',
     # Not every event has an action: pushes have none, nor has the ping with which GitHub begins.
     event_key_expression=(
         "'github:' + headers['x-github-event'] + (has(input.action) ? ':' + input.action : '')"

@@ -7,6 +7,7 @@ from webhooks.source import Source
 SOURCE = Source(
     name="LINEAR",
     title="Linear",
+    sample=b'{"type": "Test", "action": "create", "data": {}}',
     event_key_expression="'linear:' + input.type + ':' + input.action",
     header_name="linear-signature",
     secret_hint="The signing secret that Linear shows on the webhook's page.",

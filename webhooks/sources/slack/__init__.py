@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import orjson
 
@@ -45,10 +46,18 @@ def _read_form(fields: Mapping[str, str]) -> str | bytes:
     return fields.get("payload") or orjson.dumps(fields)
 
 
+def _sign(body: bytes, own: Credentials, at: datetime) -> Mapping[str, str]:
+    seconds = int(at.timestamp())
+    signature = own.signature_of(f"v0:{seconds}:".encode() + body)
+    return {_TIMESTAMP: str(seconds), own.header_name.lower(): f"v0={signature}"}
+
+
 SOURCE = Source(
     name="SLACK",
     title="Slack",
     verify=_verify,
+    sign=_sign,
+    sample=b'{"type": "event_callback", "command": "/test", "event": {"type": "test", "text": "test"}}',
     auth_types=(AuthType.HMAC,),
     challenge=_challenge,
     read_form=_read_form,

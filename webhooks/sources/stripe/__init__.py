@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from webhooks.arrived import Arrived, forged, incomplete
 from webhooks.credentials import Credentials, is_same, read_seconds, refuse_stale
 from webhooks.models import AuthType
@@ -29,10 +32,18 @@ def _verify(arrived: Arrived, expected: Credentials) -> None:
         raise forged("the signature does not match the body")
 
 
+def _sign(body: bytes, own: Credentials, at: datetime) -> Mapping[str, str]:
+    seconds = int(at.timestamp())
+    signature = own.signature_of(f"{seconds}.".encode() + body)
+    return {own.header_name.lower(): f"t={seconds},v1={signature}"}
+
+
 SOURCE = Source(
     name="STRIPE",
     title="Stripe",
     verify=_verify,
+    sign=_sign,
+    sample=b'{"id": "evt_test", "object": "event", "type": "test", "data": {"object": {}}}',
     auth_types=(AuthType.HMAC,),
     event_key_expression="'stripe:' + input.type",
     header_name="Stripe-Signature",
