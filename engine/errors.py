@@ -72,5 +72,9 @@ class LostRace(Unavailable):
     """What was asked has not been done, and may be asked again at once."""
 
 
+class AlreadyWritten(HatchetError):
+    """Rows of these ids are there: what was asked was done before, when its answer was lost."""
+
+
 class LeaseLost(Unavailable):
     """What was asked has not been done, and is another engine's to do."""

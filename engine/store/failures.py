@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from engine.errors import HatchetError, InvalidArgument, LeaseLost, LostRace, NotSent, Unavailable
+from engine.errors import (
+    AlreadyWritten,
+    HatchetError,
+    InvalidArgument,
+    LeaseLost,
+    LostRace,
+    NotSent,
+    Unavailable,
+)
 
 _LEASE_LOST = "HT001"
 _LOST_RACES = (
@@ -21,6 +31,8 @@ _TOO_MUCH = (
     psycopg.errors.TooManyArguments,
 )
 """What the database says of a value it cannot take: part of that it files under operational errors."""
+_OWN_IDS = re.compile(r"engine_\w+_pkey")
+"""Primary keys of rows whose ids are made before they are written; partitions have their own."""
 _ABSENCES = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
 
 
@@ -32,6 +44,9 @@ def named(error: psycopg.Error | OSError) -> HatchetError | None:
         return LostRace("another transaction was first; try again")
     if isinstance(error, _TOO_MUCH):
         return InvalidArgument(f"the database refused a value: {error}")
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        is_own = _OWN_IDS.fullmatch(error.diag.constraint_name or "")
+        return AlreadyWritten(f"the rows are there already: {error}") if is_own else None
     if isinstance(error, PoolTimeout):
         return NotSent("the database cannot be reached")
     if isinstance(error, _ABSENCES):

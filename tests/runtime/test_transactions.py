@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from engine.errors import AlreadyWritten
 from engine.ids import new_id
-from engine.store import workers
+from engine.store import workers, workflows
 from engine.store.async_db import AsyncDatabase
 from engine.store.query import Operation, Query, fetch, no_row
 from engine.types import WorkerRegistration
@@ -57,9 +59,25 @@ async def test_an_error_of_the_database_undoes_what_came_before(
         yield from fetch(register(tenant_id, worker_id))
         yield from fetch(register(tenant_id, worker_id))
 
-    with pytest.raises(Exception, match="duplicate key"):
+    with pytest.raises(AlreadyWritten, match="duplicate key"):
         await database.run(writes_twice())
     assert not await exists(database, tenant_id, worker_id)
+
+
+async def test_only_ids_of_our_own_say_that_something_was_done_before(
+    database: AsyncDatabase, tenant_id: UUID
+) -> None:
+    """A name that is taken is refused by another constraint: that is no answer that was lost."""
+
+    def names_twice() -> Operation[None]:
+        now = datetime.now(UTC)
+        for workflow_id in (new_id(), new_id()):
+            yield from fetch(
+                workflows.insert(workflow_id, tenant_id, name="taken", description="", now=now)
+            )
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await database.run(names_twice())
 
 
 async def test_a_caller_that_goes_away_undoes_what_was_written(

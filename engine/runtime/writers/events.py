@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import psycopg
-
+from engine.errors import AlreadyWritten
 from engine.ids import new_id
 from engine.operations.push_events import PushedEvents, push_calls, records_of
 from engine.runtime.loops.batcher import Batcher
@@ -39,7 +38,7 @@ class Events:
     async def _flush(self, calls: Sequence[PushedEvents]) -> list[None]:
         try:
             await self._database.run(push_calls(calls, datetime.now(UTC)))
-        except psycopg.errors.UniqueViolation:
-            # The same ids were committed before the connection broke. Memory may have been read before.
+        except AlreadyWritten:
+            # Memory may have been read before.
             self._on_outage()
         return [None] * len(calls)

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
-
-from engine.errors import IdempotencyCollision
+from engine.errors import AlreadyWritten, IdempotencyCollision
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.plan_runs import PlannedRun, plan_new_run
 from engine.operations.trigger_runs import collision_of, insert_new_runs, refuse_problems
@@ -58,8 +56,8 @@ class Triggers:
             inserted = await self._database.run(
                 insert_new_runs(planned, datetime.now(UTC), is_last=True)
             )
-        except psycopg.errors.UniqueViolation:
-            # The same ids were committed before the connection broke. Memory may have been read before.
+        except AlreadyWritten:
+            # Memory may have been read before.
             self._on_outage()
             return [[item.run.id for item in call.planned] for call in calls]
         ids = iter(inserted.ids)
