@@ -8,6 +8,14 @@ from uuid import UUID
 from django.conf import settings
 
 
+class Mail(Protocol):
+    """What a message needs to know besides Django's own settings of mail."""
+
+    @property
+    def support_email(self) -> str:
+        """Where answers go; empty: to the sender."""
+
+
 class Installation(Protocol):
     """The part of `settings.HATCHET` that tokens, users and the first start depend on."""
 
@@ -44,6 +52,9 @@ class Installation(Protocol):
 
     @property
     def default_tenant_slug(self) -> str: ...
+
+    @property
+    def mail(self) -> Mail: ...
 
 
 def installation() -> Installation:
