@@ -92,8 +92,15 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 if HATCHET.server_url.startswith("https://"):
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+        "UserAttributeSimilarityValidator",
+    )
 ]
+PASSWORD_RESET_TIMEOUT = 3600
 
 EMAIL_BACKEND = mail_backend(HATCHET.mail.kind)
 EMAIL_HOST, EMAIL_PORT = HATCHET.mail.smtp_host, HATCHET.mail.smtp_port

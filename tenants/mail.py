@@ -31,6 +31,15 @@ def is_configured() -> bool:
     return settings.EMAIL_BACKEND != _NOWHERE
 
 
+def is_address(to: str) -> bool:
+    """Whether mail can be addressed so; nothing that could become another header."""
+    try:
+        validate_email(to)
+    except ValidationError:
+        return False
+    return to.isprintable()
+
+
 def send_message(to: str, subject: str, text: str) -> bool:
     """Send one message and wait for it; False when it is not known to have left."""
     sending = _start(to, subject, text)
@@ -52,21 +61,13 @@ def _start(to: str, subject: str, text: str) -> Future[bool] | None:
     if not is_configured():
         logger.warning("mail is not configured (SERVER_EMAIL_KIND), so a message was not sent")
         return None
-    if not _is_address(to):
+    if not is_address(to):
         logger.warning("mail to %.254r was not sent: that is no address", to)
         return None
     if not _room.acquire(blocking=False):
         logger.warning("mail to %s was not sent: %d are waiting already", to, MOST_WAITING)
         return None
     return _threads.submit(_send, _message(to, subject, text))
-
-
-def _is_address(to: str) -> bool:
-    try:
-        validate_email(to)
-    except ValidationError:
-        return False
-    return to.isprintable()
 
 
 def _message(to: str, subject: str, text: str) -> EmailMessage:

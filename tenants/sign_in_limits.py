@@ -26,6 +26,8 @@ TRIES_PER_ADDRESS_AND_ACCOUNT = 10
 TRIES_PER_ADDRESS = 50
 TRIES_PER_ACCOUNT = 50
 TRIES_PER_KNOWN_BROWSER = 10
+ASKS_PER_ADDRESS = 50
+MAILS_PER_ACCOUNT = 3
 
 _COOKIE_SALT = "tenants.known-browser"
 _COOKIE_SECONDS = 365 * 24 * 3600
@@ -80,6 +82,16 @@ def may_try(request: HttpRequest, email: str) -> bool:
     }
     # An address that had its share must not use up what the others have together.
     return _count(own) and _count({_subject("account", email): TRIES_PER_ACCOUNT})
+
+
+def may_ask(request: HttpRequest, what: str) -> bool:
+    """Count one request from this address for something that costs us a mail or a guess."""
+    return _count({_subject(f"ask-{what}", _address(request)): ASKS_PER_ADDRESS})
+
+
+def may_be_mailed(what: str, email: str) -> bool:
+    """Count one message of a kind to this address: others' requests must not fill somebody's inbox."""
+    return _count({_subject(f"mail-{what}", email): MAILS_PER_ACCOUNT})
 
 
 def welcome(request: HttpRequest, response: HttpResponseBase, email: str) -> None:

@@ -31,6 +31,7 @@ from tenants.rest.errors import ApiError, handle_exception
 from tenants.rest.params import Body, Query, parse_uuid
 from tenants.rest.render import JsonParser, JsonRenderer
 from tenants.rest.schema import ApiSchema, Operation
+from tenants.sessions import note_seen
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 NO_CREDENTIALS = "sign in, or send a valid API token"
@@ -105,7 +106,10 @@ def bearer_token(request: HttpRequest) -> VerifiedToken | None:
 
 def session_user(request: HttpRequest) -> User | None:
     user: User | AnonymousUser = request.user
-    return user if isinstance(user, User) else None
+    if not isinstance(user, User):
+        return None
+    note_seen(request, user)
+    return user
 
 
 class UserView(PublicView):
