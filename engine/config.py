@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from engine import pem, secret_files
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.mail_config import MailConfig
+from engine.people_config import PeopleConfig
 from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
 
@@ -101,6 +102,7 @@ class Config:
     default_tenant_slug: str
 
     mail: MailConfig
+    people: PeopleConfig
 
     log_level: str
     log_format: str
@@ -154,6 +156,7 @@ class Config:
             ),
             default_tenant_slug=env.slug("DEFAULT_TENANT_SLUG", "default", at_most=LONGEST_NAME),
             mail=MailConfig.from_environment(env),
+            people=PeopleConfig.from_environment(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )

@@ -16,6 +16,31 @@ class Mail(Protocol):
         """Where answers go; empty: to the sender."""
 
 
+class People(Protocol):
+    """What people may do by themselves."""
+
+    @property
+    def allow_signup(self) -> bool: ...
+
+    @property
+    def allow_invites(self) -> bool: ...
+
+    @property
+    def allow_create_tenant(self) -> bool: ...
+
+    @property
+    def allow_change_password(self) -> bool: ...
+
+    @property
+    def max_pending_invites(self) -> int: ...
+
+    @property
+    def set_email_verified(self) -> bool: ...
+
+    @property
+    def email_domains(self) -> tuple[str, ...]: ...
+
+
 class Installation(Protocol):
     """The part of `settings.HATCHET` that tokens, users and the first start depend on."""
 
@@ -55,6 +80,9 @@ class Installation(Protocol):
 
     @property
     def mail(self) -> Mail: ...
+
+    @property
+    def people(self) -> People: ...
 
 
 def installation() -> Installation:

@@ -22,7 +22,7 @@ from tenants.access import may_enter
 from tenants.models import BrowserSession, Member, User
 
 ENDED_CHANNEL = "hatchet_session_ended"
-"""Says, without a content, that somebody signed out. Only a hint: whoever lets people stay asks again."""
+"""Says, without a content, that somebody signed out or was removed. Only a hint: who lets people stay asks."""
 SEEN_SECONDS = 300.0
 """A web process writes down that it saw a session at most this often."""
 MOST_LISTED = 100
@@ -113,6 +113,12 @@ def end_sessions(user: User, *, but: str | None = None) -> int:
     return len(keys)
 
 
+def tell_that_somebody_left() -> None:
+    """Have everybody who lets people stay ask at once who still may, when the transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [ENDED_CHANNEL])
+
+
 def users_of_sessions(session_keys: Collection[str]) -> dict[str, User]:
     """Return the users of those sessions that are open: unexpired, and of the user's present password."""
     kept = Session.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
@@ -147,8 +153,7 @@ def _end(keys: list[str]) -> None:
     with transaction.atomic():
         Session.objects.filter(session_key__in=keys).delete()
         BrowserSession.objects.filter(session_key__in=keys).delete()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, '')", [ENDED_CHANNEL])
+        tell_that_somebody_left()
 
 
 def _note(request: HttpRequest, user: User) -> None:
