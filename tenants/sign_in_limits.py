@@ -28,6 +28,7 @@ TRIES_PER_ACCOUNT = 50
 TRIES_PER_KNOWN_BROWSER = 10
 ASKS_PER_ADDRESS = 50
 MAILS_PER_ACCOUNT = 3
+ASKED_PER_SECOND = 10
 
 _COOKIE_SALT = "tenants.known-browser"
 _COOKIE_SECONDS = 365 * 24 * 3600
@@ -94,6 +95,18 @@ def may_be_mailed(what: str, email: str) -> bool:
     return _count({_subject(f"mail-{what}", email): MAILS_PER_ACCOUNT})
 
 
+def may_register(request: HttpRequest, email: str) -> bool:
+    """Count one try to make an account; it uses up nothing of what signing in to it has."""
+    own = {_subject("registering", _address(request)): TRIES_PER_ADDRESS}
+    return _count(own) and _count({_subject("registered", email): TRIES_PER_ACCOUNT})
+
+
+def is_within_rate(request: HttpRequest, asked: str) -> bool:
+    """Count one request; False when this address asked for the same too often within a second."""
+    counted = {_subject("rate", asked, _address(request)): ASKED_PER_SECOND}
+    return _count(counted, window_seconds=1)
+
+
 def welcome(request: HttpRequest, response: HttpResponseBase, email: str) -> None:
     """Forget the tries that led to a good sign-in, and let the browser be known from now on."""
     browser = _known_browser(request, email)
@@ -120,9 +133,9 @@ def welcome(request: HttpRequest, response: HttpResponseBase, email: str) -> Non
     )
 
 
-def _count(limits: dict[str, int]) -> bool:
+def _count(limits: dict[str, int], *, window_seconds: int = WINDOW_SECONDS) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"window": WINDOW_SECONDS, "subjects": list(limits)})
+        cursor.execute(_COUNT, {"window": window_seconds, "subjects": list(limits)})
         return all(tries <= limits[subject] for subject, tries in cursor.fetchall())
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
 
+from tenants import passwords
 from tenants.installation import installation
 from tenants.models import Member, Role, User
 from tenants.people.accepting import ANOTHERS, accept_link, invite_of_link
 from tenants.people.first_start import alone_at_first_start, ensure_default_tenant
 from tenants.people.refusals import Refused
-from tenants.people.texts import check_password, clean_email, clean_name
+from tenants.people.texts import clean_email, clean_name
 
 SWITCHED_OFF = "signing up is switched off on this server: ask for an invite"
 NOT_POSSIBLE = "an account for this address cannot be made; if you have one, sign in"
@@ -42,7 +43,10 @@ def register(given: Registration) -> User:
     if invite is not None and invite.email != email:
         raise Refused(ANOTHERS, field="email")
     user = User(email=email, name=name)
-    check_password(given.password, user)
+    try:
+        passwords.check(given.password, user)
+    except passwords.PasswordRefused as error:
+        raise Refused(str(error), field="password") from error
     # Hashing takes its time, which nobody is to be kept waiting for by a lock.
     user.set_password(given.password)
     with transaction.atomic():

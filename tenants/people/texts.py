@@ -1,19 +1,16 @@
-"""Names, addresses and passwords as people give them: judged before anything is stored."""
+"""Names and addresses as people give them: judged before anything is stored."""
 
 from __future__ import annotations
 
 import unicodedata
 
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from tenants.models import User
 from tenants.people.refusals import Refused
 
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
-LONGEST_PASSWORD = 1024
 _NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 
 
@@ -36,16 +33,6 @@ def clean_email(given: str) -> str:
     except ValidationError as error:
         raise Refused("email must be an e-mail address", field="email") from error
     return email
-
-
-def check_password(given: str, user: User, field: str = "password") -> None:
-    """Refuse a password that the rules of this installation do not allow for this person."""
-    if len(given) > LONGEST_PASSWORD:
-        raise Refused(f"a password has at most {LONGEST_PASSWORD} characters", field=field)
-    try:
-        validate_password(given, user)
-    except ValidationError as error:
-        raise Refused(" ".join(error.messages), field=field) from error
 
 
 def _breaks_a_line(sign: str) -> bool:

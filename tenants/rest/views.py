@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tenants import token_cache
+from tenants import sign_in_limits, token_cache
 from tenants.access import (
     UNCONFIRMED,
     AccessDenied,
@@ -36,6 +36,8 @@ from tenants.token_claims import InvalidToken, VerifiedToken
 
 NO_CREDENTIALS = "sign in, or send a valid API token"
 NOT_YET = "this server does not offer that yet"
+ARCHIVED = "this tenant is archived: nothing in it can be changed"
+TOO_OFTEN = "too many requests; wait a second"
 
 
 class PublicView(APIView):
@@ -47,6 +49,8 @@ class PublicView(APIView):
     renderer_classes = (JsonRenderer,)
     schema = ApiSchema()
     operations: tuple[Operation, ...] = ()
+    limited_methods: ClassVar[tuple[str, ...]] = ()
+    """Methods that one address may ask for ten times a second."""
 
     def get_exception_handler(self) -> Any:
         return handle_exception
@@ -64,6 +68,10 @@ class PublicView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         refuse_foreign_pages(request._request)
+        if request.method in self.limited_methods:
+            asked = f"{type(self).__name__} {request.method}"
+            if not sign_in_limits.is_within_rate(request._request, asked):
+                raise ApiError(429, TOO_OFTEN)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         return Response(None)
@@ -139,6 +147,8 @@ class TenantView(PublicView):
     reading_needs: ClassVar[Role] = Role.VIEWER
     writing_needs: ClassVar[Role] = Role.MEMBER
     refuses_tokens: ClassVar[bool] = False
+    of_archived: ClassVar[tuple[str, ...]] = ()
+    """Methods that change an archived tenant, too."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -152,12 +162,15 @@ class TenantView(PublicView):
         if token is not None and self.refuses_tokens:
             raise ApiError(401, "an API token cannot do this; sign in instead")
         tenant = self._tenant()
+        is_reading = request.method in ("GET", "HEAD")
         if token is not None:
             self.access = _enter_with_token(token, tenant)
         elif user is not None:
-            is_reading = request.method in ("GET", "HEAD")
             needed = self.reading_needs if is_reading else self.writing_needs
             self.access = access_of_user(user, tenant, needed)
+        is_resting = tenant.archived_at is not None and not is_reading
+        if is_resting and request.method not in self.of_archived:
+            raise ApiError(409, ARCHIVED)
         self.check_resource()
 
     def find_tenant(self) -> UUID:
