@@ -41,8 +41,8 @@ def confirm(code: str) -> bool:
     user = _user_of(code)
     if user is None:
         return False
-    user.is_email_verified = True
-    user.save(update_fields=["is_email_verified", "updated_at"])
+    user.is_email_verified = user.is_email_proven = True
+    user.save(update_fields=["is_email_verified", "is_email_proven", "updated_at"])
     return True
 
 

@@ -93,8 +93,11 @@ def reset(code: str, new: str) -> bool:
             return False
         check(new, user)
         user.set_password(new)
-        user.is_email_verified = True  # the link went to this address and nowhere else
-        user.save(update_fields=["password", "is_email_verified", "updated_at"])
+        # The link went to this address and nowhere else.
+        user.is_email_verified = user.is_email_proven = True
+        user.save(
+            update_fields=["password", "is_email_verified", "is_email_proven", "updated_at"]
+        )
         end_sessions(user)
     _tell_of_change(user)
     return True

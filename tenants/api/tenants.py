@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from tenants.api.refusals import AnswersRefusals
 from tenants.api.shapes import tenant_shape
-from tenants.models import Environment, Role
+from tenants.models import Environment
 from tenants.people import tenants
 from tenants.people.texts import LONGEST_NAME
 from tenants.rest import in_body, in_query
