@@ -34,9 +34,12 @@ class PageRequest(HttpRequest):
 
 
 def tenant_page(
-    *methods: str, needs: Role = Role.VIEWER
+    *methods: str, needs: Role = Role.VIEWER, of_archived: bool = False
 ) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
-    """Wrap a view of `/t/<slug>/…`. A stranger gets 404, as for a tenant that does not exist."""
+    """Wrap a view of `/t/<slug>/…`. A stranger gets 404, as for a tenant that does not exist.
+
+    An archived tenant can be looked at; only what is `of_archived` changes it.
+    """
 
     def decorate(
         view: Callable[Concatenate[PageRequest, P], HttpResponse],
@@ -52,6 +55,9 @@ def tenant_page(
             page_request = _enter(request, slug)
             if not page_request.access.includes(needs):
                 return render(request, "dashboard/errors/role.html", {"needs": needs}, status=403)
+            is_resting = page_request.tenant.archived_at is not None
+            if is_resting and not of_archived and request.method not in {"GET", "HEAD"}:
+                return render(request, "dashboard/errors/archived.html", status=409)
             return view(page_request, *args, **kwargs)
 
         return require_http_methods(methods or ("GET", "HEAD"))(enter)

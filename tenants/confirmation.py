@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.core import signing
+from django.urls import reverse
 
 from tenants import mail
 from tenants.installation import installation
@@ -22,6 +23,11 @@ If that was you, confirm the address here, within three days:
 
 If not, do nothing.
 """
+
+
+def address_of(code: str) -> str:
+    """Where the page is on which an address is confirmed."""
+    return installation().server_url + reverse("dashboard:confirm", args=[code])
 
 
 def send_confirmation(user: User, link_of: Callable[[str], str]) -> bool:

@@ -95,9 +95,7 @@ def reset(code: str, new: str) -> bool:
         user.set_password(new)
         # The link went to this address and nowhere else.
         user.is_email_verified = user.is_email_proven = True
-        user.save(
-            update_fields=["password", "is_email_verified", "is_email_proven", "updated_at"]
-        )
+        user.save(update_fields=["password", "is_email_verified", "is_email_proven", "updated_at"])
         end_sessions(user)
     _tell_of_change(user)
     return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
 
-from tenants import passwords
+from tenants import confirmation, mail, passwords
 from tenants.installation import installation
 from tenants.models import Member, Role, User
 from tenants.people.accepting import ANOTHERS, accept_link, invite_of_link
@@ -56,6 +56,8 @@ def register(given: Registration) -> User:
         elif not _save_first(user):
             _check_domain(email)
             _save(user, is_believed=installation().people.set_email_verified)
+    if not user.is_email_verified and mail.is_configured():
+        confirmation.send_confirmation(user, confirmation.address_of)
     return user
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from django.db import IntegrityError, transaction
+from django.db.models import CASCADE
 from django.utils import timezone
 
 from tenants.access import TenantAccess
 from tenants.installation import installation
-from tenants.models import APIToken, Environment, Member, Role, Tenant, TenantInvite, User
+from tenants.models import Environment, Member, Role, Tenant, User
 from tenants.people.changing import changing
 from tenants.people.refusals import Forbidden, Refused
 from tenants.people.texts import clean_name
@@ -20,6 +21,7 @@ LONGEST_SLUG = 100
 MOST_OWNED = 100
 """Tenants that one person may have made and still own."""
 SWITCHED_OFF = "making tenants is switched off on this server"
+_OF_ENGINES = "engine"
 _SLUG = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -74,13 +76,20 @@ def delete_tenant(access: TenantAccess, confirm: str) -> None:
         if confirm != tenant.slug:
             raise Refused(f'confirm must be "{tenant.slug}"', field="confirm")
         ask_anew_about_tokens(tenant)
-        for model in (APIToken, TenantInvite, Member):
-            model._default_manager.filter(tenant=tenant).delete()
+        _delete_what_belongs_to(tenant)
         now = timezone.now()
         tenant.name = tenant.slug = f"deleted-{tenant.id}"
         tenant.deleted_at, tenant.archived_at = now, tenant.archived_at or now
         tenant.save(update_fields=["name", "slug", "deleted_at", "archived_at", "updated_at"])
         tell_that_somebody_left()
+
+
+def _delete_what_belongs_to(tenant: Tenant) -> None:
+    """Whatever app it is in, but for the engines' rows: those are worked on until they are removed."""
+    for relation in Tenant._meta.related_objects:
+        model = relation.related_model
+        if relation.on_delete is CASCADE and model._meta.app_label != _OF_ENGINES:
+            model._base_manager.filter(**{relation.field.name: tenant}).delete()
 
 
 def _set_archived(access: TenantAccess, *, is_archived: bool) -> Tenant:

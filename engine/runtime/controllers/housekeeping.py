@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.domain.rate_limits import IDLE_SECONDS
 from engine.ids import id_at
+from engine.operations.purge_tenants import purge_tenants
 from engine.runtime.loops.isolation import each_alone
 from engine.runtime.loops.periodic import PeriodicService
 from engine.store import (
@@ -20,6 +21,7 @@ from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
 
+_PURGES_AT_ONCE = 50
 _FAILURES_KEPT, _MISSES_KEPT = timedelta(days=7), timedelta(days=30)
 
 
@@ -35,7 +37,7 @@ class Housekeeping(PeriodicService):
 
     async def tick(self) -> bool:
         """Do what is due now; one job that fails keeps nothing from the others."""
-        jobs = [self._compact_tallies, self._release_keys]
+        jobs = [self._compact_tallies, self._release_keys, self._purge_tenants]
         if self._turns % 60 == 0:
             jobs += [self._ensure_partitions, self._forget_the_old, self._forget_idle_limits]
         self._turns += 1
@@ -48,6 +50,11 @@ class Housekeeping(PeriodicService):
 
     async def _release_keys(self) -> None:
         await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
+
+    async def _purge_tenants(self) -> None:
+        for _ in range(_PURGES_AT_ONCE):
+            if not await self._database.run(purge_tenants(datetime.now(UTC))):
+                return
 
     async def _ensure_partitions(self) -> None:
         for name in await self._database.fetch(housekeeping.ensure_partitions()):
