@@ -28,7 +28,6 @@ TRIES_PER_ACCOUNT = 50
 TRIES_PER_KNOWN_BROWSER = 10
 ASKS_PER_ADDRESS = 50
 MAILS_PER_ACCOUNT = 3
-ASKED_PER_SECOND = 10
 
 _COOKIE_SALT = "tenants.known-browser"
 _COOKIE_SECONDS = 365 * 24 * 3600
@@ -76,7 +75,7 @@ def may_try(request: HttpRequest, email: str) -> bool:
     browser = _known_browser(request, email)
     if browser is not None:
         return _count({_browser(email, browser): TRIES_PER_KNOWN_BROWSER})
-    address = _address(request)
+    address = address_of(request)
     own = {
         _subject("pair", address, email): TRIES_PER_ADDRESS_AND_ACCOUNT,
         _subject("address", address): TRIES_PER_ADDRESS,
@@ -87,7 +86,7 @@ def may_try(request: HttpRequest, email: str) -> bool:
 
 def may_ask(request: HttpRequest, what: str) -> bool:
     """Count one request from this address for something that costs us a mail or a guess."""
-    return _count({_subject(f"ask-{what}", _address(request)): ASKS_PER_ADDRESS})
+    return _count({_subject(f"ask-{what}", address_of(request)): ASKS_PER_ADDRESS})
 
 
 def may_be_mailed(what: str, email: str) -> bool:
@@ -97,20 +96,14 @@ def may_be_mailed(what: str, email: str) -> bool:
 
 def may_register(request: HttpRequest, email: str) -> bool:
     """Count one try to make an account; it uses up nothing of what signing in to it has."""
-    own = {_subject("registering", _address(request)): TRIES_PER_ADDRESS}
+    own = {_subject("registering", address_of(request)): TRIES_PER_ADDRESS}
     return _count(own) and _count({_subject("registered", email): TRIES_PER_ACCOUNT})
-
-
-def is_within_rate(request: HttpRequest, asked: str) -> bool:
-    """Count one request; False when this address asked for the same too often within a second."""
-    counted = {_subject("rate", asked, _address(request)): ASKED_PER_SECOND}
-    return _count(counted, window_seconds=1)
 
 
 def welcome(request: HttpRequest, response: HttpResponseBase, email: str) -> None:
     """Forget the tries that led to a good sign-in, and let the browser be known from now on."""
     browser = _known_browser(request, email)
-    address = _address(request)
+    address = address_of(request)
     forgotten = [_subject("pair", address, email)]
     if browser is not None:
         forgotten.append(_browser(email, browser))
@@ -133,9 +126,9 @@ def welcome(request: HttpRequest, response: HttpResponseBase, email: str) -> Non
     )
 
 
-def _count(limits: dict[str, int], *, window_seconds: int = WINDOW_SECONDS) -> bool:
+def _count(limits: dict[str, int]) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"window": window_seconds, "subjects": list(limits)})
+        cursor.execute(_COUNT, {"window": WINDOW_SECONDS, "subjects": list(limits)})
         return all(tries <= limits[subject] for subject, tries in cursor.fetchall())
 
 
@@ -150,7 +143,7 @@ def _known_browser(request: HttpRequest, email: str) -> str | None:
     return str(cookie["id"]) if cookie["of"] == _digest(email) else None
 
 
-def _address(request: HttpRequest) -> str:
+def address_of(request: HttpRequest) -> str:
     """Whoever has one IPv6 address has the 2^64 of its network."""
     text = str(request.META.get("REMOTE_ADDR", ""))
     try:

@@ -75,9 +75,7 @@ class RegisterView(AnswersRefusals, PublicView):
             )
         )
         login(request._request, user, PASSWORD_BACKEND)
-        response = Response(user_shape(user))
-        sign_in_limits.welcome(request._request, response, email)
-        return response
+        return Response(user_shape(user))
 
 
 @dataclass(frozen=True, slots=True)

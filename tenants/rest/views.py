@@ -25,6 +25,7 @@ from tenants.access import (
     access_of_user,
     may_enter,
 )
+from tenants.buckets import Buckets
 from tenants.models import Role, Tenant, User
 from tenants.rest.cors import add_cors_headers, refuse_foreign_pages
 from tenants.rest.errors import ApiError, handle_exception
@@ -38,6 +39,9 @@ NO_CREDENTIALS = "sign in, or send a valid API token"
 NOT_YET = "this server does not offer that yet"
 ARCHIVED = "this tenant is archived: nothing in it can be changed"
 TOO_OFTEN = "too many requests; wait a second"
+
+asked: Buckets[tuple[str, str, str]] = Buckets(10.0, 10.0)
+"""Of the endpoints that have a limit: what of this process one address has asked lately."""
 
 
 class PublicView(APIView):
@@ -69,8 +73,8 @@ class PublicView(APIView):
         super().initial(request, *args, **kwargs)
         refuse_foreign_pages(request._request)
         if request.method in self.limited_methods:
-            asked = f"{type(self).__name__} {request.method}"
-            if not sign_in_limits.is_within_rate(request._request, asked):
+            address = sign_in_limits.address_of(request._request)
+            if not asked.take((type(self).__name__, request.method, address)):
                 raise ApiError(429, TOO_OFTEN)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
