@@ -43,8 +43,8 @@ async def test_an_archived_tenant_rests_until_it_is_back(
     for one in (tenant_id, stranger_id):
         await engine.put_workflow(one, workflow())
         await recorder.wait_for("scheduler.rebuilt", tenant_id=one)
-    worker = await FakeWorker(engine, tenant_id).connect("work:run")
-    other = await FakeWorker(engine, stranger_id).connect("work:run")
+    worker = await FakeWorker.connect(engine, tenant_id)
+    other = await FakeWorker.connect(engine, stranger_id)
     await with_django(lambda: archive(tenant_id))
     await recorder.wait_for("lease.lost", tenant_id=tenant_id)
     (resting,) = await trigger(engine, tenant_id)
@@ -68,8 +68,8 @@ async def test_an_engine_survives_the_deletion_of_what_it_schedules(
     for one in (tenant_id, stranger_id):
         await engine.put_workflow(one, workflow(retries=1))
         await recorder.wait_for("scheduler.rebuilt", tenant_id=one)
-    worker = await FakeWorker(engine, tenant_id).connect("work:run")
-    other = await FakeWorker(engine, stranger_id).connect("work:run")
+    worker = await FakeWorker.connect(engine, tenant_id)
+    other = await FakeWorker.connect(engine, stranger_id)
     await trigger(engine, tenant_id, 3)
     action = await worker.next_start()
     await with_django(lambda: archive(tenant_id, is_deleted=True))
