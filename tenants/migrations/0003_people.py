@@ -1,7 +1,6 @@
 import uuid
 
 import django.db.models.deletion
-import django.db.models.manager
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models

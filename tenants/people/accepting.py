@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants.access import may_enter
+from tenants.live import MEMBERS, tell_pages
 from tenants.models import InviteStatus, Member, TenantInvite, User
 from tenants.people.changing import lock_tenant
 from tenants.people.links import digest_of
@@ -117,4 +118,5 @@ def _settle(invite: TenantInvite, status: InviteStatus) -> TenantInvite:
             raise Refused(OVER, field="invite")
         settled.status = status
         settled.save(update_fields=["status", "updated_at"])
+        tell_pages(settled.tenant_id, MEMBERS)
     return settled

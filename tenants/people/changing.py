@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from tenants.access import TenantAccess, includes
+from tenants.live import MEMBERS, tell_pages
 from tenants.models import Member, Role, Tenant
 from tenants.people.refusals import Forbidden, Unknown
 
@@ -38,6 +39,7 @@ def changing(access: TenantAccess, needed: Role) -> Iterator[Member]:
         if not includes(Role(actor.role), needed):
             raise Forbidden(f"this needs the role {needed.value}")
         yield actor
+        tell_pages(tenant.id, MEMBERS)
 
 
 def may_grant(actor: Role, role: Role) -> bool:

@@ -25,7 +25,7 @@ from engine.store.hints import LIVE_CHANNEL, live_message
 from hatchet_site.asgi import application
 from tenants.access import access_of_user
 from tenants.models import Member, Role, Tenant, User
-from tenants.people.members import leave_tenant, remove_member
+from tenants.people.members import leave_tenant, remove_member, update_member
 from tenants.people.tenants import delete_tenant
 from tests.dashboard import factories
 
@@ -264,6 +264,17 @@ async def test_a_tab_is_closed_when_its_user_may_not_be_there_any_more(
     again = socket(world, cookie=world.cookie)
     connected, _ = await again.connect(timeout=SECONDS)
     assert not connected
+
+
+async def test_a_page_of_members_hears_of_every_change(world: World, conninfo: str) -> None:
+    def change() -> None:
+        owner = factories.make_member(world.tenant, Role.OWNER)
+        member = Member.objects.get(user=world.user)
+        update_member(access_of_user(owner, world.tenant), member.id, role=Role.ADMIN)
+
+    async with opened(world, "members") as tab:
+        await sync_to_async(change)()
+        assert await topics_heard(tab, 1) == ["members"]
 
 
 async def test_others_stay_when_one_signs_out(world: World, other: World, conninfo: str) -> None:
