@@ -149,11 +149,9 @@ class Config:
             admin_email=env.email("ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")
             or _kept_secret(data_dir, "admin_password"),
-            admin_name=env.short_text("ADMIN_NAME", "Admin", at_most=LONGEST_NAME),
+            admin_name=_name(env, "ADMIN_NAME", "Admin"),
             default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
-            default_tenant_name=env.short_text(
-                "DEFAULT_TENANT_NAME", "Default", at_most=LONGEST_NAME
-            ),
+            default_tenant_name=_name(env, "DEFAULT_TENANT_NAME", "Default"),
             default_tenant_slug=env.slug("DEFAULT_TENANT_SLUG", "default", at_most=LONGEST_NAME),
             mail=MailConfig.from_environment(env),
             people=PeopleConfig.from_environment(env),
@@ -318,6 +316,10 @@ def _jwt_private_key(env: Environment, data_dir: Path) -> str:
             f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET is not the PEM public half of {name}."
         )
     return private
+
+
+def _name(env: Environment, name: str, default: str) -> str:
+    return env.short_text(name, default, at_most=LONGEST_NAME)
 
 
 def _kept_secret(data_dir: Path, name: str, make: Callable[[], str] = random_text) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from django.db import IntegrityError, transaction
-from django.db.models import CASCADE
+from django.db.models import CASCADE, ManyToOneRel
 from django.utils import timezone
 
 from tenants.access import TenantAccess
@@ -86,9 +86,10 @@ def delete_tenant(access: TenantAccess, confirm: str) -> None:
 
 def _delete_what_belongs_to(tenant: Tenant) -> None:
     """Whatever app it is in, but for the engines' rows: those are worked on until they are removed."""
-    for relation in Tenant._meta.related_objects:
-        model = relation.related_model
-        if relation.on_delete is CASCADE and model._meta.app_label != _OF_ENGINES:
+    for relation in Tenant._meta.get_fields(include_hidden=True):
+        if not isinstance(relation, ManyToOneRel) or relation.on_delete is not CASCADE:
+            continue
+        if (model := relation.related_model)._meta.app_label != _OF_ENGINES:
             model._base_manager.filter(**{relation.field.name: tenant}).delete()
 
 

@@ -79,6 +79,8 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     start_run(tenant, value={"order": "a"})
     graph = start_run(tenant, "dag", {"k": "a"})
     complete(tasks_of(graph)[0], {"n": 1})
+    parent = tasks_of(graph)[0].id
+    start_run(tenant, value={"order": "c"}, parent_task_id=parent, child_index=0, child_key="k")
     push_event(tenant, "order:paid", {"order": "b"}, scope="eu")
     mine = Cast(**{name: getattr(cast, name) for name in Cast.__slots__} | {"tenant": tenant})
     _, task = start_durable(mine)

@@ -314,5 +314,6 @@ def test_nothing_is_described_as_just_some_object() -> None:
         for operation in operations.values():
             success = min(operation["responses"])
             body = operation["responses"][success].get("content")
-            assert body is not None or success == "204"
+            is_told = operation["operationId"] in {"tenant-invite:accept", "tenant-invite:reject"}
+            assert body is not None or success == "204" or is_told
             assert {"400", "401", "403", "404", "500"} <= operation["responses"].keys()

@@ -27,9 +27,9 @@ def path(cast: Cast) -> str:
     return f"/api/v1/tenants/{cast.tenant.id}/invites"
 
 
-def create(cast: Cast, path: str, role: Role = Role.ADMIN, **given: Any) -> Answer:
+def create(cast: Cast, path: str, actor: Role = Role.ADMIN, **given: Any) -> Answer:
     body = {"email": NEW, "role": "MEMBER"} | given
-    return ApiClient(user=cast.by_role(role)).post(path, body)
+    return ApiClient(user=cast.by_role(actor)).post(path, body)
 
 
 def test_an_invite_is_made_listed_changed_and_withdrawn(cast: Cast, path: str) -> None:
@@ -50,8 +50,8 @@ def test_an_invite_is_made_listed_changed_and_withdrawn(cast: Cast, path: str) -
     assert (gone.status, gone.json["metadata"]["id"]) == (200, made.json["metadata"]["id"])
     assert admin.get(path).json["rows"] == []
     assert admin.delete(one).status == 404
-    found = [["made", made], ["changed", changed], ["gone", gone]]
-    assert failures_of([[label, "TenantInvite", answer.json] for label, answer in found]) == {}
+    found = {"made": made.json, "changed": changed.json, "gone": gone.json}
+    assert failures_of([[label, "TenantInvite", shape] for label, shape in found.items()]) == {}
     assert failures_of([["list", "TenantInviteList", listing.json]]) == {}
 
 
@@ -137,7 +137,7 @@ def test_ten_a_second_are_enough(cast: Cast, path: str, monkeypatch: pytest.Monk
 class TestTheInvited:
     @pytest.fixture
     def invited(self, cast: Cast, path: str) -> ApiClient:
-        create(cast, path, role=Role.OWNER)
+        create(cast, path, Role.OWNER)
         return ApiClient(user=make_user(NEW))
 
     def own(self, client: ApiClient) -> list[str]:

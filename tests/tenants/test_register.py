@@ -11,6 +11,7 @@ from django.core import mail
 from django.db import connections
 from pytest_django import Settings
 
+from tenants import mail as mails
 from tenants.access import may_enter
 from tenants.bootstrap import bootstrap
 from tenants.installation import installation
@@ -96,7 +97,8 @@ class TestSigningUp:
     def _open(self, cast: Cast, settings: Settings) -> None:
         allow(settings, allow_signup=True)
 
-    def test_an_address_is_to_be_confirmed(self) -> None:
+    def test_an_address_is_to_be_confirmed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(mails, "send_soon", mails.send_message)  # waits for it
         user = register(given())
         assert not may_enter(user)
         (message,) = mail.outbox
