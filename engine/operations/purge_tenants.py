@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from engine.store import deleted_tenants
 from engine.store.query import Operation, fetch
 
-BATCH = 200
+BATCH = 100
 KEPT = timedelta(minutes=10)
 """Longer than any engine remembers a token, and than any transaction with it lasts."""
 

@@ -58,6 +58,7 @@ class InvitesView(AnswersRefusals, TenantView):
 class InviteView(AnswersRefusals, TenantView):
     path_ids = ("tenant", "invite")
     writing_needs = Role.ADMIN
+    of_archived = ("DELETE",)
 
     @takes_body(RightsWanted)
     def patch(self, request: Request, wanted: RightsWanted, **_: Any) -> Response:

@@ -28,6 +28,7 @@ class MembersView(TenantView):
 class MemberView(AnswersRefusals, TenantView):
     path_ids = ("tenant", "member")
     writing_needs = Role.ADMIN
+    of_archived = ("PATCH", "DELETE")
 
     @takes_body(RightsWanted)
     def patch(self, request: Request, wanted: RightsWanted, **_: Any) -> Response:

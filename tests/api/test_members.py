@@ -193,6 +193,18 @@ class TestArchiving:
         assert owner.post(trigger, body).status == 200
         assert api.get(tenant).status == 200
 
+    def test_rights_are_taken_away_in_it_as_elsewhere(self, cast: Cast, tenant: str) -> None:
+        owner = ApiClient(user=cast.owner)
+        body = {"email": "new@acme.test", "role": "VIEWER"}
+        made = owner.post(f"{tenant}/invites", body).json["metadata"]["id"]
+        token, _ = create_token(cast.tenant, "ci")
+        owner.post(f"{tenant}/archive")
+        assert owner.patch(path_of(cast, cast.admin), {"role": "VIEWER"}).status == 200
+        assert owner.delete(path_of(cast, cast.member)).status == 204
+        assert owner.delete(f"{tenant}/invites/{made}").status == 200
+        assert owner.post(f"/api/v1/api-tokens/{token.id}").status == 204
+        assert owner.post(f"{tenant}/invites", body).status == 409
+
     @pytest.mark.parametrize("what", ["archive", "unarchive"])
     def test_it_is_for_owners(self, cast: Cast, api: ApiClient, tenant: str, what: str) -> None:
         assert ApiClient(user=cast.admin).post(f"{tenant}/{what}").status == 403

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.core import mail
+from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
-from tenants.models import InviteStatus, Member, Role, TenantInvite, User
+from tenants.models import InviteStatus, Member, Role, Tenant, TenantInvite, User
 from tenants.people import accepting, invites
 from tenants.people.accepting import ANOTHERS, OVER
 from tenants.people.members import remove_member, update_member
 from tenants.people.refusals import Forbidden, Refused, Unknown
 from tests.cast import Cast, make_user
-from tests.tenants.people import NO_MAIL, acting, allow, invite, secret_in, secret_of
+from tests.tenants.people import NO_MAIL, acting, allow, invite, newcomer, secret_in, secret_of
 
 NEW = "new@acme.test"
 
@@ -283,3 +286,26 @@ def test_names_get_into_a_mail_as_one_line(cast: Cast) -> None:
     (message,) = mail.outbox
     assert "\n" not in message.subject
     assert message.recipients() == [NEW]
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_one_link_is_used_once_however_many_try(settings: Settings) -> None:
+    settings.EMAIL_BACKEND = NO_MAIL
+    tenant = Tenant.objects.create(name="Many", slug=f"many-{uuid4()}")
+    owner, user = newcomer(tenant), make_user(f"{uuid4()}@acme.test")
+    secret, start = secret_of(invite(owner, tenant, user.email)), threading.Barrier(4)
+
+    def tried() -> bool:
+        try:
+            start.wait(60)
+            accepting.accept_link(User.objects.get(id=user.id), secret)
+        except Refused:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [one.result(120) for one in [pool.submit(tried) for _ in range(4)]]
+    assert sorted(results) == [False, False, False, True]
+    assert Member.objects.filter(tenant=tenant, user=user).count() == 1
