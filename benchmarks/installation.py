@@ -145,6 +145,7 @@ def _prepare_database() -> str:
     call_command("migrate", interactive=False, verbosity=0)
     token = ensure_credentials(settings.HATCHET).token
     connections.close_all()
+    assert token is not None, "the database is new, so nobody has deleted its first tenant"
     return token
 
 

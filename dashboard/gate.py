@@ -11,10 +11,18 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from tenants import mail
 from tenants.access import TenantAccess, accesses_of_user, may_enter
 from tenants.models import Role, Tenant, User
+from tenants.sessions import note_seen
 
 P = ParamSpec("P")
+
+
+class OwnRequest(HttpRequest):
+    """A request of somebody who is signed in, whatever they may enter."""
+
+    user: User
 
 
 class PageRequest(HttpRequest):
@@ -26,9 +34,12 @@ class PageRequest(HttpRequest):
 
 
 def tenant_page(
-    *methods: str, needs: Role = Role.VIEWER
+    *methods: str, needs: Role = Role.VIEWER, of_archived: bool = False
 ) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
-    """Wrap a view of `/t/<slug>/…`. A stranger gets 404, as for a tenant that does not exist."""
+    """Wrap a view of `/t/<slug>/…`. A stranger gets 404, as for a tenant that does not exist.
+
+    An archived tenant can be looked at; only what is `of_archived` changes it.
+    """
 
     def decorate(
         view: Callable[Concatenate[PageRequest, P], HttpResponse],
@@ -40,12 +51,36 @@ def tenant_page(
                 return _ask_to_sign_in(request)
             if not may_enter(request.user):
                 return ask_to_confirm(request)
+            note_seen(request, request.user)
             page_request = _enter(request, slug)
             if not page_request.access.includes(needs):
                 return render(request, "dashboard/errors/role.html", {"needs": needs}, status=403)
+            is_resting = page_request.tenant.archived_at is not None
+            if is_resting and not of_archived and request.method not in {"GET", "HEAD"}:
+                return render(request, "dashboard/errors/archived.html", status=409)
             return view(page_request, *args, **kwargs)
 
         return require_http_methods(methods or ("GET", "HEAD"))(enter)
+
+    return decorate
+
+
+def own_page(
+    *methods: str,
+) -> Callable[[Callable[Concatenate[OwnRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+    """Wrap a view of one's own account, which needs no tenant."""
+
+    def decorate(
+        view: Callable[Concatenate[OwnRequest, P], HttpResponse],
+    ) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def enter(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return _ask_to_sign_in(request)
+            note_seen(request, request.user)
+            return view(cast("OwnRequest", request), *args, **kwargs)
+
+        return require_http_methods(methods)(enter)
 
     return decorate
 
@@ -73,7 +108,8 @@ def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def ask_to_confirm(request: HttpRequest) -> HttpResponse:
-    return render(request, "dashboard/account/unconfirmed.html", status=403)
+    context = {"sends_mail": mail.is_configured()}
+    return render(request, "dashboard/account/unconfirmed.html", context, status=403)
 
 
 def is_fragment_request(request: HttpRequest) -> bool:

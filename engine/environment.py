@@ -12,6 +12,7 @@ from uuid import UUID
 TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "f", "false", "n", "no", "off"})
 HIGHEST_PORT = 65535
+LONGEST_EMAIL = 254
 _PLAIN = re.IGNORECASE | re.ASCII
 _LABEL = r"[a-z0-9*_]([a-z0-9*_-]*[a-z0-9*_])?"
 _HOST = rf"({_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\])"
@@ -148,6 +149,14 @@ class Environment:
         value = self.text(name, default)
         if len(value) > at_most:
             raise ConfigError(f"{name} must have at most {at_most} characters.")
+        return value
+
+    def email(self, name: str, default: str) -> str:
+        value = self.short_text(name, default, at_most=LONGEST_EMAIL)
+        before, at, after = value.rpartition("@")
+        is_right = before and at and after and value.isprintable() and " " not in value
+        if value != default and not is_right:
+            raise ConfigError(f"{name} must be an e-mail address, not {value!r}.")
         return value
 
     def words(self, name: str) -> tuple[str, ...]:

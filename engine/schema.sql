@@ -761,6 +761,16 @@ CREATE TABLE public.tenants_apitoken (
     tenant_id uuid NOT NULL
 );
 
+CREATE TABLE public.tenants_browsersession (
+    id uuid NOT NULL,
+    session_key character varying(40) NOT NULL,
+    address inet,
+    agent character varying(300) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    user_id uuid NOT NULL
+);
+
 CREATE TABLE public.tenants_member (
     id uuid NOT NULL,
     role character varying(10) NOT NULL,
@@ -768,7 +778,8 @@ CREATE TABLE public.tenants_member (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     user_id uuid NOT NULL,
-    tenant_id uuid NOT NULL
+    tenant_id uuid NOT NULL,
+    is_by_group boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.tenants_signintries (
@@ -783,7 +794,25 @@ CREATE TABLE public.tenants_tenant (
     name character varying(200) NOT NULL,
     slug character varying(200) NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    archived_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    environment character varying(20) DEFAULT 'development'::character varying NOT NULL
+);
+
+CREATE TABLE public.tenants_tenantinvite (
+    id uuid NOT NULL,
+    email character varying(254) NOT NULL,
+    role character varying(10) NOT NULL,
+    can_view_payloads boolean NOT NULL,
+    status character varying(10) NOT NULL,
+    link_digest bytea NOT NULL,
+    is_mailed boolean NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    invited_by_id uuid,
+    tenant_id uuid NOT NULL
 );
 
 CREATE TABLE public.tenants_user (
@@ -795,7 +824,8 @@ CREATE TABLE public.tenants_user (
     is_active boolean NOT NULL,
     is_email_verified boolean NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    is_email_proven boolean DEFAULT true NOT NULL
 );
 
 CREATE TABLE public.webhooks_delivery (
@@ -1093,6 +1123,12 @@ ALTER TABLE ONLY public.engine_step
 ALTER TABLE ONLY public.tenants_apitoken
     ADD CONSTRAINT tenants_apitoken_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.tenants_browsersession
+    ADD CONSTRAINT tenants_browsersession_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tenants_browsersession
+    ADD CONSTRAINT tenants_browsersession_session_key_key UNIQUE (session_key);
+
 ALTER TABLE ONLY public.tenants_member
     ADD CONSTRAINT tenants_member_pkey PRIMARY KEY (id);
 
@@ -1104,6 +1140,12 @@ ALTER TABLE ONLY public.tenants_tenant
 
 ALTER TABLE ONLY public.tenants_tenant
     ADD CONSTRAINT tenants_tenant_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY public.tenants_tenantinvite
+    ADD CONSTRAINT tenants_tenantinvite_link_digest_key UNIQUE (link_digest);
+
+ALTER TABLE ONLY public.tenants_tenantinvite
+    ADD CONSTRAINT tenants_tenantinvite_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.tenants_user
     ADD CONSTRAINT tenants_user_email_key UNIQUE (email);
@@ -1273,6 +1315,10 @@ CREATE INDEX filter_by_tenant ON public.engine_filter USING btree (tenant_id, id
 
 CREATE INDEX idempotency_key_expiry ON public.engine_idempotencykey USING btree (expires_at);
 
+CREATE INDEX invite_by_email ON public.tenants_tenantinvite USING btree (email);
+
+CREATE UNIQUE INDEX invite_once_pending_per_tenant ON public.tenants_tenantinvite USING btree (tenant_id, email) WHERE ((status)::text = 'PENDING'::text);
+
 CREATE INDEX message_of_lost_worker ON public.webhooks_message USING btree (subject_id) WHERE (kind = 'worker.lost'::text);
 
 CREATE INDEX rate_limit_settings ON public.engine_ratelimit USING btree (tenant_id) WHERE ((NOT is_dynamic) OR (paused_until IS NOT NULL));
@@ -1291,6 +1337,10 @@ CREATE INDEX step_wait_due ON public.engine_stepwait USING btree (due_at) WHERE 
 
 CREATE INDEX tenants_apitoken_tenant_id_f7ecd797 ON public.tenants_apitoken USING btree (tenant_id);
 
+CREATE INDEX tenants_browsersession_session_key_a886340e_like ON public.tenants_browsersession USING btree (session_key varchar_pattern_ops);
+
+CREATE INDEX tenants_browsersession_user_id_6e32b65d ON public.tenants_browsersession USING btree (user_id);
+
 CREATE INDEX tenants_member_tenant_id_5705973e ON public.tenants_member USING btree (tenant_id);
 
 CREATE INDEX tenants_member_user_id_bab66e1c ON public.tenants_member USING btree (user_id);
@@ -1300,6 +1350,10 @@ CREATE INDEX tenants_signintries_expires_at_9fcf19de ON public.tenants_signintri
 CREATE INDEX tenants_signintries_subject_a11d6651_like ON public.tenants_signintries USING btree (subject varchar_pattern_ops);
 
 CREATE INDEX tenants_tenant_slug_0a9b71e6_like ON public.tenants_tenant USING btree (slug varchar_pattern_ops);
+
+CREATE INDEX tenants_tenantinvite_invited_by_id_19785941 ON public.tenants_tenantinvite USING btree (invited_by_id);
+
+CREATE INDEX tenants_tenantinvite_tenant_id_1773f0bd ON public.tenants_tenantinvite USING btree (tenant_id);
 
 CREATE INDEX tenants_user_email_8daee2f7_like ON public.tenants_user USING btree (email varchar_pattern_ops);
 
@@ -1439,11 +1493,20 @@ ALTER TABLE ONLY public.engine_workflowversion
 ALTER TABLE ONLY public.tenants_apitoken
     ADD CONSTRAINT tenants_apitoken_tenant_id_f7ecd797_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
+ALTER TABLE ONLY public.tenants_browsersession
+    ADD CONSTRAINT tenants_browsersession_user_id_6e32b65d_fk_tenants_user_id FOREIGN KEY (user_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;
+
 ALTER TABLE ONLY public.tenants_member
     ADD CONSTRAINT tenants_member_tenant_id_5705973e_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.tenants_member
     ADD CONSTRAINT tenants_member_user_id_bab66e1c_fk_tenants_user_id FOREIGN KEY (user_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.tenants_tenantinvite
+    ADD CONSTRAINT tenants_tenantinvite_invited_by_id_19785941_fk_tenants_user_id FOREIGN KEY (invited_by_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.tenants_tenantinvite
+    ADD CONSTRAINT tenants_tenantinvite_tenant_id_1773f0bd_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.webhooks_delivery
     ADD CONSTRAINT webhooks_delivery_webhook_id_27345d75_fk_webhooks_webhook_id FOREIGN KEY (webhook_id) REFERENCES public.webhooks_webhook(id) DEFERRABLE INITIALLY DEFERRED;

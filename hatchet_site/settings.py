@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.config import Config
 from hatchet_site.databases import django_database
 from hatchet_site.logs import logging_config
+from hatchet_site.mail import TIMEOUT_SECONDS, anymail_settings, mail_backend
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HATCHET = Config.from_environment(os.environ, BASE_DIR)
@@ -91,8 +92,24 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 if HATCHET.server_url.startswith("https://"):
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+        "UserAttributeSimilarityValidator",
+    )
 ]
+PASSWORD_RESET_TIMEOUT = 3600
+
+EMAIL_BACKEND = mail_backend(HATCHET.mail.kind)
+EMAIL_HOST, EMAIL_PORT = HATCHET.mail.smtp_host, HATCHET.mail.smtp_port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = HATCHET.mail.username, HATCHET.mail.password
+EMAIL_USE_TLS = HATCHET.mail.smtp_security == "starttls"
+EMAIL_USE_SSL = HATCHET.mail.smtp_security == "tls"
+EMAIL_TIMEOUT = TIMEOUT_SECONDS
+DEFAULT_FROM_EMAIL = HATCHET.mail.sender
+ANYMAIL = anymail_settings(HATCHET.mail)
 DATA_UPLOAD_MAX_MEMORY_SIZE = HATCHET.grpc_max_message_bytes
 
 REST_FRAMEWORK = {

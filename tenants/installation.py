@@ -8,6 +8,39 @@ from uuid import UUID
 from django.conf import settings
 
 
+class Mail(Protocol):
+    """What a message needs to know besides Django's own settings of mail."""
+
+    @property
+    def support_email(self) -> str:
+        """Where answers go; empty: to the sender."""
+
+
+class People(Protocol):
+    """What people may do by themselves."""
+
+    @property
+    def allow_signup(self) -> bool: ...
+
+    @property
+    def allow_invites(self) -> bool: ...
+
+    @property
+    def allow_create_tenant(self) -> bool: ...
+
+    @property
+    def allow_change_password(self) -> bool: ...
+
+    @property
+    def max_pending_invites(self) -> int: ...
+
+    @property
+    def set_email_verified(self) -> bool: ...
+
+    @property
+    def email_domains(self) -> tuple[str, ...]: ...
+
+
 class Installation(Protocol):
     """The part of `settings.HATCHET` that tokens, users and the first start depend on."""
 
@@ -44,6 +77,12 @@ class Installation(Protocol):
 
     @property
     def default_tenant_slug(self) -> str: ...
+
+    @property
+    def mail(self) -> Mail: ...
+
+    @property
+    def people(self) -> People: ...
 
 
 def installation() -> Installation:

@@ -26,6 +26,9 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=200, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_email_verified = models.BooleanField(default=True)
+    is_email_proven = models.BooleanField(default=True, db_default=True)
+    """Whether mail to the address reached this person, or who runs the server vouches for it; not so
+    of those who joined by a link that somebody handed to them."""
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -35,14 +38,42 @@ class User(AbstractBaseUser):
     objects = UserManager()
 
 
+class Environment(models.TextChoices):
+    LOCAL = "local"
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LivingTenants(models.Manager["Tenant"]):
+    """All tenants but those that are deleted, of which only rows are left to be removed."""
+
+    def get_queryset(self) -> models.QuerySet[Tenant]:
+        return super().get_queryset().filter(deleted_at__isnull=True)
+
+
 class Tenant(models.Model):
-    """One isolated customer of this installation; everything else belongs to a tenant."""
+    """One isolated customer of this installation; everything else belongs to a tenant.
+
+    An archived one can be looked at: its tokens are refused, and nothing starts in it. A deleted one is
+    archived too, and nobody finds it; engines remove its rows, and this one last.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
     slug = models.CharField(max_length=200, unique=True)
+    environment = models.CharField(
+        max_length=20,
+        choices=Environment.choices,
+        default=Environment.DEVELOPMENT,
+        db_default=Environment.DEVELOPMENT.value,
+    )
+    archived_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = LivingTenants()
+    with_deleted = models.Manager["Tenant"]()
 
     def __str__(self) -> str:
         return self.slug
@@ -63,6 +94,8 @@ class Member(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
     can_view_payloads = models.BooleanField(default=True)
+    is_by_group = models.BooleanField(default=False, db_default=False)
+    """Whether it came with a group of a sign-in provider, and goes with it."""
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -70,6 +103,44 @@ class Member(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "user"], name="member_once_per_tenant")
         ]
+
+
+class InviteStatus(models.TextChoices):
+    PENDING = "PENDING"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+
+
+class TenantInvite(models.Model):
+    """A membership that is offered to whoever has a mail address. Its link is known by a digest alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invites")
+    invited_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    can_view_payloads = models.BooleanField(default=True)
+    status = models.CharField(
+        max_length=10, choices=InviteStatus.choices, default=InviteStatus.PENDING
+    )
+    link_digest = models.BinaryField(unique=True)
+    is_mailed = models.BooleanField(default=False)
+    """Whether its link went to the address, and to nobody else."""
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "email"],
+                condition=models.Q(status=InviteStatus.PENDING),
+                name="invite_once_pending_per_tenant",
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["email"], name="invite_by_email")]
 
 
 class APIToken(models.Model):
@@ -83,6 +154,18 @@ class APIToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+
+
+class BrowserSession(models.Model):
+    """Who signed in with a session, and where it was last seen; what it holds is Django's affair."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="browser_sessions")
+    session_key = models.CharField(max_length=40, unique=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    agent = models.CharField(max_length=300, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
 
 
 class SignInTries(models.Model):

@@ -26,6 +26,8 @@ TRIES_PER_ADDRESS_AND_ACCOUNT = 10
 TRIES_PER_ADDRESS = 50
 TRIES_PER_ACCOUNT = 50
 TRIES_PER_KNOWN_BROWSER = 10
+ASKS_PER_ADDRESS = 50
+MAILS_PER_ACCOUNT = 3
 
 _COOKIE_SALT = "tenants.known-browser"
 _COOKIE_SECONDS = 365 * 24 * 3600
@@ -73,7 +75,7 @@ def may_try(request: HttpRequest, email: str) -> bool:
     browser = _known_browser(request, email)
     if browser is not None:
         return _count({_browser(email, browser): TRIES_PER_KNOWN_BROWSER})
-    address = _address(request)
+    address = address_of(request)
     own = {
         _subject("pair", address, email): TRIES_PER_ADDRESS_AND_ACCOUNT,
         _subject("address", address): TRIES_PER_ADDRESS,
@@ -82,10 +84,26 @@ def may_try(request: HttpRequest, email: str) -> bool:
     return _count(own) and _count({_subject("account", email): TRIES_PER_ACCOUNT})
 
 
+def may_ask(request: HttpRequest, what: str) -> bool:
+    """Count one request from this address for something that costs us a mail or a guess."""
+    return _count({_subject(f"ask-{what}", address_of(request)): ASKS_PER_ADDRESS})
+
+
+def may_be_mailed(what: str, email: str) -> bool:
+    """Count one message of a kind to this address: others' requests must not fill somebody's inbox."""
+    return _count({_subject(f"mail-{what}", email): MAILS_PER_ACCOUNT})
+
+
+def may_register(request: HttpRequest, email: str) -> bool:
+    """Count one try to make an account; it uses up nothing of what signing in to it has."""
+    own = {_subject("registering", address_of(request)): TRIES_PER_ADDRESS}
+    return _count(own) and _count({_subject("registered", email): TRIES_PER_ACCOUNT})
+
+
 def welcome(request: HttpRequest, response: HttpResponseBase, email: str) -> None:
     """Forget the tries that led to a good sign-in, and let the browser be known from now on."""
     browser = _known_browser(request, email)
-    address = _address(request)
+    address = address_of(request)
     forgotten = [_subject("pair", address, email)]
     if browser is not None:
         forgotten.append(_browser(email, browser))
@@ -125,7 +143,7 @@ def _known_browser(request: HttpRequest, email: str) -> str | None:
     return str(cookie["id"]) if cookie["of"] == _digest(email) else None
 
 
-def _address(request: HttpRequest) -> str:
+def address_of(request: HttpRequest) -> str:
     """Whoever has one IPv6 address has the 2^64 of its network."""
     text = str(request.META.get("REMOTE_ADDR", ""))
     try:

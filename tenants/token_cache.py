@@ -21,12 +21,13 @@ REVOKED_CHANNEL = "hatchet_token_revoked"
 
 
 def check_row(token: VerifiedToken) -> None:
-    """Refuse a token whose row is unknown, revoked, expired or of another tenant."""
+    """Refuse a token whose row is unknown, revoked, expired or of another tenant, or of an archived one."""
     is_good = APIToken.objects.filter(
         id=token.token_id,
         tenant_id=token.tenant_id,
         revoked_at__isnull=True,
         expires_at__gt=datetime.now(UTC),
+        tenant__archived_at__isnull=True,
     ).exists()
     if not is_good:
         raise InvalidToken("the token is unknown, revoked or expired")

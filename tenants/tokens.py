@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -15,6 +16,7 @@ __all__ = [
     "DEFAULT_LIFETIME",
     "InvalidToken",
     "VerifiedToken",
+    "ask_anew_about_tokens",
     "create_token",
     "revoke_token",
     "verify_token",
@@ -66,3 +68,15 @@ def revoke_token(token_id: UUID) -> bool:
                 )
             transaction.on_commit(lambda: token_cache.shared.forget(token_id))
     return revoked > 0
+
+
+def ask_anew_about_tokens(tenant: Tenant) -> None:
+    """Have every process look at the rows of this tenant's tokens again, when the transaction commits."""
+    ids = list(APIToken.objects.filter(tenant=tenant).values_list("id", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_notify(%s, id::text) FROM unnest(%s::uuid[]) AS id",
+            [token_cache.REVOKED_CHANNEL, ids],
+        )
+    for one in ids:
+        transaction.on_commit(partial(token_cache.shared.forget, one))

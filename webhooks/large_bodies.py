@@ -8,19 +8,19 @@ from uuid import UUID
 
 from webhooks.accept import refuse_too_large
 from webhooks.arrived import Arrived
-from webhooks.queries import find_webhook
+from webhooks.queries import find_receiver
 
 
 def is_address(tenant_id: UUID, name: str) -> bool:
     """Whether a webhook has this address."""
-    return "\0" not in name and find_webhook(tenant_id, name) is not None
+    return "\0" not in name and find_receiver(tenant_id, name) is not None
 
 
 def record_too_large(
     tenant_id: UUID, name: str, headers: Mapping[str, str], address: str, *, most: int
 ) -> None:
     """Record, if there is such a webhook, that a body for it was refused before it was taken in."""
-    webhook = find_webhook(tenant_id, name) if "\0" not in name else None
+    webhook = find_receiver(tenant_id, name) if "\0" not in name else None
     if webhook is None:
         return
     length = headers.get("content-length", "")

@@ -8,9 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from uuid import UUID
 
+from tenants.buckets import MOST_KNOWN, Buckets
+
 PER_SECOND = 50.0
 BURST = 100.0
-_MOST_KNOWN = 10_000
 
 
 class CallLimits:
@@ -18,22 +19,13 @@ class CallLimits:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._calls: Buckets[UUID] = Buckets(PER_SECOND, BURST, clock)
         self._lock = threading.Lock()
-        self._left: OrderedDict[UUID, tuple[float, float]] = OrderedDict()
-        """What is left, and when that was; those called longest ago come first."""
-        self._told: dict[UUID, float] = {}
+        self._told: OrderedDict[UUID, float] = OrderedDict()
 
     def take(self, webhook_id: UUID) -> bool:
         """Take one call; False if there is none left."""
-        now = self._clock()
-        with self._lock:
-            left, since = self._left.pop(webhook_id, (BURST, now))
-            left = min(BURST, left + (now - since) * PER_SECOND)
-            is_allowed = left >= 1.0
-            self._left[webhook_id] = (left - 1.0 if is_allowed else left, now)
-            while len(self._left) > _MOST_KNOWN:
-                self._told.pop(self._left.popitem(last=False)[0], None)
-            return is_allowed
+        return self._calls.take(webhook_id)
 
     def is_first_refusal(self, webhook_id: UUID) -> bool:
         """Whether none of the last second was recorded: recording all would be what is to be spared."""
@@ -42,6 +34,9 @@ class CallLimits:
             if now - self._told.get(webhook_id, now - 2.0) < 1.0:
                 return False
             self._told[webhook_id] = now
+            self._told.move_to_end(webhook_id)
+            while len(self._told) > MOST_KNOWN:
+                self._told.popitem(last=False)
             return True
 
 

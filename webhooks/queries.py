@@ -17,6 +17,12 @@ def find_webhook(tenant_id: UUID, name: str) -> Webhook | None:
     return Webhook.objects.filter(tenant_id=tenant_id, name=name).first()
 
 
+def find_receiver(tenant_id: UUID, name: str) -> Webhook | None:
+    """Return the webhook that takes what is sent to this address; in an archived tenant there is none."""
+    found = Webhook.objects.filter(tenant_id=tenant_id, name=name, tenant__archived_at__isnull=True)
+    return found.first()
+
+
 def webhook_names(event_ids: Sequence[UUID]) -> Mapping[UUID, str]:
     """Return by which webhooks these events came in, for those that did."""
     origins = EventOrigin.objects.filter(event_id__in=event_ids)

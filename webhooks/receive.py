@@ -21,7 +21,7 @@ from tenants.rest.errors import AnyDict, error_body
 from webhooks.accept import accept, refuse_too_large
 from webhooks.arrived import Arrived
 from webhooks.models import Webhook
-from webhooks.queries import find_webhook
+from webhooks.queries import find_receiver
 from webhooks.records import Outcome
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -31,7 +31,7 @@ NOT_FOUND = "there is no such webhook"
 def receive(request: HttpRequest, tenant: str, name: str) -> HttpResponse:
     if not _UUID.fullmatch(tenant):
         return _refusal(400, "tenant is not a UUID")
-    webhook = find_webhook(UUID(tenant), name) if "\0" not in name else None
+    webhook = find_receiver(UUID(tenant), name) if "\0" not in name else None
     if webhook is None:
         return _refusal(404, NOT_FOUND)
     now, headers = datetime.now(UTC), _headers(request.META)

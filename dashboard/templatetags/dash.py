@@ -44,6 +44,34 @@ def state_name(state: Any) -> str:
     return Status(state).name.lower() if isinstance(state, int) else str(state).lower()
 
 
+_BROWSERS = {
+    "Edg/": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "Chrome/": "Chrome",
+    "Safari/": "Safari",
+    "curl/": "curl",
+    "python-requests/": "Python",
+}
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iOS",
+    "iPad": "iPadOS",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
+
+
+@register.filter
+def browser_name(agent: str) -> str:
+    """What a browser says it is, in two words; the order of the tables matters, as they imitate each other."""
+    browser = next((name for mark, name in _BROWSERS.items() if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS.items() if mark in agent), "")
+    return " on ".join(word for word in (browser, system) if word) or "Unknown program"
+
+
 @register.simple_tag
 def when(moment: datetime | None) -> SafeString | str:
     """A moment: absolute in the page, shown as an age by live.js."""

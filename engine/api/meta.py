@@ -8,19 +8,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.version import ENGINE_VERSION
+from tenants.installation import installation
 from tenants.rest.errors import error_body
 from tenants.rest.views import PublicView, UserView
 
 
 class MetaView(PublicView):
     def get(self, request: Request, **_: Any) -> Response:
+        people = installation().people
         return Response(
             {
                 "auth": {"schemes": ["basic"]},
-                "allowSignup": False,
-                "allowInvites": False,
-                "allowCreateTenant": False,
-                "allowChangePassword": False,
+                "allowSignup": people.allow_signup,
+                "allowInvites": people.allow_invites,
+                "allowCreateTenant": people.allow_create_tenant,
+                "allowChangePassword": people.allow_change_password,
                 "observabilityEnabled": False,
                 "prometheusServerEnabled": False,
                 "authDisabled": False,

@@ -17,8 +17,6 @@ from engine.api.answers.not_offered import (
     TenantAlertEmailGroupList,
 )
 from engine.api.views import EngineView
-from tenants.api.answers import TenantInviteList
-from tenants.models import Role
 from tenants.rest.accepted import takes_query
 from tenants.rest.errors import ApiError
 from tenants.rest.paging import Page, whole
@@ -27,7 +25,6 @@ from tenants.rest.views import (
     NO_CREDENTIALS,
     NOT_YET,
     PublicView,
-    UserView,
     bearer_token,
     session_user,
 )
@@ -46,8 +43,6 @@ _LATER_IN_TENANT = (
     f"{_ST}/serverless/endpoints",
     f"{_ST}/streams/payloads",
     f"{_ST}/streams/topics",
-    f"{_T}/invites/<str:invite>",
-    f"{_T}/members/<str:member>",
     f"{_T}/prometheus-metrics",
     f"{_T}/slack/start",
 )
@@ -79,9 +74,6 @@ LATER_ALONE = (
     f"{_V}/alerting-email-groups/<str:group>",
     f"{_V}/slack/<str:slack>",
     f"{_V}/sns/<str:sns>",
-    f"{_V}/users/invites/accept",
-    f"{_V}/users/invites/reject",
-    f"{_V}/users/password",
     f"{_V}/users/slack/callback",
 )
 LEGACY_ALONE = (
@@ -94,7 +86,6 @@ LEGACY_ALONE = (
     f"{_V}/workflows/<str:workflow>/trigger",
 )
 _SWITCHED_OFF_PUBLIC = (
-    f"{_V}/users/register",
     f"{_V}/users/google/start",
     f"{_V}/users/google/callback",
     f"{_V}/users/github/start",
@@ -123,16 +114,6 @@ class NothingYetView(EngineView):
         return Response(whole([]))
 
 
-class NoInvitesView(NothingYetView):
-    reading_needs = Role.ADMIN
-    writing_needs = Role.ADMIN
-
-
-class NoInvitesOfUserView(UserView):
-    def get(self, request: Request, **_: Any) -> Response:
-        return Response(whole([]))
-
-
 class LegacyInTenantView(RefusedInTenantView):
     sentence = LEGACY
 
@@ -156,10 +137,6 @@ class LegacyView(RefusedView):
     sentence = LEGACY
 
 
-class SwitchedOffView(RefusedView):
-    sentence = SWITCHED_OFF
-
-
 class SwitchedOffPublicView(PublicView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -168,7 +145,6 @@ class SwitchedOffPublicView(PublicView):
 
 
 _NOTHING_YET = [
-    (f"{_T}/invites", NoInvitesView, "tenant-invite:list", TenantInviteList),
     (
         f"{_T}/alerting-email-groups",
         NothingYetView,
@@ -177,7 +153,6 @@ _NOTHING_YET = [
     ),
     (f"{_T}/slack", NothingYetView, "slack-webhook:list", ListSlackWebhooks),
     (f"{_T}/sns", NothingYetView, "sns:list", ListSNSIntegrations),
-    (f"{_V}/users/invites", NoInvitesOfUserView, "user:list:tenant-invites", TenantInviteList),
 ]
 
 urlpatterns: list[URLPattern] = [
@@ -185,7 +160,6 @@ urlpatterns: list[URLPattern] = [
         route(path_text, view, Operation("GET", identity, model))
         for path_text, view, identity, model in _NOTHING_YET
     ),
-    path(f"{_V}/tenants", SwitchedOffView.as_view()),
     *(path(route, RefusedInTenantView.as_view()) for route in _LATER_IN_TENANT),
     *(path(route, LegacyInTenantView.as_view()) for route in _LEGACY_IN_TENANT),
     *(path(route, RefusedView.as_view()) for route in LATER_ALONE),

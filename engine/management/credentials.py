@@ -16,22 +16,22 @@ TOKEN_NAME = "make run"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """`password` is None when the admin has changed it since the first start."""
+    """What of the first start is still there: None is what was changed or taken away since."""
 
-    email: str
+    email: str | None
     password: str | None
-    token: str
+    token: str | None
 
 
 def ensure_credentials(config: Config) -> Credentials:
-    """Create admin, tenant and token where they are missing; give the same ones every time."""
+    """Create admin, tenant and token at the first start; give the same ones every time."""
     made = bootstrap(config)
-    admin = User.objects.get(email=made.admin_email)
-    is_first_password = made.admin_password or admin.check_password(config.admin_password)
+    admin = User.objects.filter(email=made.admin_email).first()
+    has_first_password = admin is not None and admin.check_password(config.admin_password)
     return Credentials(
-        email=made.admin_email,
-        password=config.admin_password if is_first_password else None,
-        token=_kept_token(config, made.tenant, made.token),
+        email=None if admin is None else admin.email,
+        password=config.admin_password if has_first_password else None,
+        token=None if made.tenant is None else _kept_token(config, made.tenant, made.token),
     )
 
 
@@ -40,12 +40,12 @@ def how_to_connect(config: Config, credentials: Credentials) -> str:
     strategy = "none" if config.grpc_tls is None else "tls"
     return f"""\
   Dashboard   {config.server_url}
-  E-mail      {credentials.email}
+  E-mail      {credentials.email or "(yours)"}
   Password    {credentials.password or "(the one you set)"}
 
   A worker needs these two variables (`make worker` sets them for you):
 
-export HATCHET_CLIENT_TOKEN="{credentials.token}"
+export HATCHET_CLIENT_TOKEN="{credentials.token or "(of `manage.py createtoken`)"}"
 export HATCHET_CLIENT_TLS_STRATEGY={strategy}
 """
 

@@ -32,7 +32,8 @@ SELECT c.id, c.tenant_id, w.name AS workflow_name, c.expression, c.name, c.input
        c.additional_metadata::text, c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id,
-       w.is_paused AND w.paused_cron_behavior = 'DROP' AS is_dropped
+       (w.is_paused AND w.paused_cron_behavior = 'DROP') OR EXISTS (
+           SELECT FROM tenants_tenant t WHERE t.id = c.tenant_id AND t.archived_at IS NOT NULL) AS is_dropped
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.due_at <= %(now)s::timestamptz
    AND (%(only)s::uuid IS NULL OR c.tenant_id = %(only)s::uuid)
@@ -54,7 +55,8 @@ SELECT c.id, c.tenant_id, w.name AS workflow_name, c.expression, c.name, c.input
        c.additional_metadata::text, c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id,
-       w.is_paused AND w.paused_cron_behavior = 'DROP' AS is_dropped
+       (w.is_paused AND w.paused_cron_behavior = 'DROP') OR EXISTS (
+           SELECT FROM tenants_tenant t WHERE t.id = c.tenant_id AND t.archived_at IS NOT NULL) AS is_dropped
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.id = ANY(%(ids)s::uuid[]) AND c.due_at <= %(now)s::timestamptz
  ORDER BY c.id
@@ -72,7 +74,8 @@ SELECT c.id, c.tenant_id, w.name AS workflow_name, c.expression, c.name, c.input
        c.additional_metadata::text, c.priority, c.due_at, c.fired_at, c.created_at, c.missed,
        (SELECT v.id FROM engine_workflowversion v
          WHERE v.workflow_id = c.workflow_id ORDER BY v."order" DESC LIMIT 1) AS version_id,
-       w.is_paused AND w.paused_cron_behavior = 'DROP' AS is_dropped
+       (w.is_paused AND w.paused_cron_behavior = 'DROP') OR EXISTS (
+           SELECT FROM tenants_tenant t WHERE t.id = c.tenant_id AND t.archived_at IS NOT NULL) AS is_dropped
   FROM engine_cron c JOIN engine_workflow w ON w.id = c.workflow_id
  WHERE c.id = %(id)s::uuid AND c.tenant_id = %(tenant_id)s::uuid
    FOR UPDATE OF c;

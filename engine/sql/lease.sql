@@ -4,7 +4,7 @@ SELECT engine_hold_leases(%(tenant_ids)s::uuid[], %(epochs)s::bigint[])::text;
 
 -- name: lease.renew
 -- Once a second: this engine's heartbeat, the renewal of its leases, and a survey of every tenant's
--- lease with the engines alive. Tenants without a lease row are free.
+-- lease with the engines alive. Tenants without a lease row are free; archived ones nobody schedules.
 WITH beat AS (
     INSERT INTO engine_engineprocess (id, host, started_at, heartbeat_at)
     VALUES (%(engine_id)s::uuid, %(host)s::text, now(), now())
@@ -18,7 +18,7 @@ WITH beat AS (
 )
 SELECT t.id AS tenant_id, l.engine_id, coalesce(l.epoch, 0) AS epoch,
        l.engine_id IS NULL OR l.expires_at < now() AS is_free, a.engine_count
-  FROM alive a LEFT JOIN tenants_tenant t ON true LEFT JOIN engine_lease l ON l.tenant_id = t.id;
+  FROM alive a LEFT JOIN tenants_tenant t ON t.archived_at IS NULL LEFT JOIN engine_lease l ON l.tenant_id = t.id;
 
 -- name: lease.end_silent
 -- Frees the leases of engines that died: their last heartbeat is old, and the session that says an engine is

@@ -6,6 +6,8 @@ SELECT CASE WHEN due_at < 'epoch' THEN 'epoch' WHEN due_at = 'infinity' THEN NUL
                         FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
                        WHERE s.due_at IS NOT NULL
                          AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+                         AND NOT EXISTS (
+                             SELECT FROM tenants_tenant t WHERE t.id = s.tenant_id AND t.archived_at IS NOT NULL)
                        ORDER BY s.due_at LIMIT 1)) AS due_at) soonest;
 
 -- name: schedule.insert
@@ -21,7 +23,7 @@ SELECT id, %(tenant_id)s::uuid, %(workflow_id)s::uuid, trigger_at, trigger_at, %
 RETURNING id;
 
 -- name: schedule.due
--- Schedules whose time has come and that no pause keeps pending, locked; another engine takes those that are locked already.
+-- Schedules whose time has come and that no pause or archive keeps pending, locked; another engine takes those that are locked already.
 SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadata::text, s.priority,
        s.parent_run_id, s.parent_task_id, s.child_index, s.child_key, s.due_at,
        (SELECT v.id FROM engine_workflowversion v
@@ -31,21 +33,25 @@ SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadat
    AND (%(only)s::uuid IS NULL OR s.tenant_id = %(only)s::uuid)
    AND s.tenant_id <> ALL (%(but)s::uuid[])
    AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+   AND NOT EXISTS (
+       SELECT FROM tenants_tenant t WHERE t.id = s.tenant_id AND t.archived_at IS NOT NULL)
  ORDER BY s.due_at LIMIT %(limit)s::int
    FOR UPDATE OF s SKIP LOCKED;
 
 -- name: schedule.due_ids
--- Schedules whose time has come and that no pause keeps pending, and nothing of them that could not be
+-- Schedules whose time has come and that no pause or archive keeps pending, and nothing of them that could not be
 -- read.
 SELECT s.id FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.due_at <= %(now)s::timestamptz
    AND (%(only)s::uuid IS NULL OR s.tenant_id = %(only)s::uuid)
    AND s.tenant_id <> ALL (%(but)s::uuid[])
    AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+   AND NOT EXISTS (
+       SELECT FROM tenants_tenant t WHERE t.id = s.tenant_id AND t.archived_at IS NOT NULL)
  ORDER BY s.due_at LIMIT %(limit)s::int;
 
 -- name: schedule.due_of
--- Those of some schedules whose time has come and that no pause keeps pending, locked, but for those
+-- Those of some schedules whose time has come and that no pause or archive keeps pending, locked, but for those
 -- that another engine has.
 SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadata::text, s.priority,
        s.parent_run_id, s.parent_task_id, s.child_index, s.child_key, s.due_at,
@@ -54,6 +60,8 @@ SELECT s.id, s.tenant_id, w.name AS workflow_name, s.input, s.additional_metadat
   FROM engine_schedule s JOIN engine_workflow w ON w.id = s.workflow_id
  WHERE s.id = ANY(%(ids)s::uuid[]) AND s.due_at <= %(now)s::timestamptz
    AND NOT (w.is_paused AND w.paused_scheduled_behavior = 'DROP')
+   AND NOT EXISTS (
+       SELECT FROM tenants_tenant t WHERE t.id = s.tenant_id AND t.archived_at IS NOT NULL)
  ORDER BY s.id
    FOR UPDATE OF s SKIP LOCKED;
 

@@ -13,9 +13,10 @@ import orjson
 from engine.store.changes import Changes
 from engine.store.hint_kinds import KINDS, Cares, Chunk, Kind
 from engine.store.query import Query, no_row
+from tenants import live
 
 ENGINE_CHANNEL = "hatchet_engine"
-LIVE_CHANNEL = "hatchet_live"
+LIVE_CHANNEL = live.CHANNEL
 
 MAX_NAMED_TASKS = 600
 

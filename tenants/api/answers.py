@@ -30,6 +30,7 @@ class Tenant(TypedDict):
     analyticsOptOut: NotRequired[bool]
     alertMemberEmails: NotRequired[bool]
     serverUrl: NotRequired[str]
+    archivedAt: NotRequired[datetime]
 
 
 class UserTenantPublic(TypedDict):
@@ -111,6 +112,8 @@ class TenantEntitlements(TypedDict):
 
 
 class TenantInvite(TypedDict):
+    """`link` is what has to be handed over to who is invited, where it could not be mailed."""
+
     metadata: APIResourceMeta
     email: str
     role: TenantMemberRole
@@ -118,6 +121,7 @@ class TenantInvite(TypedDict):
     expires: datetime
     canViewPayloads: NotRequired[bool]
     tenantName: NotRequired[str]
+    link: NotRequired[str]
 
 
 class TenantInviteList(TypedDict):

@@ -55,6 +55,7 @@ class ApiTokensView(TenantView):
 class RevokeApiTokenView(TenantView):
     path_ids = ("token",)
     writing_needs = Role.ADMIN
+    of_archived = ("POST",)
     refuses_tokens = True
     record: APIToken
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from tenants.installation import installation
-from tenants.models import APIToken, Member, Tenant, User
+from tenants.models import APIToken, Member, Tenant, TenantInvite, User
 from tenants.rest.errors import AnyDict
 from tenants.rest.render import metadata, timestamp
 
@@ -22,16 +22,19 @@ def user_shape(user: User) -> AnyDict:
 
 
 def tenant_shape(tenant: Tenant) -> AnyDict:
-    return {
+    shape: AnyDict = {
         "metadata": metadata(tenant.id, tenant.created_at, tenant.updated_at),
         "name": tenant.name,
         "slug": tenant.slug,
         "version": "V1",
-        "environment": "development",
+        "environment": tenant.environment,
         "analyticsOptOut": True,
         "alertMemberEmails": False,
         "serverUrl": installation().server_url,
     }
+    if tenant.archived_at is not None:
+        shape["archivedAt"] = timestamp(tenant.archived_at)
+    return shape
 
 
 def member_shape(member: Member, *, with_tenant: bool = False) -> AnyDict:
@@ -52,3 +55,19 @@ def api_token_shape(token: APIToken) -> AnyDict:
         "name": token.name,
         "expiresAt": timestamp(token.expires_at),
     }
+
+
+def invite_shape(invite: TenantInvite, *, link: str | None = None) -> AnyDict:
+    """`link` is shown once, to whoever has to hand it over."""
+    shape: AnyDict = {
+        "metadata": metadata(invite.id, invite.created_at, invite.updated_at),
+        "email": invite.email,
+        "role": invite.role,
+        "canViewPayloads": invite.can_view_payloads,
+        "tenantId": str(invite.tenant_id),
+        "tenantName": invite.tenant.name,
+        "expires": timestamp(invite.expires_at),
+    }
+    if link is not None:
+        shape["link"] = link
+    return shape

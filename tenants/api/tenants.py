@@ -8,15 +8,16 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.api.shapes import member_shape, tenant_shape
-from tenants.models import Member, Role
+from tenants.api.refusals import AnswersRefusals
+from tenants.api.shapes import tenant_shape
+from tenants.models import Environment
+from tenants.people import tenants
+from tenants.people.texts import LONGEST_NAME
 from tenants.rest import in_body, in_query
 from tenants.rest.accepted import takes_body, takes_query
-from tenants.rest.paging import whole
 from tenants.rest.render import metadata
-from tenants.rest.views import NOT_YET, TenantView
+from tenants.rest.views import NOT_YET, TenantView, UserView
 
-LONGEST_NAME = 200
 _ALERTS = dict.fromkeys(
     (
         "alertMemberEmails",
@@ -42,7 +43,41 @@ class TenantUpdate:
     name: str | None = in_body.optional_text("name", longest=LONGEST_NAME)
 
 
-class TenantDetailView(TenantView):
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """What the survey of a cloud's newcomers found out (`onboardingData`) is not kept."""
+
+    name: str = in_body.text("name", longest=LONGEST_NAME)
+    slug: str = in_body.text("slug", longest=tenants.LONGEST_SLUG)
+    engine_version: None = in_body.only("engineVersion", "V1", NOT_YET)
+    environment: Environment | None = in_body.choice(
+        "environment", {one.value: one for one in Environment}, is_required=False
+    )
+
+
+class TenantsView(AnswersRefusals, UserView):
+    @takes_body(NewTenant)
+    def post(self, request: Request, new: NewTenant, **_: Any) -> Response:
+        """Make a tenant; whoever is signed in becomes its OWNER."""
+        tenant = tenants.create_tenant(
+            self.user,
+            name=new.name,
+            slug=new.slug,
+            environment=new.environment or Environment.DEVELOPMENT,
+        )
+        return Response(tenant_shape(tenant))
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """`confirm` is the tenant's slug, typed by whoever means it."""
+
+    confirm: str = in_body.any_text("confirm", longest=200)
+
+
+class TenantDetailView(AnswersRefusals, TenantView):
+    of_archived = ("DELETE",)
+
     def get(self, request: Request, **_: Any) -> Response:
         return Response(tenant_shape(self.tenant))
 
@@ -50,9 +85,32 @@ class TenantDetailView(TenantView):
     def patch(self, request: Request, wanted: TenantUpdate, **_: Any) -> Response:
         """Rename a tenant. Whatever else it is told to be it must be already."""
         if wanted.name is not None:
-            self.tenant.name = wanted.name
-            self.tenant.save(update_fields=["name", "updated_at"])
+            tenants.rename_tenant(self.access, wanted.name)
         return self.get(request)
+
+    @takes_body(Deletion)
+    def delete(self, request: Request, wanted: Deletion, **_: Any) -> Response:
+        """Delete the tenant and all that is in it, for ever. This is for its owners."""
+        tenants.delete_tenant(self.access, wanted.confirm)
+        return Response(status=204)
+
+
+class ArchiveView(AnswersRefusals, TenantView):
+    """Puts the tenant to rest: its tokens are refused, and nothing starts in it."""
+
+    of_archived = ("POST",)
+
+    def post(self, request: Request, **_: Any) -> Response:
+        return Response(tenant_shape(tenants.archive_tenant(self.access)))
+
+
+class UnarchiveView(AnswersRefusals, TenantView):
+    """Wakes an archived tenant."""
+
+    of_archived = ("POST",)
+
+    def post(self, request: Request, **_: Any) -> Response:
+        return Response(tenant_shape(tenants.unarchive_tenant(self.access)))
 
 
 class AlertingView(TenantView):
@@ -68,14 +126,6 @@ class AlertingView(TenantView):
                 "maxAlertingFrequency": "1h",
             }
         )
-
-
-class MembersView(TenantView):
-    reading_needs = Role.ADMIN
-
-    def get(self, request: Request, **_: Any) -> Response:
-        members = Member.objects.filter(tenant=self.tenant).select_related("user")
-        return Response(whole([member_shape(member) for member in members.order_by("created_at")]))
 
 
 class ResourcePolicyView(TenantView):

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern
 
-from tenants.api import answers, api_tokens, tenants, users
+from tenants.api import answers, api_tokens, invites, members, tenants, users
 from tenants.rest.schema import Operation, route
 
 _T = "api/v1/tenants/<str:tenant>"
@@ -12,6 +12,16 @@ urlpatterns: list[URLPattern] = [
         "api/v1/users/login",
         users.LoginView,
         Operation("POST", "user:update:login", answers.User, is_public=True),
+    ),
+    route(
+        "api/v1/users/register",
+        users.RegisterView,
+        Operation("POST", "user:create", answers.User, is_public=True),
+    ),
+    route(
+        "api/v1/users/password",
+        users.PasswordView,
+        Operation("POST", "user:update:password", answers.User),
     ),
     route(
         "api/v1/users/logout",
@@ -29,6 +39,26 @@ urlpatterns: list[URLPattern] = [
         Operation("GET", "tenant-memberships:list", answers.UserTenantMembershipsList),
     ),
     route(
+        "api/v1/users/invites",
+        invites.OwnInvitesView,
+        Operation("GET", "user:list:tenant-invites", answers.TenantInviteList),
+    ),
+    route(
+        "api/v1/users/invites/accept",
+        invites.AcceptInviteView,
+        Operation("POST", "tenant-invite:accept", None, status=200),
+    ),
+    route(
+        "api/v1/users/invites/reject",
+        invites.RejectInviteView,
+        Operation("POST", "tenant-invite:reject", None, status=200),
+    ),
+    route(
+        "api/v1/tenants",
+        tenants.TenantsView,
+        Operation("POST", "tenant:create", answers.Tenant),
+    ),
+    route(
         "api/v1/api-tokens/<str:token>",
         api_tokens.RevokeApiTokenView,
         Operation("POST", "api-token:update:revoke", None),
@@ -38,7 +68,19 @@ urlpatterns: list[URLPattern] = [
         tenants.TenantDetailView,
         Operation("GET", "tenant:get", answers.Tenant),
         Operation("PATCH", "tenant:update", answers.Tenant),
+        Operation("DELETE", "tenant:delete", None),
     ),
+    route(
+        f"{_T}/archive",
+        tenants.ArchiveView,
+        Operation("POST", "tenant:archive", answers.Tenant),
+    ),
+    route(
+        f"{_T}/unarchive",
+        tenants.UnarchiveView,
+        Operation("POST", "tenant:unarchive", answers.Tenant),
+    ),
+    route(f"{_T}/leave", members.LeaveView, Operation("POST", "tenant:leave", None)),
     route(
         f"{_T}/alerting/settings",
         tenants.AlertingView,
@@ -46,8 +88,31 @@ urlpatterns: list[URLPattern] = [
     ),
     route(
         f"{_T}/members",
-        tenants.MembersView,
+        members.MembersView,
         Operation("GET", "tenant-member:list", answers.TenantMemberList),
+    ),
+    route(
+        f"{_T}/members/<str:member>",
+        members.MemberView,
+        Operation("PATCH", "tenant-member:update", answers.TenantMember),
+        Operation("DELETE", "tenant-member:delete", None),
+    ),
+    route(
+        f"{_T}/invites",
+        invites.InvitesView,
+        Operation("GET", "tenant-invite:list", answers.TenantInviteList),
+        Operation("POST", "tenant-invite:create", answers.TenantInvite, status=201),
+    ),
+    route(
+        f"{_T}/invites/<str:invite>",
+        invites.InviteView,
+        Operation("PATCH", "tenant-invite:update", answers.TenantInvite),
+        Operation("DELETE", "tenant-invite:delete", answers.TenantInvite),
+    ),
+    route(
+        f"{_T}/invites/<str:invite>/renew",
+        invites.RenewInviteView,
+        Operation("POST", "tenant-invite:renew", answers.TenantInvite),
     ),
     route(
         f"{_T}/resource-policy",

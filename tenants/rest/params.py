@@ -23,8 +23,12 @@ _BLANK_ZONE = re.compile(r" (\d{2}:?\d{2})$")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
+
+
 def parse_uuid(text: object, field: str) -> UUID:
-    if not isinstance(text, str) or not _UUID.fullmatch(text):
+    if not isinstance(text, str) or not is_uuid(text):
         raise bad_request(f"{field} is not a UUID", field=field)
     return UUID(text)
 

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tenants import token_cache
+from tenants import sign_in_limits, token_cache
 from tenants.access import (
     UNCONFIRMED,
     AccessDenied,
@@ -25,16 +25,23 @@ from tenants.access import (
     access_of_user,
     may_enter,
 )
+from tenants.buckets import Buckets
 from tenants.models import Role, Tenant, User
 from tenants.rest.cors import add_cors_headers, refuse_foreign_pages
 from tenants.rest.errors import ApiError, handle_exception
 from tenants.rest.params import Body, Query, parse_uuid
 from tenants.rest.render import JsonParser, JsonRenderer
 from tenants.rest.schema import ApiSchema, Operation
+from tenants.sessions import note_seen
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 NO_CREDENTIALS = "sign in, or send a valid API token"
 NOT_YET = "this server does not offer that yet"
+ARCHIVED = "this tenant is archived: nothing in it can be changed"
+TOO_OFTEN = "too many requests; wait a second"
+
+asked: Buckets[tuple[str, str, str]] = Buckets(10.0, 10.0)
+"""Of the endpoints that have a limit: what of this process one address has asked lately."""
 
 
 class PublicView(APIView):
@@ -46,6 +53,8 @@ class PublicView(APIView):
     renderer_classes = (JsonRenderer,)
     schema = ApiSchema()
     operations: tuple[Operation, ...] = ()
+    limited_methods: ClassVar[tuple[str, ...]] = ()
+    """Methods that one address may ask for ten times a second."""
 
     def get_exception_handler(self) -> Any:
         return handle_exception
@@ -63,6 +72,10 @@ class PublicView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         refuse_foreign_pages(request._request)
+        if request.method in self.limited_methods:
+            address = sign_in_limits.address_of(request._request)
+            if not asked.take((type(self).__name__, request.method, address)):
+                raise ApiError(429, TOO_OFTEN)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         return Response(None)
@@ -105,7 +118,10 @@ def bearer_token(request: HttpRequest) -> VerifiedToken | None:
 
 def session_user(request: HttpRequest) -> User | None:
     user: User | AnonymousUser = request.user
-    return user if isinstance(user, User) else None
+    if not isinstance(user, User):
+        return None
+    note_seen(request, user)
+    return user
 
 
 class UserView(PublicView):
@@ -135,6 +151,8 @@ class TenantView(PublicView):
     reading_needs: ClassVar[Role] = Role.VIEWER
     writing_needs: ClassVar[Role] = Role.MEMBER
     refuses_tokens: ClassVar[bool] = False
+    of_archived: ClassVar[tuple[str, ...]] = ()
+    """Methods that change an archived tenant, too."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -148,12 +166,15 @@ class TenantView(PublicView):
         if token is not None and self.refuses_tokens:
             raise ApiError(401, "an API token cannot do this; sign in instead")
         tenant = self._tenant()
+        is_reading = request.method in ("GET", "HEAD")
         if token is not None:
             self.access = _enter_with_token(token, tenant)
         elif user is not None:
-            is_reading = request.method in ("GET", "HEAD")
             needed = self.reading_needs if is_reading else self.writing_needs
             self.access = access_of_user(user, tenant, needed)
+        is_resting = tenant.archived_at is not None and not is_reading
+        if is_resting and request.method not in self.of_archived:
+            raise ApiError(409, ARCHIVED)
         self.check_resource()
 
     def find_tenant(self) -> UUID:

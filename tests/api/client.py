@@ -56,8 +56,8 @@ class ApiClient:
     def patch(self, path: str, body: Any = None) -> Answer:
         return self.send("PATCH", path, json.dumps(body).encode())
 
-    def delete(self, path: str) -> Answer:
-        return self.send("DELETE", path, b"")
+    def delete(self, path: str, body: Any = None) -> Answer:
+        return self.send("DELETE", path, b"" if body is None else json.dumps(body).encode())
 
     def send(
         self,

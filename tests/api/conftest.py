@@ -12,6 +12,8 @@ from engine.config import Config
 from engine.models import LogLine
 from engine.states import LogLevel
 from tenants import token_cache
+from tenants.buckets import Buckets
+from tenants.rest import views
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.api.factories import (
@@ -32,11 +34,15 @@ from tests.installation import make_installation
 
 @pytest.fixture(autouse=True)
 def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """A token that was asked for is known until it is revoked, however slow the test is."""
+    """A token that was asked for is known until it is revoked, however slow the test is.
+
+    And nobody asks too often, however fast it is.
+    """
     here = make_installation()
     settings.HATCHET = here
     token_cache.shared.clear()
     monkeypatch.setattr(token_cache.shared, "_clock", lambda: 0.0)
+    monkeypatch.setattr(views, "asked", Buckets(1e9, 1e9))
     yield here
     token_cache.shared.clear()
 

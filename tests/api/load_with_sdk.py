@@ -30,6 +30,8 @@ ALLOWED_EXTRAS: dict[str, set[str]] = {
     "APIErrors": {"message"},
     "CronWorkflows": {"missed", "missedFires"},
     "ScheduledWorkflows": {"failure"},
+    "Tenant": {"archivedAt"},
+    "TenantInvite": {"link"},
     "Worker": {"trouble"},
 }
 

@@ -66,11 +66,6 @@ class TestSigningIn:
         other = {"email": "member@acme.test", "password": PASSWORD}
         assert client.post(path, other).status == 200
 
-    def test_signing_up_is_switched_off_and_says_so(self) -> None:
-        body = {"name": "x", "email": "x@y.z", "password": PASSWORD}
-        answer = ApiClient().post("/api/v1/users/register", body)
-        assert (answer.status, "switched off" in answer.error) == (400, True)
-
 
 class TestMembers:
     def test_everybody_sees_their_own_memberships(self, cast: Cast) -> None:

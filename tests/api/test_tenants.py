@@ -13,7 +13,6 @@ from tests.api.load import failures_of
 from tests.cast import Cast
 
 EMPTY_LISTS = {
-    "/api/v1/tenants/{tenant}/invites": "TenantInviteList",
     "/api/v1/tenants/{tenant}/alerting-email-groups": "TenantAlertEmailGroupList",
     "/api/v1/tenants/{tenant}/slack": "ListSlackWebhooks",
     "/api/v1/tenants/{tenant}/sns": "ListSNSIntegrations",
@@ -94,9 +93,6 @@ def test_lists_of_what_cannot_be_made_yet_are_empty(cast: Cast, api: ApiClient) 
         answer = api.get(template.format(tenant=cast.tenant.id))
         assert (answer.status, answer.json["rows"]) == (200, [])
         found.append([template, model, answer.json])
-    mine = ApiClient(user=cast.member).get("/api/v1/users/invites")
-    assert (mine.status, mine.json["rows"]) == (200, [])
-    found.append(["mine", "TenantInviteList", mine.json])
     settings = api.get(f"/api/v1/tenants/{cast.tenant.id}/alerting/settings")
     found.append(["alerting", "TenantAlertingSettings", settings.json])
     assert failures_of(found) == {}
@@ -106,9 +102,3 @@ def test_making_one_is_refused(cast: Cast, api: ApiClient) -> None:
     for template in EMPTY_LISTS:
         answer = api.post(template.format(tenant=cast.tenant.id), {})
         assert (answer.status, answer.error) == (400, NOT_YET)
-
-
-def test_invites_are_for_admins(cast: Cast) -> None:
-    path = f"/api/v1/tenants/{cast.tenant.id}/invites"
-    assert ApiClient(user=cast.member).get(path).status == 401
-    assert ApiClient(user=cast.admin).get(path).status == 200

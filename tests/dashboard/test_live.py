@@ -23,7 +23,10 @@ from django.utils import timezone
 from dashboard.live import CLOSE_SIGNED_OUT, CLOSE_TOO_MANY
 from engine.store.hints import LIVE_CHANNEL, live_message
 from hatchet_site.asgi import application
+from tenants.access import access_of_user
 from tenants.models import Member, Role, Tenant, User
+from tenants.people.members import leave_tenant, remove_member, update_member
+from tenants.people.tenants import delete_tenant
 from tests.dashboard import factories
 
 HOST = b"localhost:8080"
@@ -201,6 +204,21 @@ def remove_the_member(world: World) -> None:
     Member.objects.filter(user=world.user).delete()
 
 
+def remove_the_member_as_an_owner_does(world: World) -> None:
+    owner = factories.make_member(world.tenant, Role.OWNER)
+    member = Member.objects.get(user=world.user)
+    remove_member(access_of_user(owner, world.tenant), member.id)
+
+
+def leave_the_tenant(world: World) -> None:
+    leave_tenant(access_of_user(world.user, world.tenant))
+
+
+def delete_the_tenant(world: World) -> None:
+    owner = factories.make_member(world.tenant, Role.OWNER)
+    delete_tenant(access_of_user(owner, world.tenant), world.tenant.slug)
+
+
 def disable_the_user(world: World) -> None:
     User.objects.filter(id=world.user.id).update(is_active=False)
 
@@ -219,6 +237,9 @@ def change_the_password(world: World) -> None:
     [
         (sign_out_of_a_page, 600.0),  # a hint is enough, from whichever process it comes
         (sign_out_over_rest, 600.0),
+        (remove_the_member_as_an_owner_does, 600.0),
+        (leave_the_tenant, 600.0),
+        (delete_the_tenant, 600.0),
         (expire_the_session, 0.05),
         (remove_the_member, 0.05),
         (disable_the_user, 0.05),
@@ -243,6 +264,17 @@ async def test_a_tab_is_closed_when_its_user_may_not_be_there_any_more(
     again = socket(world, cookie=world.cookie)
     connected, _ = await again.connect(timeout=SECONDS)
     assert not connected
+
+
+async def test_a_page_of_members_hears_of_every_change(world: World, conninfo: str) -> None:
+    def change() -> None:
+        owner = factories.make_member(world.tenant, Role.OWNER)
+        member = Member.objects.get(user=world.user)
+        update_member(access_of_user(owner, world.tenant), member.id, role=Role.ADMIN)
+
+    async with opened(world, "members") as tab:
+        await sync_to_async(change)()
+        assert await topics_heard(tab, 1) == ["members"]
 
 
 async def test_others_stay_when_one_signs_out(world: World, other: World, conninfo: str) -> None:

@@ -125,7 +125,21 @@ POSTS: dict[str, tuple[str, str]] = {
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
-OUTSIDE_TENANTS = {"home", "sign_in", "sign_out", "theme", "live"}
+OUTSIDE_TENANTS = {
+    "home",
+    "sign_in",
+    "sign_out",
+    "theme",
+    "live",
+    "account",
+    "password_change",
+    "password_forgot",
+    "password_reset",
+    "sessions_end",
+    "session_end",
+    "confirm",
+    "confirmation_again",
+}
 
 
 @dataclass

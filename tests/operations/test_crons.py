@@ -13,7 +13,7 @@ from engine.models import Cron, CronMiss, Payload, Run
 from engine.operations.put_workflow import delete_workflow
 from engine.operations.timetable.change_crons import create_cron, delete_cron, switch_cron
 from engine.operations.timetable.fire_crons import run_cron_now
-from engine.states import RunTrigger
+from engine.states import CronMissCause, RunTrigger
 from engine.store import schedules, sync_db
 from engine.store.query import fetch
 from engine.types import TriggerRequest
@@ -230,3 +230,15 @@ def test_an_unchanged_definition_leaves_its_crons_as_they_are(tenant: Tenant) ->
     before = Cron.objects.values().get()
     make_workflow(tenant, cron_triggers=("* * * * *",))
     assert Cron.objects.values().get() == before
+
+
+def test_a_cron_of_an_archived_tenant_goes_on_without_firing(tenant: Tenant) -> None:
+    make_workflow(tenant)
+    cron_id = add(tenant)
+    Tenant.objects.filter(id=tenant.id).update(archived_at=START)
+    fire(START + MINUTE)
+    assert not Run.objects.exists()
+    assert CronMiss.objects.get(cron_id=cron_id).cause == CronMissCause.PAUSED
+    Tenant.objects.filter(id=tenant.id).update(archived_at=None)
+    fire(START + 2 * MINUTE)
+    assert nominal_times() == ["2026-05-01T12:02:00Z"]

@@ -173,3 +173,13 @@ def test_nobody_touches_the_schedules_of_others(cast: Cast, tenant: Tenant) -> N
     ):
         assert outcome.refused == [(schedule_id, UNKNOWN)]
     assert Schedule.objects.get().due_at == START
+
+
+def test_a_schedule_of_an_archived_tenant_waits_until_it_is_back(tenant: Tenant) -> None:
+    add(tenant)
+    Tenant.objects.filter(id=tenant.id).update(archived_at=START)
+    assert sync_db.run(fetch(schedules.next_due())) == [None]
+    assert fire(START + HOUR) == 0
+    assert not Run.objects.exists()
+    Tenant.objects.filter(id=tenant.id).update(archived_at=None)
+    assert fire(START + HOUR) == 1

@@ -1,4 +1,4 @@
-"""Every test here has its own signing key and starts with an empty token cache."""
+"""Every test here has its own signing key, starts with an empty token cache, and may ask often."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pytest_django import Settings
 
 from engine.config import Config
 from tenants import token_cache
+from tenants.buckets import Buckets
+from tenants.rest import views
 from tests.cast import Cast, make_cast
 from tests.installation import make_installation
 
 
 @pytest.fixture(autouse=True)
-def installation(settings: Settings) -> Iterator[Config]:
+def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    monkeypatch.setattr(views, "asked", Buckets(1e9, 1e9))
     here = make_installation()
     settings.HATCHET = here
     token_cache.shared.clear()

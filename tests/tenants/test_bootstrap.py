@@ -8,18 +8,28 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from engine.config import Config
+from tenants.access import access_of_user
 from tenants.bootstrap import bootstrap
 from tenants.models import APIToken, Member, Role, Tenant, User
+from tenants.people.tenants import delete_tenant
 from tenants.tokens import verify_token
-from tests.cast import Cast
+from tests.cast import Cast, make_user
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_there(db: None) -> None:
+    """What tests that commit have left goes, and is rolled back as everything is."""
+    User.objects.all().delete()
+    Tenant.with_deleted.all().delete()
 
 
 def test_the_first_start_makes_everything_usable(installation: Config) -> None:
     result = bootstrap(installation)
     assert result.admin_email == "admin@example.com"
     assert result.admin_password == installation.admin_password
+    assert result.tenant is not None
     assert result.tenant.id == installation.default_tenant_id
     assert result.tenant.slug == "default"
     admin = User.objects.get(email="admin@example.com")
@@ -37,6 +47,30 @@ def test_the_second_start_changes_nothing(installation: Config) -> None:
     assert (second.admin_password, second.token) == (None, None)
     assert second.tenant == first.tenant
     assert _counts() == after_first
+
+
+def test_what_was_taken_away_does_not_come_back(installation: Config) -> None:
+    first = bootstrap(installation)
+    assert first.tenant is not None
+    somebody = make_user("somebody@acme.test")
+    Member.objects.create(tenant=first.tenant, user=somebody, role=Role.OWNER)
+    admin = User.objects.get(email=first.admin_email)
+    Member.objects.filter(user=admin).delete()
+    bootstrap(installation)
+    assert not Member.objects.filter(user=admin).exists()
+    admin.delete()
+    assert bootstrap(installation).admin_password is None
+    assert [one.email for one in User.objects.all()] == [somebody.email]
+    delete_tenant(access_of_user(somebody, first.tenant), "default")
+    again = bootstrap(installation)
+    assert (again.tenant, again.token) == (None, None)
+    assert not Tenant.objects.exists()
+
+
+def test_whoever_renames_the_admin_gets_no_second_one(installation: Config) -> None:
+    User.objects.filter(email=bootstrap(installation).admin_email).update(email="me@acme.test")
+    bootstrap(installation)
+    assert [one.email for one in User.objects.all()] == ["me@acme.test"]
 
 
 def test_createtoken_prints_a_token_that_works(cast: Cast) -> None:
@@ -68,5 +102,4 @@ def test_createuser_makes_somebody_who_can_sign_in(cast: Cast) -> None:
 
 
 def _counts() -> list[int]:
-    """Tests that commit leave tenants behind, so only differences tell something."""
     return [model.objects.count() for model in (User, Tenant, Member, APIToken)]

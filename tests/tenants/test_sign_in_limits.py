@@ -130,3 +130,20 @@ def test_a_lock_ends_although_guessing_goes_on(cast: Cast) -> None:
     before = set(SignInTries.objects.values_list("expires_at", flat=True))
     guess(5)
     assert set(SignInTries.objects.values_list("expires_at", flat=True)) == before
+
+
+def test_registering_is_counted_by_address_and_by_account(cast: Cast) -> None:
+    """And uses up nothing of what signing in has."""
+
+    def register(email: str, address: str) -> int:
+        body = {"name": "x", "email": email, "password": "wrong"}
+        path, kind = "/api/v1/users/register", "application/json"
+        return Client().post(path, json.dumps(body), kind, REMOTE_ADDR=address).status_code
+
+    for number in range(sign_in_limits.TRIES_PER_ACCOUNT):
+        assert register(OWNER, f"198.51.100.{number}") == WRONG
+        assert register(f"{number}@acme.test", "192.0.2.1") == WRONG
+    assert register(OWNER, "198.51.100.99") == REFUSED
+    assert register("new@acme.test", "192.0.2.1") == REFUSED
+    assert register("new@acme.test", "192.0.2.2") == WRONG
+    assert attempt(OWNER, PASSWORD) == IN

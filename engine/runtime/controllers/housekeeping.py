@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
 from engine.domain.rate_limits import IDLE_SECONDS
 from engine.ids import id_at
+from engine.operations.purge_tenants import purge_tenants
 from engine.runtime.loops.isolation import each_alone
 from engine.runtime.loops.periodic import PeriodicService
 from engine.store import (
@@ -20,6 +22,8 @@ from engine.store.async_db import AsyncDatabase
 
 log = logging.getLogger("hatchet.controllers")
 
+_PURGE_SECONDS = 10.0
+"""So much of every minute goes into the rows of deleted tenants, and no more."""
 _FAILURES_KEPT, _MISSES_KEPT = timedelta(days=7), timedelta(days=30)
 
 
@@ -35,7 +39,7 @@ class Housekeeping(PeriodicService):
 
     async def tick(self) -> bool:
         """Do what is due now; one job that fails keeps nothing from the others."""
-        jobs = [self._compact_tallies, self._release_keys]
+        jobs = [self._compact_tallies, self._release_keys, self._purge_tenants]
         if self._turns % 60 == 0:
             jobs += [self._ensure_partitions, self._forget_the_old, self._forget_idle_limits]
         self._turns += 1
@@ -48,6 +52,12 @@ class Housekeeping(PeriodicService):
 
     async def _release_keys(self) -> None:
         await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
+
+    async def _purge_tenants(self) -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + _PURGE_SECONDS
+        while await self._database.run(purge_tenants(datetime.now(UTC))) and clock() < until:
+            pass
 
     async def _ensure_partitions(self) -> None:
         for name in await self._database.fetch(housekeeping.ensure_partitions()):

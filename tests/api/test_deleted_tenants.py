@@ -1,0 +1,178 @@
+"""Everything that a tenant had is removed once it is deleted, and nothing that another one has."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from engine.domain.definition import Concurrency, DefaultFilter, Idempotency
+from engine.domain.durable.calls import SpawnCall, WaitCall
+from engine.operations.purge_tenants import KEPT, purge_tenants
+from engine.states import ConcurrencyStrategy
+from engine.store import sync_db
+from engine.store.query import SQL_FOLDER
+from engine.types import TriggerRequest
+from tenants.access import access_of_user
+from tenants.models import Tenant, User
+from tenants.people.tenants import delete_tenant
+from tests.api.client import ApiClient
+from tests.api.factories import (
+    complete,
+    make_worker,
+    make_workflow,
+    now,
+    push_event,
+    schedule_greet,
+    start_run,
+    step,
+    tasks_of,
+)
+from tests.api.test_durable_tasks import call, event, sleep, start_durable
+from tests.api.test_rate_limits import make as make_rate_limit
+from tests.cast import Cast
+from tests.tenants.people import invite
+
+NOBODYS = {"engine_engineprocess"}
+"""Of the engines' tables, those that say nothing of any tenant."""
+
+
+def tables() -> list[str]:
+    """Ours, but for what is noted of browsers."""
+    ours = re.compile(r"(engine|tenants|webhooks)_(?!browsersession)\w+")
+    with connection.cursor() as cursor:
+        found = connection.introspection.table_names(cursor)
+    return [name for name in found if ours.fullmatch(name)]
+
+
+def counts() -> dict[str, int]:
+    with connection.cursor() as cursor:
+        found = {}
+        for table in tables():
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            found[table] = cursor.fetchone()[0]
+    return found
+
+
+def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
+    """Have a tenant do a little of everything."""
+    make_workflow(
+        tenant,
+        "greet",
+        step("greet"),
+        event_triggers=("order:*",),
+        cron_triggers=("0 4 * * *",),
+        default_filters=(DefaultFilter("input.missing.more", "eu"),),
+        idempotency=Idempotency("input.order", 60_000_000),
+    )
+    make_workflow(
+        tenant,
+        "dag",
+        step("one"),
+        step("two", "one"),
+        concurrency=(Concurrency("input.k", 1, ConcurrencyStrategy.GROUP_ROUND_ROBIN),),
+    )
+    make_worker(tenant)
+    schedule_greet(tenant)
+    start_run(tenant, value={"order": "a"})
+    graph = start_run(tenant, "dag", {"k": "a"})
+    complete(tasks_of(graph)[0], {"n": 1})
+    parent = tasks_of(graph)[0].id
+    start_run(tenant, value={"order": "c"}, parent_task_id=parent, child_index=0, child_key="k")
+    push_event(tenant, "order:paid", {"order": "b"}, scope="eu")
+    mine = Cast(**{name: getattr(cast, name) for name in Cast.__slots__} | {"tenant": tenant})
+    _, task = start_durable(mine)
+    call(task, WaitCall((sleep("90s"), event("go")), "for a while"))
+    call(task, SpawnCall((TriggerRequest("child"),)))
+    make_rate_limit(mine, "api", paused_until=now() + timedelta(hours=1))
+    send_to_webhook(tenant, owner)
+    invite(owner, tenant, "new@acme.test")
+
+
+def send_to_webhook(tenant: Tenant, owner: User) -> None:
+    stable = f"/api/v1/stable/tenants/{tenant.id}/webhooks"
+    auth = {"headerName": "X-Key", "apiKey": "a secret"}
+    new = {"name": "a", "sourceName": "GENERIC", "eventKeyExpression": "'order:sent'"}
+    assert (
+        ApiClient(user=owner).post(stable, new | {"authType": "API_KEY", "auth": auth}).status
+        == 200
+    )
+    assert ApiClient().post(f"{stable}/a", {"order": "c"}, **{"X-Key": "a secret"}).status == 200
+
+
+def purge(batch: int = 2) -> int:
+    """Purge until nothing is left to do; return how often there was something."""
+    for times in range(1000):
+        if not sync_db.run(purge_tenants(now() + KEPT + timedelta(seconds=1), batch)):
+            return times
+    raise AssertionError("it never ends")
+
+
+def test_every_table_of_the_engines_is_thought_of(db: None) -> None:
+    """A new one must be named in the statements that remove the rows of deleted tenants."""
+    text = (SQL_FOLDER / "deleted_tenant.sql").read_text()
+    removed = set(re.findall(r"DELETE FROM (\w+)", text))
+    assert {name for name in tables() if name.startswith("engine_")} - removed == NOBODYS
+
+
+def test_a_deleted_tenant_leaves_nothing_and_others_everything(cast: Cast) -> None:
+    fill(cast, cast.other_tenant, cast.stranger)
+    before = counts()
+    fill(cast, cast.tenant, cast.owner)
+    filled = {name for name, count in counts().items() if count > before[name]}
+    of_tenants = {name for name in before if name.startswith(("engine_", "webhooks_"))}
+    assert of_tenants - NOBODYS - filled <= SELDOM
+    delete_tenant(access_of_user(cast.owner, cast.tenant), "acme")
+    assert purge() > 5
+    gone = {"tenants_tenant": 1, "tenants_member": 4}
+    after = counts()
+    assert {name: after[name] for name in after if after[name] != before[name]} == {
+        name: before[name] - count for name, count in gone.items()
+    }
+    assert not Tenant.with_deleted.filter(id=cast.tenant.id).exists()
+    assert (
+        ApiClient(user=cast.stranger).get(f"/api/v1/tenants/{cast.other_tenant.id}").status == 200
+    )
+
+
+SELDOM = {
+    "engine_cronmiss",
+    "engine_endedchild",
+    "engine_lease",
+    "engine_logline",
+    "engine_sharedstrategy",
+    "engine_stepwait",
+}
+"""Filled by what takes more than this test does."""
+
+
+def test_an_archived_tenant_keeps_everything(cast: Cast) -> None:
+    fill(cast, cast.tenant, cast.owner)
+    Tenant.objects.filter(id=cast.tenant.id).update(archived_at=now())
+    before = counts()
+    assert purge() == 0
+    assert counts() == before
+
+
+def test_the_tenant_itself_stays_for_a_while(cast: Cast) -> None:
+    """What a call that was under way writes after the deletion is found and removed, too."""
+    delete_tenant(access_of_user(cast.owner, cast.tenant), "acme")
+    assert sync_db.run(purge_tenants(now())) is False
+    assert Tenant.with_deleted.filter(id=cast.tenant.id).exists()
+    make_workflow(cast.tenant)
+    start_run(cast.tenant)
+    purge()
+    assert not Tenant.with_deleted.filter(id=cast.tenant.id).exists()
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_it_does_not_matter_how_many_go_at_once(cast: Cast, batch: int) -> None:
+    before = counts()
+    fill(cast, cast.tenant, cast.owner)
+    delete_tenant(access_of_user(cast.owner, cast.tenant), "acme")
+    purge(batch)
+    after = counts()
+    engines = [name for name in after if name.startswith("engine_")]
+    assert {name: after[name] for name in engines} == {name: before[name] for name in engines}
