@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from tenants.access import TenantAccess
+from tenants.installation import installation
 from tenants.models import Role
 
 
@@ -19,8 +20,9 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     section = next((name for prefix, name in _SECTIONS if view.startswith(prefix)), "runs")
     return {
         "section": section,
-        "may_write": access.includes(Role.MEMBER),
-        "may_manage_tokens": access.includes(Role.ADMIN),
+        "may_write": access.includes(Role.MEMBER) and access.tenant.archived_at is None,
+        "may_administer": access.includes(Role.ADMIN),
+        "may_create_tenant": installation().people.allow_create_tenant,
         "tls_strategy": "none" if settings.HATCHET.grpc_tls is None else "tls",
     }
 
@@ -35,4 +37,7 @@ _SECTIONS = (
     ("event", "events"),
     ("filter", "filters"),
     ("rate_limit", "rate_limits"),
+    ("member", "members"),
+    ("invite", "members"),
+    ("settings", "settings"),
 )

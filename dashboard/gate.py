@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, cast
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from tenants import mail
@@ -17,6 +18,8 @@ from tenants.models import Role, Tenant, User
 from tenants.sessions import note_seen
 
 P = ParamSpec("P")
+LOST = "lost"
+"""Asked of the home page by a page whose reader lost its tenant."""
 
 
 class OwnRequest(HttpRequest):
@@ -53,6 +56,8 @@ def tenant_page(
                 return ask_to_confirm(request)
             note_seen(request, request.user)
             page_request = _enter(request, slug)
+            if page_request is None:
+                return _send_away(request)
             if not page_request.access.includes(needs):
                 return render(request, "dashboard/errors/role.html", {"needs": needs}, status=403)
             is_resting = page_request.tenant.archived_at is not None
@@ -85,16 +90,25 @@ def own_page(
     return decorate
 
 
-def _enter(request: HttpRequest, slug: str) -> PageRequest:
+def _enter(request: HttpRequest, slug: str) -> PageRequest | None:
     accesses = accesses_of_user(cast("User", request.user))
     access = next((one for one in accesses if one.tenant.slug == slug), None)
     if access is None:
-        raise Http404("no such tenant")
+        return None
     page_request = cast("PageRequest", request)
     page_request.tenant = access.tenant
     page_request.access = access
     page_request.accesses = accesses
     return page_request
+
+
+def _send_away(request: HttpRequest) -> HttpResponse:
+    """A fragment of a page that was open when its reader lost the tenant leads them out of it."""
+    if not is_fragment_request(request):
+        raise Http404("no such tenant")
+    response = HttpResponse(status=404)
+    response["HX-Redirect"] = f"{reverse('dashboard:home')}?{LOST}"
+    return response
 
 
 def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import authenticate, login
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -11,10 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from dashboard.gate import ask_to_confirm
+from dashboard.gate import LOST, ask_to_confirm
 from tenants import sign_in_limits
 from tenants.access import accesses_of_user, may_enter
+from tenants.installation import installation
 from tenants.models import User
+from tenants.people.register import may_sign_up
 from tenants.sessions import end_session
 
 THEME_COOKIE = "theme"
@@ -32,7 +36,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(wanted)
-        return render(request, "dashboard/account/sign_in.html", {"next": wanted})
+        context = {"next": wanted, "may_sign_up": may_sign_up()}
+        return render(request, "dashboard/account/sign_in.html", context)
     email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
     if not sign_in_limits.may_try(request, email):
         error, status = "Too many attempts. Wait five minutes and try again.", 429
@@ -44,7 +49,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         response = redirect(wanted)
         sign_in_limits.welcome(request, response, email)
         return response
-    context = {"next": wanted, "email": email, "error": error}
+    context = {"next": wanted, "email": email, "error": error, "may_sign_up": may_sign_up()}
     return render(request, "dashboard/account/sign_in.html", context, status=status)
 
 
@@ -57,7 +62,7 @@ def _user_with(request: HttpRequest, email: str, password: str) -> User | None:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     end_session(request)
-    return redirect("dashboard:sign_in")
+    return redirect_to_login(_safe_next(request), "dashboard:sign_in")
 
 
 @require_GET
@@ -67,9 +72,15 @@ def home(request: HttpRequest) -> HttpResponse:
         return redirect("dashboard:sign_in")
     if not may_enter(request.user):
         return ask_to_confirm(request)
+    if LOST in request.GET:
+        messages.warning(
+            request, "The tenant you had open is deleted, or you are no longer a member of it."
+        )
+        return redirect("dashboard:home")
     accesses = accesses_of_user(request.user)
     if not accesses:
-        return render(request, "dashboard/account/no_tenant.html")
+        context = {"may_create_tenant": installation().people.allow_create_tenant}
+        return render(request, "dashboard/account/no_tenant.html", context)
     return redirect("dashboard:runs", accesses[0].tenant.slug)
 
 

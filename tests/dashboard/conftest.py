@@ -41,6 +41,11 @@ def owner(tenant: Tenant, sign_in: Callable[[User], Client]) -> Client:
 
 
 @pytest.fixture
+def admin(tenant: Tenant, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(factories.make_member(tenant, Role.ADMIN))
+
+
+@pytest.fixture
 def member(tenant: Tenant, sign_in: Callable[[User], Client]) -> Client:
     return sign_in(factories.make_member(tenant, Role.MEMBER))
 

@@ -48,7 +48,9 @@ from engine.states import (
 from engine.store import sync_db
 from engine.store.filters import NewFilter
 from engine.types import EventInput, TriggerRequest
-from tenants.models import Member, Role, Tenant, User
+from tenants.models import Member, Role, Tenant, TenantInvite, User
+from tenants.people.invites import LIFETIME
+from tenants.people.links import digest_of, new_secret
 from webhooks.accept import accept
 from webhooks.arrived import Arrived
 from webhooks.changes import NewWebhook, create_webhook
@@ -72,6 +74,21 @@ def make_member(tenant: Tenant, role: Role, *, can_view_payloads: bool = True) -
     user = make_user()
     Member.objects.create(tenant=tenant, user=user, role=role, can_view_payloads=can_view_payloads)
     return user
+
+
+def make_invite(
+    tenant: Tenant, email: str | None = None, role: Role = Role.MEMBER, **options: Any
+) -> tuple[TenantInvite, str]:
+    """An open invite, and the secret of its link, as if that had been handed over."""
+    secret = new_secret()
+    invite = TenantInvite.objects.create(
+        tenant=tenant,
+        email=email or f"{secrets.token_hex(6)}@example.org",
+        role=role,
+        link_digest=digest_of(secret),
+        **{"expires_at": datetime.now(UTC) + LIFETIME, **options},
+    )
+    return invite, secret
 
 
 def step(name: str, *parents: str, **options: Any) -> StepDefinition:

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from dashboard.urls import urlpatterns
 from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, Worker, Workflow
-from tenants.models import APIToken, Role, Tenant, User
+from tenants.models import APIToken, Member, Role, Tenant, TenantInvite, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
 from webhooks.models import Delivery, Dispatch, Webhook
 
-READ = "read"
-WRITE = "write"
-ADMIN = "admin"
+READ, WRITE, ADMIN, OWNER = LADDER = (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)
 
-ROUTES: dict[str, tuple[str, str]] = {
+ROUTES: dict[str, tuple[str, Role]] = {
     "tenant": ("", READ),
     "runs": ("runs", READ),
     "runs_live": ("runs/live", READ),
@@ -80,10 +79,20 @@ ROUTES: dict[str, tuple[str, str]] = {
     "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
     "webhook_message": ("webhook-endpoints/{endpoint}/messages/{sent}", READ),
     "webhook_message_live": ("webhook-endpoints/{endpoint}/messages/{sent}/live", READ),
+    "members": ("members", ADMIN),
+    "members_live": ("members/live", ADMIN),
+    "member": ("members/{member}", ADMIN),
+    "member_remove": ("members/{member}/remove", OWNER),
+    "invite_new": ("invites/new", ADMIN),
+    "invite_renew": ("invites/{invite}/renew", ADMIN),
+    "invite_revoke": ("invites/{invite}/revoke", ADMIN),
+    "settings": ("settings", READ),
+    "settings_leave": ("settings/leave", READ),
+    "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
-POSTS: dict[str, tuple[str, str]] = {
+POSTS: dict[str, tuple[str, Role]] = {
     "run_cancel": ("runs/{run}/cancel", WRITE),
     "run_replay": ("runs/{run}/replay", WRITE),
     "run_task_restore": ("runs/{run}/tasks/{run}/restore", WRITE),
@@ -122,6 +131,15 @@ POSTS: dict[str, tuple[str, str]] = {
     "webhook_endpoint_again": ("webhook-endpoints/{endpoint}/again", WRITE),
     "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
     "webhook_message_again": ("webhook-endpoints/{endpoint}/messages/{sent}/again", WRITE),
+    "member": ("members/{member}", ADMIN),
+    "member_remove": ("members/{member}/remove", OWNER),
+    "invite_new": ("invites/new", ADMIN),
+    "invite_renew": ("invites/{invite}/renew", ADMIN),
+    "invite_revoke": ("invites/{invite}/revoke", ADMIN),
+    "settings_rename": ("settings/rename", WRITE),
+    "settings_leave": ("settings/leave", READ),
+    "settings_archive": ("settings/archive", OWNER),
+    "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
@@ -139,7 +157,20 @@ OUTSIDE_TENANTS = {
     "session_end",
     "confirm",
     "confirmation_again",
+    "sign_up",
+    "own_invites",
+    "invite_answer",
+    "invite_link",
+    "tenant_new",
 }
+GIVEN = {
+    "member": {"role": "ADMIN", "payloads": "yes"},
+    "invite_new": {"email": "somebody@example.org", "role": "VIEWER"},
+    "settings_rename": {"name": "Another"},
+    "settings_archive": {"archived": "yes"},
+}
+"""What would change something, if it were allowed."""
+OF_ARCHIVED = {"settings_leave", "settings_archive", "settings_delete"}
 
 
 @dataclass
@@ -155,6 +186,8 @@ class World:
     webhook: Webhook
     delivery: Delivery
     sent: Dispatch
+    member: Member
+    invite: TenantInvite
 
     def url(self, path: str) -> str:
         ids = {
@@ -170,6 +203,8 @@ class World:
             "delivery": self.delivery.id,
             "endpoint": self.sent.endpoint_id,
             "sent": self.sent.id,
+            "member": self.member.id,
+            "invite": self.invite.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -194,7 +229,18 @@ def world(tenant: Tenant) -> World:
         webhook,
         factories.deliver(webhook, b"not JSON"),
         factories.send_test(factories.make_endpoint(tenant)),
+        Member.objects.get(user=factories.make_member(tenant, Role.VIEWER)),
+        factories.make_invite(tenant)[0],
     )
+
+
+@pytest.fixture
+def cast(tenant: Tenant, sign_in: Callable[[User], Client]) -> dict[Role, Client]:
+    return {role: sign_in(factories.make_member(tenant, role)) for role in LADDER}
+
+
+def below(role: Role) -> tuple[Role, ...]:
+    return LADDER[: LADDER.index(role)]
 
 
 def test_every_route_is_in_one_of_the_tables() -> None:
@@ -204,13 +250,12 @@ def test_every_route_is_in_one_of_the_tables() -> None:
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_pages_open_to_those_whose_role_allows(
-    name: str, world: World, owner: Client, member: Client, viewer: Client
+    name: str, world: World, cast: dict[Role, Client]
 ) -> None:
     path, needs = ROUTES[name]
-    url = world.url(path)
-    assert owner.get(url).status_code == 200
-    assert member.get(url).status_code == (403 if needs == ADMIN else 200)
-    assert viewer.get(url).status_code == (200 if needs == READ else 403)
+    for role, browser in cast.items():
+        expected = 403 if role in below(needs) else 200
+        assert browser.get(world.url(path)).status_code == expected, role
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -236,11 +281,13 @@ def test_the_anonymous_are_asked_to_sign_in(name: str, world: World, anonymous: 
 
 
 @pytest.mark.parametrize("name", POSTS)
-def test_viewers_strangers_and_the_anonymous_change_nothing(
-    name: str, world: World, viewer: Client, stranger: Client, anonymous: Client
+def test_too_low_a_role_strangers_and_the_anonymous_change_nothing(
+    name: str, world: World, cast: dict[Role, Client], stranger: Client, anonymous: Client
 ) -> None:
-    url = world.url(POSTS[name][0])
-    assert viewer.post(url).status_code == 403
+    path, needs = POSTS[name]
+    url = world.url(path)
+    for role in below(needs):
+        assert cast[role].post(url, GIVEN.get(name)).status_code == 403, role
     assert stranger.post(url).status_code == 404
     assert anonymous.post(url).status_code == 302
     world.token.refresh_from_db()
@@ -257,6 +304,24 @@ def test_viewers_strangers_and_the_anonymous_change_nothing(
     assert Run.objects.get(tenant_id=world.tenant.id).status == world.run.status
     workflow = Workflow.objects.get(id=world.run.workflow_id)
     assert (workflow.deleted_at, workflow.is_paused) == (None, False)
+    assert Member.objects.filter(tenant=world.tenant).count() == 1 + len(LADDER)
+    assert Member.objects.get(id=world.member.id).role == Role.VIEWER
+    [invite] = TenantInvite.objects.filter(tenant=world.tenant)
+    assert invite.link_digest == world.invite.link_digest
+    kept = Tenant.objects.get(id=world.tenant.id)
+    assert (kept.name, kept.archived_at) == (world.tenant.name, None)
+
+
+@pytest.mark.parametrize("name", POSTS)
+def test_what_an_archived_tenant_has_is_seen_and_not_changed(
+    name: str, world: World, owner: Client
+) -> None:
+    Tenant.objects.filter(id=world.tenant.id).update(archived_at=timezone.now())
+    path = POSTS[name][0]
+    if name in ROUTES:
+        assert owner.get(world.url(ROUTES[name][0])).status_code == 200
+    answer = owner.post(world.url(path), GIVEN.get(name))
+    assert (answer.status_code == 409) == (name not in OF_ARCHIVED)
 
 
 @pytest.mark.parametrize("name", [name for name in POSTS if name not in ROUTES])
@@ -298,6 +363,10 @@ def test_writes_need_a_csrf_token(name: str, world: World, tenant: Tenant) -> No
         "filters/{filter}",
         "filters/{filter}/delete",
         "filters/new?workflow={workflow}",
+        "members/{member}",
+        "members/{member}/remove",
+        "invites/{invite}/renew",
+        "invites/{invite}/revoke",
     ],
 )
 def test_ids_of_another_tenant_are_as_good_as_unknown(
@@ -327,6 +396,10 @@ def test_ids_of_another_tenant_are_as_good_as_unknown(
         "events/{event}/replay",
         "filters/{filter}/change",
         "filters/{filter}/delete",
+        "members/{member}",
+        "members/{member}/remove",
+        "invites/{invite}/renew",
+        "invites/{invite}/revoke",
     ],
 )
 def test_nothing_of_another_tenant_can_be_changed(
