@@ -13,7 +13,7 @@ from engine.domain.durable.calls import SpawnCall, WaitCall
 from engine.operations.purge_tenants import KEPT, purge_tenants
 from engine.states import ConcurrencyStrategy
 from engine.store import sync_db
-from engine.store.query import SQL_FOLDER
+from engine.store.query import SQL_FOLDERS
 from engine.types import TriggerRequest
 from tenants.access import access_of_user
 from tenants.models import Tenant, User
@@ -112,7 +112,7 @@ def purge(batch: int = 2) -> int:
 
 def test_every_table_of_the_engines_is_thought_of(db: None) -> None:
     """A new one must be named in the statements that remove the rows of deleted tenants."""
-    text = (SQL_FOLDER / "deleted_tenant.sql").read_text()
+    text = (SQL_FOLDERS[0] / "deleted_tenant.sql").read_text()
     removed = set(re.findall(r"DELETE FROM (\w+)", text))
     assert {name for name in tables() if name.startswith("engine_")} - removed == NOBODYS
 
