@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth import authenticate, login
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth import authenticate
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -14,8 +14,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from dashboard.gate import ask_to_confirm
 from tenants import sign_in_limits
 from tenants.access import accesses_of_user, may_enter
+from tenants.installation import installation
 from tenants.models import User
 from tenants.sessions import end_session
+from tenants.sign_in.enter import enter
+from tenants.sign_in.identities import names_of_services
+from tenants.sign_in.services import start_of
 
 THEME_COOKIE = "theme"
 THEMES = ("system", "light", "dark")
@@ -32,7 +36,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(wanted)
-        return render(request, "dashboard/account/sign_in.html", {"next": wanted})
+        return render(
+            request, "dashboard/account/sign_in.html", {"next": wanted, **_ways_in(wanted)}
+        )
+    if not installation().sign_in.by_password:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
     email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
     if not sign_in_limits.may_try(request, email):
         error, status = "Too many attempts. Wait five minutes and try again.", 429
@@ -40,12 +48,18 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         # One sentence for every reason: it must not tell which accounts exist.
         error, status = "This e-mail address and password do not match an account.", 422
     else:
-        login(request, user)
-        response = redirect(wanted)
-        sign_in_limits.welcome(request, response, email)
-        return response
-    context = {"next": wanted, "email": email, "error": error}
+        return enter(request, user, wanted)
+    context = {"next": wanted, "email": email, "error": error, **_ways_in(wanted)}
     return render(request, "dashboard/account/sign_in.html", context, status=status)
+
+
+def _ways_in(wanted: str) -> dict[str, object]:
+    return {
+        "by_password": installation().sign_in.by_password,
+        "services": [
+            (start_of(scheme, wanted), name) for scheme, name in names_of_services().items()
+        ],
+    }
 
 
 def _user_with(request: HttpRequest, email: str, password: str) -> User | None:

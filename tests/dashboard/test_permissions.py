@@ -139,6 +139,8 @@ OUTSIDE_TENANTS = {
     "session_end",
     "confirm",
     "confirmation_again",
+    "second_factor",
+    "two_factor",
 }
 
 
