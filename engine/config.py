@@ -25,6 +25,7 @@ from engine.mail_config import MailConfig
 from engine.people_config import PeopleConfig
 from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
+from engine.sign_in_config import SignInConfig
 
 MEBIBYTE = 1024 * 1024
 MAX_MESSAGE_BYTES = 4 * MEBIBYTE
@@ -103,6 +104,7 @@ class Config:
 
     mail: MailConfig
     people: PeopleConfig
+    sign_in: SignInConfig
 
     log_level: str
     log_format: str
@@ -155,6 +157,7 @@ class Config:
             default_tenant_slug=env.slug("DEFAULT_TENANT_SLUG", "default", at_most=LONGEST_NAME),
             mail=MailConfig.from_environment(env),
             people=PeopleConfig.from_environment(env),
+            sign_in=SignInConfig.from_environment(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )
@@ -173,10 +176,6 @@ def _refuse_unsupported(env: Environment) -> None:
         unless=off,
         because="point DATABASE_URL at Postgres itself for now",
     )
-    for provider in ("GOOGLE", "GITHUB"):
-        env.refuse(
-            f"SERVER_AUTH_{provider}_ENABLED", unless=off, because="people sign in by password"
-        )
 
 
 def _data_dir(env: Environment, base_dir: Path) -> Path:

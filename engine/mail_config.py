@@ -47,7 +47,7 @@ class MailConfig:
         if kind == "none":
             return cls(kind=kind)
         prefix = f"SERVER_EMAIL_{kind.upper()}"
-        sender = _sender(env, prefix, needs_address=kind != "console")
+        sender = _sender(env, prefix, kind)
         support_email = env.email(f"{prefix}_SUPPORT_EMAIL", "")
         if kind == "console":
             return cls(kind=kind, sender=sender, support_email=support_email)
@@ -72,13 +72,13 @@ def _kind(env: Environment) -> str:
     return kind if is_on else "none"
 
 
-def _sender(env: Environment, prefix: str, *, needs_address: bool) -> str:
+def _sender(env: Environment, prefix: str, kind: str) -> str:
     name = env.short_text(f"{prefix}_FROM_NAME", SENDER_NAME, at_most=LONGEST_NAME)
     if not name.isprintable():
         raise ConfigError(f"{prefix}_FROM_NAME must be one line of text.")
-    address = env.email(f"{prefix}_FROM_EMAIL", "" if needs_address else "hatchet@localhost")
+    address = env.email(f"{prefix}_FROM_EMAIL", "hatchet@localhost" if kind == "console" else "")
     if not address:
-        raise ConfigError(f"{prefix}_FROM_EMAIL is needed to send mail.")
+        raise ConfigError(f"{prefix}_FROM_EMAIL is needed for SERVER_EMAIL_KIND={kind}.")
     return formataddr((name, address))
 
 

@@ -36,7 +36,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "hatchet_site.account_app.AccountTables",
+    "allauth.socialaccount",
+    "allauth.mfa",
     "tenants",
+    "tenants.sign_in",
     "engine",
     "webhooks",
     "dashboard",
@@ -101,6 +105,12 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 PASSWORD_RESET_TIMEOUT = 3600
+SOCIALACCOUNT_ADAPTER = "tenants.sign_in.adapter.SignInAdapter"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+SOCIALACCOUNT_QUERY_EMAIL = True
+MFA_ADAPTER = "hatchet_site.second_factor.EncryptingAdapter"
+MFA_TOTP_TOLERANCE = 1  # half a minute to either side
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 
 EMAIL_BACKEND = mail_backend(HATCHET.mail.kind)
 EMAIL_HOST, EMAIL_PORT = HATCHET.mail.smtp_host, HATCHET.mail.smtp_port

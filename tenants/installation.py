@@ -41,6 +41,52 @@ class People(Protocol):
     def email_domains(self) -> tuple[str, ...]: ...
 
 
+class Provider(Protocol):
+    """A service that says who somebody is."""
+
+    @property
+    def client_id(self) -> str: ...
+
+    @property
+    def client_secret(self) -> str: ...
+
+    @property
+    def scopes(self) -> tuple[str, ...]: ...
+
+
+class OidcProvider(Provider, Protocol):
+    @property
+    def issuer(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def groups_claim(self) -> str: ...
+
+    @property
+    def group_roles(self) -> tuple[tuple[str, str, str], ...]: ...
+
+
+class SignIn(Protocol):
+    """How people sign in."""
+
+    @property
+    def by_password(self) -> bool: ...
+
+    @property
+    def schemes(self) -> tuple[str, ...]: ...
+
+    @property
+    def google(self) -> Provider | None: ...
+
+    @property
+    def github(self) -> Provider | None: ...
+
+    @property
+    def oidc(self) -> OidcProvider | None: ...
+
+
 class Installation(Protocol):
     """The part of `settings.HATCHET` that tokens, users and the first start depend on."""
 
@@ -83,6 +129,9 @@ class Installation(Protocol):
 
     @property
     def people(self) -> People: ...
+
+    @property
+    def sign_in(self) -> SignIn: ...
 
 
 def installation() -> Installation:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
 
 from tenants.installation import installation
@@ -85,8 +86,11 @@ def _message(to: str, subject: str, text: str) -> EmailMessage:
 
 def _send(message: EmailMessage) -> bool:
     """Errors are told without the text of the message: it may hold links that are secret."""
+    connection = get_connection()
+    message.connection = connection
     try:
-        return bool(message.send())
+        with closing(connection):  # a connection that failed half-way stays open otherwise
+            return bool(message.send())
     except OSError as error:  # what smtplib and the network say
         logger.warning("mail to %s was not sent: %.500s", message.to[0], error)
     except Exception:  # of a provider's library; nobody else would learn of it

@@ -19,7 +19,6 @@ from tenants.sessions import end_sessions, note_sign_in
 
 LONGEST = 1024
 """Hashing a longer one would cost more than its length is worth."""
-_ID_LENGTH = 32
 
 _RESET_MAIL = """Somebody asked for a new password of {email} at {server}.
 
@@ -104,7 +103,7 @@ def reset(code: str, new: str) -> bool:
 def _user_of(code: str, *, for_update: bool) -> User | None:
     user_id, _, token = code.partition("-")
     try:
-        found = UUID(user_id) if len(user_id) == _ID_LENGTH else None
+        found = UUID(hex=user_id)
     except ValueError:
         return None
     users = User.objects.select_for_update() if for_update else User.objects.all()

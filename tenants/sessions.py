@@ -159,7 +159,7 @@ def _end(keys: list[str]) -> None:
 def _note(request: HttpRequest, user: User) -> None:
     key = str(request.session.session_key)
     agent = request.META.get("HTTP_USER_AGENT", "")[:_LONGEST_AGENT]
-    values = {
+    values: dict[str, str | UUID | None] = {
         "id": uuid4(),
         "user_id": user.id,
         "key": key,

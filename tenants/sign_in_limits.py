@@ -28,6 +28,7 @@ TRIES_PER_ACCOUNT = 50
 TRIES_PER_KNOWN_BROWSER = 10
 ASKS_PER_ADDRESS = 50
 MAILS_PER_ACCOUNT = 3
+CODES_PER_ACCOUNT = 10
 
 _COOKIE_SALT = "tenants.known-browser"
 _COOKIE_SECONDS = 365 * 24 * 3600
@@ -92,6 +93,11 @@ def may_ask(request: HttpRequest, what: str) -> bool:
 def may_be_mailed(what: str, email: str) -> bool:
     """Count one message of a kind to this address: others' requests must not fill somebody's inbox."""
     return _count({_subject(f"mail-{what}", email): MAILS_PER_ACCOUNT})
+
+
+def may_try_code(email: str) -> bool:
+    """Count one code of a second factor; whoever tries it knows the password already."""
+    return _count({_subject("code", email): CODES_PER_ACCOUNT})
 
 
 def may_register(request: HttpRequest, email: str) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import authenticate, login
+from django.contrib.auth import authenticate
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -20,6 +20,9 @@ from tenants.installation import installation
 from tenants.models import User
 from tenants.people.register import may_sign_up
 from tenants.sessions import end_session
+from tenants.sign_in.enter import enter
+from tenants.sign_in.identities import names_of_services
+from tenants.sign_in.services import start_of
 
 THEME_COOKIE = "theme"
 THEMES = ("system", "light", "dark")
@@ -36,8 +39,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(wanted)
-        context = {"next": wanted, "may_sign_up": may_sign_up()}
-        return render(request, "dashboard/account/sign_in.html", context)
+        return render(
+            request, "dashboard/account/sign_in.html", {"next": wanted, **_ways_in(wanted)}
+        )
+    if not installation().sign_in.by_password:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
     email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
     if not sign_in_limits.may_try(request, email):
         error, status = "Too many attempts. Wait five minutes and try again.", 429
@@ -45,12 +51,19 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         # One sentence for every reason: it must not tell which accounts exist.
         error, status = "This e-mail address and password do not match an account.", 422
     else:
-        login(request, user)
-        response = redirect(wanted)
-        sign_in_limits.welcome(request, response, email)
-        return response
-    context = {"next": wanted, "email": email, "error": error, "may_sign_up": may_sign_up()}
+        return enter(request, user, wanted)
+    context = {"next": wanted, "email": email, "error": error, **_ways_in(wanted)}
     return render(request, "dashboard/account/sign_in.html", context, status=status)
+
+
+def _ways_in(wanted: str) -> dict[str, object]:
+    return {
+        "by_password": installation().sign_in.by_password,
+        "may_sign_up": may_sign_up(),
+        "services": [
+            (start_of(scheme, wanted), name) for scheme, name in names_of_services().items()
+        ],
+    }
 
 
 def _user_with(request: HttpRequest, email: str, password: str) -> User | None:

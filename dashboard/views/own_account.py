@@ -8,12 +8,13 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from dashboard.gate import OwnRequest, own_page
 from tenants import confirmation, mail, sessions, sign_in_limits
 from tenants.installation import installation
+from tenants.sign_in import second_factor
+from tenants.sign_in.identities import identities_of
 
 
 @own_page("GET", "HEAD")
@@ -27,10 +28,18 @@ def render_account(
     context = {
         "sessions": sessions.open_sessions(request.user),
         "has_password": request.user.has_usable_password(),
+        "may_change_password": may_change_password(),
+        "is_set_up": second_factor.is_set_up(request.user),
+        "identities": identities_of(request.user),
         "sends_mail": mail.is_configured(),
         "problems": problems,
     }
     return render(request, "dashboard/account/index.html", context, status=status)
+
+
+def may_change_password() -> bool:
+    here = installation()
+    return here.sign_in.by_password and here.people.allow_change_password
 
 
 @own_page("POST")
@@ -63,10 +72,6 @@ def confirm(request: HttpRequest, code: str) -> HttpResponse:
 def send_confirmation(request: OwnRequest) -> HttpResponse:
     user = request.user
     if not user.is_email_verified and sign_in_limits.may_be_mailed("confirm", user.email):
-        confirmation.send_confirmation(user, confirmation_address)
+        confirmation.send_confirmation(user, confirmation.address_of)
     messages.success(request, "The message is on its way.")
     return redirect("dashboard:home")
-
-
-def confirmation_address(code: str) -> str:
-    return installation().server_url + reverse("dashboard:confirm", args=[code])

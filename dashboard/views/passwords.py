@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from dashboard.gate import OwnRequest, own_page
-from dashboard.views.own_account import render_account
+from dashboard.views.own_account import may_change_password, render_account
 from tenants import mail, passwords, sign_in_limits
 from tenants.installation import installation
 from tenants.passwords import PasswordRefused
@@ -23,6 +23,8 @@ _MAX_EMAIL = 254
 @sensitive_post_parameters("old", "new", "again")
 @own_page("POST")
 def change(request: OwnRequest) -> HttpResponse:
+    if not may_change_password():
+        return render_account(request, status=403)
     new, again = request.POST.get("new", ""), request.POST.get("again", "")
     try:
         if not sign_in_limits.may_try(request, request.user.email):
@@ -39,6 +41,8 @@ def change(request: OwnRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgot(request: HttpRequest) -> HttpResponse:
     """Answer the same for every address, known or not."""
+    if not installation().sign_in.by_password:
+        return redirect("dashboard:sign_in")
     email = request.POST.get("email", "").strip().lower()[: _MAX_EMAIL + 1]
     context = {"sends_mail": mail.is_configured(), "email": email}
     if request.method != "POST" or not mail.is_configured():
@@ -60,19 +64,18 @@ def forgot(request: HttpRequest) -> HttpResponse:
 def reset(request: HttpRequest, code: str) -> HttpResponse:
     """Show the form of a link; looking at it does not use it up, as programs look at mail before people do."""
     if not sign_in_limits.may_ask(request, "link"):
-        context = {"owner": None}
-        return render(request, "dashboard/account/reset.html", context, status=429)
+        return render(request, "dashboard/account/reset.html", status=429)
     owner = passwords.user_of_reset(code)
-    context = {"owner": owner}
-    if request.method != "POST" or owner is None:
-        status = 200 if owner else 404
-        return render(request, "dashboard/account/reset.html", context, status=status)
+    if owner is None:
+        return render(request, "dashboard/account/reset.html", status=404)
+    if request.method != "POST":
+        return render(request, "dashboard/account/reset.html", {"owner": owner})
     new, again = request.POST.get("new", ""), request.POST.get("again", "")
     try:
         if new != again:
             raise PasswordRefused(_DIFFERENT)
         if not passwords.reset(code, new):
-            return render(request, "dashboard/account/reset.html", {"owner": None}, status=404)
+            return render(request, "dashboard/account/reset.html", status=404)
     except PasswordRefused as refused:
         context = {"owner": owner, "problems": refused.sentences}
         return render(request, "dashboard/account/reset.html", context, status=422)

@@ -18,7 +18,7 @@ class MetaView(PublicView):
         people = installation().people
         return Response(
             {
-                "auth": {"schemes": ["basic"]},
+                "auth": {"schemes": list(installation().sign_in.schemes)},
                 "allowSignup": people.allow_signup,
                 "allowInvites": people.allow_invites,
                 "allowCreateTenant": people.allow_create_tenant,

@@ -85,12 +85,6 @@ LEGACY_ALONE = (
     f"{_V}/workflows/<str:workflow>/metrics",
     f"{_V}/workflows/<str:workflow>/trigger",
 )
-_SWITCHED_OFF_PUBLIC = (
-    f"{_V}/users/google/start",
-    f"{_V}/users/google/callback",
-    f"{_V}/users/github/start",
-    f"{_V}/users/github/callback",
-)
 
 
 class RefusedInTenantView(EngineView):
@@ -137,13 +131,6 @@ class LegacyView(RefusedView):
     sentence = LEGACY
 
 
-class SwitchedOffPublicView(PublicView):
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if request.method != "OPTIONS":
-            raise ApiError(400, SWITCHED_OFF)
-
-
 _NOTHING_YET = [
     (
         f"{_T}/alerting-email-groups",
@@ -164,5 +151,4 @@ urlpatterns: list[URLPattern] = [
     *(path(route, LegacyInTenantView.as_view()) for route in _LEGACY_IN_TENANT),
     *(path(route, RefusedView.as_view()) for route in LATER_ALONE),
     *(path(route, LegacyView.as_view()) for route in LEGACY_ALONE),
-    *(path(route, SwitchedOffPublicView.as_view()) for route in _SWITCHED_OFF_PUBLIC),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern
 
-from tenants.api import answers, api_tokens, invites, members, tenants, users
+from tenants.api import answers, api_tokens, invites, members, sign_in, tenants, users
 from tenants.rest.schema import Operation, route
 
 _T = "api/v1/tenants/<str:tenant>"
@@ -22,6 +22,36 @@ urlpatterns: list[URLPattern] = [
         "api/v1/users/password",
         users.PasswordView,
         Operation("POST", "user:update:password", answers.User),
+    ),
+    route(
+        "api/v1/users/google/start",
+        sign_in.GoogleStartView,
+        Operation("GET", "user:update:google-oauth-start", None, is_public=True, status=302),
+    ),
+    route(
+        "api/v1/users/google/callback",
+        sign_in.GoogleCallbackView,
+        Operation("GET", "user:update:google-oauth-callback", None, is_public=True, status=302),
+    ),
+    route(
+        "api/v1/users/github/start",
+        sign_in.GitHubStartView,
+        Operation("GET", "user:update:github-oauth-start", None, is_public=True, status=302),
+    ),
+    route(
+        "api/v1/users/github/callback",
+        sign_in.GitHubCallbackView,
+        Operation("GET", "user:update:github-oauth-callback", None, is_public=True, status=302),
+    ),
+    route(
+        "api/v1/users/oidc/start",
+        sign_in.OidcStartView,
+        Operation("GET", "user:update:oidc-oauth-start", None, is_public=True, status=302),
+    ),
+    route(
+        "api/v1/users/oidc/callback",
+        sign_in.OidcCallbackView,
+        Operation("GET", "user:update:oidc-oauth-callback", None, is_public=True, status=302),
     ),
     route(
         "api/v1/users/logout",

@@ -21,6 +21,7 @@ from tenants.rest.errors import ApiError, bad_request
 from tenants.rest.paging import whole
 from tenants.rest.views import PublicView, UserView
 from tenants.sessions import end_session
+from tenants.sign_in import second_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,13 @@ class LoginView(PublicView):
         email, password = given.email.lower().strip(), given.password
         if not sign_in_limits.may_try(request._request, email):
             raise ApiError(429, TOO_MANY)
+        if not installation().sign_in.by_password:
+            raise ApiError(405, "signing in by password is switched off on this server")
         user = authenticate(request._request, username=email, password=password)
         if not isinstance(user, User):
             raise bad_request("wrong e-mail address or password")
+        if second_factor.is_set_up(user):
+            raise bad_request("this account has a second factor: sign in with a browser")
         login(request._request, user)
         response = Response(user_shape(user))
         sign_in_limits.welcome(request._request, response, email)

@@ -29,23 +29,18 @@ def invites_for(user: User) -> QuerySet[TenantInvite]:
     """The invites that this person can accept without their links."""
     if not (may_enter(user) and user.is_email_proven):
         return TenantInvite.objects.none()
-    found = TenantInvite.objects.filter(
-        email=user.email,
-        status=InviteStatus.PENDING,
-        expires_at__gt=timezone.now(),
-        tenant__deleted_at__isnull=True,
-    )
+    found = _open_invites().filter(email=user.email)
     return found.select_related("tenant").order_by("-created_at")
+
+
+def has_invite(address: str) -> bool:
+    """Whether somebody offered a membership to this address."""
+    return _open_invites().filter(email=address).exists()
 
 
 def invite_of_link(secret: str) -> TenantInvite:
     """Return the open invite that a link belongs to; Refused if there is none."""
-    found = TenantInvite.objects.filter(
-        link_digest=digest_of(secret),
-        status=InviteStatus.PENDING,
-        expires_at__gt=timezone.now(),
-        tenant__deleted_at__isnull=True,
-    )
+    found = _open_invites().filter(link_digest=digest_of(secret))
     invite = found.select_related("tenant", "invited_by").first()
     if invite is None:
         raise Refused(OVER, field="invite")
@@ -73,6 +68,14 @@ def reject_invite(user: User, invite_id: UUID) -> None:
 
 def reject_link(user: User, secret: str) -> None:
     _settle(_invite_of_own_link(user, secret), InviteStatus.REJECTED)
+
+
+def _open_invites() -> QuerySet[TenantInvite]:
+    return TenantInvite.objects.filter(
+        status=InviteStatus.PENDING,
+        expires_at__gt=timezone.now(),
+        tenant__deleted_at__isnull=True,
+    )
 
 
 def _invite_for(user: User, invite_id: UUID) -> TenantInvite:

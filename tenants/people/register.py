@@ -10,11 +10,13 @@ from tenants import confirmation, mail, passwords
 from tenants.installation import installation
 from tenants.models import Member, Role, User
 from tenants.people.accepting import ANOTHERS, accept_link, invite_of_link
+from tenants.people.domains import is_of_allowed_domain
 from tenants.people.first_start import alone_at_first_start, ensure_default_tenant
 from tenants.people.refusals import Refused
 from tenants.people.texts import clean_email, clean_name
 
 SWITCHED_OFF = "signing up is switched off on this server: ask for an invite"
+NO_PASSWORDS = "accounts with passwords are switched off on this server: use another way to sign in"
 NOT_POSSIBLE = "an account for this address cannot be made; if you have one, sign in"
 """One sentence for every reason: it must not tell which accounts exist."""
 
@@ -36,6 +38,8 @@ def may_sign_up() -> bool:
 
 def register(given: Registration) -> User:
     """Make an account. The first person of an installation becomes OWNER of its first tenant."""
+    if not installation().sign_in.by_password:
+        raise Refused(NO_PASSWORDS)
     if not given.link and not may_sign_up():
         raise Refused(SWITCHED_OFF)
     email, name = clean_email(given.email), clean_name(given.name)
@@ -54,7 +58,8 @@ def register(given: Registration) -> User:
             _save(user, is_believed=invite.is_mailed)
             accept_link(user, given.link)
         elif not _save_first(user):
-            _check_domain(email)
+            if not is_of_allowed_domain(email):
+                raise Refused(NOT_POSSIBLE, field="email")
             _save(user, is_believed=installation().people.set_email_verified)
     if not user.is_email_verified and mail.is_configured():
         confirmation.send_confirmation(user, confirmation.address_of)
@@ -84,14 +89,3 @@ def _save(user: User, *, is_believed: bool) -> None:
             user.save(force_insert=True)
     except IntegrityError as error:
         raise Refused(NOT_POSSIBLE, field="email") from error
-
-
-def _check_domain(email: str) -> None:
-    domain = email.rpartition("@")[2]
-    allowed = installation().people.email_domains
-    if allowed and not any(_is_within(domain, one) for one in allowed):
-        raise Refused(NOT_POSSIBLE, field="email")
-
-
-def _is_within(domain: str, allowed: str) -> bool:
-    return domain.endswith(allowed) if allowed.startswith(".") else domain == allowed

@@ -44,6 +44,8 @@ PUBLIC = {
     "api/v1/users/google/callback",
     "api/v1/users/github/start",
     "api/v1/users/github/callback",
+    "api/v1/users/oidc/start",
+    "api/v1/users/oidc/callback",
 }
 LOGOUT = "api/v1/users/logout"
 """Left out of the walk, which would go on as nobody."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
-from tenants.models import Role, Tenant, User
+from tenants.models import Member, Role, Tenant, User
 from tests.dashboard import factories
+from tests.dashboard.device import Clock
+from tests.dashboard.service_sign_in import EMAIL, configure
+from tests.identity_providers import IdentityProvider, identity_provider
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +68,29 @@ def stranger(db: None, sign_in: Callable[[User], Client]) -> Client:
 @pytest.fixture
 def anonymous() -> Client:
     return Client()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What allauth takes for the time."""
+    clock = Clock()
+    monkeypatch.setattr("allauth.mfa.totp.internal.auth.time", SimpleNamespace(time=clock))
+    return clock
+
+
+@pytest.fixture(scope="session")
+def idp() -> Iterator[IdentityProvider]:
+    with identity_provider() as running:
+        yield running
+
+
+@pytest.fixture
+def offered(settings: Settings, idp: IdentityProvider) -> None:
+    configure(settings, idp.issuer)
+
+
+@pytest.fixture
+def ann(db: None, tenant: Tenant) -> User:
+    user = factories.make_user(EMAIL)
+    Member.objects.create(tenant=tenant, user=user, role=Role.MEMBER)
+    return user

@@ -162,6 +162,8 @@ OUTSIDE_TENANTS = {
     "invite_answer",
     "invite_link",
     "tenant_new",
+    "second_factor",
+    "two_factor",
 }
 GIVEN = {
     "member": {"role": "ADMIN", "payloads": "yes"},

@@ -48,6 +48,37 @@ OTHER: dict[str, str] = {
     "SERVER_AUTH_COOKIE_DOMAIN": "example.com",
     "SERVER_AUTH_COOKIE_INSECURE": "false",
     "SERVER_AUTH_COOKIE_SECRETS": "0123456789abcdef",
+    "SERVER_AUTH_BASIC_AUTH_ENABLED": "false",
+    "SERVER_AUTH_GOOGLE_ENABLED": "true",
+    "SERVER_AUTH_GOOGLE_CLIENT_ID": "other",
+    "SERVER_AUTH_GOOGLE_CLIENT_SECRET": "other",
+    "SERVER_AUTH_GOOGLE_SCOPES": "openid email",
+    "SERVER_AUTH_GITHUB_ENABLED": "true",
+    "SERVER_AUTH_GITHUB_CLIENT_ID": "other",
+    "SERVER_AUTH_GITHUB_CLIENT_SECRET": "other",
+    "SERVER_AUTH_GITHUB_SCOPES": "user:email",
+    "SERVER_AUTH_OIDC_ENABLED": "true",
+    "SERVER_AUTH_OIDC_ISSUER": "https://other.example.com",
+    "SERVER_AUTH_OIDC_CLIENT_ID": "other",
+    "SERVER_AUTH_OIDC_CLIENT_SECRET": "other",
+    "SERVER_AUTH_OIDC_SCOPES": "openid email groups",
+    "SERVER_AUTH_OIDC_NAME": "Acme",
+    "SERVER_AUTH_OIDC_GROUPS_CLAIM": "roles",
+    "SERVER_AUTH_OIDC_GROUP_ROLES": "staff=default:MEMBER",
+    "SERVER_EMAIL_KIND": "console",
+    "SERVER_EMAIL_SMTP_ENABLED": "true",
+    "SERVER_EMAIL_SMTP_SERVER_ADDR": "other.example.com:587",
+    "SERVER_EMAIL_SMTP_FROM_EMAIL": "other@example.com",
+    "SERVER_EMAIL_SMTP_FROM_NAME": "Other",
+    "SERVER_EMAIL_SMTP_SUPPORT_EMAIL": "help@example.com",
+    "SERVER_EMAIL_SMTP_AUTH_USERNAME": "other",
+    "SERVER_EMAIL_SMTP_AUTH_PASSWORD": "other",
+    "SERVER_EMAIL_SMTP_SECURITY": "tls",
+    "SERVER_EMAIL_POSTMARK_ENABLED": "true",
+    "SERVER_EMAIL_POSTMARK_SERVER_KEY": "other",
+    "SERVER_EMAIL_POSTMARK_FROM_EMAIL": "other@example.com",
+    "SERVER_EMAIL_POSTMARK_FROM_NAME": "Other",
+    "SERVER_EMAIL_POSTMARK_SUPPORT_EMAIL": "help@example.com",
     "SERVER_ENCRYPTION_MASTER_KEYSET": "fedcba9876543210fedcba9876543210",
     "SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET": new_signing_key(),
     "SERVER_ALLOW_SIGNUP": "true",
@@ -68,8 +99,37 @@ OTHER: dict[str, str] = {
 }
 """A value that differs from the default."""
 
+
+def provider(name: str) -> dict[str, str]:
+    prefix = f"SERVER_AUTH_{name}"
+    given = {f"{prefix}_{end}": "given" for end in ("CLIENT_ID", "CLIENT_SECRET")}
+    return given | {f"{prefix}_ENABLED": "true"}
+
+
+OIDC = provider("OIDC") | {"SERVER_AUTH_OIDC_ISSUER": "https://id.example.com"}
+SMTP = {
+    "SERVER_EMAIL_KIND": "smtp",
+    "SERVER_EMAIL_SMTP_SERVER_ADDR": "smtp.example.com:587",
+    "SERVER_EMAIL_SMTP_FROM_EMAIL": "hatchet@example.com",
+}
+SMTP_ACCOUNT = {
+    "SERVER_EMAIL_SMTP_AUTH_USERNAME": "given",
+    "SERVER_EMAIL_SMTP_AUTH_PASSWORD": "given",
+}
+POSTMARK = {
+    "SERVER_EMAIL_KIND": "postmark",
+    "SERVER_EMAIL_POSTMARK_SERVER_KEY": "given",
+    "SERVER_EMAIL_POSTMARK_FROM_EMAIL": "hatchet@example.com",
+}
 BESIDE: dict[str, dict[str, str]] = {
     **{name: PARTS for name in OTHER if name.startswith("DATABASE_POSTGRES_")},
+    **{name: OIDC for name in OTHER if name.startswith("SERVER_AUTH_OIDC_")},
+    **{name: provider("GOOGLE") for name in OTHER if name.startswith("SERVER_AUTH_GOOGLE_")},
+    **{name: provider("GITHUB") for name in OTHER if name.startswith("SERVER_AUTH_GITHUB_")},
+    **{name: SMTP for name in OTHER if name.startswith("SERVER_EMAIL_SMTP_")},
+    **{name: POSTMARK for name in OTHER if name.startswith("SERVER_EMAIL_POSTMARK_")},
+    **dict.fromkeys(SMTP_ACCOUNT, SMTP | SMTP_ACCOUNT),
+    "SERVER_AUTH_BASIC_AUTH_ENABLED": OIDC,
     "SERVER_GRPC_INSECURE": TLS,
     "SERVER_TLS_CERT": {"SERVER_TLS_KEY": KEY},
     "SERVER_TLS_KEY": {"SERVER_TLS_CERT": CERTIFICATE},
@@ -77,7 +137,20 @@ BESIDE: dict[str, dict[str, str]] = {
     "SERVER_TLS_ROOT_CA": TLS | {"SERVER_TLS_STRATEGY": "mtls"},
 }
 """What has to be set with it."""
-NEEDED = {"SERVER_TLS_CERT", "SERVER_TLS_KEY", "SERVER_TLS_ROOT_CA", "DATABASE_POSTGRES_HOST"}
+SWITCHES = {
+    "SERVER_AUTH_GOOGLE_ENABLED",
+    "SERVER_AUTH_GITHUB_ENABLED",
+    "SERVER_AUTH_OIDC_ENABLED",
+    "SERVER_EMAIL_SMTP_ENABLED",
+    "SERVER_EMAIL_POSTMARK_ENABLED",
+}
+NEEDED = {
+    "SERVER_TLS_CERT",
+    "SERVER_TLS_KEY",
+    "SERVER_TLS_ROOT_CA",
+    "DATABASE_POSTGRES_HOST",
+    *SWITCHES,
+}
 """Without these the others beside them cannot be, or say nothing."""
 
 

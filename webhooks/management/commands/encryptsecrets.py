@@ -1,10 +1,12 @@
-"""Encrypts every secret of webhooks and endpoints with the first key, so that older keys can be taken away."""
+"""Encrypts every secret with the first key, so that older keys can be taken away."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from webhooks.encryption import SecretUnreadable, encrypt_anew
 from webhooks.models import Endpoint, Webhook
@@ -14,26 +16,50 @@ _PLACES: tuple[tuple[type[Webhook | Endpoint], str], ...] = (
     (Endpoint, "secret"),
     (Endpoint, "previous_secret"),
 )
+_OF_SECOND_FACTORS = {"secret", "seed"}
+"""The key of an app, and what recovery codes are made of."""
 
 
 class Command(BaseCommand):
-    help = "Encrypt the secrets of webhooks with the first key of SERVER_ENCRYPTION_MASTER_KEYSET."
+    help = "Encrypt all secrets with the first key of SERVER_ENCRYPTION_MASTER_KEYSET."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        done, unreadable = 0, set()
-        for model, field in _PLACES:
-            found = model._default_manager.exclude(**{field: None}).values_list("id", field)
-            for identity, kept in found.iterator(chunk_size=100):
-                before = bytes(kept)
-                try:
-                    after = encrypt_anew(before)
-                except SecretUnreadable:
-                    unreadable.add(str(identity))
-                    continue
-                # It may be gone, or renewed, by now.
-                same = model._default_manager.filter(id=identity, **{field: before})
-                done += same.update(**{field: after})
+        unreadable: set[str] = set()
+        done = _of_webhooks(unreadable) + _of_second_factors(unreadable)
         self.stdout.write(f"{done} secrets are encrypted with the first key.")
         if unreadable:
-            names = ", ".join(sorted(unreadable))
-            raise CommandError(f"No key fits the secrets of the webhooks {names}.")
+            raise CommandError(f"No key fits the secrets of {', '.join(sorted(unreadable))}.")
+
+
+def _of_webhooks(unreadable: set[str]) -> int:
+    done = 0
+    for model, field in _PLACES:
+        found = model._default_manager.exclude(**{field: None}).values_list("id", field)
+        for identity, kept in found.iterator(chunk_size=100):
+            before = bytes(kept)
+            try:
+                after = encrypt_anew(before)
+            except SecretUnreadable:
+                unreadable.add(f"webhook {identity}")
+                continue
+            # It may be gone, or renewed, by now.
+            same = model._default_manager.filter(id=identity, **{field: before})
+            done += same.update(**{field: after})
+    return done
+
+
+def _of_second_factors(unreadable: set[str]) -> int:
+    done = 0
+    for identity in Authenticator.objects.values_list("id", flat=True):
+        with transaction.atomic():
+            # A code that is used meanwhile is written down in the same row.
+            row = Authenticator.objects.select_for_update().filter(id=identity).first()
+            for name in _OF_SECOND_FACTORS & set(row.data if row else ()):
+                try:
+                    row.data[name] = encrypt_anew(row.data[name].encode()).decode()
+                except SecretUnreadable:
+                    unreadable.add(f"second factor {identity}")
+                    continue
+                row.save(update_fields=["data"])
+                done += 1
+    return done
