@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
 from django.core import signing
@@ -30,10 +29,10 @@ def address_of(code: str) -> str:
     return installation().server_url + reverse("dashboard:confirm", args=[code])
 
 
-def send_confirmation(user: User, link_of: Callable[[str], str]) -> bool:
+def send_confirmation(user: User) -> bool:
     """Mail a link to a person whose address is not confirmed; False when it will not leave."""
     code = signing.dumps([str(user.id), user.email], salt=_SALT)
-    text = _MAIL.format(server=installation().server_url, email=user.email, link=link_of(code))
+    text = _MAIL.format(server=installation().server_url, email=user.email, link=address_of(code))
     return mail.send_soon(user.email, "Confirm your e-mail address", text)
 
 

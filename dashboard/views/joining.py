@@ -14,8 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.gate import OwnRequest, own_page
 from dashboard.refusals import explain
-from dashboard.views.own_account import confirmation_address
-from tenants import confirmation, sign_in_limits
+from tenants import sign_in_limits
 from tenants.api.users import PASSWORD_BACKEND
 from tenants.models import Member, TenantInvite, User
 from tenants.people import accepting
@@ -66,8 +65,6 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 def _welcome(request: HttpRequest, user: User, invite: TenantInvite | None) -> HttpResponse:
     login(request, user, PASSWORD_BACKEND)
-    if not user.is_email_verified and sign_in_limits.may_be_mailed("confirm", user.email):
-        confirmation.send_confirmation(user, confirmation_address)
     if invite is None:
         response = redirect("dashboard:home")
     else:

@@ -72,6 +72,6 @@ def confirm(request: HttpRequest, code: str) -> HttpResponse:
 def send_confirmation(request: OwnRequest) -> HttpResponse:
     user = request.user
     if not user.is_email_verified and sign_in_limits.may_be_mailed("confirm", user.email):
-        confirmation.send_confirmation(user, confirmation.address_of)
+        confirmation.send_confirmation(user)
     messages.success(request, "The message is on its way.")
     return redirect("dashboard:home")

@@ -62,7 +62,7 @@ def register(given: Registration) -> User:
                 raise Refused(NOT_POSSIBLE, field="email")
             _save(user, is_believed=installation().people.set_email_verified)
     if not user.is_email_verified and mail.is_configured():
-        confirmation.send_confirmation(user, confirmation.address_of)
+        confirmation.send_confirmation(user)
     return user
 
 
