@@ -59,10 +59,10 @@ def tenant_page(
             if page_request is None:
                 return _send_away(request)
             if not page_request.access.includes(needs):
-                return render(request, "dashboard/errors/role.html", {"needs": needs}, status=403)
+                return _refuse(request, "dashboard/errors/role.html", 403, needs=needs)
             is_resting = page_request.tenant.archived_at is not None
             if is_resting and not of_archived and request.method not in {"GET", "HEAD"}:
-                return render(request, "dashboard/errors/archived.html", status=409)
+                return _refuse(request, "dashboard/errors/archived.html", 409)
             return view(page_request, *args, **kwargs)
 
         return require_http_methods(methods or ("GET", "HEAD"))(enter)
@@ -111,12 +111,23 @@ def _send_away(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def _refuse(request: HttpRequest, template: str, status: int, **context: object) -> HttpResponse:
+    """A page says why; one that is open, and shows more than its reader may do now, is read again."""
+    if is_fragment_request(request):
+        return _read_page_again(status)
+    return render(request, template, context, status=status)
+
+
+def _read_page_again(status: int) -> HttpResponse:
+    response = HttpResponse(status=status)
+    response["HX-Refresh"] = "true"
+    return response
+
+
 def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
     """A fragment cannot show a sign-in form in its place: it makes the whole page go there."""
     if is_fragment_request(request):
-        response = HttpResponse(status=401)
-        response["HX-Refresh"] = "true"
-        return response
+        return _read_page_again(401)
     wanted = request.get_full_path() if request.method in {"GET", "HEAD"} else "/"
     return redirect_to_login(wanted, "dashboard:sign_in")
 

@@ -103,6 +103,8 @@ def delete(request: PageRequest) -> HttpResponse:
         tenants.delete_tenant(request.access, request.POST.get("confirm", "").strip())
     except Refused as refused:
         error, status = explain(refused)
+        if refused.field == "confirm":
+            error = "That is not the slug of this tenant."
         return render(request, "dashboard/settings/delete.html", {"error": error}, status=status)
     messages.success(request, f"{name} is deleted.")
     return redirect("dashboard:home")

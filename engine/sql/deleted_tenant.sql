@@ -103,7 +103,8 @@ SELECT t.id FROM tenants_tenant t
  ORDER BY t.id FOR UPDATE SKIP LOCKED;
 
 -- name: deleted_tenant.remove
--- What is left of these tenants: their definitions, their leases, and themselves.
+-- What is left of these tenants: their definitions, messages to endpoints that are gone, their leases, and
+-- themselves.
 WITH kept AS MATERIALIZED (
     SELECT id FROM engine_workflow WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), versions AS MATERIALIZED (
@@ -119,6 +120,12 @@ WITH kept AS MATERIALIZED (
     DELETE FROM engine_filter WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), strategies AS (
     DELETE FROM engine_sharedstrategy WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), occurrences AS (
+    DELETE FROM webhooks_occurrence WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), dispatches AS (
+    DELETE FROM webhooks_dispatch WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), messages AS (
+    DELETE FROM webhooks_message WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), leases AS (
     DELETE FROM engine_lease WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), steps AS (

@@ -150,4 +150,6 @@ def test_a_lowered_role_is_felt_at_once(
     browser = sign_in(user)
     assert browser.get(f"{url}/live", headers=FRAGMENT).status_code == 200
     Member.objects.filter(user=user).update(role=Role.MEMBER)
-    assert browser.get(f"{url}/live", headers=FRAGMENT).status_code == 403
+    fragment = browser.get(f"{url}/live", headers=FRAGMENT)
+    assert (fragment.status_code, fragment.content, fragment["HX-Refresh"]) == (403, b"", "true")
+    assert "Your role does not allow this" in browser.get(url).content.decode()

@@ -130,7 +130,9 @@ def test_an_archived_tenant_says_so_and_comes_back(
 def test_deleting_needs_the_slug_typed(owner: Client, tenant: Tenant, url: str) -> None:
     assert tenant.slug in owner.get(f"{url}/delete").content.decode()
     for typed in ("", tenant.name, tenant.slug.upper(), "x" * 10_000, "nul\0"):
-        assert owner.post(f"{url}/delete", {"confirm": typed}).status_code == 422
+        answer = owner.post(f"{url}/delete", {"confirm": typed})
+        assert answer.status_code == 422
+        assert "That is not the slug" in answer.content.decode()
     assert Tenant.objects.filter(id=tenant.id).exists()
     answer = owner.post(f"{url}/delete", {"confirm": f" {tenant.slug} "}, follow=True)
     assert f"{tenant.name} is deleted" in answer.content.decode()

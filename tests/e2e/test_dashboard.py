@@ -362,7 +362,9 @@ def test_nothing_is_wider_than_a_small_phone(
     page = open_page(browser, account, width=320)
     sign_in(page, stack)
     paths = ("runs", "workflows", "workers", "tokens", "trigger", "crons", "crons/new", "scheduled")
-    for path in (*paths, "scheduled/new", "events", "events/push", "filters", "filters/new"):
+    people = ("members", "invites/new", "settings", "settings/leave", "settings/delete")
+    rest = ("scheduled/new", "events", "events/push", "filters", "filters/new")
+    for path in (*paths, *rest, *people):
         page.goto(f"{stack.server_url}/t/default/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
     page.goto(f"{stack.server_url}/t/default/runs")
