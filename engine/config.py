@@ -115,10 +115,7 @@ class Config:
         env = Environment(variables)
         _refuse_unsupported(env)
         data_dir = _data_dir(env, base_dir)
-        http_port = env.port("SERVER_PORT", 8080)
-        grpc_port = env.port("SERVER_GRPC_PORT", 7070)
-        if http_port == grpc_port:
-            raise ConfigError(f"SERVER_PORT and SERVER_GRPC_PORT are both {http_port}.")
+        http_port, grpc_port = _ports(env)
         server_url = env.http_url("SERVER_URL", f"http://localhost:{http_port}")
         is_https = server_url.startswith("https://")
         database_url = _database_url(env)
@@ -176,6 +173,14 @@ def _refuse_unsupported(env: Environment) -> None:
         unless=off,
         because="point DATABASE_URL at Postgres itself for now",
     )
+
+
+def _ports(env: Environment) -> tuple[int, int]:
+    """Of HTTP and of gRPC."""
+    http_port, grpc_port = env.port("SERVER_PORT", 8080), env.port("SERVER_GRPC_PORT", 7070)
+    if http_port == grpc_port:
+        raise ConfigError(f"SERVER_PORT and SERVER_GRPC_PORT are both {http_port}.")
+    return http_port, grpc_port
 
 
 def _data_dir(env: Environment, base_dir: Path) -> Path:
