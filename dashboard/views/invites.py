@@ -69,7 +69,7 @@ def _show(request: PageRequest, made: MadeInvite) -> HttpResponse:
     return render(request, "dashboard/invites/made.html", context)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
 def revoke(request: PageRequest, invite_id: UUID) -> HttpResponse:
     """Ask first, then revoke."""
     invite = _find(request, invite_id)

@@ -66,12 +66,9 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 def _welcome(request: HttpRequest, user: User, invite: TenantInvite | None) -> HttpResponse:
     login(request, user, PASSWORD_BACKEND)
     if invite is None:
-        response = redirect("dashboard:home")
-    else:
-        messages.success(request, f"Welcome to {invite.tenant.name}.")
-        response = redirect("dashboard:runs", invite.tenant.slug)
-    sign_in_limits.welcome(request, response, user.email)
-    return response
+        return redirect("dashboard:home")
+    messages.success(request, f"Welcome to {invite.tenant.name}.")
+    return redirect("dashboard:runs", invite.tenant.slug)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -55,7 +55,7 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     }
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
 def detail(request: PageRequest, member_id: UUID) -> HttpResponse:
     """Show what a member may do; a POST changes it."""
     member = _find(request, member_id)
@@ -96,7 +96,7 @@ def _why_locked(request: PageRequest, member: Member) -> str:
     return ""
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.OWNER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.OWNER, of_archived=True)
 def remove(request: PageRequest, member_id: UUID) -> HttpResponse:
     """Ask first, then remove."""
     member = _find(request, member_id)

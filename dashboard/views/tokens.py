@@ -62,7 +62,7 @@ def _tokens(request: PageRequest) -> list[APIToken]:
     return list(tokens.order_by("-created_at"))
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
 def revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
     """Ask first, then revoke."""
     token = APIToken.objects.filter(

@@ -172,7 +172,10 @@ GIVEN = {
     "settings_archive": {"archived": "yes"},
 }
 """What would change something, if it were allowed."""
-OF_ARCHIVED = {"settings_leave", "settings_archive", "settings_delete"}
+OF_ARCHIVED = {
+    *("settings_archive", "settings_delete", "settings_leave"),
+    *("invite_revoke", "member", "member_remove", "token_revoke"),
+}
 
 
 @dataclass
