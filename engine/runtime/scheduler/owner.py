@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 
 from engine import telemetry
-from engine.domain.assignment import Placement, ReadyTask, RunClaims
+from engine.domain.assignment import ReadyTask, RunClaims
 from engine.domain.rate_limits import Taken
 from engine.domain.scheduler.limits import Refused
 from engine.domain.scheduler.machine import Assignment, TenantScheduler
@@ -188,11 +188,8 @@ class TenantOwner:
         """Return those of these attempts that wait although no worker might take them even if idle."""
         if not self.is_ready:
             return []
-        placeable: dict[tuple[str, Placement | None], bool] = {}
-        for task in queued:
-            asked = task.action_id, task.placement
-            if asked not in placeable:
-                placeable[asked] = self.machine.has_worker_for(*asked, now)
+        asked = {(task.action_id, task.placement) for task in queued}
+        placeable = {one: self.machine.has_worker_for(*one, now) for one in asked}
         return [
             task
             for task in queued
