@@ -33,6 +33,7 @@ LOOPBACK = "127.0.0.0/8 ::1/128"
 SHORTEST_SECRET = 16
 FEWEST_CHARACTERS = 5
 """How many different ones a secret has at least."""
+MOST_WEB_PROCESSES = 64
 LONGEST_NAME = 200
 _ALLOWED_NETWORKS = "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -69,6 +70,7 @@ class Config:
     server_url: str
     http_port: int
     http_bind_address: str
+    web_processes: int
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     """Patterns of origins whose pages may call the API with a token; none: any."""
@@ -128,6 +130,9 @@ class Config:
             server_url=server_url,
             http_port=http_port,
             http_bind_address=env.text("SERVER_BIND_ADDRESS", "127.0.0.1"),
+            web_processes=env.integer(
+                "SERVER_WEB_PROCESSES", 1, at_least=1, at_most=MOST_WEB_PROCESSES
+            ),
             allowed_hosts=_allowed_hosts(env, server_url),
             allowed_origins=env.origins("SERVER_ALLOWED_ORIGINS"),
             trusted_proxies=env.networks("SERVER_TRUSTED_PROXIES", LOOPBACK),
