@@ -130,9 +130,7 @@ class Config:
             server_url=server_url,
             http_port=http_port,
             http_bind_address=env.text("SERVER_BIND_ADDRESS", "127.0.0.1"),
-            web_processes=env.integer(
-                "SERVER_WEB_PROCESSES", 1, at_least=1, at_most=MOST_WEB_PROCESSES
-            ),
+            web_processes=_web_processes(env),
             allowed_hosts=_allowed_hosts(env, server_url),
             allowed_origins=env.origins("SERVER_ALLOWED_ORIGINS"),
             trusted_proxies=env.networks("SERVER_TRUSTED_PROXIES", LOOPBACK),
@@ -233,6 +231,10 @@ def _cookie_domain(env: Environment) -> str | None:
     if len(domains) > 1 or "*" in domains:
         raise ConfigError(f"{name} must be one name such as example.com.")
     return domains[0] if domains else None
+
+
+def _web_processes(env: Environment) -> int:
+    return env.integer("SERVER_WEB_PROCESSES", 1, at_least=1, at_most=MOST_WEB_PROCESSES)
 
 
 def _message_bytes(env: Environment) -> int:
