@@ -35,6 +35,7 @@ FEWEST_CHARACTERS = 5
 """How many different ones a secret has at least."""
 MOST_WEB_PROCESSES = 64
 LONGEST_NAME = 200
+_BROADCAST = "SERVER_GRPC_BROADCAST_ADDRESS"
 _ALLOWED_NETWORKS = "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NOTICED: dict[str, Any] = {
@@ -136,9 +137,7 @@ class Config:
             trusted_proxies=env.networks("SERVER_TRUSTED_PROXIES", LOOPBACK),
             grpc_port=grpc_port,
             grpc_bind_address=env.text("SERVER_GRPC_BIND_ADDRESS", "127.0.0.1"),
-            grpc_broadcast_address=env.host_and_port(
-                "SERVER_GRPC_BROADCAST_ADDRESS", f"127.0.0.1:{grpc_port}"
-            ),
+            grpc_broadcast_address=env.host_and_port(_BROADCAST, f"127.0.0.1:{grpc_port}"),
             grpc_max_message_bytes=_message_bytes(env),
             grpc_tls=grpc_tls,
             grpc_front=_grpc_front(env, grpc_tls),
