@@ -19,6 +19,7 @@ from benchmarks.latency import measure_latency
 from benchmarks.orchestration import measure_flows, measure_keys, measure_limits
 from benchmarks.processes import Neighbours
 from benchmarks.recovery import measure_recovery
+from benchmarks.rest import measure_rest
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
 from benchmarks.webhooks import measure_webhooks
 
@@ -35,6 +36,7 @@ PARTS: dict[str, Part] = {
         installed, int(100 * scale) * 100, 8 * scale
     ),
     "sdk": lambda installed, scale: measure_sdk(installed, 6 * scale),
+    "rest": lambda installed, scale: measure_rest(installed, 6 * scale),
     "webhooks": lambda installed, scale: measure_webhooks(installed, 6 * scale),
     "enqueue": lambda installed, scale: measure_enqueue(installed, int(40 * scale) * 1000),
     "backlog": lambda installed, scale: measure_backlog(

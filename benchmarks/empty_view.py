@@ -1,4 +1,4 @@
-"""The web process with one view that does nothing: settings and urls of the floor that webhooks are held against."""
+"""A view that does nothing, served by Django as it comes: the floor that REST calls and webhooks are held against."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from hatchet_site.settings import *  # noqa: F403  (everything but the urls is the same)
+from hatchet_site.settings import *  # noqa: F403  (middleware and all else are the same)
 
 ROOT_URLCONF = "benchmarks.empty_view"
+ASGI_APPLICATION = "benchmarks.empty_asgi.application"
 
 
 @csrf_exempt

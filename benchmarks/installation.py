@@ -42,6 +42,7 @@ class Installation:
 
         self.postgres = BundledPostgres(home_for(data_dir))
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._webs: dict[int, int] = {}
 
     def start(self) -> None:
         """Start Postgres and the engine, and make a token."""
@@ -69,7 +70,7 @@ class Installation:
         return self.postgres.log
 
     def start_web(self) -> int:
-        """Start the web process; return its process id once it answers."""
+        """Start the web process unless it runs; return its process id once it answers."""
         return self._start_web(self.http_port)
 
     def start_empty_web(self) -> int:
@@ -77,10 +78,12 @@ class Installation:
         return self._start_web(self.empty_http_port, DJANGO_SETTINGS_MODULE="benchmarks.empty_view")
 
     def _start_web(self, port: int, **variables: str) -> int:
-        command = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(port)]
-        pid = self._start(*command, "hatchet_site.asgi:application", **variables)
-        self.wait_for_port(port)
-        return pid
+        if port not in self._webs:
+            self._webs[port] = self._start(
+                "manage.py", "runweb", SERVER_PORT=str(port), **variables
+            )
+            self.wait_for_port(port)
+        return self._webs[port]
 
     def wait_for_port(self, port: int) -> None:
         deadline = time.monotonic() + START_SECONDS

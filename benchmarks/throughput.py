@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,22 @@ def measure_enqueue(installed: Installation, count: int) -> Figures:
 
 def measure_sdk(installed: Installation, seconds: float) -> Figures:
     """Trigger one by one with the lean client while the official SDK's worker does the work."""
+    with sdk_worker(installed) as worker, agents(installed.target) as (client,):
+        since, started = new_id(), time.time()
+        pids = {"engine": installed.engine_pid, "sdk_worker": worker.pid}
+        before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        sent = client.ask("singly", workflow="bench-sdk", seconds=seconds, concurrency=16)
+        done, last = _wait_for_runs(installed.database, since, sent["count"])
+        return {
+            "runs": done,
+            "runs_per_second": round(done / (last - started), 1) if done else 0.0,
+            **_cost(pids, before, max(done, 1)),
+        }
+
+
+@contextlib.contextmanager
+def sdk_worker(installed: Installation) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker of the official SDK, whose only task does nothing."""
     worker = subprocess.Popen(
         [sys.executable, str(Path("benchmarks", "sdk_worker.py"))],
         cwd=ROOT,
@@ -101,18 +118,8 @@ def measure_sdk(installed: Installation, seconds: float) -> Figures:
         stderr=subprocess.DEVNULL,
     )
     try:
-        with agents(installed.target) as (client,):
-            _wait_for_worker(installed.database, "bench-sdk:bench-sdk")
-            since, started = new_id(), time.time()
-            pids = {"engine": installed.engine_pid, "sdk_worker": worker.pid}
-            before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-            sent = client.ask("singly", workflow="bench-sdk", seconds=seconds, concurrency=16)
-            done, last = _wait_for_runs(installed.database, since, sent["count"])
-            return {
-                "runs": done,
-                "runs_per_second": round(done / (last - started), 1) if done else 0.0,
-                **_cost(pids, before, max(done, 1)),
-            }
+        _wait_for_worker(installed.database, "bench-sdk:bench-sdk")
+        yield worker
     finally:
         end(worker)
 

@@ -34,7 +34,9 @@ LOOPBACK = "127.0.0.0/8 ::1/128"
 SHORTEST_SECRET = 16
 FEWEST_CHARACTERS = 5
 """How many different ones a secret has at least."""
+MOST_WEB_PROCESSES = 64
 LONGEST_NAME = 200
+_BROADCAST = "SERVER_GRPC_BROADCAST_ADDRESS"
 _ALLOWED_NETWORKS = "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS"
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NOTICED: dict[str, Any] = {
@@ -70,6 +72,7 @@ class Config:
     server_url: str
     http_port: int
     http_bind_address: str
+    web_processes: int
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     """Patterns of origins whose pages may call the API with a token; none: any."""
@@ -127,14 +130,13 @@ class Config:
             server_url=server_url,
             http_port=http_port,
             http_bind_address=env.text("SERVER_BIND_ADDRESS", "127.0.0.1"),
+            web_processes=_web_processes(env),
             allowed_hosts=_allowed_hosts(env, server_url),
             allowed_origins=env.origins("SERVER_ALLOWED_ORIGINS"),
             trusted_proxies=env.networks("SERVER_TRUSTED_PROXIES", LOOPBACK),
             grpc_port=grpc_port,
             grpc_bind_address=env.text("SERVER_GRPC_BIND_ADDRESS", "127.0.0.1"),
-            grpc_broadcast_address=env.host_and_port(
-                "SERVER_GRPC_BROADCAST_ADDRESS", f"127.0.0.1:{grpc_port}"
-            ),
+            grpc_broadcast_address=env.host_and_port(_BROADCAST, f"127.0.0.1:{grpc_port}"),
             grpc_max_message_bytes=_message_bytes(env),
             grpc_tls=grpc_tls,
             grpc_front=_grpc_front(env, grpc_tls),
@@ -232,6 +234,10 @@ def _cookie_domain(env: Environment) -> str | None:
     if len(domains) > 1 or "*" in domains:
         raise ConfigError(f"{name} must be one name such as example.com.")
     return domains[0] if domains else None
+
+
+def _web_processes(env: Environment) -> int:
+    return env.integer("SERVER_WEB_PROCESSES", 1, at_least=1, at_most=MOST_WEB_PROCESSES)
 
 
 def _message_bytes(env: Environment) -> int:

@@ -11,7 +11,7 @@ def django_database(url: str) -> dict[str, Any]:
     """Every parameter of the string is kept: what Django does not name goes to the driver."""
     parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "hatchet_site.postgres",
         "NAME": parts.pop("dbname", ""),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),

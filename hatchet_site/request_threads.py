@@ -1,7 +1,8 @@
-"""Threads for requests that live on, and their database connections with them.
+"""Requests in threads that live on: one change of thread each, and database connections that stay.
 
-Django gives every request a thread of its own, which takes its connection with it when it ends:
-each request then costs a new connection, which is most of its time and a process of Postgres.
+Django's own handler changes threads for every middleware that is not a coroutine, for the view and for its
+rendering, and ends the thread, with its connection, after the request. All of ours is synchronous, so a
+request goes to its thread once and comes back with the answer.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from asgiref.sync import ThreadSensitiveContext
-from django.core.handlers.asgi import ASGIHandler
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.http import FileResponse
+from django.urls import set_script_prefix
 
 MOST_THREADS = 10
 
@@ -25,10 +30,54 @@ class ThreadKeepingHandler(ASGIHandler):
         super().__init__()
         self._free = asyncio.Semaphore(most_threads)
         self._idle: list[ThreadPoolExecutor] = []
+        self._respond_in_thread = sync_to_async(self._respond)
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async with self._thread():
-            await self.handle(scope, receive, send)
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        # After the body nothing comes but the word that the caller has gone.
+        departure = asyncio.create_task(receive())
+        try:
+            async with self._thread():
+                if not departure.done():
+                    response = await self._respond_in_thread(scope, body)
+                    await self._answer(response, send, departure)
+        finally:
+            departure.cancel()
+            body.close()
+
+    def _respond(self, scope: Any, body: Any) -> Any:
+        """Everything that one request asks of its thread."""
+        set_script_prefix(get_script_prefix(scope))
+        signals.request_started.send(sender=self.__class__, scope=scope)
+        request, refusal = self.create_request(scope, body)
+        response: Any = refusal if request is None else self.get_response(request)
+        response._handler_class = self.__class__
+        if isinstance(response, FileResponse):
+            response.block_size = self.chunk_size
+        if not response.streaming:
+            response.close()
+        return response
+
+    async def _answer(self, response: Any, send: Any, departure: asyncio.Task[Any]) -> None:
+        """Send the answer; a stream ends when its reader goes."""
+        if not response.streaming:
+            await self.send_response(response, send)
+            return
+        sending = asyncio.create_task(self.send_response(response, send))
+        try:
+            await asyncio.wait([sending, departure], return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await sync_to_async(response.close)()
 
     @asynccontextmanager
     async def _thread(self) -> AsyncIterator[None]:

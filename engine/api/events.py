@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engine.api import event_origins
+from engine.api.payloads import read_metadata, read_payloads
 from engine.api.room import Room, json_object, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView
@@ -22,9 +23,9 @@ from engine.ids import id_at
 from engine.models import Event, Run
 from engine.models.json_objects import text_of
 from engine.models.metadata_filters import all_metadata_reads
-from engine.models.payload_queries import payload_data
-from engine.models.wide_columns import Wide, wide_values
+from engine.models.wide_columns import Wide
 from engine.states import PayloadKind, Status
+from engine.store import events as stored_events
 from engine.types import EventRecord
 from tenants.rest import in_query
 from tenants.rest.accepted import part, takes_query
@@ -161,7 +162,7 @@ class EventDataInTenantView(EventInTenantView):
 def _data_of(event: Event, *, may_view: bool) -> AnyDict:
     kinds = [PayloadKind.EVENT] if may_view else []
     room = Room()
-    found = payload_data([event.id], kinds, room=room.left)
+    found = read_payloads([event.id], kinds, room=room.left)
     return {"data": room.text(found.get((event.id, PayloadKind.EVENT, 0))) or "{}"}
 
 
@@ -172,9 +173,8 @@ def _lean_events() -> QuerySet[Event]:
 def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[AnyDict]:
     """Return V1Event rows; what they carry and triggered runs are fetched with one query each."""
     ids = [event.id for event in events]
-    with_metadata = Event.objects.filter(id__in=ids)
-    metadata_of = wide_values(with_metadata, ["additional_metadata"], room=room.left)
-    data = payload_data(ids, [PayloadKind.EVENT] if may_view else [], room=room.left)
+    metadata_of = read_metadata(stored_events.metadata, ids, room=room.left)
+    data = read_payloads(ids, [PayloadKind.EVENT] if may_view else [], room=room.left)
     started = _runs_started(events)
     webhook_of = event_origins.webhooks_of(ids)
     return [
@@ -182,7 +182,7 @@ def event_rows(events: Sequence[Event], *, may_view: bool, room: Room) -> list[A
             event,
             started[event.id],
             data.get((event.id, PayloadKind.EVENT, 0)),
-            metadata_of.get(event.id, {}).get("additional_metadata"),
+            metadata_of.get(event.id),
             room,
             may_view=may_view,
         )

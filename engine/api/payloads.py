@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Protocol
 from uuid import UUID
 
 from engine.api.room import JsonObject, Room
-from engine.models import Run, Task
-from engine.models.payload_queries import PayloadKey, payload_data
-from engine.models.wide_columns import Values, Wide, wide_values
+from engine.models import Task
+from engine.models.wide_columns import Wide
 from engine.states import PayloadKind, Status
+from engine.store import payloads, runs, sync_db
+from engine.store.payloads import ReadMetadata
+from engine.store.query import Query
+
+PayloadKey = tuple[UUID, int, int]
+
+
+class MetadataQuery(Protocol):
+    def __call__(self, ids: Collection[UUID], *, room: int) -> Query[ReadMetadata]: ...
 
 
 class Payloads:
@@ -19,7 +28,12 @@ class Payloads:
     """
 
     def __init__(
-        self, data: dict[PayloadKey, Wide], metadata: Values, room: Room, *, is_restricted: bool
+        self,
+        data: Mapping[PayloadKey, Wide],
+        metadata: Mapping[UUID, Wide],
+        room: Room,
+        *,
+        is_restricted: bool,
     ) -> None:
         self._data = data
         self._metadata = metadata
@@ -39,7 +53,7 @@ class Payloads:
         return self.room.text(self._data.get((task_id, PayloadKind.ERROR, retry_count)))
 
     def metadata_of(self, run_id: UUID) -> JsonObject:
-        return self.room.json(self._metadata.get(run_id, {}).get("additional_metadata"))
+        return self.room.json(self._metadata.get(run_id))
 
 
 def load_payloads(
@@ -60,10 +74,37 @@ def load_payloads(
         kinds = {PayloadKind.INPUT, PayloadKind.OUTPUT, PayloadKind.ERROR}
     else:
         owners, kinds = set(failed), {PayloadKind.ERROR}
-    runs = Run.objects.filter(id__in=run_ids)
-    metadata = wide_values(runs, ["additional_metadata"], room=room.left) if run_ids else {}
-    fetched = sum(
-        value.length for values in metadata.values() for value in values.values() if value.data
-    )
-    data = payload_data(owners, kinds, room=room.left - fetched, first_owners=first_owners)
+    metadata = read_metadata(runs.metadata, run_ids, room=room.left)
+    fetched = sum(value.length for value in metadata.values() if value.data)
+    data = read_payloads(owners, kinds, room=room.left - fetched, first_owners=first_owners)
     return Payloads(data, metadata, room, is_restricted=not may_view)
+
+
+def read_payloads(
+    owner_ids: Collection[UUID],
+    kinds: Collection[PayloadKind],
+    *,
+    room: int,
+    first_owners: Collection[UUID] = (),
+) -> dict[PayloadKey, Wide]:
+    """Return payloads by (owner, kind, attempt), the smallest up to `room` bytes with their data.
+
+    Inputs and outputs of `first_owners` come before all others.
+    """
+    if not owner_ids or not kinds:
+        return {}
+    query = payloads.read(owner_ids, kinds, room=room, first_owner_ids=first_owners)
+    return {
+        (row.owner_id, row.kind, row.attempt): Wide(row.length, row.data)
+        for row in sync_db.read(query)
+    }
+
+
+def read_metadata(query_of: MetadataQuery, ids: Collection[UUID], *, room: int) -> dict[UUID, Wide]:
+    """Return the metadata of those rows that have some, the smallest up to `room` bytes with its text."""
+    if not ids:
+        return {}
+    return {
+        row.id: Wide(row.length, None if row.metadata is None else row.metadata.encode())
+        for row in sync_db.read(query_of(ids, room=room))
+    }

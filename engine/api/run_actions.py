@@ -11,6 +11,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.new_runs import details_of_new
 from engine.api.requested_run import RequestedRun
 from engine.api.run_details import run_details
 from engine.api.views import EngineView
@@ -19,7 +20,7 @@ from engine.models.run_queries import lean_runs
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.choose_runs import few_at_a_time, matching_runs
 from engine.operations.replay_tasks import Replay, replay_tasks
-from engine.operations.trigger_runs import trigger_runs
+from engine.operations.trigger_runs import trigger_and_tell
 from engine.states import Status
 from engine.store import sync_db
 from engine.types import RunFilter
@@ -78,11 +79,12 @@ class Targets:
 class TriggerView(EngineView):
     @takes_body(NewRun)
     def post(self, request: Request, new: NewRun, **_: Any) -> Response:
-        wanted = new.run.of_workflow(new.workflow_name)
-        operation = trigger_runs(self.tenant.id, [wanted], datetime.now(UTC))
-        run_id = sync_db.run(operation)[0]
-        run = lean_runs().get(id=run_id)
-        return Response(run_details(run, may_view=self.access.can_view_payloads))
+        wanted, now = new.run.of_workflow(new.workflow_name), datetime.now(UTC)
+        (run,) = sync_db.run(trigger_and_tell(self.tenant.id, [wanted], now))
+        may_view = self.access.can_view_payloads
+        if run.planned is not None:
+            return Response(details_of_new(run.planned, now, may_view=may_view))
+        return Response(run_details(lean_runs().get(id=run.id), may_view=may_view))
 
 
 class CancelView(EngineView):

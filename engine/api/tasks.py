@@ -9,7 +9,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.event_shapes import event_rows, events_of_run
+from engine.api.event_shapes import event_rows, events_of_run, load_messages
 from engine.api.payloads import Payloads, load_payloads
 from engine.api.room import Room
 from engine.api.run_shapes import task_summary, times, without_nones
@@ -111,7 +111,9 @@ class TaskEventsView(TaskView):
         )
         names = load_names([], [self.task.step_id])
         name = names.task_display_name(self.task.id, self.task.step_id)
-        rows = event_rows(page.slice(log), payloads, lambda _: name)
+        events = page.slice(log)
+        messages = load_messages(events, payloads.room)
+        rows = event_rows(events, messages, payloads, lambda _: name)
         return Response(page.answer(rows, count_up_to(log)))
 
 

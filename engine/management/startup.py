@@ -61,19 +61,29 @@ def check_ports(config: Config) -> None:
 def check_port(name: str, host: str, port: int, *, is_shared: bool = False) -> None:
     """Raise ConfigError if the port cannot be had; a shared one may be held by other engines."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if is_shared:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            probe.bind(address)
+        socket_for(host, port, is_shared=is_shared).close()
     except OSError as error:
         raise ConfigError(
             f"port {port} of {host} cannot be used ({error.strerror}); "
             f"free it or set {name} to another one."
         ) from None
+
+
+def socket_for(host: str, port: int, *, is_shared: bool) -> socket.socket:
+    """Return a socket bound to a port, which other processes of the same user may have too if it is shared."""
+    family, kind, _, _, address = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM
+    )[0]
+    bound = socket.socket(family, kind)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def prepare(config: Config, progress: Callable[[str], None]) -> Credentials:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from engine.management.processes import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, die_with_parent
 
-log = logging.getLogger("hatchet.engine")
+log = logging.getLogger("hatchet.processes")
 
 OnReady = Callable[[], None]
 Serve = Callable[[OnReady], None]
@@ -43,14 +43,15 @@ class _Copy:
 
 
 class Supervisor:
-    """Keeps `count` copies of `serve` running until SIGTERM or SIGINT.
+    """Keeps `count` copies of `serve` running until SIGTERM or SIGINT; `name` is what the log calls them.
 
     A copy that ends before any has been ready has a reason that another start would not mend, such as a
     port that is taken: then all end.
     """
 
-    def __init__(self, serve: Serve, count: int) -> None:
+    def __init__(self, serve: Serve, count: int, *, name: str = "engine") -> None:
         self._serve = serve
+        self._name = name
         self._copies = [_Copy() for _ in range(count)]
         self._was_ready = False
 
@@ -128,7 +129,9 @@ class Supervisor:
         if now - copy.started_at > _STEADY_SECONDS:
             copy.pause = 0.0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        log.warning("an engine process ended %s; starting another in %g s", how, copy.pause)
+        log.warning(
+            "one %s process ended %s; starting another in %g s", self._name, how, copy.pause
+        )
         copy.start_at = now + copy.pause
         copy.pause = min(max(copy.pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 

@@ -34,6 +34,7 @@ from engine.store import (
 from engine.store.changes import Changes
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch_all, fetch_last, place, repeatable
+from engine.store.run_starts import NewStandalone
 from engine.store.step_waits import NewWait
 from engine.store.tasks import NewTask
 from engine.types import TriggerRequest
@@ -179,8 +180,15 @@ def _insert_standalone(
 ) -> Query[None]:
     return run_starts.insert_standalone(
         [
-            (item.run, item.kind, worker_of.get(item.run.id), item.tasks[0].concurrency_keys)
+            NewStandalone(
+                item.run,
+                item.kind,
+                task.queued_event_id,
+                worker_of.get(item.run.id),
+                task.concurrency_keys,
+            )
             for item in planned
+            for task in item.tasks
             if item.kind
         ],
         now,
@@ -276,6 +284,25 @@ def trigger_runs(
 
     With IdempotencyCollision none of them is started.
     """
+    triggered = yield from trigger_and_tell(tenant_id, requests, now)
+    return [run.id for run in triggered]
+
+
+class Triggered(NamedTuple):
+    """A run that was asked for. `planned` is how it was written; None if more is to be said of it.
+
+    There is more to say of a run that its parent had spawned before, and of one whose task failed at once.
+    """
+
+    id: UUID
+    planned: PlannedRun | None
+
+
+@repeatable
+def trigger_and_tell(
+    tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
+) -> Operation[list[Triggered]]:
+    """Like `trigger_runs`, for those who show at once what was started."""
     versions = yield from resolve_names(tenant_id, [r.workflow_name for r in requests])
     adopted = yield from adopt_children(tenant_id, requests)
     planned = [plan_new_run(request, versions[request.workflow_name]) for request in adopted]
@@ -283,4 +310,11 @@ def trigger_runs(
     inserted = yield from insert_new_runs(planned, now)
     if inserted.collisions:
         raise collision_of(planned, inserted.collisions)
-    return inserted.ids
+    return [
+        Triggered(run_id, item if run_id == item.run.id and not _has_failed(item) else None)
+        for run_id, item in zip(inserted.ids, planned, strict=True)
+    ]
+
+
+def _has_failed(item: PlannedRun) -> bool:
+    return any(task.failure for task in item.tasks)

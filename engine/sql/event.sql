@@ -30,3 +30,12 @@ SELECT k.key, t.pattern, w.id AS workflow_id, w.name AS workflow_name,
 SELECT e.key, p.data AS payload, e.additional_metadata::text, e.priority, e.scope
   FROM engine_event e LEFT JOIN engine_payload p ON p.owner_id = e.id AND p.kind = :PayloadKind.EVENT
  WHERE e.id = %(id)s::uuid AND e.tenant_id = %(tenant_id)s::uuid;
+
+-- name: event.metadata
+-- Metadata of events that have some; the smallest come with their text until the next would make them more
+-- than the room there is.
+SELECT id, length, CASE WHEN running <= %(room)s::bigint THEN metadata END AS metadata
+  FROM (SELECT id, octet_length(metadata) AS length, metadata,
+               sum(octet_length(metadata)) OVER (ORDER BY octet_length(metadata), id DESC) AS running
+          FROM (SELECT id, additional_metadata::text AS metadata FROM engine_event
+                 WHERE id = ANY(%(ids)s::uuid[]) AND additional_metadata IS NOT NULL) m) r;

@@ -11,3 +11,16 @@ RETURNING 1;
 -- Outputs of tasks that are replayed: the old result is gone at once.
 DELETE FROM engine_payload
  WHERE owner_id = ANY(%(owner_ids)s::uuid[]) AND kind = :PayloadKind.OUTPUT RETURNING 1;
+
+-- name: payload.read
+-- Payloads of these owners. The smallest come with their data until the next would make them more than the
+-- room there is, inputs and outputs of the first owners before all others.
+SELECT owner_id, kind, attempt, length,
+       CASE WHEN running <= %(room)s::bigint THEN data END AS data
+  FROM (SELECT owner_id, kind, attempt, octet_length(data) AS length, data,
+               sum(octet_length(data)) OVER (
+                   ORDER BY owner_id = ANY(%(first_owner_ids)s::uuid[])
+                            AND kind <= :PayloadKind.OUTPUT DESC,
+                            octet_length(data), owner_id DESC, kind DESC, attempt DESC) AS running
+          FROM engine_payload
+         WHERE owner_id = ANY(%(owner_ids)s::uuid[]) AND kind = ANY(%(kinds)s::smallint[])) p;

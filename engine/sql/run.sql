@@ -233,3 +233,12 @@ SELECT t.run_id, sum(octet_length(p.data))::bigint AS size
   FROM engine_task t JOIN engine_payload p ON p.owner_id = t.id AND p.kind = :PayloadKind.OUTPUT
  WHERE t.run_id = ANY(%(ids)s::uuid[]) AND t.run_id <> t.id
  GROUP BY t.run_id;
+
+-- name: run.metadata
+-- Metadata of runs that have some; the smallest come with their text until the next would make them more
+-- than the room there is.
+SELECT id, length, CASE WHEN running <= %(room)s::bigint THEN metadata END AS metadata
+  FROM (SELECT id, octet_length(metadata) AS length, metadata,
+               sum(octet_length(metadata)) OVER (ORDER BY octet_length(metadata), id DESC) AS running
+          FROM (SELECT id, additional_metadata::text AS metadata FROM engine_run
+                 WHERE id = ANY(%(ids)s::uuid[]) AND additional_metadata IS NOT NULL) m) r;

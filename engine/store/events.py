@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.store.payloads import ReadMetadata
 from engine.store.query import Query, no_row, the_value
 from engine.types import EventInput, EventRecord, LogInput
 
@@ -73,3 +74,7 @@ def insert_log_lines(ids: Sequence[UUID], lines: Sequence[LogInput], now: dateti
         },
         the_value,
     )
+
+
+def metadata(ids: Collection[UUID], *, room: int) -> Query[ReadMetadata]:
+    return Query("event.metadata", {"ids": list(ids), "room": room}, ReadMetadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +15,24 @@ class NewPayload(NamedTuple):
     kind: PayloadKind
     data: bytes
     attempt: int = 0
+
+
+class ReadPayload(NamedTuple):
+    """`data` is None where there was no room for it."""
+
+    owner_id: UUID
+    kind: int
+    attempt: int
+    length: int
+    data: bytes | None
+
+
+class ReadMetadata(NamedTuple):
+    """Of a run or an event; `metadata` is None where there was no room for it."""
+
+    id: UUID
+    length: int
+    metadata: str | None
 
 
 def insert(payloads: Sequence[NewPayload]) -> Query[None]:
@@ -32,3 +50,22 @@ def insert(payloads: Sequence[NewPayload]) -> Query[None]:
 
 def delete_outputs(owner_ids: Sequence[UUID]) -> Query[None]:
     return Query("payload.delete_outputs", {"owner_ids": list(owner_ids)}, no_row)
+
+
+def read(
+    owner_ids: Collection[UUID],
+    kinds: Collection[PayloadKind],
+    *,
+    room: int,
+    first_owner_ids: Collection[UUID] = (),
+) -> Query[ReadPayload]:
+    return Query(
+        "payload.read",
+        {
+            "owner_ids": list(owner_ids),
+            "kinds": [int(kind) for kind in kinds],
+            "room": room,
+            "first_owner_ids": list(first_owner_ids),
+        },
+        ReadPayload,
+    )

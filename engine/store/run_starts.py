@@ -95,18 +95,25 @@ def insert(runs: Sequence[NewRun], now: datetime) -> Query[None]:
     )
 
 
-def insert_standalone(
-    runs: Sequence[tuple[NewRun, StandaloneKind, UUID | None, str | None]], now: datetime
-) -> Query[None]:
-    """`runs` are (run, what it shares with others, worker if it is assigned at once, concurrency keys)."""
+class NewStandalone(NamedTuple):
+    """A run with its only task; `worker_id` if that is assigned at once."""
+
+    run: NewRun
+    kind: StandaloneKind
+    queued_event_id: UUID
+    worker_id: UUID | None = None
+    concurrency_keys: str | None = None
+
+
+def insert_standalone(runs: Sequence[NewStandalone], now: datetime) -> Query[None]:
     numbers: dict[int, int] = {}
     kinds: list[StandaloneKind] = []
-    for _, kind, _, _ in runs:
-        if id(kind) not in numbers:
-            kinds.append(kind)
-            numbers[id(kind)] = len(kinds)
-    listed = [run for run, _, _, _ in runs]
-    workers = [worker_id for _, _, worker_id, _ in runs]
+    for new in runs:
+        if id(new.kind) not in numbers:
+            kinds.append(new.kind)
+            numbers[id(new.kind)] = len(kinds)
+    listed = [new.run for new in runs]
+    workers = [new.worker_id for new in runs]
     return Query(
         "run.insert_standalone",
         {
@@ -119,13 +126,13 @@ def insert_standalone(
             "kind_schedule_timeouts": [k.schedule_timeout for k in kinds],
             "kind_execution_timeouts": [k.execution_timeout for k in kinds],
             "ids": [r.id for r in listed],
-            "kinds": [numbers[id(kind)] for _, kind, _, _ in runs],
+            "kinds": [numbers[id(new.kind)] for new in runs],
             "worker_ids": _optional(workers),
             "priorities": [r.priority for r in listed],
             "triggers": [r.trigger for r in listed],
             "inputs": [r.input for r in listed],
-            "queued_event_ids": [new_id() for _ in runs],
-            "concurrency_keys": _optional([keys for _, _, _, keys in runs]),
+            "queued_event_ids": [new.queued_event_id for new in runs],
+            "concurrency_keys": _optional([new.concurrency_keys for new in runs]),
             "assigned_event_ids": _optional([worker and new_id() for worker in workers]),
             "desired_worker_ids": _optional([r.desired_worker_id for r in listed]),
             **_origin(listed),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from engine.ids import id_at, ids_between
 from engine.states import RunTrigger, Status
+from engine.store.payloads import ReadMetadata
 from engine.store.query import Query, no_row, the_value
 from engine.types import RunFilter
 
@@ -201,3 +202,7 @@ def ended_with_keys(ids: Sequence[UUID]) -> Query[KeyedRun]:
 
 def outputs_sizes(ids: Sequence[UUID]) -> Query[tuple[UUID, int]]:
     return Query("run.outputs_sizes", {"ids": list(ids)}, lambda run_id, size: (run_id, size))
+
+
+def metadata(ids: Collection[UUID], *, room: int) -> Query[ReadMetadata]:
+    return Query("run.metadata", {"ids": list(ids), "room": room}, ReadMetadata)

@@ -6,6 +6,7 @@ business data beside them commits. What operations change is notified from withi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, TypeVar, cast
 
@@ -42,6 +43,14 @@ def run(operation: Operation[Result]) -> Result:
             pool.answer(answers)
 
 
+def read(query: Query[Row]) -> list[Row]:
+    """Run one query that changes nothing, without a transaction of its own."""
+    with connection.cursor() as cursor:
+        found: list[Row]
+        (found,) = _fetch_all(cursor, [query])
+        return found
+
+
 def _drive(operation: Operation[Result]) -> Result:
     if not telemetry.is_heard("database.operation"):
         return _transact(operation)
@@ -65,14 +74,24 @@ def _transact(operation: Operation[Result]) -> Result:
                 elif isinstance(step, Wanting):
                     step = operation.send(cast(Any, NO_PLACES))
                 else:
-                    step = operation.send([_fetch(cursor, query) for query in step])
+                    step = operation.send(_fetch_all(cursor, step))
         except StopIteration as stop:
             if messages := messages_of(changes):
-                _fetch(cursor, notify(messages))
+                _fetch_all(cursor, [notify(messages)])
             result: Result = stop.value
             return result
 
 
-def _fetch(cursor: CursorWrapper, query: Query[Row]) -> list[Row]:
-    cursor.execute(statements()[query.name], query.params)
-    return [query.row(*row) for row in cursor.fetchall()]
+def _fetch_all(cursor: CursorWrapper, queries: Sequence[Query[Any]]) -> list[list[Any]]:
+    """Run queries in one round trip; as always with Django, parameters are put into their texts here."""
+    if not queries:
+        return []
+    mogrify = cast(Any, cursor).mogrify
+    cursor.execute(
+        "\n;\n".join(mogrify(statements()[query.name], query.params) for query in queries)
+    )
+    found = []
+    for query in queries:
+        found.append([query.row(*row) for row in cursor.fetchall()])
+        cursor.nextset()
+    return found

@@ -21,6 +21,8 @@ class NewTaskEvent(NamedTuple):
     worker_id: UUID | None = None
     at: datetime | None = None
     """When, if not now."""
+    id: UUID | None = None
+    """Made when it is written, if it is not known before."""
 
 
 class SentNote(NamedTuple):
@@ -50,7 +52,7 @@ def insert(events: Sequence[NewTaskEvent], now: datetime) -> Query[None]:
         "task_event.insert",
         {
             "now": now,
-            "ids": [new_id() for _ in events],
+            "ids": [e.id or new_id() for e in events],
             "run_ids": [e.run_id for e in events],
             "task_ids": [e.task_id for e in events],
             "retry_counts": [e.retry_count for e in events],

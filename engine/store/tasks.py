@@ -30,6 +30,8 @@ class NewTask(NamedTuple):
     worker_id: UUID | None
     is_skipped: bool
     timeout_seconds: float | None
+    queued_event_id: UUID
+    """Of the row of its log that says it was queued, if there is one."""
     desired_worker_id: UUID | None = None
     desired_labels: str | None = None
     concurrency_keys: str | None = None

@@ -160,7 +160,7 @@ class TenantView(PublicView):
             return
         self.ids = {name: parse_uuid(kwargs[name], name) for name in self.path_ids}
         token = bearer_token(request._request)
-        user = session_user(request._request)
+        user = session_user(request._request) if token is None else None
         if token is None and user is None:
             raise ApiError(403, NO_CREDENTIALS)
         if token is not None and self.refuses_tokens:

@@ -153,9 +153,9 @@ class Stack:
         self._wait_for_engine(engine)
         return engine
 
-    def start_web(self) -> Service:
+    def start_web(self, *options: str) -> Service:
         """Start the web process and wait until it says that it is ready."""
-        web = self._spawn_web()
+        web = self._spawn_web(*options)
         self._wait_for_web(web)
         return web
 
@@ -167,10 +167,8 @@ class Stack:
         engine.wait_for_output("serves gRPC on port")
         engine.wait_until(lambda: listens(self.grpc_address), "listen")
 
-    def _spawn_web(self) -> Service:
-        port = self.server_url.rpartition(":")[2]
-        daphne = [sys.executable, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", port]
-        return self.spawn("web", [*daphne, "hatchet_site.asgi:application"])
+    def _spawn_web(self, *options: str) -> Service:
+        return self.spawn("web", [sys.executable, "manage.py", "runweb", *options])
 
     def _wait_for_web(self, web: Service) -> None:
         web.wait_until(lambda: is_ready(self.server_url), "become ready")

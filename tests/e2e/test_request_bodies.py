@@ -70,7 +70,8 @@ def send_until_refused(connection: socket.socket, chunk: bytes, times: int) -> N
 
 def unnamed_files(web: Service) -> int:
     """How many files without a name, where bodies are kept, the web process has open."""
-    return sum("(deleted)" in one.path for one in psutil.Process(web.process.pid).open_files())
+    (server,) = psutil.Process(web.process.pid).children()
+    return sum("(deleted)" in one.path for one in server.open_files())
 
 
 @pytest.mark.parametrize("who", ["nobody", "forger", "forged session", "token", "session"])

@@ -52,11 +52,11 @@ class Installation:
         }
         return {**inherited, **own, **variables}
 
-    def start(self, **variables: str) -> Service:
+    def start(self, *options: str, **variables: str) -> Service:
         log = self.directory / f"up-{len(self.starts)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "manage.py", "up"],
+                [sys.executable, "manage.py", "up", *options],
                 cwd=ROOT,
                 env=self.environment(**variables),
                 stdin=subprocess.DEVNULL,
@@ -68,8 +68,8 @@ class Installation:
         self.starts.append(service)
         return service
 
-    def start_and_wait(self, **variables: str) -> Service:
-        service = self.start(**variables)
+    def start_and_wait(self, *options: str, **variables: str) -> Service:
+        service = self.start(*options, **variables)
         service.wait_for_output(RUNNING)
         return service
 
@@ -127,7 +127,7 @@ def test_everything_comes_up_stays_up_and_stops(here: Installation) -> None:
 
     assert "runs already" in here.refused()
 
-    for word, notice in [("runengine", "engine  | ended by"), ("daphne", "web     | ended by")]:
+    for word, notice in [("runengine", "engine  | ended by"), ("runweb", "web     | ended by")]:
         child(up, word).kill()
         up.wait_for_output(f"{notice} signal SIGKILL; starting it again")
         up.wait_until(here.answers, f"start {word} again")
@@ -153,12 +153,15 @@ def test_being_killed_takes_the_processes_along_and_the_next_start_recovers(
     here: Installation,
 ) -> None:
     up = here.start_and_wait()
-    children = [child(up, "runengine"), child(up, "daphne")]
+    children = psutil.Process(up.process.pid).children(recursive=True)
+    ours = [process for process in children if "manage.py" in " ".join(process.cmdline())]
+    assert len(ours) == 4
     up.process.kill()
     up.process.wait()
-    _, alive = psutil.wait_procs(children, timeout=60)
+    _, alive = psutil.wait_procs(ours, timeout=60)
     assert not alive
-    again = here.start_and_wait()
+    again = here.start_and_wait("--web-processes", "3")
+    assert len(child(again, "runweb").children()) == 3
     assert here.answers()
     assert again.stop() == 0
 
@@ -168,8 +171,9 @@ def test_a_given_database_is_used_instead(here: Installation) -> None:
     own.data = here.directory / "other"
     database_url = create_database()
     try:
-        up = own.start_and_wait(DATABASE_URL=database_url)
+        up = own.start_and_wait(DATABASE_URL=database_url, SERVER_WEB_PROCESSES="2")
         assert own.answers()
+        assert len(child(up, "runweb").children()) == 2
         assert not (own.data / "postgres").exists()
         assert "Starting Postgres" not in up.output
         assert up.stop() == 0

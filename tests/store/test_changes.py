@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 from django.db import transaction
+from django.db.backends.utils import CursorWrapper
 
 from engine.domain.cel.answers import Unanswered
 from engine.errors import NotFound
@@ -303,13 +305,13 @@ def test_notifications_come_after_the_last_query_and_need_one_statement(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    fetch_one = sync_db._fetch
+    fetch_all = sync_db._fetch_all
 
-    def noted(cursor: object, query: Query[object]) -> list[object]:
-        names.append(query.name)
-        return fetch_one(cursor, query)  # type: ignore[arg-type]  # passed on as it is
+    def noted(cursor: CursorWrapper, queries: Sequence[Query[Any]]) -> list[list[Any]]:
+        names.extend(query.name for query in queries)
+        return fetch_all(cursor, queries)
 
-    monkeypatch.setattr(sync_db, "_fetch", noted)
+    monkeypatch.setattr(sync_db, "_fetch_all", noted)
     sync_db.run(change_worker(new_id()))
     assert names == ["payload.insert", notify([]).name]
 

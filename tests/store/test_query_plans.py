@@ -19,7 +19,7 @@ from engine.states import RunTrigger, Status
 from engine.store import assignments, queues, run_starts, runs, task_events, tasks, workers
 from engine.store.assignments import Wanted
 from engine.store.query import Query
-from engine.store.run_starts import NewRun, StandaloneKind
+from engine.store.run_starts import NewRun, NewStandalone, StandaloneKind
 from engine.store.task_events import SentNote
 from engine.store.tasks import Outcome, Started
 from engine.types import RunFilter
@@ -57,7 +57,9 @@ def insert_standalone(crowd: Crowd) -> Query[Any]:
         for _ in range(ASKED)
     ]
     (worker_id,) = crowd.workers(1)
-    return run_starts.insert_standalone([(run, kind, worker_id, None) for run in new], crowd.now)
+    return run_starts.insert_standalone(
+        [NewStandalone(run, kind, new_id(), worker_id) for run in new], crowd.now
+    )
 
 
 def assign(crowd: Crowd) -> Query[Any]:

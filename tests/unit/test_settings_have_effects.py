@@ -31,6 +31,7 @@ OTHER: dict[str, str] = {
     "SERVER_URL": "https://hatchet.example.com",
     "SERVER_PORT": "9000",
     "SERVER_BIND_ADDRESS": "127.0.0.2",
+    "SERVER_WEB_PROCESSES": "2",
     "SERVER_ALLOWED_HOSTS": "other.example.com",
     "SERVER_ALLOWED_ORIGINS": "https://*.example.com",
     "SERVER_TRUSTED_PROXIES": "10.0.0.0/8",

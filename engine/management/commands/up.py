@@ -8,6 +8,8 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -19,6 +21,7 @@ from engine.config import Config
 from engine.environment import ConfigError
 from engine.management import startup
 from engine.management.credentials import Credentials, how_to_connect
+from engine.management.options import number_of_processes
 from engine.management.processes import Child
 from engine.postgres import BundledPostgres, PostgresError, home_for
 
@@ -35,8 +38,17 @@ class Command(BaseCommand):
     requires_system_checks = ()
     requires_migrations_checks = False
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
         config: Config = settings.HATCHET
+        parser.add_argument(
+            "--web-processes",
+            type=number_of_processes,
+            default=config.web_processes,
+            help="how many web processes share the port",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        config: Config = replace(settings.HATCHET, web_processes=options["web_processes"])
         try:
             with startup.only_one_here(config.data_dir):
                 self._run(config)
@@ -129,8 +141,7 @@ class Command(BaseCommand):
 
 
 def _web_command(config: Config) -> list[str]:
-    address = ["-b", config.http_bind_address, "-p", str(config.http_port)]
-    return [sys.executable, "-m", "daphne", "-v", "0", *address, "hatchet_site.asgi:application"]
+    return [sys.executable, sys.argv[0], "runweb", "--processes", str(config.web_processes)]
 
 
 def _stop_on_signals(children: list[Child]) -> asyncio.Event:

@@ -48,6 +48,7 @@ def new_task(
         worker_id=None,
         is_skipped=is_skipped,
         timeout_seconds=None if is_parked else step.definition.schedule_timeout_seconds,
+        queued_event_id=new_id(),
         desired_worker_id=desired_worker_id,
         desired_labels=desired_labels,
         concurrency_keys=keys.stored if status is Status.QUEUED else None,
@@ -73,7 +74,9 @@ def events_of(tasks: Iterable[NewTask]) -> list[NewTaskEvent]:
             kinds = [TaskEventKind.QUEUED]
         for kind in kinds:
             worker_id = task.worker_id if kind is TaskEventKind.ASSIGNED else None
-            events.append(NewTaskEvent(task.run_id, task.id, 0, kind, task.failure, worker_id))
+            event = NewTaskEvent(task.run_id, task.id, 0, kind, task.failure, worker_id)
+            is_queued = kind is TaskEventKind.QUEUED
+            events.append(event._replace(id=task.queued_event_id) if is_queued else event)
     return events
 
 
