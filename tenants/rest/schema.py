@@ -69,7 +69,7 @@ def route(text: str, view: type[APIView], *operations: Operation) -> URLPattern:
 
 def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
     """Add what operations refer to, and the refusals each can meet; the settings name this as a hook."""
-    models = components_of(APIErrors)
+    models, limited = components_of(APIErrors), _limited(generator)
     for operation in _operations(generator):
         models |= components_of(operation.answer)
     components: AnyDict = result["components"]
@@ -80,7 +80,10 @@ def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
         for method, described in operations.items():
             if "requestBody" in described:
                 described["requestBody"]["required"] = True
-            for status in _refusals_of(method, has_body="requestBody" in described):
+            refusals = _refusals_of(method, has_body="requestBody" in described)
+            if described["operationId"] in limited:
+                refusals = sorted({*refusals, HTTPStatus.TOO_MANY_REQUESTS})
+            for status in refusals:
                 key = str(int(status))
                 described["responses"][key] = {"$ref": f"#/components/responses/{key}"}
     return result
@@ -89,6 +92,16 @@ def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
 def _operations(generator: Any) -> Iterator[Operation]:
     for _path, _pattern, _method, callback in generator.endpoints:
         yield from callback.initkwargs.get("operations", ())
+
+
+def _limited(generator: Any) -> set[str]:
+    """Return the ids of operations that one address may not ask for as often as it likes."""
+    return {
+        operation.identity
+        for _path, _pattern, method, callback in generator.endpoints
+        for operation in callback.initkwargs.get("operations", ())
+        if operation.method == method and method in callback.cls.limited_methods
+    }
 
 
 def _refusal(status: HTTPStatus) -> AnyDict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ from tests.runtime.harness import (
     workflow,
 )
 from tests.runtime.outgoing import all_are, came, endpoint_for
-from tests.webhooks.receiver import Receiver
+from tests.webhooks.receiver import PATIENCE_SECONDS, Answer, Received, Receiver
 from webhooks.models import Dispatch, DispatchState, Endpoint
 from webhooks.outgoing import changes, deliver, record
 from webhooks.outgoing.deliver import Deliverer
@@ -146,11 +147,11 @@ async def test_a_worker_that_falls_silent_is_told_of_once(
     assert told.json["data"]["workerId"] == str(worker.id)
     await worker.leave()
     await until_rows(lambda: not silent.get().is_active)
-    await changes_settle(engine)
+    await look_again(engine)
     assert len(receiver.so_far()) == 1
 
 
-async def changes_settle(engine: HatchetEngine) -> None:
+async def look_again(engine: HatchetEngine) -> None:
     """Let the deliverer look again, some times."""
     for _ in range(3):
         deliverer_of(engine)._silence_at = datetime.now(UTC)
@@ -185,3 +186,26 @@ async def test_what_is_too_old_is_removed(
     monkeypatch.setattr(deliver, "KEPT", timedelta(seconds=-60))
     deliverer_of(engine)._sweep_at = datetime.now(UTC)
     await until_rows(lambda: not Dispatch.objects.filter(endpoint_id=endpoint.id).exists())
+
+
+async def test_an_endpoint_that_fails_is_sent_one_message_at_a_time(
+    engine: HatchetEngine, tenant_id: UUID, receiver: Receiver
+) -> None:
+    answered = threading.Event()
+
+    def answer(_: Received) -> Answer:
+        answered.wait(PATIENCE_SECONDS)
+        return Answer()
+
+    receiver.answers = answer
+    endpoint, _ = await endpoint_for(tenant_id, receiver, "run.created")
+    rows = Endpoint.objects.filter(id=endpoint.id)
+    await with_django(lambda: rows.update(failing_since=datetime.now(UTC)))
+    await engine.put_workflow(tenant_id, workflow())
+    await trigger(engine, tenant_id, 4)
+    await came(receiver, 1)
+    await look_again(engine)
+    assert len(receiver.so_far()) == 1
+    answered.set()
+    await until_rows(lambda: all_are(endpoint, DispatchState.DELIVERED, 4))
+    assert (await with_django(rows.get)).failing_since is None

@@ -9,6 +9,8 @@ from pytest_django import Settings
 
 from engine.config import Config
 from tenants import token_cache
+from tenants.buckets import Buckets
+from tenants.rest import views
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.cast import Cast, make_cast
@@ -30,6 +32,12 @@ def call_limits(monkeypatch: pytest.MonkeyPatch) -> limits.CallLimits:
     fresh = limits.CallLimits()
     monkeypatch.setattr(limits, "shared", fresh)
     return fresh
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has asked for anything yet."""
+    monkeypatch.setattr(views, "asked", Buckets(10.0, 10.0))
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from django.core.management import CommandError, call_command
 from django.urls import URLPattern
 from pytest_django import Settings
 
+from tenants.buckets import Buckets
 from tenants.models import Member, Role, Tenant
+from tenants.rest import views
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.cast import Cast
@@ -305,6 +307,18 @@ def test_viewers_look_and_members_change(
     assert client.post(f"{base(cast.tenant)}/webhooks", GOOD | {"name": "b"}).status == expected
     assert client.patch(sender.path, {"scopeExpression": ""}).status == expected
     assert client.delete(sender.path).status == expected
+
+
+def test_an_address_may_ask_for_webhooks_ten_times_a_second(
+    cast: Cast, api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "asked", Buckets(10.0, 10.0, clock=lambda: 0.0))
+    sender = make(api, cast.tenant)
+    statuses = [api.get(sender.path).status for _ in range(12)]
+    assert statuses == [200] * 10 + [429] * 2
+    assert sender.send_json({"type": "a"}, KEY).status == 200
+    assert api.patch(sender.path, {}).status == 200
+    assert api.get(f"{base(cast.tenant)}/webhooks").status == 200
 
 
 def test_the_unknown_and_the_malformed(cast: Cast, api: ApiClient) -> None:

@@ -101,6 +101,7 @@ class WebhookListView(EngineView):
 class WebhookView(EngineView):
     """A webhook by its name. POST is not for whoever looks after it, but for senders."""
 
+    limited_methods = ("GET",)
     webhook: Webhook
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
