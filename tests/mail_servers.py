@@ -19,6 +19,8 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
 from tenants import mail
 
+SECONDS = 120
+
 
 @dataclass
 class Inbox:
@@ -28,6 +30,7 @@ class Inbox:
     port: int = 0
     envelopes: list[Envelope] = field(default_factory=list)
     sign_ins: list[tuple[str, str]] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def messages(self) -> list[EmailMessage]:
         contents = [one.content for one in self.envelopes]
@@ -37,8 +40,22 @@ class Inbox:
             if isinstance(content, bytes)
         ]
 
+    def wait_for(self, address: str) -> EmailMessage:
+        """Return the first message to an address."""
+
+        def found() -> EmailMessage | None:
+            return next((one for one in self.messages() if one["To"] == address), None)
+
+        with self.arrived:
+            assert self.arrived.wait_for(found, SECONDS)
+            message = found()
+        assert message
+        return message
+
     async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:
-        self.envelopes.append(envelope)
+        with self.arrived:
+            self.envelopes.append(envelope)
+            self.arrived.notify_all()
         return "250 taken"
 
     def authenticate(self, *given: Any) -> AuthResult:
@@ -57,7 +74,7 @@ def smtp_server(*, tls: ssl.SSLContext | None = None, **options: Any) -> Iterato
         port=inbox.port,
         tls_context=tls,
         authenticator=inbox.authenticate,
-        ready_timeout=120,
+        ready_timeout=SECONDS,
         **options,
     )
     controller.start()
