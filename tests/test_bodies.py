@@ -29,7 +29,7 @@ class Caller:
 
     def __init__(self) -> None:
         bound_bodies()
-        factory = HTTPFactory(MagicMock())
+        factory = HTTPFactory(MagicMock(request_buffer_size=1024))
         factory.timeOut = None
         self.protocol: Any = factory.buildProtocol(MagicMock())
         self.transport: Any = Transport()  # type: ignore[no-untyped-call]  # twisted is half typed
