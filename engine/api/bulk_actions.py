@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -31,7 +31,6 @@ from tenants.rest import in_body
 from tenants.rest.accepted import takes_body, takes_query
 from tenants.rest.errors import AnyDict, ApiError, bad_request
 from tenants.rest.paging import Page, count_up_to
-from tenants.rest.params import parse_uuid
 from tenants.rest.render import metadata, timestamp
 
 SAMPLED = 10
@@ -77,14 +76,13 @@ class BulkActionListView(EngineView):
 
 
 class _OneActionView(EngineView):
-    action_id: UUID
+    path_ids: ClassVar[tuple[str, ...]] = ("tenant", "action")
 
     def check_resource(self) -> None:
-        self.action_id = parse_uuid(self.kwargs["action"], "action")
         self._find()
 
     def _find(self) -> BulkAction:
-        found = BulkAction.objects.filter(tenant_id=self.tenant.id, id=self.action_id).first()
+        found = BulkAction.objects.filter(tenant_id=self.tenant.id, id=self.ids["action"]).first()
         if found is None:
             raise ApiError(404, "there is no such bulk action")
         return found
@@ -101,7 +99,7 @@ class _ChangeView(_OneActionView):
     change: Callable[[UUID, UUID, datetime], Operation[None]]
 
     def post(self, request: Request, **_: Any) -> Response:
-        sync_db.run(type(self).change(self.tenant.id, self.action_id, datetime.now(UTC)))
+        sync_db.run(type(self).change(self.tenant.id, self.ids["action"], datetime.now(UTC)))
         return Response(_details(self._find()))
 
 

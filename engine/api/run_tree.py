@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -24,7 +24,6 @@ from engine.store.query import fetch
 from tenants.rest import in_query
 from tenants.rest.accepted import takes_query
 from tenants.rest.errors import AnyDict, ApiError
-from tenants.rest.params import parse_uuid
 from tenants.rest.render import timestamp
 
 MOST_NODES = 1_000
@@ -53,11 +52,11 @@ class Node:
 class RunTreeView(EngineView):
     """A run with its children and theirs, the oldest first; levels share what may be shown."""
 
+    path_ids: ClassVar[tuple[str, ...]] = ("tenant", "run")
     run: Run
 
     def check_resource(self) -> None:
-        wanted = parse_uuid(self.kwargs["run"], "run")
-        run = lean_runs().filter(tenant_id=self.tenant.id, id=wanted).first()
+        run = lean_runs().filter(tenant_id=self.tenant.id, id=self.ids["run"]).first()
         if run is None:
             raise ApiError(404, "there is no such run")
         self.run = run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -16,17 +16,19 @@ from engine.models import Run, Task, Worker, Workflow
 from engine.models.run_queries import lean_runs
 from engine.models.task_queries import lean_tasks
 from engine.store.answered_requests import RequestKey
-from tenants.rest.errors import ApiError
+from tenants.rest.errors import ApiError, bad_request
+from tenants.rest.schema import IDEMPOTENCY_KEY
 from tenants.rest.views import TenantView
 
 
 class EngineView(TenantView):
     """An endpoint with `{tenant}` in its path.
 
-    A POST with an `Idempotency-Key` is one transaction with the answer that is kept for it.
+    A POST with an `Idempotency-Key` is one transaction with the answer that is kept for it. Where answers
+    hold secrets none is kept, and no key taken.
     """
 
-    takes_idempotency_key = True
+    takes_idempotency_key: ClassVar[bool] = True
     request_key: RequestKey | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -43,6 +45,8 @@ class EngineView(TenantView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if idempotency.wants_one_answer(request._request):
+            if not self.takes_idempotency_key:
+                raise bad_request(f"this takes no {IDEMPOTENCY_KEY}: its answer is not kept")
             self.request_key = idempotency.claim(
                 request._request, self.tenant.id, may_view=self.access.can_view_payloads
             )

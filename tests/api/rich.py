@@ -32,6 +32,7 @@ def make_rich(cast: Cast, world: dict[str, str]) -> dict[str, str]:
     )
     make_rate_limit(cast, "api", paused_until=now() + timedelta(hours=1))
     durable = start_waiting(cast)
+    endpoint, message = make_endpoint(cast)
     schedules = ("schedule", "spare", "schedule_to_run", "schedule_to_delete")
     return world | {
         "tenant": str(cast.tenant.id),
@@ -45,6 +46,8 @@ def make_rich(cast: Cast, world: dict[str, str]) -> dict[str, str]:
         "other_member": str(Member.objects.get(user=cast.member).id),
         "webhook": make_webhook(cast, "orders"),
         "delivery": delivered(cast, make_webhook(cast, "open")),
+        "endpoint": endpoint,
+        "message": message,
         "unknown": str(uuid4()),
         **{name: str(schedule_greet(cast.tenant)) for name in schedules},
     }
@@ -76,3 +79,12 @@ def delivered(cast: Cast, name: str) -> str:
     owner = ApiClient(user=cast.owner)
     (delivery,) = owner.get(f"{stable}/webhook-deliveries").json["rows"]
     return str(delivery["metadata"]["id"])
+
+
+def make_endpoint(cast: Cast) -> tuple[str, str]:
+    """An endpoint of outgoing webhooks and a message to it."""
+    owner = ApiClient(user=cast.owner)
+    path = f"/api/v1/stable/tenants/{cast.tenant.id}/webhook-endpoints"
+    new = {"url": "https://example.com/a", "kinds": ["run.failed"]}
+    endpoint = owner.post(path, new).json["metadata"]["id"]
+    return endpoint, owner.post(f"{path}/{endpoint}/test").json["messageId"]

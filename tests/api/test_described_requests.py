@@ -68,6 +68,7 @@ TEXTS = {
     "scopeExpression": "'s'",
     "signatureHeaderName": "X-Signature",
     "sourceName": "GENERIC",
+    "url": "https://example.com/a",
     "workflowName": "greet",
 }
 """What means something to the server, and no schema can say."""

@@ -147,3 +147,13 @@ def test_reading_takes_no_key(api: ApiClient, path: str, cast: Cast) -> None:
     path = f"/api/v1/tenants/{cast.tenant.id}"
     assert api.get(path, None, **{"Idempotency-Key": "a"}).status == 200
     assert AnsweredRequest.objects.count() == 0
+
+
+def test_an_answer_with_a_secret_is_not_kept(api: ApiClient, cast: Cast) -> None:
+    path = f"/api/v1/stable/tenants/{cast.tenant.id}/webhook-endpoints"
+    new = {"url": "https://example.com/a", "kinds": ["run.failed"]}
+    answer = send(api, path, new)
+    assert answer.status == 400
+    assert "Idempotency-Key" in answer.error
+    assert api.get(path).json["rows"] == []
+    assert AnsweredRequest.objects.count() == 0
