@@ -20,7 +20,7 @@ class Download:
     """A request that is being answered in parts; the connection can be told to be full."""
 
     def __init__(self) -> None:
-        self.caller = Caller()
+        self.caller = Caller(request_buffer_size=1024)
         self.caller.send(b"GET /api/live HTTP/1.1\r\nHost: x\r\n\r\n")
         self.transport = self.caller.transport
         [self.request] = self.transport.producer.requests
