@@ -116,6 +116,9 @@ NEEDS_OTHERS = {
 }
 """They need somebody else's server, another person, or configuration; here they may be refused."""
 
+UNREADABLE = {"tenant_member_delete"}
+"""The SDK wants to read something from a 204, where there cannot be anything."""
+
 
 def bodies(ids: dict[str, str]) -> dict[str, Any]:
     """By the names of parameters."""

@@ -19,6 +19,7 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from tenants.models import Member
 from tenants.tokens import create_token
 from tests.api import sdk_arguments as given
 from tests.api.rich import make_rich
@@ -158,6 +159,8 @@ def is_as_documented(label: str, answer: dict[str, Any]) -> bool:
     name = label.partition(" ")[0]
     if name in given.NEEDS_OTHERS:
         return succeeds(answer) or refuses(answer)
+    if name in given.UNREADABLE and answer["status"] is None:
+        return "ValidationError" in answer["trouble"]
     return succeeds(answer) if documented_as_working()[name] else refuses(answer)
 
 
@@ -176,6 +179,7 @@ def test_every_operation_of_the_sdk_works_or_is_refused_as_documented(
         for label, one in answers.items()
         if not is_as_documented(label, one)
     ] == []
+    assert not Member.objects.filter(id=ids["other_member"]).exists()
     assert answers.keys() >= sdk.operations.keys()
     assert sdk.operations.keys() <= documented_as_working().keys()
     assert len(sdk.operations) > 150
