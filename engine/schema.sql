@@ -272,6 +272,39 @@ CREATE TABLE public.django_session (
     expire_date timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.engine_answeredrequest (
+    tenant_id uuid NOT NULL,
+    key_digest bytea NOT NULL,
+    request_digest bytea NOT NULL,
+    status smallint NOT NULL,
+    body bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.engine_bulkaction (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    kind smallint NOT NULL,
+    state smallint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    statuses smallint[] NOT NULL,
+    workflow_ids uuid[] NOT NULL,
+    metadata_keys text[] NOT NULL,
+    metadata_values text[] NOT NULL,
+    needs_every_pair boolean NOT NULL,
+    total integer NOT NULL,
+    done integer NOT NULL,
+    changed integer NOT NULL,
+    collisions integer NOT NULL,
+    cursor uuid,
+    error text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone
+);
+
 CREATE TABLE public.engine_celfailure (
     id uuid NOT NULL,
     source smallint NOT NULL,
@@ -1118,6 +1151,12 @@ ALTER TABLE ONLY public.django_migrations
 ALTER TABLE ONLY public.django_session
     ADD CONSTRAINT django_session_pkey PRIMARY KEY (session_key);
 
+ALTER TABLE ONLY public.engine_answeredrequest
+    ADD CONSTRAINT engine_answeredrequest_pkey PRIMARY KEY (tenant_id, key_digest);
+
+ALTER TABLE ONLY public.engine_bulkaction
+    ADD CONSTRAINT engine_bulkaction_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.engine_celfailure
     ADD CONSTRAINT engine_celfailure_pkey PRIMARY KEY (id);
 
@@ -1332,6 +1371,8 @@ CREATE INDEX account_emailconfirmation_email_address_id_5b7f8c58 ON public.accou
 
 CREATE INDEX account_emailconfirmation_key_f43612bd_like ON public.account_emailconfirmation USING btree (key varchar_pattern_ops);
 
+CREATE INDEX answered_request_expiry ON public.engine_answeredrequest USING btree (expires_at);
+
 CREATE INDEX auth_group_name_a6ea08ec_like ON public.auth_group USING btree (name varchar_pattern_ops);
 
 CREATE INDEX auth_group_permissions_group_id_b120cbf9 ON public.auth_group_permissions USING btree (group_id);
@@ -1339,6 +1380,10 @@ CREATE INDEX auth_group_permissions_group_id_b120cbf9 ON public.auth_group_permi
 CREATE INDEX auth_group_permissions_permission_id_84c5c92e ON public.auth_group_permissions USING btree (permission_id);
 
 CREATE INDEX auth_permission_content_type_id_2f476e4b ON public.auth_permission USING btree (content_type_id);
+
+CREATE INDEX bulk_action_by_tenant ON public.engine_bulkaction USING btree (tenant_id, id);
+
+CREATE INDEX bulk_action_running ON public.engine_bulkaction USING btree (updated_at) WHERE (state = 1);
 
 CREATE INDEX cel_failure_by_tenant ON public.engine_celfailure USING btree (tenant_id, id);
 

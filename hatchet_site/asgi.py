@@ -24,9 +24,11 @@ from engine.sandbox.pool import sandbox
 from hatchet_site.bodies import bound_bodies
 from hatchet_site.proxies import ForwardedRequests
 from hatchet_site.request_threads import MOST_THREADS, ThreadKeepingHandler
+from hatchet_site.slow_readers import wait_for_readers
 
 sandbox.limit_callers(of_a_tenant=MOST_THREADS // 3, together=MOST_THREADS * 2 // 3)
 bound_bodies()
+wait_for_readers()
 application = ForwardedRequests(
     ProtocolTypeRouter(
         {

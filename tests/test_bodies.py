@@ -27,9 +27,9 @@ class Transport(StringTransport):
 class Caller:
     """A connection to Daphne without a network."""
 
-    def __init__(self) -> None:
+    def __init__(self, **server: int) -> None:
         bound_bodies()
-        factory = HTTPFactory(MagicMock())
+        factory = HTTPFactory(MagicMock(**server))
         factory.timeOut = None
         self.protocol: Any = factory.buildProtocol(MagicMock())
         self.transport: Any = Transport()  # type: ignore[no-untyped-call]  # twisted is half typed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework.response import Response
 
 from engine import telemetry
+from engine.api.idempotency import AnsweredBefore
 from engine.errors import HatchetError
 from tenants.rest.errors import AnyDict, ApiError, handle_exception
 
@@ -19,6 +20,8 @@ STATUSES = {
 
 
 def handle_engine_exception(error: Exception, context: AnyDict) -> Response:
+    if isinstance(error, AnsweredBefore):
+        return error.response()
     shown = error
     if isinstance(error, HatchetError):
         shown = ApiError(STATUSES.get(error.code, 500), str(error))

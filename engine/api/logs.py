@@ -14,12 +14,14 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.buckets import Buckets
 from engine.api.event_shapes import log_floor
 from engine.api.room import Room, packed
 from engine.api.run_shapes import without_nones
 from engine.api.views import EngineView, TaskView
 from engine.ids import id_at
 from engine.models import LogLine, Task
+from engine.models.metric_queries import levels_by_bucket
 from engine.models.names import load_names
 from engine.models.task_queries import lean_tasks
 from engine.models.wide_columns import Wide, wide_values
@@ -39,16 +41,13 @@ class Direction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LineSelection:
-    """The filters every list of log lines has, its order and its limit."""
+class LineFilter:
+    """The filters that lists and counts of log lines have."""
 
     since: datetime | None = in_query.moment("since")
     until: datetime | None = in_query.moment("until")
     search: str | None = in_query.text("search")
     levels: list[LogLevel] = in_query.members("levels", LogLevel)
-    attempt: int | None = in_query.optional_whole("attempt", minimum=1)
-    direction: Direction = in_query.member("order_by_direction", Direction, Direction.ASC)
-    limit: int = in_query.whole("limit", 50, minimum=1, maximum=MOST_LINES)
 
     def among(self, lines: QuerySet[LogLine]) -> QuerySet[LogLine]:
         wanted = Q()
@@ -60,26 +59,64 @@ class LineSelection:
             wanted &= Q(message__icontains=self.search)
         if self.levels:
             wanted &= Q(level__in=self.levels)
-        if self.attempt is not None:
-            wanted &= Q(retry_count=self.attempt - 1)
-        order = "id" if self.direction is Direction.ASC else "-id"
-        return lines.filter(wanted).order_by(order).defer("message", "metadata")[: self.limit]
+        return lines.filter(wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class TenantLineSelection:
-    lines: LineSelection = part(LineSelection)
+class LineSelection:
+    """The filters every list of log lines has, its order and its limit."""
+
+    filter: LineFilter = part(LineFilter)
+    attempt: int | None = in_query.optional_whole("attempt", minimum=1)
+    direction: Direction = in_query.member("order_by_direction", Direction, Direction.ASC)
+    limit: int = in_query.whole("limit", 50, minimum=1, maximum=MOST_LINES)
+
+    def among(self, lines: QuerySet[LogLine]) -> QuerySet[LogLine]:
+        found = self.filter.among(lines)
+        if self.attempt is not None:
+            found = found.filter(retry_count=self.attempt - 1)
+        order = "id" if self.direction is Direction.ASC else "-id"
+        return found.order_by(order).defer("message", "metadata")[: self.limit]
+
+
+@dataclass(frozen=True, slots=True)
+class TasksOfLines:
+    """Whose lines are meant: those of all tasks of the tenant, or of some."""
+
     task_ids: list[UUID] = in_query.uuids("taskExternalIds")
     workflow_ids: list[UUID] = in_query.uuids("workflow_ids")
     step_ids: list[UUID] = in_query.uuids("step_ids")
 
-    def of_task(self) -> Q:
+    def lines(self, tenant_id: UUID, since: datetime) -> QuerySet[LogLine]:
+        lines = LogLine.objects.filter(tenant_id=tenant_id, id__gte=id_at(since))
+        if self.task_ids:
+            named = Task.objects.filter(tenant_id=tenant_id, id__in=self.task_ids)
+            run_ids = list(named.values_list("run_id", flat=True))
+            lines = lines.filter(run_id__in=run_ids, task_id__in=self.task_ids)
+        of_task = self._of_task()
+        if of_task:
+            lines = lines.filter(Exists(Task.objects.filter(of_task, id=OuterRef("task_id"))))
+        return lines
+
+    def _of_task(self) -> Q:
         wanted = Q()
         if self.workflow_ids:
             wanted &= Q(workflow_id__in=self.workflow_ids)
         if self.step_ids:
             wanted &= Q(step_id__in=self.step_ids)
         return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLineSelection:
+    lines: LineSelection = part(LineSelection)
+    tasks: TasksOfLines = part(TasksOfLines)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedLines:
+    lines: LineFilter = part(LineFilter)
+    tasks: TasksOfLines = part(TasksOfLines)
 
 
 class TaskLogsView(TaskView):
@@ -98,15 +135,8 @@ class TenantLogsView(EngineView):
 
     @takes_query(TenantLineSelection)
     def get(self, request: Request, wanted: TenantLineSelection, **_: Any) -> Response:
-        since = wanted.lines.since or datetime.now(UTC) - timedelta(days=1)
-        lines = LogLine.objects.filter(tenant_id=self.tenant.id, id__gte=id_at(since))
-        if wanted.task_ids:
-            named = Task.objects.filter(tenant_id=self.tenant.id, id__in=wanted.task_ids)
-            run_ids = list(named.values_list("run_id", flat=True))
-            lines = lines.filter(run_id__in=run_ids, task_id__in=wanted.task_ids)
-        of_task = wanted.of_task()
-        if of_task:
-            lines = lines.filter(Exists(Task.objects.filter(of_task, id=OuterRef("task_id"))))
+        since = wanted.lines.filter.since or datetime.now(UTC) - timedelta(days=1)
+        lines = wanted.tasks.lines(self.tenant.id, since)
         found = list(wanted.lines.among(lines))
         tasks = lean_tasks().in_bulk({line.task_id for line in found})
         names = load_names([], [task.step_id for task in tasks.values()])
@@ -114,6 +144,21 @@ class TenantLogsView(EngineView):
             task.id: names.task_display_name(task.id, task.step_id) for task in tasks.values()
         }
         return Response(whole(log_line_rows(found, display_names)))
+
+
+class TenantLogMetricsView(EngineView):
+    """Log lines by their level and the time they were written, empty buckets included."""
+
+    @takes_query(CountedLines)
+    def get(self, request: Request, wanted: CountedLines, **_: Any) -> Response:
+        span = Buckets.between(wanted.lines.since, wanted.lines.until, names=("since", "until"))
+        lines = wanted.lines.among(wanted.tasks.lines(self.tenant.id, span.since))
+        counts = levels_by_bucket(lines, span.start, span.until, span.width)
+        results = [
+            {"time": timestamp(at)} | {level.name: counts.get((at, level), 0) for level in LogLevel}
+            for at in span.times()
+        ]
+        return Response({"results": results})
 
 
 def log_line_rows(

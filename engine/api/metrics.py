@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.api.buckets import Buckets
 from engine.api.run_selection import RunSelection
 from engine.api.views import EngineView
 from engine.models.metric_queries import (
@@ -22,17 +23,10 @@ from engine.models.task_stat_queries import TaskCount, task_counts
 from engine.states import Status
 from tenants.rest import in_query
 from tenants.rest.accepted import takes_query
-from tenants.rest.errors import AnyDict, bad_request
+from tenants.rest.errors import AnyDict
 from tenants.rest.render import timestamp
 
 _ORDER = (Status.CANCELLED, Status.COMPLETED, Status.FAILED, Status.QUEUED, Status.RUNNING)
-_BUCKETS = (
-    (timedelta(minutes=61), timedelta(minutes=1)),
-    (timedelta(hours=12), timedelta(minutes=5)),
-    (timedelta(hours=48), timedelta(minutes=30)),
-    (timedelta(days=8), timedelta(hours=8)),
-)
-_MOST_BUCKETS = 5_000
 
 
 class TaskMetricsView(EngineView):
@@ -76,31 +70,17 @@ class TaskPointMetricsView(EngineView):
 
     @takes_query(Span)
     def get(self, request: Request, span: Span, **_: Any) -> Response:
-        until = span.until or datetime.now(UTC)
-        since = span.since or until - timedelta(days=1)
-        if since > until:
-            raise bad_request("createdAfter is later than finishedBefore", field="createdAfter")
-        width = bucket_width(until - since)
-        start = since.replace(second=0, microsecond=0)
-        if (until - start) / width > _MOST_BUCKETS:
-            raise bad_request("that span is too long", field="createdAfter")
-        counts = outcomes_by_bucket(self.tenant.id, start, until, width)
-        results = []
-        at = start
-        while at <= until:
-            results.append(
-                {
-                    "time": timestamp(at),
-                    "SUCCEEDED": max(0, counts.get((at, Status.COMPLETED), 0)),
-                    "FAILED": max(0, counts.get((at, Status.FAILED), 0)),
-                }
-            )
-            at += width
+        buckets = Buckets.between(span.since, span.until, names=("createdAfter", "finishedBefore"))
+        counts = outcomes_by_bucket(self.tenant.id, buckets.start, buckets.until, buckets.width)
+        results = [
+            {
+                "time": timestamp(at),
+                "SUCCEEDED": max(0, counts.get((at, Status.COMPLETED), 0)),
+                "FAILED": max(0, counts.get((at, Status.FAILED), 0)),
+            }
+            for at in buckets.times()
+        ]
         return Response({"results": results})
-
-
-def bucket_width(span: timedelta) -> timedelta:
-    return next((width for limit, width in _BUCKETS if span < limit), timedelta(days=1))
 
 
 class QueueMetricsView(EngineView):

@@ -38,7 +38,6 @@ LEGACY = "this endpoint is deprecated; use its successor under /api/v1/stable"
 SWITCHED_OFF = "this is switched off on this server"
 
 _LATER_IN_TENANT = (
-    f"{_ST}/log-point-metrics",
     f"{_ST}/operators/http",
     f"{_ST}/serverless/endpoints",
     f"{_ST}/streams/payloads",

@@ -25,6 +25,7 @@ from engine.api import (
     workers,
     workflows,
 )
+from engine.api.additions_urls import ADDITIONS
 from engine.api.answers.events import (
     Event,
     EventData,
@@ -56,6 +57,7 @@ from engine.api.answers.tasks import (
     V1BranchDurableTaskResponse,
     V1DurableEventLogEntry,
     V1LogLineList,
+    V1LogsPointMetrics,
     V1RestoreTaskResponse,
     V1TaskExplanation,
     V1TaskPointMetrics,
@@ -221,6 +223,11 @@ _METRICS = [
         logs.TenantLogsView,
         get("v1-tenant-log-line:list", V1LogLineList),
     ),
+    route(
+        f"{ST}/log-point-metrics",
+        logs.TenantLogMetricsView,
+        get("v1-tenant-log-line:get:point-metrics", V1LogsPointMetrics),
+    ),
 ]
 _EVENTS = [
     route(
@@ -323,6 +330,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_FILTERS,
     *_CEL,
     *_WORKFLOWS,
+    *ADDITIONS,
     *CRONS,
     *SCHEDULES,
     *_RATE_LIMITS,

@@ -1,5 +1,6 @@
 """Tables of the engine, one noun group a file."""
 
+from engine.models.bulk_actions import BulkAction
 from engine.models.cluster import EngineProcess, Lease, Worker
 from engine.models.definitions import (
     EventTrigger,
@@ -11,6 +12,7 @@ from engine.models.definitions import (
 from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
 from engine.models.filters import CelFailure, Filter
 from engine.models.rate_limits import RateLimit
+from engine.models.requests import AnsweredRequest
 from engine.models.runs import (
     ChildLink,
     Event,
@@ -27,6 +29,8 @@ from engine.models.timetable import Cron, CronMiss, Schedule
 from engine.models.waits import StepWait
 
 __all__ = [
+    "AnsweredRequest",
+    "BulkAction",
     "CelFailure",
     "ChildLink",
     "Cron",

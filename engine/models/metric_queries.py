@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db.models import Count, DateTimeField, Func, QuerySet, Sum, Value
 
 from engine.ids import id_at
-from engine.models.runs import Run, RunTally, Task
-from engine.states import Status
+from engine.models.runs import LogLine, Run, RunTally, Task
+from engine.states import LogLevel, Status
 
 MINUTE = timedelta(minutes=1)
 
@@ -54,20 +54,37 @@ def outcomes_by_bucket(
     tenant_id: UUID, since: datetime, until: datetime, width: timedelta
 ) -> dict[tuple[datetime, Status], int]:
     """Count runs by the bucket of their creation (aligned to `since`) and their status."""
-    bucket = Func(
-        Value(width),
-        "minute",
-        Value(since, output_field=DateTimeField()),
-        function="date_bin",
-        output_field=DateTimeField(),
-    )
     rows = (
         RunTally.objects.filter(tenant_id=tenant_id, minute__gte=since, minute__lte=until)
-        .values_list(bucket, "status")
+        .values_list(_bucket("minute", since, width), "status")
         .annotate(number=Sum("delta"))
         .order_by()
     )
     return {(at, Status(status)): number for at, status, number in rows}
+
+
+def levels_by_bucket(
+    lines: QuerySet[LogLine], since: datetime, until: datetime, width: timedelta
+) -> dict[tuple[datetime, LogLevel], int]:
+    """Count log lines by the bucket they were written in (aligned to `since`) and their level."""
+    rows = (
+        lines.filter(created_at__gte=since, created_at__lte=until)
+        .values_list(_bucket("created_at", since, width), "level")
+        .annotate(number=Count("id"))
+        .order_by()
+    )
+    return {(at, LogLevel(level)): number for at, level, number in rows}
+
+
+def _bucket(column: str, since: datetime, width: timedelta) -> Func:
+    """When the bucket begins that a moment falls into; they are aligned to `since`."""
+    return Func(
+        Value(width),
+        column,
+        Value(since, output_field=DateTimeField()),
+        function="date_bin",
+        output_field=DateTimeField(),
+    )
 
 
 def queued_by_action(tenant_id: UUID) -> dict[str, int]:

@@ -22,6 +22,7 @@ from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
 from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.controllers.background import BackgroundLoop
+from engine.runtime.controllers.bulk_actions import BulkActions
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.controllers.housekeeping import Housekeeping
@@ -213,6 +214,7 @@ class HatchetEngine(Calls):
             ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
             ("housekeeping", Housekeeping(self.database).run()),
+            ("bulk actions", BulkActions(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),

@@ -146,6 +146,13 @@ SELECT id FROM engine_run
                LATERAL (SELECT additional_metadata ->> p.key IS NOT DISTINCT FROM p.value AS is_met) m))
  ORDER BY id DESC LIMIT %(limit)s::int;
 
+-- name: run.first_children
+-- The oldest runs that each of these tasks spawned, so many of each at most.
+SELECT c.id FROM unnest(%(task_ids)s::uuid[]) AS t(id), LATERAL (
+       SELECT id FROM engine_run
+        WHERE tenant_id = %(tenant_id)s::uuid AND parent_task_id = t.id
+        ORDER BY id LIMIT %(most)s::int) AS c;
+
 -- name: run.parents
 -- Parent tasks of runs about to be spawned, with what their children inherit.
 SELECT t.id AS task_id, t.run_id, r.additional_metadata::text

@@ -169,6 +169,23 @@ class LogLevel(IntEnum):
     ERROR = 4
 
 
+class BulkKind(IntEnum):
+    """What a bulk action does with runs."""
+
+    CANCEL = 0
+    REPLAY = 1
+
+
+class BulkState(IntEnum):
+    """A bulk action is STAGED until somebody starts it; one that is STOPPED can be started again."""
+
+    STAGED = 0
+    RUNNING = 1
+    STOPPED = 2
+    COMPLETED = 3
+    FAILED = 4
+
+
 class RunTrigger(IntEnum):
     """What started a run."""
 

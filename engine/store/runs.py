@@ -112,8 +112,13 @@ def find_external(tenant_id: UUID, ids: Sequence[UUID]) -> Query[ExternalId]:
     return Query("run.find_external", {"tenant_id": tenant_id, "ids": list(ids)}, ExternalId)
 
 
-def matching(tenant_id: UUID, run_filter: RunFilter, limit: int) -> Query[UUID]:
+def matching(
+    tenant_id: UUID, run_filter: RunFilter, limit: int, *, before: UUID | None = None
+) -> Query[UUID]:
+    """The newest runs a filter selects; those before a run of that id, if there is one."""
     first_id, last_id = ids_between(run_filter.since, run_filter.until)
+    if before is not None:
+        last_id = min(last_id, UUID(int=before.int - 1))
     return Query(
         "run.matching",
         {
@@ -131,6 +136,11 @@ def matching(tenant_id: UUID, run_filter: RunFilter, limit: int) -> Query[UUID]:
         },
         the_value,
     )
+
+
+def first_children(tenant_id: UUID, task_ids: Sequence[UUID], most: int) -> Query[UUID]:
+    params = {"tenant_id": tenant_id, "task_ids": list(task_ids), "most": most}
+    return Query("run.first_children", params, the_value)
 
 
 def parents(tenant_id: UUID, task_ids: Sequence[UUID]) -> Query[ParentTask]:

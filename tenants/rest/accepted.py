@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields
 from functools import wraps
 from typing import Any, Concatenate, Literal, Protocol, TypeVar
 
+from django.http import HttpResponseBase
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from tenants.rest.errors import AnyDict
 from tenants.rest.params import Body, Query
@@ -92,8 +92,8 @@ class Taken:
 
 
 Asked = TypeVar("Asked", bound=_View)
-Handler = Callable[Concatenate[Asked, Request, ...], Response]
-Takes = Callable[Concatenate[Asked, Request, Given, ...], Response]
+Handler = Callable[Concatenate[Asked, Request, ...], HttpResponseBase]
+Takes = Callable[Concatenate[Asked, Request, Given, ...], HttpResponseBase]
 
 
 def takes_query(kind: type[Given]) -> Callable[[Takes[Asked, Given]], Handler[Asked]]:
@@ -109,7 +109,7 @@ def takes_body(kind: type[Given]) -> Callable[[Takes[Asked, Given]], Handler[Ask
 def _takes(taken: Taken) -> Callable[[Takes[Asked, Any]], Handler[Asked]]:
     def decorate(handler: Takes[Asked, Any]) -> Handler[Asked]:
         @wraps(handler)
-        def handle(view: Asked, request: Request, *args: Any, **kwargs: Any) -> Response:
+        def handle(view: Asked, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
             source = view.query if taken.place == "query" else view.body
             return handler(view, request, accept(taken.kind, source), *args, **kwargs)
 

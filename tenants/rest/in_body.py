@@ -174,6 +174,11 @@ def optional_part(name: str, kind: type[Value]) -> Value | None:
     return _read(read, Parameter(name, object_schema(kind)))
 
 
+def required_part(name: str, kind: type[Value]) -> Value:
+    parameter = Parameter(name, object_schema(kind), is_required=True)
+    return _read(lambda body: accept(kind, body.part(name)), parameter)
+
+
 def one_of(name: str, tag: str, kinds: Mapping[str, type[Any]]) -> Any:
     """One of `kinds`, whichever the text `tag` inside names."""
 

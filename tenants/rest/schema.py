@@ -22,6 +22,8 @@ from tenants.rest.answered import components_of, schema_of
 from tenants.rest.errors import AnyDict, APIErrors
 from tenants.rest.in_query import UUID_TEXT
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+JSON = "application/json"
 _REFUSALS = {
     HTTPStatus.BAD_REQUEST: "What was sent is wrong, or not offered.",
     HTTPStatus.UNAUTHORIZED: "Signed in, but not allowed to do this.",
@@ -30,6 +32,7 @@ _REFUSALS = {
     HTTPStatus.CONFLICT: "It exists already, or its state does not allow this.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than a message may be.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared to be JSON.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The Idempotency-Key was used for another request.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many tries, or a limit is reached.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on the server.",
     HTTPStatus.SERVICE_UNAVAILABLE: "What is needed for this cannot be reached now.",
@@ -48,6 +51,8 @@ class Operation:
 
     `takes_any_body`: what is sent may be of any kind. `may_say_nothing`: or it answers 204.
     `status` is that of a success, where it is not 200, or 204 without a body.
+    `media_type`: that of the answer; of lines, `answer` is the type of each. `also_refuses`: what others
+    of its method do not.
     """
 
     method: str
@@ -57,6 +62,8 @@ class Operation:
     takes_any_body: bool = False
     may_say_nothing: bool = False
     status: int | None = None
+    media_type: str = JSON
+    also_refuses: tuple[HTTPStatus, ...] = ()
 
     @property
     def success(self) -> int:
@@ -70,7 +77,8 @@ def route(text: str, view: type[APIView], *operations: Operation) -> URLPattern:
 def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
     """Add what operations refer to, and the refusals each can meet; the settings name this as a hook."""
     models, limited = components_of(APIErrors), _limited(generator)
-    for operation in _operations(generator):
+    by_identity = {operation.identity: operation for operation in _operations(generator)}
+    for operation in by_identity.values():
         models |= components_of(operation.answer)
     components: AnyDict = result["components"]
     components["schemas"] = dict(sorted(models.items()))
@@ -80,10 +88,11 @@ def add_components(result: AnyDict, generator: Any, **_: Any) -> AnyDict:
         for method, described in operations.items():
             if "requestBody" in described:
                 described["requestBody"]["required"] = True
-            refusals = _refusals_of(method, has_body="requestBody" in described)
-            if described["operationId"] in limited:
-                refusals = sorted({*refusals, HTTPStatus.TOO_MANY_REQUESTS})
-            for status in refusals:
+            operation = by_identity[described["operationId"]]
+            also = operation.also_refuses
+            if operation.identity in limited:
+                also = (*also, HTTPStatus.TOO_MANY_REQUESTS)
+            for status in _refusals_of(method, described, also):
                 key = str(int(status))
                 described["responses"][key] = {"$ref": f"#/components/responses/{key}"}
     return result
@@ -111,10 +120,19 @@ def _refusal(status: HTTPStatus) -> AnyDict:
     }
 
 
-def _refusals_of(method: str, *, has_body: bool) -> list[HTTPStatus]:
+def _refusals_of(method: str, described: AnyDict, also: tuple[HTTPStatus, ...]) -> list[HTTPStatus]:
     """The refusals an operation can meet, in the order of their numbers."""
-    left_out = set(() if has_body else _OF_BODIES) | set(_OF_CHANGES if method == "get" else ())
-    return [status for status in _REFUSALS if status not in left_out]
+    is_keyed = any(one["name"] == IDEMPOTENCY_KEY for one in described.get("parameters", ()))
+    left_out: set[HTTPStatus] = set()
+    if "requestBody" not in described:
+        left_out.update(_OF_BODIES)
+    if method == "get":
+        left_out.update(_OF_CHANGES)
+    if is_keyed:  # its body is read, also where nobody asks for one
+        left_out.discard(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    else:
+        left_out.add(HTTPStatus.UNPROCESSABLE_ENTITY)
+    return [status for status in _REFUSALS if status in also or status not in left_out]
 
 
 class ApiSchema(AutoSchema):
@@ -162,7 +180,17 @@ class ApiSchema(AutoSchema):
             OpenApiParameter(one.name, one.schema, required=one.is_required, explode=True)
             for one in (() if taken is None else parameters_of(taken))
         ]
-        return in_path + in_query
+        return in_path + in_query + (self._headers() if self.method == "POST" else [])
+
+    def _headers(self) -> list[Any]:
+        is_keyed = getattr(self.view, "takes_idempotency_key", False)
+        if not is_keyed or self._described.is_public:
+            return []
+        said = "The same key and request are answered as before, for 24 hours, and done once."
+        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        return [
+            OpenApiParameter(IDEMPOTENCY_KEY, schema, OpenApiParameter.HEADER, description=said)
+        ]
 
     def _schema_in_path(self, name: str) -> AnyDict:
         return UUID_TEXT if name in getattr(self.view, "path_ids", ()) else {"type": "string"}
@@ -183,4 +211,9 @@ class ApiSchema(AutoSchema):
     def get_response_serializers(self) -> Any:
         answer = self._described.answer
         nothing = {204: None} if self._described.may_say_nothing else {}
-        return {self._described.success: None if answer is None else schema_of(answer)} | nothing
+        if answer is None:
+            return {self._described.success: None} | nothing
+        if self.method == "GET" and self._described.media_type == JSON:
+            nothing[304] = None
+        success = (self._described.success, self._described.media_type)
+        return {success: schema_of(answer)} | nothing

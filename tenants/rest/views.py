@@ -27,6 +27,7 @@ from tenants.access import (
 )
 from tenants.buckets import Buckets
 from tenants.models import Role, Tenant, User
+from tenants.rest.conditional import leave_out_what_is_known
 from tenants.rest.cors import add_cors_headers, refuse_foreign_pages
 from tenants.rest.errors import ApiError, handle_exception
 from tenants.rest.params import Body, Query, parse_uuid
@@ -87,6 +88,8 @@ class PublicView(APIView):
         if answer.status_code == 204:
             answer.headers.pop("Content-Type", None)
         add_cors_headers(request, answer)
+        if request.method in ("GET", "HEAD") and answer.status_code == 200:
+            leave_out_what_is_known(request, answer)
         return answer
 
     @property

@@ -19,17 +19,19 @@ class Answer:
 
     def __init__(self, response: Any) -> None:
         asked = response.wsgi_request
-        self.operation = check(
-            asked.method, asked.path, response.status_code, getattr(response, "content", b"")
-        )
+        self.content: bytes = response.getvalue()
+        self.operation = check(asked.method, asked.path, response.status_code, self.content)
         self.status: int = response.status_code
         self.headers = response.headers
-        self.content: bytes = response.content
         self.cookies = response.cookies
 
     @property
     def json(self) -> Any:
         return json.loads(self.content)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.content.splitlines()]
 
     @property
     def error(self) -> str:

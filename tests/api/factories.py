@@ -9,15 +9,17 @@ from uuid import UUID
 import orjson
 
 from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.ids import new_id
 from engine.models import Run, Task, Worker
+from engine.operations.change_bulk_actions import stage_bulk_action
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
 from engine.operations.report_tasks import report_tasks
 from engine.operations.timetable.change_schedules import schedule_runs
 from engine.operations.trigger_runs import trigger_runs
-from engine.states import Status
+from engine.states import BulkKind, Status
 from engine.store import sync_db
-from engine.types import EventInput, EventRecord, ReportKind, TaskReport, TriggerRequest
+from engine.types import EventInput, EventRecord, ReportKind, RunFilter, TaskReport, TriggerRequest
 from tenants.models import Tenant
 
 
@@ -55,6 +57,16 @@ def schedule_greet(tenant: Tenant) -> UUID:
     times = [now() + timedelta(days=1)]
     made = sync_db.run(schedule_runs(tenant.id, TriggerRequest("greet"), times, now()))
     return made.schedules[0][0]
+
+
+def stage_cancelling(tenant: Tenant) -> UUID:
+    """Stage a bulk action that would cancel all runs of the tenant; return its id."""
+    action_id, run_filter = new_id(), RunFilter(since=now() - timedelta(days=1), until=now())
+    staged = stage_bulk_action(
+        tenant.id, action_id, BulkKind.CANCEL, run_filter, total=0, now=now()
+    )
+    sync_db.run(staged)
+    return action_id
 
 
 def tasks_of(run: Run) -> list[Task]:

@@ -27,6 +27,7 @@ from tests.api.factories import (
     now,
     push_event,
     schedule_greet,
+    stage_cancelling,
     start_run,
     step,
     tasks_of,
@@ -94,6 +95,15 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     send_to_webhook(tenant, owner)
     invite(owner, tenant, "new@acme.test")
     tell_an_endpoint(tenant)
+    stage_cancelling(tenant)
+    ask_with_key(tenant, owner)
+
+
+def ask_with_key(tenant: Tenant, owner: User) -> None:
+    path = f"/api/v1/stable/tenants/{tenant.id}/cel/debug"
+    asked = {"expression": "true", "input": {}}
+    answer = ApiClient(user=owner).post(path, asked, **{"Idempotency-Key": "a"})
+    assert answer.status == 200
 
 
 def send_to_webhook(tenant: Tenant, owner: User) -> None:

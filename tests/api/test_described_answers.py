@@ -25,7 +25,7 @@ from tests.tenants.people import secret_in
 from webhooks.models import Dispatch, DispatchState
 
 SOON = (now() + timedelta(days=2)).isoformat()
-SINCE = "2020-01-01T00:00:00Z"
+SINCE = (now() - timedelta(days=3)).isoformat()
 
 
 class Walk:
@@ -37,6 +37,11 @@ class Walk:
 
     def get(self, path: str, **query: Any) -> Any:
         return self._note(self.client.get(path, query or None))
+
+    def lines(self, path: str, **query: Any) -> None:
+        answer = self.client.get(path, query)
+        assert answer.operation and answer.lines
+        self.seen.add(answer.operation)
 
     def post(self, path: str, body: Any = None) -> Any:
         return self._note(self.client.post(path, {} if body is None else body))
@@ -61,6 +66,10 @@ def walk_runs(walk: Walk, stable: str, world: dict[str, str]) -> None:
     walk.get(f"{runs}/external-ids", since=SINCE)
     walk.get(f"{runs}/display-names", external_ids=world["done"])
     walk.post(f"{runs}/trigger", {"workflowName": "dag", "input": {"a": 1}})
+    for only_tasks in ("true", "false"):
+        walk.get(f"{stable}/runs", since=SINCE, only_tasks=only_tasks, limit=2)
+    walk.get(f"{stable}/runs/{world['done']}/tree")
+    walk.lines(f"{stable}/runs/export", since=SINCE)
     for name in ("done", "failed", "retried", "graph"):
         one = f"/api/v1/stable/workflow-runs/{world[name]}"
         for end in ("", "/status", "/task-events"):
@@ -72,9 +81,18 @@ def walk_runs(walk: Walk, stable: str, world: dict[str, str]) -> None:
             walk.get(one + end)
     walk.post(f"{stable}/tasks/cancel", {"externalIds": [world["graph"]]})
     walk.post(f"{stable}/tasks/replay", {"externalIds": [world["failed"]]})
-    for path in ("task-metrics", "task-point-metrics", "logs"):
+    for path in ("task-metrics", "task-point-metrics", "logs", "log-point-metrics"):
         walk.get(f"{stable}/{path}", since=SINCE)
     walk.get(f"{stable}/traces", run_external_id=world["done"])
+
+
+def walk_bulk_actions(walk: Walk, stable: str) -> None:
+    path, wish = f"{stable}/bulk-actions", {"action": "cancel", "filter": {"since": SINCE}}
+    one = f"{path}/{walk.post(path, wish)['metadata']['id']}"
+    assert walk.get(path)["rows"]
+    walk.post(f"{one}/start")
+    walk.post(f"{one}/stop")
+    assert walk.get(one)["sample"]
 
 
 def walk_durable_tasks(walk: Walk, stable: str, cast: Cast) -> None:
@@ -267,6 +285,7 @@ def test_every_operation_answers_as_described(
     make_rate_limit(cast, "api", paused_until=now() + timedelta(hours=1))
     walk = Walk(api)
     walk_runs(walk, stable, world)
+    walk_bulk_actions(walk, stable)
     walk_durable_tasks(walk, stable, cast)
     walk_events(walk, stable, tenant, world)
     walk_webhooks(walk, stable)

@@ -25,6 +25,7 @@ from tests.api.factories import (
     make_workflow,
     push_event,
     schedule_greet,
+    stage_cancelling,
     start_run,
     tasks_of,
 )
@@ -90,6 +91,7 @@ def resources(cast: Cast) -> dict[str, str]:
         "token": str(create_token(cast.tenant, "other")[0].id),
         "member": str(Member.objects.get(user=cast.viewer).id),
         "invite": str(invited.invite.id),
+        "action": str(stage_cancelling(cast.tenant)),
     }
 
 

@@ -88,6 +88,7 @@ def test_everything_else_loads(cast: Cast, api: ApiClient, world: dict[str, str]
     answers.add("Worker", api, f"/api/v1/workers/{world['worker']}")
     answers.add("[V1TaskRunMetric]", api, f"{stable}/task-metrics", since="2020-01-01T00:00:00Z")
     answers.add("V1TaskPointMetrics", api, f"{stable}/task-point-metrics")
+    answers.add("V1LogsPointMetrics", api, f"{stable}/log-point-metrics")
     answers.add("TenantStepRunQueueMetrics", api, f"{tenant}/step-run-queue-metrics")
     stats = api.get(f"{tenant}/task-stats").json
     answers.add_body("task stats", "[TaskStat]", list(stats.values()))

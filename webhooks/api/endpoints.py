@@ -103,6 +103,7 @@ class Rotation:
 
 class EndpointListView(EngineView):
     writing_needs = Role.ADMIN
+    takes_idempotency_key = False
 
     @takes_query(Page)
     def get(self, request: Request, page: Page, **_: Any) -> Response:
@@ -166,6 +167,7 @@ class EndpointView(OfEndpoint):
 
 class RotateSecretView(OfEndpoint):
     writing_needs = Role.ADMIN
+    takes_idempotency_key = False
     http_method_names = ("post", "options")
 
     @takes_body(Rotation)

@@ -96,6 +96,18 @@ class V1TaskPointMetrics(TypedDict):
     results: list[V1TaskPointMetric]
 
 
+class V1LogsPointMetric(TypedDict):
+    time: datetime
+    DEBUG: int
+    INFO: int
+    WARN: int
+    ERROR: int
+
+
+class V1LogsPointMetrics(TypedDict):
+    results: list[V1LogsPointMetric]
+
+
 class TenantStepRunQueueMetrics(TypedDict):
     queues: dict[str, int]
 

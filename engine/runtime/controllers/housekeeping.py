@@ -12,6 +12,8 @@ from engine.operations.purge_tenants import purge_tenants
 from engine.runtime.loops.isolation import each_alone
 from engine.runtime.loops.periodic import PeriodicService
 from engine.store import (
+    answered_requests,
+    bulk_actions,
     crons,
     filters,
     housekeeping,
@@ -24,7 +26,8 @@ log = logging.getLogger("hatchet.controllers")
 
 _PURGE_SECONDS = 10.0
 """So much of every minute goes into the rows of deleted tenants, and no more."""
-_FAILURES_KEPT, _MISSES_KEPT = timedelta(days=7), timedelta(days=30)
+_FAILURES_KEPT = timedelta(days=7)
+_MISSES_KEPT = _ACTIONS_KEPT = timedelta(days=30)
 
 
 class Housekeeping(PeriodicService):
@@ -39,7 +42,12 @@ class Housekeeping(PeriodicService):
 
     async def tick(self) -> bool:
         """Do what is due now; one job that fails keeps nothing from the others."""
-        jobs = [self._compact_tallies, self._release_keys, self._purge_tenants]
+        jobs = [
+            self._compact_tallies,
+            self._release_keys,
+            self._purge_tenants,
+            self._forget_answers,
+        ]
         if self._turns % 60 == 0:
             jobs += [self._ensure_partitions, self._forget_the_old, self._forget_idle_limits]
         self._turns += 1
@@ -67,6 +75,10 @@ class Housekeeping(PeriodicService):
         now = datetime.now(UTC)
         await self._database.fetch(filters.forget_failures(id_at(now - _FAILURES_KEPT)))
         await self._database.fetch(crons.forget_misses(id_at(now - _MISSES_KEPT)))
+        await self._database.fetch(bulk_actions.forget(id_at(now - _ACTIONS_KEPT)))
+
+    async def _forget_answers(self) -> None:
+        await self._database.fetch(answered_requests.delete_expired(datetime.now(UTC)))
 
     async def _forget_idle_limits(self) -> None:
         idle_since = datetime.now(UTC) - timedelta(seconds=IDLE_SECONDS)

@@ -1,0 +1,53 @@
+"""Paths that stand beside the public API's contract."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.urls import URLPattern
+
+from engine.api import bulk_actions, run_export, run_pages, run_tree
+from engine.api.answers.additions import BulkAction, BulkActionList, RunPage, RunTree
+from engine.api.answers.runs import V1TaskSummary
+from engine.api.url_parts import ST, get, post
+from tenants.rest.schema import Operation, route
+
+_RUNS = f"{ST}/runs"
+_BULK = f"{ST}/bulk-actions"
+
+ADDITIONS: list[URLPattern] = [
+    route(_RUNS, run_pages.RunPageView, get("run:list", RunPage)),
+    route(
+        f"{_RUNS}/export",
+        run_export.RunExportView,
+        Operation(
+            "GET",
+            "run:export",
+            V1TaskSummary,
+            media_type=run_export.MEDIA_TYPE,
+            also_refuses=(HTTPStatus.TOO_MANY_REQUESTS,),
+        ),
+    ),
+    route(f"{_RUNS}/<str:run>/tree", run_tree.RunTreeView, get("run:tree", RunTree)),
+    route(
+        _BULK,
+        bulk_actions.BulkActionListView,
+        get("bulk-action:list", BulkActionList),
+        post("bulk-action:create", BulkAction),
+    ),
+    route(
+        f"{_BULK}/<str:action>",
+        bulk_actions.BulkActionView,
+        get("bulk-action:get", BulkAction),
+    ),
+    route(
+        f"{_BULK}/<str:action>/start",
+        bulk_actions.StartView,
+        post("bulk-action:start", BulkAction),
+    ),
+    route(
+        f"{_BULK}/<str:action>/stop",
+        bulk_actions.StopView,
+        post("bulk-action:stop", BulkAction),
+    ),
+]

@@ -1,0 +1,97 @@
+"""What endpoints answer that stand beside the public API's contract."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, NotRequired, TypedDict
+from uuid import UUID
+
+from engine.api.answers.runs import V1TaskSummary
+from engine.states import BulkState, Status
+from tenants.rest.paging import PaginationResponse
+from tenants.rest.render import APIResourceMeta
+
+
+class RunPage(TypedDict):
+    """`nextCursor` is where the next page begins; without it this is the last one."""
+
+    rows: list[V1TaskSummary]
+    nextCursor: NotRequired[UUID]
+
+
+class RunTreeNode(TypedDict):
+    """`childCounts` are all runs that its tasks spawned, by status; it is left out where nobody counted.
+
+    `omittedChildren` of them are not among `children`.
+    """
+
+    id: UUID
+    displayName: str
+    workflowId: UUID
+    workflowName: NotRequired[str]
+    type: Literal["DAG", "TASK"]
+    status: Status
+    createdAt: datetime
+    startedAt: NotRequired[datetime]
+    finishedAt: NotRequired[datetime]
+    duration: NotRequired[int]
+    parentTaskExternalId: NotRequired[UUID]
+    childCounts: NotRequired[dict[str, int]]
+    omittedChildren: NotRequired[int]
+    children: list[RunTreeNode]
+
+
+class RunTree(TypedDict):
+    """`isComplete`: nothing of the tree is left out."""
+
+    root: RunTreeNode
+    nodes: int
+    isComplete: bool
+
+
+BulkActionWord = Literal["cancel", "replay"]
+
+
+class BulkActionRow(TypedDict):
+    """`done` of the `total` runs that were counted at first were come to, newest first.
+
+    `changed`: of cancellations the runs, of replays the tasks. `collisions`: runs that stayed as they were
+    because others hold their idempotency keys.
+    """
+
+    metadata: APIResourceMeta
+    action: BulkActionWord
+    state: BulkState
+    total: int
+    done: int
+    changed: int
+    collisions: int
+    startedAt: NotRequired[datetime]
+    finishedAt: NotRequired[datetime]
+    error: NotRequired[str]
+
+
+class BulkActionFilter(TypedDict):
+    since: datetime
+    until: datetime
+    statuses: list[Status]
+    workflowIds: list[UUID]
+    additionalMetadata: list[str]
+
+
+class SelectedRun(TypedDict):
+    id: UUID
+    displayName: str
+    status: Status
+
+
+class BulkAction(BulkActionRow):
+    """`sample` are the first of the runs it has still to come to."""
+
+    filter: BulkActionFilter
+    sample: list[SelectedRun]
+
+
+class BulkActionList(TypedDict):
+    pagination: PaginationResponse
+    rows: list[BulkActionRow]
