@@ -90,6 +90,7 @@ ROUTES: dict[str, tuple[str, Role]] = {
     "settings_leave": ("settings/leave", READ),
     "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
+    "token_rotate": ("tokens/{token}/rotate", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
 POSTS: dict[str, tuple[str, Role]] = {
@@ -141,6 +142,7 @@ POSTS: dict[str, tuple[str, Role]] = {
     "settings_archive": ("settings/archive", OWNER),
     "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
+    "token_rotate": ("tokens/{token}/rotate", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
 OUTSIDE_TENANTS = {
@@ -294,7 +296,7 @@ def test_too_low_a_role_strangers_and_the_anonymous_change_nothing(
     assert anonymous.post(url).status_code == 302
     world.token.refresh_from_db()
     world.worker.refresh_from_db()
-    assert world.token.revoked_at is None
+    assert (world.token.revoked_at, world.token.replaced_by_id) == (None, None)
     assert not world.worker.is_paused
     assert Cron.objects.get(id=world.cron.id).is_enabled
     assert Schedule.objects.get(id=world.schedule.id).trigger_at == world.schedule.trigger_at
@@ -351,6 +353,7 @@ def test_writes_need_a_csrf_token(name: str, world: World, tenant: Tenant) -> No
         "workflows/{workflow}/delete",
         "workers/{worker}",
         "workers/{worker}/live",
+        "tokens/{token}/rotate",
         "tokens/{token}/revoke",
         "trigger?workflow={workflow}",
         "workflows/{workflow}/pause",
@@ -402,6 +405,8 @@ def test_ids_of_another_tenant_are_as_good_as_unknown(
         "members/{member}/remove",
         "invites/{invite}/renew",
         "invites/{invite}/revoke",
+        "tokens/{token}/rotate",
+        "tokens/{token}/revoke",
     ],
 )
 def test_nothing_of_another_tenant_can_be_changed(
