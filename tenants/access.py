@@ -86,6 +86,4 @@ def access_of_token(token: VerifiedToken, tenant: Tenant) -> TenantAccess:
     """An API token acts as an admin of its own tenant and of no other, as far as its scope goes."""
     if token.tenant_id != tenant.id:
         raise AccessDenied("the token belongs to another tenant", is_stranger=True)
-    return TenantAccess(
-        tenant=tenant, role=Role.ADMIN, token_id=token.token_id, scope=token.scope
-    )
+    return TenantAccess(tenant=tenant, role=Role.ADMIN, token_id=token.token_id, scope=token.scope)

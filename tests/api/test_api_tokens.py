@@ -137,6 +137,7 @@ class TestRotation:
     def test_is_for_admins(self, cast: Cast, record: APIToken, role: Role, status: int) -> None:
         client = ApiClient(user=cast.by_role(role))
         assert client.post(f"/api/v1/api-tokens/{record.id}/rotate").status == status
-        assert ApiClient(user=cast.stranger).post(
-            f"/api/v1/api-tokens/{record.id}/rotate"
-        ).status == 401
+        assert (
+            ApiClient(user=cast.stranger).post(f"/api/v1/api-tokens/{record.id}/rotate").status
+            == 401
+        )
