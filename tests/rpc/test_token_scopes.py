@@ -14,6 +14,7 @@ from engine.pb import workflows_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.server import RpcServer
+from engine.rpc.streams import Stream
 from tenants.models import TokenScope
 from tenants.token_scopes import RPCS, refusal
 from tests.rpc.client import METHODS, PATIENCE_SECONDS, Client, KnownToken, stamp
@@ -39,7 +40,6 @@ class Doors:
     def __init__(self, server: RpcServer, channel: grpc.aio.Channel) -> None:
         self._client = Client(channel)
         self._streams = server._streams
-        self._opened = asyncio.Event()
         self._add = self._streams.add
 
     async def opens(self, name: str) -> tuple[bool, str]:
@@ -62,8 +62,8 @@ class Doors:
     async def _stream_opens(self, call: Any) -> tuple[bool, str]:
         opened = asyncio.Event()
 
-        def add(*given: Any) -> None:
-            self._add(*given)
+        def add(stream: Stream, token: str) -> None:
+            self._add(stream, token)
             opened.set()
 
         self._streams.add = add  # type: ignore[method-assign]  # seen from outside
