@@ -71,7 +71,6 @@ def test_durable_tasks_are_worked_on_too(tenant: Tenant, tokens: Mapping[TokenSc
         (READER, "push", {"key": "order:created", "payload": {}, "metadata": {}}),
         (STARTER, "logs", {"run_id": ""}),
         (STARTER, "runs_with", {"metadata": {}}),
-        (STARTER, "result_of_parent", {"run_id": ""}),
         (WORKER, "start_parent", {}),
         (WORKER, "push", {"key": "order:created", "payload": {}, "metadata": {}}),
         (WORKER, "runs_with", {"metadata": {}}),
