@@ -145,8 +145,8 @@ OPERATIONS = _by_name(
             "workflow-cron:trigger",
             "workflow-scheduled:trigger",
         ),
-        # A task cancels itself and its children over REST, by their ids.
-        _WORKING: ("v1-task:cancel",),
+        # A task cancels itself and its children over REST, by their ids; a worker that is to stop pauses itself.
+        _WORKING: ("v1-task:cancel", "worker:update"),
         ONLY_FULL: (
             "tenant:update",
             "tenant-member:list",
@@ -167,7 +167,6 @@ OPERATIONS = _by_name(
             "workflow-scheduled:update",
             "workflow-scheduled:delete",
             "rate-limit:delete",
-            "worker:update",
             "v1-webhook:create",
             "v1-webhook:update",
             "v1-webhook:delete",

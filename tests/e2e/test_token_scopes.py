@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,20 @@ def test_durable_tasks_are_worked_on_too(tenant: Tenant, tokens: Mapping[TokenSc
     reader = tenant.start_client("durable", {"HATCHET_CLIENT_TOKEN": tokens[READER]})
     run_id = starter.call("start", task="spawning", given={"number": 3})
     assert reader.call("result", run_id=run_id)["spawning"]["one"] == {"number": 3}
+
+
+def test_a_worker_that_is_to_stop_pauses_itself(
+    tenant: Tenant, tokens: Mapping[TokenScope, str]
+) -> None:
+    worker = tenant.start_worker("basics", {"HATCHET_CLIENT_TOKEN": tokens[WORKER]})
+    starter = tenant.start_client("basics", {"HATCHET_CLIENT_TOKEN": tokens[STARTER]})
+    run_id = starter.call("start_waiting")
+    tenant.wait_for_marks("arrived")
+    worker.service.process.send_signal(signal.SIGTERM)
+    paused = "SELECT 1 FROM engine_worker WHERE id = %s AND is_paused"
+    wait_for("the worker to be paused", lambda: tenant.rows(paused, worker.id))
+    tenant.open_gate("basics")
+    tenant.wait_for_status(run_id, Status.COMPLETED)
 
 
 @pytest.mark.parametrize(
