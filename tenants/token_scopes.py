@@ -1,6 +1,6 @@
 """Which token may call what: one table for gRPC and one for REST.
 
-A full token may call whatever tokens may. What is in no table is for full tokens alone, and a test fails
+A full token may call whatever is not for people alone. What is in no table is for full tokens alone, and a test fails
 until it has its place.
 """
 
@@ -18,6 +18,7 @@ def _with_full(*others: TokenScope) -> Scopes:
 
 
 ONLY_FULL = _with_full()
+_ONLY_PEOPLE: Scopes = frozenset()
 _ANY = frozenset(TokenScope)
 _READING = _with_full(TokenScope.READ_ONLY)
 _STARTING = _with_full(TokenScope.TRIGGER_ONLY)
@@ -138,6 +139,11 @@ OPERATIONS = _by_name(
             "v1-webhook:get",
             "webhook-delivery:list",
             "webhook-delivery:get",
+            "webhook-endpoint:list",
+            "webhook-endpoint:get",
+            "webhook-message:list",
+            "webhook-message:get",
+            "webhook-kind:list",
         ),
         _STARTING: (
             "v1-workflow-run:create",
@@ -171,10 +177,29 @@ OPERATIONS = _by_name(
             "v1-webhook:update",
             "v1-webhook:delete",
             "webhook-delivery:redeliver",
+            "webhook-endpoint:create",
+            "webhook-endpoint:update",
+            "webhook-endpoint:delete",
+            "webhook-endpoint:redeliver-failed",
+            "webhook-endpoint:rotate-secret",
+            "webhook-endpoint:test",
+            "webhook-message:redeliver",
+        ),
+        _ONLY_PEOPLE: (
+            "tenant:archive",
+            "tenant:unarchive",
+            "tenant:delete",
+            "tenant:leave",
+            "tenant-invite:create",
+            "tenant-invite:update",
+            "tenant-invite:renew",
+            "tenant-invite:delete",
+            "tenant-member:update",
+            "tenant-member:delete",
         ),
     }
 )
-"""By the operation's id. Those that no token may call, or anybody, have no place here."""
+"""By the operation's id. What anybody may call, and views that refuse all tokens, have no place here."""
 
 
 def scopes_of_rpc(method: str) -> Scopes:

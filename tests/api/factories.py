@@ -27,6 +27,7 @@ from webhooks.arrived import Arrived
 from webhooks.changes import NewWebhook, create_webhook
 from webhooks.credentials import Credentials
 from webhooks.models import AuthType, Webhook
+from webhooks.outgoing.changes import NewEndpoint, create_endpoint, try_endpoint
 
 
 def now() -> datetime:
@@ -132,6 +133,8 @@ def make_one_of_each(tenant: Tenant) -> dict[str, str]:
     members = Member.objects.filter(tenant=tenant)
     owner = access_of_user(members.filter(role=Role.OWNER)[0].user, tenant)
     email = f"new@{tenant.slug}.test"
+    new = NewEndpoint(url="https://example.com/hook", kinds=["run.failed"])
+    endpoint = create_endpoint(tenant.id, new, now())[0]
     return {
         "tenant": str(tenant.id),
         "run": str(run.id),
@@ -144,6 +147,8 @@ def make_one_of_each(tenant: Tenant) -> dict[str, str]:
         "worker": str(make_worker(tenant).id),
         "event": str(push_event(tenant, "order:paid").event_id),
         "delivery": str(deliver(webhook, b"{}")),
+        "endpoint": str(endpoint.id),
+        "message": str(try_endpoint(endpoint, now())),
         "token": str(create_token(tenant, "other")[0].id),
         "member": str(members.order_by("-role")[0].id),
         "invite": str(create_invite(owner, email=email, role=Role.VIEWER).invite.id),

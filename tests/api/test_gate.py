@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ PUBLIC = {
     "api/live",
     "api/ready",
     "api/v1/openapi.json",
+    "api/v1/asyncapi.yaml",
     "api/v1/meta",
     "api/v1/version",
     "api/v1/cloud/metadata",
