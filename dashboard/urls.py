@@ -207,6 +207,7 @@ urlpatterns = [
     path("t/<slug:slug>/settings/archive", tenant_settings.archive, name="settings_archive"),
     path("t/<slug:slug>/settings/delete", tenant_settings.delete, name="settings_delete"),
     path("t/<slug:slug>/tokens", tokens.index, name="tokens"),
+    path("t/<slug:slug>/tokens/<uuid:token_id>/rotate", tokens.rotate, name="token_rotate"),
     path("t/<slug:slug>/tokens/<uuid:token_id>/revoke", tokens.revoke, name="token_revoke"),
 ]
 

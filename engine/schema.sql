@@ -900,7 +900,10 @@ CREATE TABLE public.tenants_apitoken (
     revoked_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
-    tenant_id uuid NOT NULL
+    tenant_id uuid NOT NULL,
+    scope character varying(20) DEFAULT 'full'::character varying NOT NULL,
+    last_used_at timestamp with time zone,
+    replaced_by_id uuid
 );
 
 CREATE TABLE public.tenants_browsersession (
@@ -1537,6 +1540,8 @@ CREATE INDEX step_wait_by_event ON public.engine_stepwait USING btree (tenant_id
 
 CREATE INDEX step_wait_due ON public.engine_stepwait USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (satisfied_at IS NULL));
 
+CREATE INDEX tenants_apitoken_replaced_by_id_814685e6 ON public.tenants_apitoken USING btree (replaced_by_id);
+
 CREATE INDEX tenants_apitoken_tenant_id_f7ecd797 ON public.tenants_apitoken USING btree (tenant_id);
 
 CREATE INDEX tenants_browsersession_session_key_a886340e_like ON public.tenants_browsersession USING btree (session_key varchar_pattern_ops);
@@ -1715,6 +1720,9 @@ ALTER TABLE ONLY public.socialaccount_socialtoken
 
 ALTER TABLE ONLY public.socialaccount_socialaccount
     ADD CONSTRAINT socialaccount_socialaccount_user_id_8146e70c_fk_tenants_user_id FOREIGN KEY (user_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.tenants_apitoken
+    ADD CONSTRAINT tenants_apitoken_replaced_by_id_814685e6_fk_tenants_apitoken_id FOREIGN KEY (replaced_by_id) REFERENCES public.tenants_apitoken(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.tenants_apitoken
     ADD CONSTRAINT tenants_apitoken_tenant_id_f7ecd797_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;

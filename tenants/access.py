@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from tenants.models import Member, Role, Tenant, User
+from tenants.models import Member, Role, Tenant, TokenScope, User
 from tenants.token_claims import VerifiedToken
 
 UNCONFIRMED = "confirm your e-mail address first"
@@ -22,12 +22,13 @@ class AccessDenied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TenantAccess:
-    """Proof that somebody may enter `tenant`; `user` is None for an API token."""
+    """Proof that somebody may enter `tenant`: a `user`, or an API token of some `scope`."""
 
     tenant: Tenant
     role: Role
     user: User | None = None
     token_id: UUID | None = None
+    scope: TokenScope | None = None
     can_view_payloads: bool = True
 
     def includes(self, role: Role) -> bool:
@@ -82,7 +83,7 @@ def _access_of_member(member: Member, user: User, tenant: Tenant) -> TenantAcces
 
 
 def access_of_token(token: VerifiedToken, tenant: Tenant) -> TenantAccess:
-    """An API token acts as an admin of its own tenant and of no other."""
+    """An API token acts as an admin of its own tenant and of no other, as far as its scope goes."""
     if token.tenant_id != tenant.id:
         raise AccessDenied("the token belongs to another tenant", is_stranger=True)
-    return TenantAccess(tenant=tenant, role=Role.ADMIN, token_id=token.token_id)
+    return TenantAccess(tenant=tenant, role=Role.ADMIN, token_id=token.token_id, scope=token.scope)

@@ -40,12 +40,17 @@ def seconds_of_long(text: str) -> float | None:
     return None if whole is None else float(whole[1]) * _SECONDS[whole[2]]
 
 
-def parse_lifetime(text: str) -> timedelta:
-    """Return how long a token is to live; ValueError with a sentence that names what is wrong."""
+def parse_span(text: str) -> timedelta:
+    """Return a span that may be nothing; ValueError with a sentence that names what is wrong."""
     try:
-        lifetime = timedelta(seconds=seconds_of(text.strip(), with_days=True))
+        return timedelta(seconds=seconds_of(text.strip(), with_days=True))
     except OverflowError as error:
         raise ValueError(f'"{text}" is too long') from error
+
+
+def parse_lifetime(text: str) -> timedelta:
+    """Return how long a token is to live; ValueError with a sentence that names what is wrong."""
+    lifetime = parse_span(text)
     if lifetime <= timedelta(0):
         raise ValueError("a duration must be longer than nothing")
     return lifetime

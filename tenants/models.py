@@ -143,15 +143,37 @@ class TenantInvite(models.Model):
         indexes: ClassVar = [models.Index(fields=["email"], name="invite_by_email")]
 
 
+class TokenScope(models.TextChoices):
+    """What a token may do; `tenants/token_scopes.py` says it call by call."""
+
+    FULL = "full", "Full"
+    READ_ONLY = "read-only", "Read only"
+    TRIGGER_ONLY = "trigger-only", "Trigger only"
+    WORKER_ONLY = "worker-only", "Worker only"
+
+
 class APIToken(models.Model):
-    """A bearer token's record. The token itself is shown once and never stored."""
+    """A bearer token's record. The token itself is shown once and never stored.
+
+    `replaced_by` is what it was rotated to; `last_used_at` is exact to some two minutes.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=200)
     is_internal = models.BooleanField(default=False)
+    scope = models.CharField(
+        max_length=20,
+        choices=TokenScope.choices,
+        default=TokenScope.FULL,
+        db_default=TokenScope.FULL.value,
+    )
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -14,23 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from tenants.models import APIToken
-from tenants.token_claims import InvalidToken, VerifiedToken, read_token
+from tenants.token_claims import VerifiedToken, read_token
+from tenants.token_rows import check_row, note_use
 
 REVOKED_CHANNEL = "hatchet_token_revoked"
-
-
-def check_row(token: VerifiedToken) -> None:
-    """Refuse a token whose row is unknown, revoked, expired or of another tenant, or of an archived one."""
-    is_good = APIToken.objects.filter(
-        id=token.token_id,
-        tenant_id=token.tenant_id,
-        revoked_at__isnull=True,
-        expires_at__gt=datetime.now(UTC),
-        tenant__archived_at__isnull=True,
-    ).exists()
-    if not is_good:
-        raise InvalidToken("the token is unknown, revoked or expired")
 
 
 @dataclass(slots=True)
@@ -70,10 +57,12 @@ class TokenCache:
         with self._lock:
             entry = self._entries.get(token)
             forgotten_before = self._forgotten
-        verified = entry.token if entry is not None else read_token(token)
+        checked_at = self._clock()
+        row = check_row(entry.token if entry is not None else read_token(token))
+        note_use(row)
+        verified = row.token
         left = (verified.expires_at - datetime.now(UTC)).total_seconds()
-        good_until = self._clock() + min(self._max_age_seconds, left)
-        check_row(verified)
+        good_until = checked_at + min(self._max_age_seconds, left)
         with self._lock:
             # A revocation that came during the check may not be in the row we saw.
             if self._forgotten == forgotten_before:

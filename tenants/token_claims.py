@@ -10,6 +10,7 @@ import jwt
 
 from tenants.installation import installation
 from tenants.keys import signing_key
+from tenants.models import TokenScope
 
 ALGORITHM = "ES256"
 REQUIRED_CLAIMS = ["sub", "iss", "aud", "iat", "exp", "token_id"]
@@ -20,10 +21,19 @@ class InvalidToken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedToken:
+class TokenClaims:
+    """What a properly signed token says of itself."""
+
     tenant_id: UUID
     token_id: UUID
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken(TokenClaims):
+    """A token whose row was looked at: `expires_at` is the row's if that is sooner."""
+
+    scope: TokenScope
 
 
 def sign_token(
@@ -44,7 +54,7 @@ def sign_token(
     return jwt.encode(claims, signing_key(), algorithm=ALGORITHM)
 
 
-def read_token(token: str) -> VerifiedToken:
+def read_token(token: str) -> TokenClaims:
     """Check signature and claims. Whether the token was revoked is known to its row only."""
     here = installation()
     try:
@@ -58,7 +68,7 @@ def read_token(token: str) -> VerifiedToken:
         )
         if claims.get("server_url", here.server_url) != here.server_url:
             raise InvalidToken("the token belongs to another server")
-        return VerifiedToken(
+        return TokenClaims(
             tenant_id=UUID(claims["sub"]),
             token_id=UUID(claims["token_id"]),
             expires_at=datetime.fromtimestamp(claims["exp"], tz=UTC),

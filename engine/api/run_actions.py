@@ -24,9 +24,11 @@ from engine.operations.trigger_runs import trigger_and_tell
 from engine.states import Status
 from engine.store import sync_db
 from engine.types import RunFilter
+from tenants.models import TokenScope
 from tenants.rest import in_body
 from tenants.rest.accepted import part, takes_body
-from tenants.rest.errors import bad_request
+from tenants.rest.errors import ApiError, bad_request
+from tenants.token_scopes import refusal
 
 MOST_IDS = 20_000
 
@@ -90,6 +92,9 @@ class TriggerView(EngineView):
 class CancelView(EngineView):
     @takes_body(Targets)
     def post(self, request: Request, targets: Targets, **_: Any) -> Response:
+        scope = self.access.scope
+        if scope is TokenScope.WORKER_ONLY and targets.filter is not None:
+            raise ApiError(403, refusal(scope, "v1-task:cancel with a filter"))
         cancelled: list[UUID] = []
         for some in targets.few_at_a_time(self.tenant.id):
             operation = cancel_tasks(self.tenant.id, some, datetime.now(UTC))

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
-from uuid import UUID
 
 from django.db import DatabaseError, connection
 
@@ -49,15 +48,13 @@ class Authenticator:
             return None
         return token if self._verifier.peek(token) is not None else None
 
-    def known_tenant(self, token: str) -> UUID | None:
-        """Return the tenant of a token that is accepted without a look at the database."""
-        known = self._verifier.peek(token)
-        return known.tenant_id if known else None
+    def known(self, token: str) -> VerifiedToken | None:
+        """Return whose token it is if that is accepted without a look at the database."""
+        return self._verifier.peek(token)
 
-    async def tenant_of(self, token: str) -> UUID:
-        """Return the token's tenant or raise Unauthenticated."""
-        known = self._verifier.peek(token) or await self._check(token)
-        return known.tenant_id
+    async def verify(self, token: str) -> VerifiedToken:
+        """Return whose token it is or raise Unauthenticated."""
+        return self._verifier.peek(token) or await self._check(token)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -28,6 +28,12 @@ class Unauthenticated(HatchetError):
     code = "unauthenticated"
 
 
+class PermissionDenied(HatchetError):
+    """The call's token is good, but not for this."""
+
+    code = "permission_denied"
+
+
 class NotImplementedYet(HatchetError):
     """A method of the contract that this server does not offer."""
 
@@ -36,6 +42,7 @@ class NotImplementedYet(HatchetError):
 
 _STATUSES: dict[type[HatchetError], grpc.StatusCode] = {
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
     InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,

@@ -27,6 +27,7 @@ from engine.errors import HatchetError
 from engine.rpc.auth import Authenticator, bearer_token
 from engine.rpc.errors import NotImplementedYet, refusal_of
 from engine.rpc.messages import Parser, first_message, messages_of
+from engine.rpc.permissions import Permission, permission_of
 from engine.rpc.streams import Context, OpenStreams, Stream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -88,34 +89,36 @@ class Routes(grpc.GenericRpcHandler):
         return route.known
 
     def _route(self, method: MethodDescriptor, implementation: Any) -> _Route:
-        name = method.full_name
+        permission = permission_of(method.full_name)
         if implementation is None:
-            refusal: Handler = grpc.stream_stream_rpc_method_handler(self._refusal(name))
+            refusal: Handler = grpc.stream_stream_rpc_method_handler(self._refusal(permission))
             return _Route(refusal, refusal)
         parse, serialize = self._parser(method), _serializer(method)
         if method.server_streaming:
             read = self._requests if method.client_streaming else _first_request
             stream: Handler = grpc.stream_stream_rpc_method_handler(
-                self._stream(name, implementation, partial(read, parse)),
+                self._stream(permission, implementation, partial(read, parse)),
                 response_serializer=serialize,
             )
             return _Route(stream, stream)
         return _Route(
             grpc.unary_unary_rpc_method_handler(
-                self._unary(name, implementation, parse, _token_found),
+                self._unary(permission, implementation, parse, _token_found),
                 response_serializer=serialize,
             ),
             grpc.stream_stream_rpc_method_handler(
-                self._late_unary(name, implementation, parse), response_serializer=serialize
+                self._late_unary(permission, implementation, parse),
+                response_serializer=serialize,
             ),
         )
 
     def _whole_call(self, method: MethodDescriptor, implementation: Any) -> Handler:
-        name, parse, serialize = method.full_name, self._parser(method), _serializer(method)
+        permission = permission_of(method.full_name)
+        parse, serialize = self._parser(method), _serializer(method)
         if method.server_streaming:
-            stream = self._stream(name, implementation, partial(_whole_request, parse))
+            stream = self._stream(permission, implementation, partial(_whole_request, parse))
             return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serialize)
-        call = self._unary(name, implementation, parse, _token_shown)
+        call = self._unary(permission, implementation, parse, _token_shown)
         return grpc.unary_unary_rpc_method_handler(call, response_serializer=serialize)
 
     def _parser(self, method: MethodDescriptor) -> Parser[Any]:
@@ -123,7 +126,7 @@ class Routes(grpc.GenericRpcHandler):
 
     def _unary(
         self,
-        name: str,
+        permission: Permission,
         implementation: Callable[[Any, UUID], Awaitable[Any]],
         parse: Parser[Any],
         token_of: Callable[[Context], str],
@@ -134,28 +137,37 @@ class Routes(grpc.GenericRpcHandler):
             try:
                 # It may have been revoked while its message came in.
                 token = token_of(context)
-                known = authenticator.known_tenant(token)
-                tenant_id = known or await authenticator.tenant_of(token)
-                return await implementation(parse(raw), tenant_id)
+                caller = authenticator.known(token) or await authenticator.verify(token)
+                permission.check(caller)
+                return await implementation(
+                    permission.checked(parse(raw), caller), caller.tenant_id
+                )
             except Exception as error:  # noqa: BLE001  every failure must become a status
-                refusal = refusal_of(name, error)
+                refusal = refusal_of(permission.method, error)
             del raw
             return await refusal.send(context)
 
         return call
 
     def _late_unary(
-        self, name: str, implementation: Callable[[Any, UUID], Awaitable[Any]], parse: Parser[Any]
+        self,
+        permission: Permission,
+        implementation: Callable[[Any, UUID], Awaitable[Any]],
+        parse: Parser[Any],
     ) -> Callable[[object, Context], Awaitable[None]]:
         """The same for a call whose token has to be looked at first."""
         authenticator = self._authenticator
 
         async def call(_requests: object, context: Context) -> None:
             try:
-                tenant_id = await authenticator.tenant_of(_token_shown(context))
-                response = await implementation(parse(await first_message(context)), tenant_id)
+                caller = await authenticator.verify(_token_shown(context))
+                permission.check(caller)
+                response = await implementation(
+                    permission.checked(parse(await first_message(context)), caller),
+                    caller.tenant_id,
+                )
             except Exception as error:  # noqa: BLE001  every failure must become a status
-                refusal = refusal_of(name, error)
+                refusal = refusal_of(permission.method, error)
             else:
                 await context.write(response)
                 return
@@ -165,16 +177,17 @@ class Routes(grpc.GenericRpcHandler):
 
     def _stream(
         self,
-        name: str,
+        permission: Permission,
         implementation: Callable[[Any, UUID], AsyncGenerator[Any]],
         read: _Read,
     ) -> Callable[[object, Context], Awaitable[None]]:
         async def respond(task: Stream, received: object, context: Context) -> None:
             token = _token_shown(context)
-            tenant_id = await self._authenticator.tenant_of(token)
+            caller = await self._authenticator.verify(token)
+            permission.check(caller)
             self._streams.add(task, token)
             given = await read(task, received, context)
-            async with aclosing(implementation(given, tenant_id)) as responses:
+            async with aclosing(implementation(given, caller.tenant_id)) as responses:
                 async for response in responses:
                     await self._streams.write(task, context, response)
 
@@ -188,9 +201,9 @@ class Routes(grpc.GenericRpcHandler):
                 if ending is None:
                     raise
                 task.uncancel()
-                refusal = refusal_of(name, ending)
+                refusal = refusal_of(permission.method, ending)
             except Exception as error:  # noqa: BLE001  every failure must become a status
-                refusal = refusal_of(name, error)
+                refusal = refusal_of(permission.method, error)
             else:
                 return
             finally:
@@ -216,14 +229,13 @@ class Routes(grpc.GenericRpcHandler):
                 return
             yield request
 
-    def _refusal(self, name: str) -> Callable[[object, Context], Awaitable[None]]:
+    def _refusal(self, permission: Permission) -> Callable[[object, Context], Awaitable[None]]:
         async def call(_requests: object, context: Context) -> None:
             try:
-                token = _token_shown(context)
-                await self._authenticator.tenant_of(token)
-                raise NotImplementedYet(f"{name} is not implemented by this server")
+                permission.check(await self._authenticator.verify(_token_shown(context)))
+                raise NotImplementedYet(f"{permission.method} is not implemented by this server")
             except Exception as error:  # noqa: BLE001  every failure must become a status
-                refusal = refusal_of(name, error)
+                refusal = refusal_of(permission.method, error)
             await refusal.send(context)
 
         return call

@@ -89,7 +89,7 @@ class TokenWatch(PeriodicService):
     async def tick(self) -> bool:
         for token in self._streams.tokens():
             try:
-                await self._authenticator.tenant_of(token)
+                await self._authenticator.verify(token)
             except Unauthenticated as error:
                 self._streams.end_token(token, error)
             except Unavailable:

@@ -57,9 +57,14 @@ class UserTenantMembershipsList(TypedDict):
 
 
 class APIToken(TypedDict):
+    """`replacedBy` is what it was rotated to; `lastUsedAt` is missing before its first use."""
+
     metadata: APIResourceMeta
     name: str
     expiresAt: datetime
+    scope: Literal["full", "read-only", "trigger-only", "worker-only"]
+    lastUsedAt: NotRequired[datetime]
+    replacedBy: NotRequired[UUID]
 
 
 class ListAPITokensResponse(TypedDict):
@@ -71,6 +76,13 @@ class CreateAPITokenResponse(TypedDict):
     """The token is shown here and never again."""
 
     token: str
+
+
+class RotateAPITokenResponse(TypedDict):
+    """The new token is shown here and never again; the old one is accepted until it expires."""
+
+    token: str
+    previousExpiresAt: datetime
 
 
 class TenantAlertingSettings(TypedDict):

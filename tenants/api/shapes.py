@@ -50,11 +50,17 @@ def member_shape(member: Member, *, with_tenant: bool = False) -> AnyDict:
 
 
 def api_token_shape(token: APIToken) -> AnyDict:
-    return {
+    shape: AnyDict = {
         "metadata": metadata(token.id, token.created_at, token.updated_at),
         "name": token.name,
         "expiresAt": timestamp(token.expires_at),
+        "scope": token.scope,
     }
+    if token.last_used_at is not None:
+        shape["lastUsedAt"] = timestamp(token.last_used_at)
+    if token.replaced_by_id is not None:
+        shape["replacedBy"] = str(token.replaced_by_id)
+    return shape
 
 
 def invite_shape(invite: TenantInvite, *, link: str | None = None) -> AnyDict:

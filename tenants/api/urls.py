@@ -94,6 +94,11 @@ urlpatterns: list[URLPattern] = [
         Operation("POST", "api-token:update:revoke", None),
     ),
     route(
+        "api/v1/api-tokens/<str:token>/rotate",
+        api_tokens.RotateApiTokenView,
+        Operation("POST", "api-token:rotate", answers.RotateAPITokenResponse),
+    ),
+    route(
         _T,
         tenants.TenantDetailView,
         Operation("GET", "tenant:get", answers.Tenant),

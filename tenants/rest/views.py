@@ -35,6 +35,7 @@ from tenants.rest.render import JsonParser, JsonRenderer
 from tenants.rest.schema import ApiSchema, Operation
 from tenants.sessions import note_seen
 from tenants.token_claims import InvalidToken, VerifiedToken
+from tenants.token_scopes import ONLY_FULL, refusal, scopes_of_operation
 
 NO_CREDENTIALS = "sign in, or send a valid API token"
 NOT_YET = "this server does not offer that yet"
@@ -172,6 +173,7 @@ class TenantView(PublicView):
         is_reading = request.method in ("GET", "HEAD")
         if token is not None:
             self.access = _enter_with_token(token, tenant)
+            self._check_scope(token)
         elif user is not None:
             needed = self.reading_needs if is_reading else self.writing_needs
             self.access = access_of_user(user, tenant, needed)
@@ -190,6 +192,14 @@ class TenantView(PublicView):
     @property
     def tenant(self) -> Tenant:
         return self.access.tenant
+
+    def _check_scope(self, token: VerifiedToken) -> None:
+        method = "GET" if self.request.method == "HEAD" else self.request.method
+        operation = next((one for one in self.operations if one.method == method), None)
+        allowed = ONLY_FULL if operation is None else scopes_of_operation(operation.identity)
+        if token.scope not in allowed:
+            what = f"{method} {self.request.path}" if operation is None else operation.identity
+            raise ApiError(403, refusal(token.scope, what))
 
     def _tenant(self) -> Tenant:
         tenant = Tenant.objects.filter(id=self.find_tenant()).first()

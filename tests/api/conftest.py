@@ -20,6 +20,7 @@ from tests.api.factories import (
     begin,
     complete,
     fail,
+    make_one_of_each,
     make_worker,
     make_workflow,
     now,
@@ -56,6 +57,12 @@ def cast(db: None) -> Cast:
 def api(cast: Cast) -> ApiClient:
     """A client with a valid API token of the tenant."""
     return ApiClient(token=create_token(cast.tenant, "tests")[1])
+
+
+@pytest.fixture
+def resources(cast: Cast) -> dict[str, str]:
+    """One existing resource of every kind, so that no refusal is owed to its absence."""
+    return make_one_of_each(cast.tenant)
 
 
 @pytest.fixture

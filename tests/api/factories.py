@@ -8,9 +8,9 @@ from uuid import UUID
 
 import orjson
 
-from engine.domain.definition import StepDefinition, WorkflowDefinition
+from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
 from engine.ids import new_id
-from engine.models import Run, Task, Worker
+from engine.models import Cron, Filter, Run, Task, Worker
 from engine.operations.change_bulk_actions import stage_bulk_action
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
@@ -20,7 +20,16 @@ from engine.operations.trigger_runs import trigger_runs
 from engine.states import BulkKind, Status
 from engine.store import sync_db
 from engine.types import EventInput, EventRecord, ReportKind, RunFilter, TaskReport, TriggerRequest
-from tenants.models import Tenant
+from tenants.access import access_of_user
+from tenants.models import Member, Role, Tenant
+from tenants.people.invites import create_invite
+from tenants.tokens import create_token
+from webhooks.accept import accept
+from webhooks.arrived import Arrived
+from webhooks.changes import NewWebhook, create_webhook
+from webhooks.credentials import Credentials
+from webhooks.models import AuthType, Webhook
+from webhooks.outgoing.changes import NewEndpoint, create_endpoint, try_endpoint
 
 
 def now() -> datetime:
@@ -124,3 +133,54 @@ def push_event(tenant: Tenant, key: str, payload: object = None, **overrides: An
         **overrides,
     )
     return sync_db.run(push_events(tenant.id, [event], now()))[0]
+
+
+def make_one_of_each(tenant: Tenant) -> dict[str, str]:
+    """One existing thing of every kind that paths name, by the names of their places."""
+    workflow = make_workflow(
+        tenant, cron_triggers=("0 3 * * *",), default_filters=(DefaultFilter("true", "a"),)
+    )
+    run = start_run(tenant)
+    webhook = make_webhook(tenant, "greet")
+    members = Member.objects.filter(tenant=tenant)
+    owner = access_of_user(members.filter(role=Role.OWNER)[0].user, tenant)
+    email = f"new@{tenant.slug}.test"
+    new = NewEndpoint(url="https://example.com/hook", kinds=["run.failed"])
+    endpoint = create_endpoint(tenant.id, new, now())[0]
+    return {
+        "tenant": str(tenant.id),
+        "run": str(run.id),
+        "task": str(tasks_of(run)[0].id),
+        "workflow": str(workflow.workflow_id),
+        "name": "greet",
+        "cron": str(Cron.objects.get(tenant=tenant).id),
+        "scheduled": str(schedule_greet(tenant)),
+        "filter": str(Filter.objects.get(tenant=tenant).id),
+        "worker": str(make_worker(tenant).id),
+        "event": str(push_event(tenant, "order:paid").event_id),
+        "delivery": str(deliver(webhook, b"{}")),
+        "endpoint": str(endpoint.id),
+        "message": str(try_endpoint(endpoint, now())),
+        "token": str(create_token(tenant, "other")[0].id),
+        "member": str(members.order_by("-role")[0].id),
+        "invite": str(create_invite(owner, email=email, role=Role.VIEWER).invite.id),
+        "action": str(stage_cancelling(tenant)),
+    }
+
+
+def make_webhook(tenant: Tenant, name: str) -> Webhook:
+    new = NewWebhook(
+        name=name,
+        source_name="GENERIC",
+        event_key_expression="'order:' + input.type",
+        credentials=Credentials(
+            auth_type=AuthType.API_KEY, secret="a webhook's secret", header_name="X-Key"
+        ),
+    )
+    return create_webhook(tenant.id, new, now())
+
+
+def deliver(webhook: Webhook, body: bytes) -> UUID:
+    """Send something without the key; return the id of what is kept of it."""
+    outcome = accept(webhook, Arrived({"content-type": "application/json"}, body, now(), "::1"))
+    return outcome.delivery_id

@@ -146,6 +146,7 @@ class TestApiTokens:
         assert api.get(path).status == 401
         assert api.post(path, {"name": "x"}).status == 401
         assert api.post(f"/api/v1/api-tokens/{record.id}").status == 401
+        assert api.post(f"/api/v1/api-tokens/{record.id}/rotate").status == 401
 
 
 class TestOrigins:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tenants.tokens import create_token
+from tenants.models import APIToken, TokenScope
+from tenants.tokens import create_token, rotate_token
 from tests.api.client import ApiClient
 from tests.api.factories import (
     now,
@@ -100,7 +101,9 @@ def test_everything_else_loads(cast: Cast, api: ApiClient, world: dict[str, str]
     flag = {"featureFlagId": "trace-minimap-enabled", "isEnabledIfNoPosthog": "true"}
     answers.add("FeatureFlagEvaluationResult", api, f"{tenant}/feature-flags", **flag)
     owner = ApiClient(user=cast.owner)
-    create_token(cast.tenant, "one")
+    record, _ = create_token(cast.tenant, "one", scope=TokenScope.WORKER_ONLY)
+    APIToken.objects.filter(id=record.id).update(last_used_at=now())
+    rotate_token(record.id, overlap=timedelta(hours=1))
     answers.add("ListAPITokensResponse", owner, f"{tenant}/api-tokens")
     answers.add("TenantMemberList", owner, f"{tenant}/members")
     answers.add("User", owner, "/api/v1/users/current")

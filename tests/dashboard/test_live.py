@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +33,15 @@ from tests.dashboard import factories
 
 HOST = b"localhost:8080"
 SECONDS = 5
+TEMPLATES = Path(settings.BASE_DIR) / "templates"
+TOPICS = {
+    topic
+    for template in TEMPLATES.rglob("*.html")
+    for topics in re.findall(r'data-live="([^"{]*)', template.read_text())
+    for topic in topics.split()
+    if ":" not in topic
+}
+"""What pages watch, besides single runs."""
 
 
 class World:
@@ -120,6 +131,20 @@ async def test_a_tab_hears_of_its_topics_and_of_no_others(world: World, conninfo
         )
         assert await topics_heard(tab, 2) == [f"run:{mine}", "runs"]
         assert await tab.receive_nothing(timeout=0.2)
+
+
+async def test_no_topic_tells_of_another_tenant(world: World, other: World, conninfo: str) -> None:
+    """Whatever a tab watches: what comes last is all that it hears."""
+    assert {"runs", "workers", "webhooks"} <= TOPICS
+    run, own = uuid4(), uuid4()
+    async with opened(world, *TOPICS, f"run:{run}", f"run:{own}") as tab:
+        await notify(
+            conninfo,
+            live_message(other.tenant.id, [run], sorted(TOPICS)),
+            live_message(other.tenant.id, [uuid4() for _ in range(500)], sorted(TOPICS)),
+            live_message(world.tenant.id, [own], []),
+        )
+        assert await topics_heard(tab, 1) == [f"run:{own}"]
 
 
 async def test_many_changed_runs_reach_every_watcher_of_one(world: World, conninfo: str) -> None:

@@ -14,6 +14,7 @@ from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, W
 from tenants.models import APIToken, Member, Role, Tenant, TenantInvite, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
+from tests.tenant_rows import rows_of
 from webhooks.models import Delivery, Dispatch, Webhook
 
 READ, WRITE, ADMIN, OWNER = LADDER = (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)
@@ -90,6 +91,7 @@ ROUTES: dict[str, tuple[str, Role]] = {
     "settings_leave": ("settings/leave", READ),
     "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
+    "token_rotate": ("tokens/{token}/rotate", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
 POSTS: dict[str, tuple[str, Role]] = {
@@ -141,6 +143,7 @@ POSTS: dict[str, tuple[str, Role]] = {
     "settings_archive": ("settings/archive", OWNER),
     "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
+    "token_rotate": ("tokens/{token}/rotate", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
 OUTSIDE_TENANTS = {
@@ -297,7 +300,7 @@ def test_too_low_a_role_strangers_and_the_anonymous_change_nothing(
     assert anonymous.post(url).status_code == 302
     world.token.refresh_from_db()
     world.worker.refresh_from_db()
-    assert world.token.revoked_at is None
+    assert (world.token.revoked_at, world.token.replaced_by_id) == (None, None)
     assert not world.worker.is_paused
     assert Cron.objects.get(id=world.cron.id).is_enabled
     assert Schedule.objects.get(id=world.schedule.id).trigger_at == world.schedule.trigger_at
@@ -361,7 +364,9 @@ def test_nothing_of_another_tenant_can_be_changed(
     other = factories.make_tenant("Elsewhere")
     elsewhere = sign_in(factories.make_member(other, Role.OWNER))
     url = world.url(path).replace(world.tenant.slug, other.slug)
+    before = rows_of(world.tenant.id)
     assert elsewhere.post(url).status_code == 404
+    assert rows_of(world.tenant.id) == before
 
 
 def test_a_task_of_another_run_is_no_owner_of_a_payload(world: World, owner: Client) -> None:

@@ -12,6 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.rpc.server import SERVICES
+from tenants.models import TokenScope
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 TENANT_ID = UUID("018f0000-0000-7000-8000-00000000cafe")
@@ -30,6 +31,7 @@ class KnownToken:
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
+        self.scope = TokenScope.FULL
         self._known: VerifiedToken | None = None
 
     def forget(self) -> None:
@@ -43,7 +45,8 @@ class KnownToken:
             raise self.failure
         if token != TOKEN:
             raise InvalidToken("unknown")
-        self._known = VerifiedToken(TENANT_ID, UUID(int=1), datetime(2099, 1, 1, tzinfo=UTC))
+        expires_at = datetime(2099, 1, 1, tzinfo=UTC)
+        self._known = VerifiedToken(TENANT_ID, UUID(int=1), expires_at, self.scope)
         return self._known
 
 

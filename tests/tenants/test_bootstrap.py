@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from engine.config import Config
 from tenants.access import access_of_user
 from tenants.bootstrap import bootstrap
-from tenants.models import APIToken, Member, Role, Tenant, User
+from tenants.models import APIToken, Member, Role, Tenant, TokenScope, User
 from tenants.people.tenants import delete_tenant
 from tenants.tokens import verify_token
 from tests.cast import Cast, make_user
@@ -79,6 +79,19 @@ def test_createtoken_prints_a_token_that_works(cast: Cast) -> None:
     verified = verify_token(out.getvalue().strip())
     record = APIToken.objects.get(id=verified.token_id)
     assert (record.name, record.tenant) == ("x", cast.tenant)
+
+
+@pytest.mark.parametrize("scope", TokenScope)
+def test_createtoken_takes_a_scope(cast: Cast, scope: TokenScope) -> None:
+    out = StringIO()
+    call_command("createtoken", "--tenant=acme", f"--scope={scope.value}", stdout=out)
+    assert verify_token(out.getvalue().strip()).scope is scope
+
+
+def test_createtoken_refuses_an_unknown_scope(cast: Cast) -> None:
+    with pytest.raises(CommandError, match="invalid choice"):
+        call_command("createtoken", "--tenant=acme", "--scope=all")
+    assert not APIToken.objects.filter(tenant=cast.tenant).exists()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "5", "-1h", "0s", "1h junk", "9" * 30 + "d"])

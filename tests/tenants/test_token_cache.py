@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from tenants import token_cache
-from tenants.models import APIToken, Tenant
+from tenants.models import APIToken, Tenant, TokenScope
 from tenants.token_cache import TokenCache
+from tenants.token_claims import TokenClaims
+from tenants.token_rows import CheckedRow, check_row
 from tenants.tokens import InvalidToken, create_token, revoke_token
 from tests.cast import Cast
 
@@ -56,14 +58,36 @@ def test_forgetting_makes_the_next_call_ask_the_row(cast: Cast) -> None:
         cache.verify(token)
 
 
+def test_the_row_may_end_a_token_sooner_than_it_says(cast: Cast) -> None:
+    clock = Clock()
+    cache = TokenCache(max_age_seconds=3600, clock=clock)
+    record, token = create_token(cast.tenant, "ci")
+    sooner = datetime.now(UTC) + timedelta(seconds=60)
+    APIToken.objects.filter(id=record.id).update(expires_at=sooner)
+    assert cache.verify(token).expires_at == sooner
+    clock.now += 60
+    assert cache.peek(token) is None
+
+
+def test_the_scope_is_the_rows(cast: Cast) -> None:
+    _, token = create_token(cast.tenant, "ci", scope=TokenScope.READ_ONLY)
+    cache = TokenCache(clock=Clock())
+    assert cache.verify(token).scope is TokenScope.READ_ONLY
+    known = cache.peek(token)
+    assert known is not None
+    assert known.scope is TokenScope.READ_ONLY
+
+
 def test_a_revocation_during_the_check_is_not_cached_over(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = TokenCache(max_age_seconds=3600, clock=Clock())
     record, token = create_token(cast.tenant, "ci")
 
-    def check_and_revoke(verified: object) -> None:
+    def check_and_revoke(claims: TokenClaims) -> CheckedRow:
+        row = check_row(claims)
         cache.forget(record.id)
+        return row
 
     monkeypatch.setattr(token_cache, "check_row", check_and_revoke)
     cache.verify(token)

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tenants.durations import parse_lifetime
-from tenants.models import Tenant
+from tenants.models import Tenant, TokenScope
 from tenants.tokens import DEFAULT_LIFETIME, create_token
 
 
@@ -29,10 +29,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--expires-in", type=_duration, default=DEFAULT_LIFETIME, help="such as 90d or 72h"
         )
+        parser.add_argument(
+            "--scope",
+            default=TokenScope.FULL.value,
+            choices=TokenScope.values,
+            help="what it may do",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = Tenant.objects.filter(slug=options["tenant"]).first()
         if tenant is None:
             raise CommandError(f'there is no tenant "{options["tenant"]}"')
-        _, token = create_token(tenant, options["name"], options["expires_in"])
+        scope = TokenScope(options["scope"])
+        _, token = create_token(tenant, options["name"], options["expires_in"], scope=scope)
         self.stdout.write(token)

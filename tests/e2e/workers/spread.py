@@ -122,6 +122,14 @@ async def run_parent(metadata: dict[str, str]) -> Any:
     return {"id": ref.workflow_run_id, **await ref.aio_result()}
 
 
+async def start_parent() -> str:
+    return (await parent.aio_run(wait_for_result=False)).workflow_run_id
+
+
+async def result_of_parent(run_id: str) -> Any:
+    return await parent.aio_get_result(run_id)
+
+
 def runs_of_parent(run_id: str) -> int:
     return len(hatchet.runs.list(parent_task_external_id=run_id).rows)
 
