@@ -87,8 +87,6 @@ def detail(request: PageRequest, member_id: UUID) -> HttpResponse:
 
 
 def _why_locked(request: PageRequest, member: Member) -> str:
-    if request.tenant.archived_at is not None:
-        return "This tenant is archived."
     if _is_own(request, member):
         return "This is you, and nobody changes their own role."
     if not may_grant(request.access.role, Role(member.role)):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+from tenants import mail
 from tenants.installation import installation
-from tenants.mail import send_message
 from tenants.models import TenantInvite
+from tenants.sign_in_limits import may_be_mailed
 
 _LONGEST = 200
 
@@ -26,7 +27,13 @@ def address_of(secret: str) -> str:
 
 
 def mail_link(invite: TenantInvite, secret: str) -> bool:
-    """Send the link to whom it is for; False: it has to be handed over in another way."""
+    """Send the link to whom it is for; False: it has to be handed over in another way.
+
+    So it is where mail does not leave, and when the address was written to a few times just now: whoever can
+    invite must not fill somebody's inbox.
+    """
+    if not mail.is_configured() or not may_be_mailed("invite", invite.email):
+        return False
     inviter = invite.invited_by
     by = "Somebody" if inviter is None else f"{inviter.name or inviter.email} ({inviter.email})"
     name = invite.tenant.name
@@ -36,4 +43,4 @@ def mail_link(invite: TenantInvite, secret: str) -> bool:
         f"The link is yours alone; it can be used until {invite.expires_at:%d %B %Y, %H:%M} UTC.\n"
         "If you do not know what this is about, do nothing.\n"
     )
-    return send_message(invite.email, f"Invitation to {name} on Hatchet", text)
+    return mail.send_message(invite.email, f"Invitation to {name} on Hatchet", text)

@@ -11,6 +11,7 @@ from django.test import Client
 from tenants.models import Member, Role, Tenant, TenantInvite
 from tenants.people.accepting import invite_of_link
 from tenants.people.refusals import Refused
+from tenants.sign_in_limits import MAILS_PER_ACCOUNT
 from tests.dashboard import factories
 
 ADDRESS = "newcomer@example.org"
@@ -108,6 +109,16 @@ def test_a_new_link_ends_the_old_one(admin: Client, tenant: Tenant, url: str) ->
     assert invite_of_link(secret_in(shown_link(answer.content.decode()))) == invite
     with pytest.raises(Refused):
         invite_of_link(old)
+
+
+def test_nobodys_inbox_is_filled_with_links(admin: Client, tenant: Tenant, url: str) -> None:
+    invite, _ = factories.make_invite(tenant)
+    for _ in range(MAILS_PER_ACCOUNT):
+        assert admin.post(f"{url}/{invite.id}/renew").status_code == 302
+    answer = admin.post(f"{url}/{invite.id}/renew")
+    assert len(mail.outbox) == MAILS_PER_ACCOUNT
+    assert invite_of_link(secret_in(shown_link(answer.content.decode()))) == invite
+    assert not TenantInvite.objects.get(id=invite.id).is_mailed
 
 
 def test_revoking_asks_first_and_is_final(admin: Client, tenant: Tenant, url: str) -> None:
