@@ -19,11 +19,11 @@ class Authority:
         certificate = certificate.add_extension(x509.BasicConstraints(True, None), critical=True)
         self.certificate = _pem(certificate.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str) -> tuple[str, str]:
-        """Return a certificate for `name`, valid for loopback, and its key."""
+    def issue(self, name: str, host: str = "localhost") -> tuple[str, str]:
+        """Return a certificate for `name`, valid for loopback and that host, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+            [x509.DNSName(host), x509.IPAddress(ip_address("127.0.0.1"))]
         )
         certificate = _builder(_name(name), self._name, key.public_key()).add_extension(
             names, critical=False

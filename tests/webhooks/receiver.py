@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,12 +61,14 @@ Answers = Callable[[Received], Answer]
 class Receiver:
     """`answers` is asked for each request, in a thread of its own."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, tls: ssl.SSLContext | None = None) -> None:
         self.answers = answers
         self._received: list[Received] = []
         self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._requests())
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
@@ -122,8 +125,10 @@ class Receiver:
 
 
 @contextmanager
-def receiving(answers: Answers = lambda _: Answer()) -> Iterator[Receiver]:
-    receiver = Receiver(answers)
+def receiving(
+    answers: Answers = lambda _: Answer(), tls: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
+    receiver = Receiver(answers, tls)
     try:
         yield receiver
     finally:

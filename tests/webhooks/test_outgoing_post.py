@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +15,7 @@ import pytest
 from pytest_django import Settings
 
 from engine.config import Config
+from tests.rpc.certificates import Authority
 from tests.webhooks.receiver import Answer, Received, receiving
 from webhooks.outgoing import post
 from webhooks.outgoing.answered import Answered
@@ -31,6 +34,12 @@ async def poster() -> AsyncIterator[Poster]:
     made = Poster()
     yield made
     await made.close()
+
+
+async def to_loopback(_self: Any, host: str, port: int = 0, family: Any = 0) -> list[Any]:
+    """What a name comes to, whichever it is."""
+    found = {"hostname": host, "host": "127.0.0.1", "port": port}
+    return [found | {"family": socket.AF_INET, "proto": 0, "flags": 0}]
 
 
 async def sent(poster: Poster, url: str) -> Answered:
@@ -62,17 +71,33 @@ async def test_a_name_that_comes_to_mean_a_closed_address_is_not_connected_to(
     poster: Poster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name was open when it was entered; what counts is what it means now."""
+    monkeypatch.setattr(aiohttp.resolver.DefaultResolver, "resolve", to_loopback)
     with receiving() as receiver:
-
-        async def rebound(_self: Any, host: str, port: int = 0, family: Any = 0) -> list[Any]:
-            found = {"hostname": host, "host": "127.0.0.1", "port": port}
-            return [found | {"family": socket.AF_INET, "proto": 0, "flags": 0}]
-
-        monkeypatch.setattr(aiohttp.resolver.DefaultResolver, "resolve", rebound)
         answered = await sent(poster, f"http://public.example:{receiver.port}/")
         assert receiver.so_far() == []
     assert answered.status is None
     assert "127.0.0.1 is a private or local address" in answered.error
+
+
+async def test_tls_and_host_keep_the_name_of_what_is_connected_to(
+    local: None, poster: Poster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = Authority()
+    certificate, key = authority.issue("server", "hook.example")
+    (tmp_path / "server.pem").write_text(certificate + key)
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(tmp_path / "server.pem")
+    trusted = ssl.create_default_context(cadata=authority.certificate)
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusted)
+    monkeypatch.setattr(aiohttp.resolver.DefaultResolver, "resolve", to_loopback)
+    with receiving(tls=served) as receiver:
+        right = await sent(poster, f"https://hook.example:{receiver.port}/")
+        wrong = await sent(poster, f"https://other.example:{receiver.port}/")
+        [received] = receiver.so_far()
+        assert received.headers["host"] == f"hook.example:{receiver.port}"
+    assert right.status == 200
+    assert wrong.status is None
+    assert "other.example" in wrong.error
 
 
 async def test_redirects_are_not_followed(local: None, poster: Poster) -> None:
