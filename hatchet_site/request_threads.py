@@ -44,15 +44,21 @@ class ThreadKeepingHandler(ASGIHandler):
         departure = asyncio.create_task(receive())
         try:
             async with self._thread():
-                if not departure.done():
-                    response = await self._respond_in_thread(scope, body)
-                    await self._answer(response, send, departure)
+                if departure.done():
+                    return
+                response = await self._respond_in_thread(scope, body, departure)
+                if not response.closed:
+                    await self._stream(response, send, departure)
+                    return
+            # Whoever reads slowly keeps nobody else waiting.
+            if not departure.done():
+                await self.send_response(response, send)
         finally:
             departure.cancel()
             body.close()
 
-    def _respond(self, scope: Any, body: Any) -> Any:
-        """Everything that one request asks of its thread."""
+    def _respond(self, scope: Any, body: Any, departure: asyncio.Task[Any]) -> Any:
+        """Everything that a request asks of its thread; a response that is not closed then is a live stream."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         request, refusal = self.create_request(scope, body)
@@ -60,15 +66,16 @@ class ThreadKeepingHandler(ASGIHandler):
         response._handler_class = self.__class__
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
-        if not response.streaming:
+        is_live = response.streaming and response.is_async
+        if response.streaming and not is_live:
+            # Django would collect it all as well, when it is sent.
+            response.streaming_content = _each(list(response.streaming_content))
+        if not is_live or departure.done():
             response.close()
         return response
 
-    async def _answer(self, response: Any, send: Any, departure: asyncio.Task[Any]) -> None:
-        """Send the answer; a stream ends when its reader goes."""
-        if not response.streaming:
-            await self.send_response(response, send)
-            return
+    async def _stream(self, response: Any, send: Any, departure: asyncio.Task[Any]) -> None:
+        """Send what is made in this request's thread meanwhile, until its reader goes."""
         sending = asyncio.create_task(self.send_response(response, send))
         try:
             await asyncio.wait([sending, departure], return_when=asyncio.FIRST_COMPLETED)
@@ -89,3 +96,8 @@ class ThreadKeepingHandler(ASGIHandler):
                     yield
             finally:
                 self._idle.append(thread)
+
+
+async def _each(parts: list[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part

@@ -71,7 +71,41 @@ def failed(_request: HttpRequest) -> HttpResponse:
 
 
 handler500 = failed
-urlpatterns = [path("view", view), path("fail", fail), path("stream", stream)]
+
+
+def large(_request: HttpRequest) -> HttpResponse:
+    work.do()
+    return HttpResponse(b"x" * 3 * ThreadKeepingHandler.chunk_size)
+
+
+def collected(_request: HttpRequest) -> StreamingHttpResponse:
+    work.do()
+    return StreamingHttpResponse(iter([b"one", b"two"]))
+
+
+class Held:
+    """A stream that holds something until it is closed."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _for_ever()
+
+    def close(self) -> None:
+        work.streams_closed += 1
+
+
+def late_stream(_request: HttpRequest) -> StreamingHttpResponse:
+    work.do()
+    return StreamingHttpResponse(Held())
+
+
+urlpatterns = [
+    path("late-stream", late_stream),
+    path("view", view),
+    path("fail", fail),
+    path("stream", stream),
+    path("large", large),
+    path("collected", collected),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -112,11 +146,14 @@ class Caller:
         self._messages.put_nowait({"type": "http.request", "body": body})
         self.sent: list[dict[str, Any]] = []
         self.is_being_answered = asyncio.Event()
+        self.reads = asyncio.Event()
+        self.reads.set()
 
     def leave(self) -> None:
         self._messages.put_nowait({"type": "http.disconnect"})
 
     async def send(self, message: dict[str, Any]) -> None:
+        await self.reads.wait()
         self.sent.append(message)
         if len(self.sent) > 3:
             self.is_being_answered.set()
@@ -181,4 +218,33 @@ async def test_a_stream_ends_when_its_reader_goes() -> None:
     await asyncio.wait_for(caller.is_being_answered.wait(), 60)
     caller.leave()
     assert await asyncio.wait_for(asked, 60) == 200
+    assert work.streams_closed == 1
+
+
+@pytest.mark.parametrize("address", ["/large", "/collected"])
+async def test_who_reads_slowly_keeps_no_thread(address: str) -> None:
+    handler = ThreadKeepingHandler(most_threads=1)
+    slow = Caller(address)
+    slow.reads.clear()
+    asked = asyncio.create_task(slow.ask(handler))
+    assert await asyncio.to_thread(work.begun.acquire, timeout=60)
+    assert await asyncio.wait_for(Caller("/view").ask(handler), 60) == 200
+    assert not asked.done()
+    slow.reads.set()
+    assert await asked == 200
+    parts = b"".join(message.get("body", b"") for message in slow.sent)
+    assert parts in (b"onetwo", b"x" * 3 * handler.chunk_size)
+
+
+async def test_a_stream_of_somebody_who_left_meanwhile_is_closed() -> None:
+    """However long the view took: what the stream holds is given back."""
+    handler = ThreadKeepingHandler()
+    work.is_open.clear()
+    caller = Caller("/late-stream")
+    asked = asyncio.create_task(caller.ask(handler))
+    assert await asyncio.to_thread(work.begun.acquire, timeout=60)
+    caller.leave()
+    await asyncio.sleep(0)
+    work.is_open.set()
+    assert await asyncio.wait_for(asked, 60) is None
     assert work.streams_closed == 1
