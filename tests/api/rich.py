@@ -15,6 +15,7 @@ from tests.api.factories import begin, make_workflow, now, schedule_greet, start
 from tests.api.test_durable_tasks import call, event, evict, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import Cast
+from tests.tenants.people import invite
 from webhooks.changes import NewWebhook, create_webhook
 from webhooks.credentials import Credentials
 from webhooks.models import AuthType
@@ -47,6 +48,7 @@ def make_rich(cast: Cast, world: dict[str, str]) -> dict[str, str]:
         "webhook": make_webhook(cast, "orders"),
         "delivery": delivered(cast, make_webhook(cast, "open")),
         "endpoint": endpoint,
+        "invite": str(invite(cast.owner, cast.tenant, "invited@acme.test").invite.id),
         "message": message,
         "unknown": str(uuid4()),
         **{name: str(schedule_greet(cast.tenant)) for name in schedules},

@@ -74,12 +74,24 @@ TEXTS = {
 """What means something to the server, and no schema can say."""
 
 NEED_MORE_THAN_LUCK = {
+    "DELETE /api/v1/tenants/{tenant}",
     "POST /api/v1/stable/tenants/{tenant}/webhooks",
     "POST /api/v1/stable/tenants/{tenant}/webhooks/{name}",
-    "POST /api/v1/tenants/{tenant}/workflows/{name}/crons",
+    "POST /api/v1/tenants/{tenant}/invites",
+    "POST /api/v1/tenants/{tenant}/leave",
     "POST /api/v1/tenants/{tenant}/workflows/scheduled/bulk-delete",
+    "POST /api/v1/tenants/{tenant}/workflows/{name}/crons",
+    "POST /api/v1/users/invites/accept",
+    "POST /api/v1/users/invites/reject",
+    "POST /api/v1/users/password",
+    "POST /api/v1/users/register",
+    *(
+        f"GET /api/v1/users/{provider}/{step}"
+        for provider in ("github", "google", "oidc")
+        for step in ("start", "callback")
+    ),
 }
-"""Several values must fit each other there, or be signed."""
+"""Several values must fit each other there, or another person or server is needed."""
 
 
 class Requests:
