@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from dashboard.gate import PageRequest, tenant_page
+from tenants.audit.declared import Changes
 from tenants.models import APIToken, Role
 from tenants.tokens import create_token, revoke_token
 
@@ -20,7 +21,7 @@ MAX_NAME = 200
 
 
 @never_cache
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("token.create"))
 def index(request: PageRequest) -> HttpResponse:
     """List tokens; a POST creates one and shows it in its own answer, the only time it is seen."""
     new_token, error, status = "", "", 200
@@ -62,7 +63,9 @@ def _tokens(request: PageRequest) -> list[APIToken]:
     return list(tokens.order_by("-created_at"))
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
+@tenant_page(
+    "GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True, audits=Changes("token.revoke")
+)
 def revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
     """Ask first, then revoke."""
     token = APIToken.objects.filter(

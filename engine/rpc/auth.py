@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 
 from engine.errors import Unavailable
 from engine.rpc.errors import Unauthenticated
+from tenants.caller import calling
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 _REFUSAL = "invalid auth token"
@@ -57,6 +58,7 @@ class Authenticator:
     async def tenant_of(self, token: str) -> UUID:
         """Return the token's tenant or raise Unauthenticated."""
         known = self._verifier.peek(token) or await self._check(token)
+        calling.set(known)
         return known.tenant_id
 
     def close(self) -> None:
