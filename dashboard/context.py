@@ -32,6 +32,7 @@ _SECTIONS = (
     ("workflow", "workflows"),
     ("worker", "workers"),
     ("token", "tokens"),
+    ("audit", "audit"),
     ("cron", "crons"),
     ("schedule", "schedules"),
     ("event", "events"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
+from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,10 +15,15 @@ from django.views.decorators.http import require_http_methods
 
 from tenants import mail
 from tenants.access import TenantAccess, accesses_of_user, may_enter
+from tenants.audit.actors import Actor, actor_of_request
+from tenants.audit.declared import Declared
+from tenants.audit.recording import Acting, answer_audited
 from tenants.models import Role, Tenant, User
 from tenants.sessions import note_seen
 
 P = ParamSpec("P")
+AUDITS = "audits"
+"""The attribute of a view that holds what it declared."""
 LOST = "lost"
 """Asked of the home page by a page whose reader lost its tenant."""
 
@@ -34,14 +40,20 @@ class PageRequest(HttpRequest):
     tenant: Tenant
     access: TenantAccess
     accesses: list[TenantAccess]
+    acting: Acting
+    """Of a page that declares `Acts`, in a POST."""
 
 
 def tenant_page(
-    *methods: str, needs: Role = Role.VIEWER, of_archived: bool = False
+    *methods: str,
+    needs: Role = Role.VIEWER,
+    of_archived: bool = False,
+    audits: Declared | None = None,
 ) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
     """Wrap a view of `/t/<slug>/…`. A stranger gets 404, as for a tenant that does not exist.
 
-    An archived tenant can be looked at; only what is `of_archived` changes it.
+    An archived tenant can be looked at; only what is `of_archived` changes it. One that takes POSTs says
+    what of them is in the audit log.
     """
 
     def decorate(
@@ -63,17 +75,22 @@ def tenant_page(
             is_resting = page_request.tenant.archived_at is not None
             if is_resting and not of_archived and request.method not in {"GET", "HEAD"}:
                 return _refuse(request, "dashboard/errors/archived.html", 409)
-            return view(page_request, *args, **kwargs)
+            if request.method != "POST":
+                return view(page_request, *args, **kwargs)
+            return _answer_audited(
+                page_request, audits, lambda asked: view(asked, *args, **kwargs), kwargs
+            )
 
+        vars(enter)[AUDITS] = audits
         return require_http_methods(methods or ("GET", "HEAD"))(enter)
 
     return decorate
 
 
 def own_page(
-    *methods: str,
+    *methods: str, audits: Declared | None = None
 ) -> Callable[[Callable[Concatenate[OwnRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
-    """Wrap a view of one's own account, which needs no tenant."""
+    """Wrap a view of one's own account, which needs no tenant; one that takes POSTs says what is audited."""
 
     def decorate(
         view: Callable[Concatenate[OwnRequest, P], HttpResponse],
@@ -83,9 +100,72 @@ def own_page(
             if not request.user.is_authenticated:
                 return _ask_to_sign_in(request)
             note_seen(request, request.user)
-            return view(cast("OwnRequest", request), *args, **kwargs)
+            own_request = cast("OwnRequest", request)
+            return answer_page(request, audits, lambda: view(own_request, *args, **kwargs), kwargs)
 
+        vars(enter)[AUDITS] = audits
         return require_http_methods(methods)(enter)
+
+    return decorate
+
+
+def _answer_audited(
+    request: PageRequest,
+    audits: Declared | None,
+    view: Callable[[PageRequest], HttpResponse],
+    named: Mapping[str, object],
+) -> HttpResponse:
+    """Let the view answer; what it acts on is what the last id in the path names."""
+
+    def answer(acting: Acting | None) -> HttpResponse:
+        if acting is not None:
+            request.acting = acting
+        return view(request)
+
+    actor = actor_of_page(request)
+    return answer_audited(audits, lambda: actor, request.tenant.id, _last_id(named), answer)
+
+
+def _last_id(named: Mapping[str, object]) -> str:
+    ids = [str(value) for value in named.values() if isinstance(value, UUID)]
+    return ids[-1] if ids else ""
+
+
+def actor_of_page(request: HttpRequest) -> Actor:
+    """The person who is signed in, or somebody who is not."""
+    user = request.user if isinstance(request.user, User) else None
+    if user is None:
+        return actor_of_request(request, user_id=None, email="")
+    return actor_of_request(request, user_id=user.id, email=user.email)
+
+
+def answer_page(
+    request: HttpRequest,
+    audits: Declared | None,
+    view: Callable[[], HttpResponse],
+    named: Mapping[str, object],
+) -> HttpResponse:
+    """Let a view outside tenants answer; it acts on what is named, or on the person."""
+    if request.method != "POST":
+        return view()
+    actor = actor_of_page(request)
+    return answer_audited(
+        audits, lambda: actor, None, _last_id(named) or actor.id, lambda _acting: view()
+    )
+
+
+def audited_page(
+    audits: Declared,
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Wrap a view outside tenants that takes POSTs: it says what of them is in the audit log."""
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def enter(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+            return answer_page(request, audits, lambda: view(request, *args, **kwargs), kwargs)
+
+        vars(enter)[AUDITS] = audits
+        return enter
 
     return decorate
 

@@ -7,6 +7,7 @@ from django.urls import path
 from dashboard.live import LiveSocket
 from dashboard.views import (
     account,
+    audit,
     crons,
     durable,
     endpoints,
@@ -206,6 +207,8 @@ urlpatterns = [
     path("t/<slug:slug>/settings/leave", tenant_settings.leave, name="settings_leave"),
     path("t/<slug:slug>/settings/archive", tenant_settings.archive, name="settings_archive"),
     path("t/<slug:slug>/settings/delete", tenant_settings.delete, name="settings_delete"),
+    path("t/<slug:slug>/audit", audit.index, name="audit"),
+    path("t/<slug:slug>/audit/<int:entry_id>", audit.detail, name="audit_entry"),
     path("t/<slug:slug>/tokens", tokens.index, name="tokens"),
     path("t/<slug:slug>/tokens/<uuid:token_id>/rotate", tokens.rotate, name="token_rotate"),
     path("t/<slug:slug>/tokens/<uuid:token_id>/revoke", tokens.revoke, name="token_revoke"),

@@ -30,6 +30,7 @@ from engine.sign_in_config import SignInConfig
 MEBIBYTE = 1024 * 1024
 MAX_MESSAGE_BYTES = 4 * MEBIBYTE
 """What clients and engines send and accept at most unless they are told otherwise."""
+AUDIT_DAYS = 365
 LOOPBACK = "127.0.0.0/8 ::1/128"
 SHORTEST_SECRET = 16
 FEWEST_CHARACTERS = 5
@@ -108,6 +109,8 @@ class Config:
     mail: MailConfig
     people: PeopleConfig
     sign_in: SignInConfig
+    audit_retention_days: int
+    """How long entries of the audit log are kept."""
 
     log_level: str
     log_format: str
@@ -157,6 +160,7 @@ class Config:
             mail=MailConfig.from_environment(env),
             people=PeopleConfig.from_environment(env),
             sign_in=SignInConfig.from_environment(env),
+            audit_retention_days=_audit_retention_days(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )
@@ -244,6 +248,10 @@ def _message_bytes(env: Environment) -> int:
     """Less would not hold the longest lists of ids that answers consist of."""
     name = "SERVER_GRPC_MAX_MSG_SIZE"
     return env.integer(name, MAX_MESSAGE_BYTES, at_least=MEBIBYTE, at_most=512 * MEBIBYTE)
+
+
+def _audit_retention_days(env: Environment) -> int:
+    return env.integer("SERVER_AUDIT_RETENTION_DAYS", AUDIT_DAYS, at_least=2, at_most=36_500)
 
 
 def _grpc_tls(env: Environment) -> TlsConfig | None:

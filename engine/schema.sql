@@ -1,5 +1,143 @@
 -- What the migrations make, written by `make schema`. Partitions of single days are left out.
 
+CREATE FUNCTION public.audit_change(kind text, operation text, tenant uuid, identity text, name text, before jsonb, after jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    context jsonb := current_setting('hatchet.audit')::jsonb;
+    verb text := CASE operation WHEN 'INSERT' THEN 'create' ELSE lower(operation) END;
+BEGIN
+    IF context ->> 'action' = 'tenant.delete' AND kind <> 'tenant' THEN
+        RETURN;  -- everything of the tenant goes with it
+    END IF;
+    IF operation = 'UPDATE' THEN
+        SELECT jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, n.value) INTO before, after
+          FROM jsonb_each(before) o JOIN jsonb_each(after) n USING (key) WHERE o.value IS DISTINCT FROM n.value;
+        IF before IS NULL THEN
+            RETURN;
+        END IF;
+    END IF;
+    INSERT INTO tenants_auditentry (tenant_id, actor_kind, actor_id, actor_name, action, resource_kind, resource_id,
+                                    resource_name, before, after, address, user_agent)
+    VALUES (coalesce(tenant, (context ->> 'tenant_id')::uuid), context ->> 'actor_kind', context ->> 'actor_id',
+            context ->> 'actor_name',
+            -- What is changed right after it was made has been changed, not made twice.
+            CASE WHEN context ->> 'kind' = kind AND NOT (operation = 'UPDATE' AND context ->> 'action' = kind || '.create')
+                 THEN context ->> 'action' ELSE kind || '.' || verb END,
+            kind, identity, left(coalesce(name, ''), 500), audit_shortened(before), audit_shortened(after),
+            context ->> 'address', context ->> 'user_agent');
+END
+$$;
+
+CREATE FUNCTION public.audit_refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF current_setting('hatchet.audit_retention', true) = 'on' AND OLD.at < now() - interval '1 day' THEN
+            RETURN OLD;
+        END IF;
+    ELSIF TG_OP = 'TRUNCATE' AND current_setting('hatchet.audit_flush', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+CREATE FUNCTION public.audit_remove_before(cutoff timestamp with time zone, at_most integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '$user', 'public'
+    AS $$
+DECLARE
+    removed integer;
+BEGIN
+    IF cutoff > now() - interval '1 day' THEN
+        RAISE EXCEPTION 'the audit log keeps every entry for a day at least' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM set_config('hatchet.audit_retention', 'on', true);
+    WITH old AS (
+        SELECT id FROM tenants_auditentry WHERE at < cutoff ORDER BY at LIMIT at_most FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM tenants_auditentry e USING old WHERE e.id = old.id RETURNING e.id
+    )
+    SELECT count(*) INTO removed FROM gone;
+    PERFORM set_config('hatchet.audit_retention', '', true);
+    IF removed > 0 THEN
+        INSERT INTO tenants_auditentry (actor_kind, actor_name, action, resource_kind, after)
+        VALUES ('system', 'retention', 'audit.expire', 'audit',
+                jsonb_build_object('removed', removed, 'before', cutoff));
+    END IF;
+    RETURN removed;
+END
+$$;
+
+CREATE FUNCTION public.audit_shortened(given jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT jsonb_object_agg(key, CASE
+        WHEN length(value #>> '{}') > 1000 THEN to_jsonb(left(value #>> '{}', 1000) || '…')
+        ELSE value
+    END) FROM jsonb_each(given)
+$$;
+
+CREATE FUNCTION public.engine_bulkaction_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('kind', OLD."kind", 'state', OLD."state", 'since', OLD."since", 'until', OLD."until", 'statuses', OLD."statuses", 'workflow_ids', OLD."workflow_ids", 'total', OLD."total"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('kind', NEW."kind", 'state', NEW."state", 'since', NEW."since", 'until', NEW."until", 'statuses', NEW."statuses", 'workflow_ids', NEW."workflow_ids", 'total', NEW."total"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."metadata_keys" IS DISTINCT FROM NEW."metadata_keys" THEN
+            before := before || '{"metadata_keys": "(withheld)"}';
+            after := after || '{"metadata_keys": "(withheld, changed)"}';
+        END IF;
+        IF OLD."metadata_values" IS DISTINCT FROM NEW."metadata_values" THEN
+            before := before || '{"metadata_values": "(withheld)"}';
+            after := after || '{"metadata_values": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('bulk_action', TG_OP, subject.tenant_id, subject."id"::text,
+                         NULL::text, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_bulkaction_audited() IS '{"kind": "bulk_action", "shown": ["kind", "state", "since", "until", "statuses", "workflow_ids", "total"], "withheld": ["metadata_keys", "metadata_values"], "ignored": ["id", "tenant_id", "needs_every_pair", "done", "changed", "collisions", "cursor", "error", "started_at", "finished_at", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.engine_cron_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('workflow_id', OLD."workflow_id", 'name', OLD."name", 'expression', OLD."expression", 'priority', OLD."priority", 'is_enabled', OLD."is_enabled", 'is_declared', OLD."is_declared", 'missed', OLD."missed"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('workflow_id', NEW."workflow_id", 'name', NEW."name", 'expression', NEW."expression", 'priority', NEW."priority", 'is_enabled', NEW."is_enabled", 'is_declared', NEW."is_declared", 'missed', NEW."missed"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."input" IS DISTINCT FROM NEW."input" THEN
+            before := before || '{"input": "(withheld)"}';
+            after := after || '{"input": "(withheld, changed)"}';
+        END IF;
+        IF OLD."additional_metadata" IS DISTINCT FROM NEW."additional_metadata" THEN
+            before := before || '{"additional_metadata": "(withheld)"}';
+            after := after || '{"additional_metadata": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('cron', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_cron_audited() IS '{"kind": "cron", "shown": ["workflow_id", "name", "expression", "priority", "is_enabled", "is_declared", "missed"], "withheld": ["input", "additional_metadata"], "ignored": ["id", "tenant_id", "due_at", "fired_at", "created_at", "updated_at"]}';
+
 CREATE FUNCTION public.engine_day_start_id(day date) RETURNS uuid
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -40,6 +178,31 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION public.engine_filter_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('workflow_id', OLD."workflow_id", 'scope', OLD."scope", 'expression', OLD."expression", 'is_declared', OLD."is_declared"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('workflow_id', NEW."workflow_id", 'scope', NEW."scope", 'expression', NEW."expression", 'is_declared', NEW."is_declared"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."payload" IS DISTINCT FROM NEW."payload" THEN
+            before := before || '{"payload": "(withheld)"}';
+            after := after || '{"payload": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('filter', TG_OP, subject.tenant_id, subject."id"::text,
+                         (SELECT name FROM engine_workflow WHERE id = subject.workflow_id), before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_filter_audited() IS '{"kind": "filter", "shown": ["workflow_id", "scope", "expression", "is_declared"], "withheld": ["payload"], "ignored": ["id", "tenant_id", "digest", "created_at", "updated_at"]}';
+
 CREATE FUNCTION public.engine_hold_leases(tenant_ids uuid[], epochs bigint[]) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -65,6 +228,57 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.engine_ratelimit_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('limit_value', OLD."limit_value", 'window', OLD."window"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('limit_value', NEW."limit_value", 'window', NEW."window"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('rate_limit', TG_OP, subject.tenant_id, subject."key"::text,
+                         subject.key, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_ratelimit_audited() IS '{"kind": "rate_limit", "shown": ["limit_value", "window"], "withheld": [], "ignored": ["tenant_id", "key", "value", "refilled_at", "paused_until", "is_dynamic", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.engine_schedule_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('workflow_id', OLD."workflow_id", 'trigger_at', OLD."trigger_at", 'priority', OLD."priority"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('workflow_id', NEW."workflow_id", 'trigger_at', NEW."trigger_at", 'priority', NEW."priority"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."input" IS DISTINCT FROM NEW."input" THEN
+            before := before || '{"input": "(withheld)"}';
+            after := after || '{"input": "(withheld, changed)"}';
+        END IF;
+        IF OLD."additional_metadata" IS DISTINCT FROM NEW."additional_metadata" THEN
+            before := before || '{"additional_metadata": "(withheld)"}';
+            after := after || '{"additional_metadata": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('schedule', TG_OP, subject.tenant_id, subject."id"::text,
+                         (SELECT name FROM engine_workflow WHERE id = subject.workflow_id), before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_schedule_audited() IS '{"kind": "schedule", "shown": ["workflow_id", "trigger_at", "priority"], "withheld": ["input", "additional_metadata"], "ignored": ["id", "tenant_id", "due_at", "parent_run_id", "parent_task_id", "child_index", "child_key", "run_id", "failure", "created_at", "updated_at"]}';
+
 CREATE FUNCTION public.engine_tally_changed_runs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -88,6 +302,217 @@ BEGIN
       FROM new_rows GROUP BY 1, 2, 3, 4;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.engine_worker_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('is_paused', OLD."is_paused"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('is_paused', NEW."is_paused"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('worker', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_worker_audited() IS '{"kind": "worker", "shown": ["is_paused"], "withheld": [], "ignored": ["id", "tenant_id", "name", "actions", "slots", "labels", "is_active", "engine_id", "last_heartbeat_at", "last_listener_at", "sdk_version", "language", "language_version", "os", "runtime_extra", "stalled_since", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.engine_workflow_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'description', OLD."description", 'is_paused', OLD."is_paused", 'paused_cron_behavior', OLD."paused_cron_behavior", 'paused_scheduled_behavior', OLD."paused_scheduled_behavior", 'paused_ttl_seconds', OLD."paused_ttl_seconds", 'deleted_at', OLD."deleted_at"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'description', NEW."description", 'is_paused', NEW."is_paused", 'paused_cron_behavior', NEW."paused_cron_behavior", 'paused_scheduled_behavior', NEW."paused_scheduled_behavior", 'paused_ttl_seconds', NEW."paused_ttl_seconds", 'deleted_at', NEW."deleted_at"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('workflow', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_workflow_audited() IS '{"kind": "workflow", "shown": ["name", "description", "is_paused", "paused_cron_behavior", "paused_scheduled_behavior", "paused_ttl_seconds", "deleted_at"], "withheld": [], "ignored": ["id", "tenant_id", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.engine_workflowversion_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('id', OLD."id", 'order', OLD."order"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('id', NEW."id", 'order', NEW."order"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('workflow', TG_OP, (SELECT tenant_id FROM engine_workflow WHERE id = subject.workflow_id), subject."workflow_id"::text,
+                         (SELECT name FROM engine_workflow WHERE id = subject.workflow_id), before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_workflowversion_audited() IS '{"kind": "workflow", "shown": ["id", "order"], "withheld": [], "ignored": ["workflow_id", "checksum", "definition", "created_at"]}';
+
+CREATE FUNCTION public.tenants_apitoken_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'expires_at', OLD."expires_at", 'revoked_at', OLD."revoked_at"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'expires_at', NEW."expires_at", 'revoked_at', NEW."revoked_at"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('token', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_apitoken_audited() IS '{"kind": "token", "shown": ["name", "expires_at", "revoked_at"], "withheld": [], "ignored": ["id", "tenant_id", "is_internal", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.tenants_member_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('user_id', OLD."user_id", 'role', OLD."role", 'can_view_payloads', OLD."can_view_payloads", 'is_by_group', OLD."is_by_group"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('user_id', NEW."user_id", 'role', NEW."role", 'can_view_payloads', NEW."can_view_payloads", 'is_by_group', NEW."is_by_group"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('member', TG_OP, subject.tenant_id, subject."id"::text,
+                         (SELECT email FROM tenants_user WHERE id = subject.user_id), before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_member_audited() IS '{"kind": "member", "shown": ["user_id", "role", "can_view_payloads", "is_by_group"], "withheld": [], "ignored": ["id", "tenant_id", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.tenants_tenant_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'slug', OLD."slug", 'environment', OLD."environment", 'archived_at', OLD."archived_at", 'deleted_at', OLD."deleted_at"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'slug', NEW."slug", 'environment', NEW."environment", 'archived_at', NEW."archived_at", 'deleted_at', NEW."deleted_at"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('tenant', TG_OP, subject.id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_tenant_audited() IS '{"kind": "tenant", "shown": ["name", "slug", "environment", "archived_at", "deleted_at"], "withheld": [], "ignored": ["id", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.tenants_tenantinvite_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('email', OLD."email", 'role', OLD."role", 'can_view_payloads', OLD."can_view_payloads", 'status', OLD."status", 'is_mailed', OLD."is_mailed", 'expires_at', OLD."expires_at"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('email', NEW."email", 'role', NEW."role", 'can_view_payloads', NEW."can_view_payloads", 'status', NEW."status", 'is_mailed', NEW."is_mailed", 'expires_at', NEW."expires_at"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."link_digest" IS DISTINCT FROM NEW."link_digest" THEN
+            before := before || '{"link_digest": "(withheld)"}';
+            after := after || '{"link_digest": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('invite', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.email, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_tenantinvite_audited() IS '{"kind": "invite", "shown": ["email", "role", "can_view_payloads", "status", "is_mailed", "expires_at"], "withheld": ["link_digest"], "ignored": ["id", "tenant_id", "invited_by_id", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.tenants_user_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('email', OLD."email", 'name', OLD."name", 'is_active', OLD."is_active", 'is_email_verified', OLD."is_email_verified", 'is_email_proven', OLD."is_email_proven"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('email', NEW."email", 'name', NEW."name", 'is_active', NEW."is_active", 'is_email_verified', NEW."is_email_verified", 'is_email_proven', NEW."is_email_proven"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."password" IS DISTINCT FROM NEW."password" THEN
+            before := before || '{"password": "(withheld)"}';
+            after := after || '{"password": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('user', TG_OP, NULL::uuid, subject."id"::text,
+                         subject.email, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_user_audited() IS '{"kind": "user", "shown": ["email", "name", "is_active", "is_email_verified", "is_email_proven"], "withheld": ["password"], "ignored": ["id", "last_login", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.webhooks_endpoint_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('url', OLD."url", 'description', OLD."description", 'kinds', OLD."kinds", 'workflow_ids', OLD."workflow_ids", 'pause_reason', OLD."pause_reason", 'paused_at', OLD."paused_at"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('url', NEW."url", 'description', NEW."description", 'kinds', NEW."kinds", 'workflow_ids', NEW."workflow_ids", 'pause_reason', NEW."pause_reason", 'paused_at', NEW."paused_at"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."secret" IS DISTINCT FROM NEW."secret" THEN
+            before := before || '{"secret": "(withheld)"}';
+            after := after || '{"secret": "(withheld, changed)"}';
+        END IF;
+        IF OLD."previous_secret" IS DISTINCT FROM NEW."previous_secret" THEN
+            before := before || '{"previous_secret": "(withheld)"}';
+            after := after || '{"previous_secret": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('endpoint', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.url, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.webhooks_endpoint_audited() IS '{"kind": "endpoint", "shown": ["url", "description", "kinds", "workflow_ids", "pause_reason", "paused_at"], "withheld": ["secret", "previous_secret"], "ignored": ["id", "tenant_id", "previous_expires_at", "failing_since", "not_before", "created_at", "updated_at"]}';
 
 CREATE FUNCTION public.webhooks_note_changed_runs() RETURNS trigger
     LANGUAGE plpgsql
@@ -155,6 +580,35 @@ BEGIN
                     WHERE e.tenant_id = NEW.tenant_id AND TG_ARGV[0] = ANY(e.kinds));
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.webhooks_webhook_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'source_name', OLD."source_name", 'event_key_expression', OLD."event_key_expression", 'scope_expression', OLD."scope_expression", 'returns_event', OLD."returns_event", 'auth_type', OLD."auth_type", 'header_name', OLD."header_name", 'algorithm', OLD."algorithm", 'encoding', OLD."encoding"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'source_name', NEW."source_name", 'event_key_expression', NEW."event_key_expression", 'scope_expression', NEW."scope_expression", 'returns_event', NEW."returns_event", 'auth_type', NEW."auth_type", 'header_name', NEW."header_name", 'algorithm', NEW."algorithm", 'encoding', NEW."encoding"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."secret" IS DISTINCT FROM NEW."secret" THEN
+            before := before || '{"secret": "(withheld)"}';
+            after := after || '{"secret": "(withheld, changed)"}';
+        END IF;
+        IF OLD."static_payload" IS DISTINCT FROM NEW."static_payload" THEN
+            before := before || '{"static_payload": "(withheld)"}';
+            after := after || '{"static_payload": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('webhook', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.webhooks_webhook_audited() IS '{"kind": "webhook", "shown": ["name", "source_name", "event_key_expression", "scope_expression", "returns_event", "auth_type", "header_name", "algorithm", "encoding"], "withheld": ["secret", "static_payload"], "ignored": ["id", "tenant_id", "created_at", "updated_at"]}';
 
 CREATE TABLE public.account_emailaddress (
     id integer NOT NULL,
@@ -906,6 +1360,32 @@ CREATE TABLE public.tenants_apitoken (
     replaced_by_id uuid
 );
 
+CREATE TABLE public.tenants_auditentry (
+    id bigint NOT NULL,
+    tenant_id uuid,
+    at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id text DEFAULT ''::text NOT NULL,
+    actor_name text DEFAULT ''::text NOT NULL,
+    action text NOT NULL,
+    resource_kind text NOT NULL,
+    resource_id text DEFAULT ''::text NOT NULL,
+    resource_name text DEFAULT ''::text NOT NULL,
+    before jsonb,
+    after jsonb,
+    address text DEFAULT ''::text NOT NULL,
+    user_agent text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.tenants_auditentry ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.tenants_auditentry_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.tenants_browsersession (
     id uuid NOT NULL,
     session_key character varying(40) NOT NULL,
@@ -1304,6 +1784,9 @@ ALTER TABLE ONLY public.engine_step
 ALTER TABLE ONLY public.tenants_apitoken
     ADD CONSTRAINT tenants_apitoken_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.tenants_auditentry
+    ADD CONSTRAINT tenants_auditentry_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.tenants_browsersession
     ADD CONSTRAINT tenants_browsersession_pkey PRIMARY KEY (id);
 
@@ -1375,6 +1858,16 @@ CREATE INDEX account_emailconfirmation_email_address_id_5b7f8c58 ON public.accou
 CREATE INDEX account_emailconfirmation_key_f43612bd_like ON public.account_emailconfirmation USING btree (key varchar_pattern_ops);
 
 CREATE INDEX answered_request_expiry ON public.engine_answeredrequest USING btree (expires_at);
+
+CREATE INDEX audit_by_action ON public.tenants_auditentry USING btree (tenant_id, action, id);
+
+CREATE INDEX audit_by_actor ON public.tenants_auditentry USING btree (tenant_id, actor_id, id);
+
+CREATE INDEX audit_by_resource ON public.tenants_auditentry USING btree (tenant_id, resource_kind, resource_id, id);
+
+CREATE INDEX audit_by_tenant ON public.tenants_auditentry USING btree (tenant_id, id);
+
+CREATE INDEX audit_by_time ON public.tenants_auditentry USING btree (at);
 
 CREATE INDEX auth_group_name_a6ea08ec_like ON public.auth_group USING btree (name varchar_pattern_ops);
 
@@ -1627,6 +2120,40 @@ ALTER INDEX public.task_on_worker ATTACH PARTITION public.engine_task_default_wo
 ALTER INDEX public.task_held ATTACH PARTITION public.engine_task_default_workflow_id_idx;
 
 ALTER INDEX public.engine_taskevent_pkey ATTACH PARTITION public.engine_taskevent_default_pkey;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.tenants_auditentry FOR EACH ROW EXECUTE FUNCTION public.audit_refuse_change();
+
+CREATE TRIGGER append_only_as_a_whole BEFORE TRUNCATE ON public.tenants_auditentry FOR EACH STATEMENT EXECUTE FUNCTION public.audit_refuse_change();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF kind, state, since, until, statuses, workflow_ids, total, metadata_keys, metadata_values ON public.engine_bulkaction FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_bulkaction_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF workflow_id, name, expression, priority, is_enabled, is_declared, missed, input, additional_metadata ON public.engine_cron FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_cron_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF workflow_id, scope, expression, is_declared, payload ON public.engine_filter FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_filter_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF limit_value, "window" ON public.engine_ratelimit FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_ratelimit_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF workflow_id, trigger_at, priority, input, additional_metadata ON public.engine_schedule FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_schedule_audited();
+
+CREATE TRIGGER audited AFTER UPDATE OF is_paused ON public.engine_worker FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_worker_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, description, is_paused, paused_cron_behavior, paused_scheduled_behavior, paused_ttl_seconds, deleted_at ON public.engine_workflow FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_workflow_audited();
+
+CREATE TRIGGER audited AFTER INSERT ON public.engine_workflowversion FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_workflowversion_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, expires_at, revoked_at ON public.tenants_apitoken FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_apitoken_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF user_id, role, can_view_payloads, is_by_group ON public.tenants_member FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_member_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, slug, environment, archived_at, deleted_at ON public.tenants_tenant FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_tenant_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF email, role, can_view_payloads, status, is_mailed, expires_at, link_digest ON public.tenants_tenantinvite FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_tenantinvite_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF email, name, is_active, is_email_verified, is_email_proven, password ON public.tenants_user FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_user_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF url, description, kinds, workflow_ids, pause_reason, paused_at, secret, previous_secret ON public.webhooks_endpoint FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_endpoint_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, source_name, event_key_expression, scope_expression, returns_event, auth_type, header_name, algorithm, encoding, secret, static_payload ON public.webhooks_webhook FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_webhook_audited();
 
 CREATE TRIGGER note_changed_runs AFTER UPDATE ON public.engine_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_changed_runs();
 

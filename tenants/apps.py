@@ -6,6 +6,8 @@ class TenantsConfig(AppConfig):
     name = "tenants"
 
     def ready(self) -> None:
+        from tenants.audit import sessions
         from tenants.sessions import note_sign_in
 
         user_logged_in.connect(note_sign_in, dispatch_uid="tenants.sessions")
+        sessions.listen()

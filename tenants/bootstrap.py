@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db import transaction
-
+from tenants.audit.actors import actor_of_command
+from tenants.audit.declared import Changes
+from tenants.audit.recording import recorded_changes
 from tenants.installation import Installation
 from tenants.models import APIToken, Member, Role, Tenant, User
 from tenants.people.first_start import alone_at_first_start, ensure_default_tenant
 from tenants.tokens import create_token
 
 FIRST_TOKEN_NAME = "default"
+MAKE = Changes("installation.create")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def bootstrap(config: Installation) -> BootstrapResult:
     What was taken away since the first start does not come back: neither the admin, nor their
     membership, nor the tenant.
     """
-    with transaction.atomic():
+    with recorded_changes(MAKE, actor_of_command("setup"), None):
         alone_at_first_start()
         email = config.admin_email.lower().strip()
         is_new = not User.objects.exists()

@@ -9,6 +9,19 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils import timezone
 
+from tenants.audit.models import AuditEntry
+
+__all__ = [
+    "APIToken",
+    "AuditEntry",
+    "Member",
+    "Role",
+    "SignInTries",
+    "Tenant",
+    "User",
+    "UserManager",
+]
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, *, name: str = "") -> User:

@@ -13,9 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from dashboard.gate import LOST, ask_to_confirm
+from dashboard.gate import LOST, ask_to_confirm, audited_page
 from tenants import sign_in_limits
 from tenants.access import accesses_of_user, may_enter
+from tenants.audit.declared import TOLD_BY_SESSIONS, Unaudited
 from tenants.installation import installation
 from tenants.models import User
 from tenants.people.register import may_sign_up
@@ -31,6 +32,7 @@ _MAX_EMAIL = 254
 _MAX_PASSWORD = 1024
 
 
+@audited_page(TOLD_BY_SESSIONS)
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -72,6 +74,7 @@ def _user_with(request: HttpRequest, email: str, password: str) -> User | None:
     return authenticate(request, username=email, password=password)
 
 
+@audited_page(TOLD_BY_SESSIONS)
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     end_session(request)
@@ -103,6 +106,7 @@ def only_a_socket(request: HttpRequest, slug: str) -> HttpResponse:
     return HttpResponse("This address is a WebSocket.", status=426, content_type="text/plain")
 
 
+@audited_page(Unaudited("the browser alone remembers it"))
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "system")

@@ -39,6 +39,7 @@ from engine.operations.timetable.change_crons import (
 from engine.operations.timetable.fire_crons import run_cron_now
 from engine.states import CronMissCause, MissedPolicy
 from engine.store import sync_db
+from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
 
 PAGE_SIZE, MISSES_SHOWN = 50, 20
@@ -116,7 +117,7 @@ def download_input(request: PageRequest, cron_id: UUID) -> HttpResponse:
     return attachment(given, f"cron-{cron_id}.json", "application/json")
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("cron.create"))
 def new(request: PageRequest) -> HttpResponse:
     """Show the form with a look at the next times; a POST makes the cron, or says what is wrong."""
     asked = open_form(request)
@@ -190,7 +191,7 @@ def _preview(expression: str) -> Upcoming | None:
     return upcoming(expression, datetime.now(UTC)) if expression.strip() else None
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("cron.update"))
 def switch(request: PageRequest, cron_id: UUID) -> HttpResponse:
     """Enable a cron, or disable it with `enabled=no`."""
     cron = _find(request, cron_id)
@@ -206,7 +207,7 @@ def switch(request: PageRequest, cron_id: UUID) -> HttpResponse:
     return redirect("dashboard:cron", request.tenant.slug, cron.id)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("cron.update"))
 def missed(request: PageRequest, cron_id: UUID) -> HttpResponse:
     """Choose what it does about times it misses."""
     cron = _find(request, cron_id)
@@ -223,11 +224,13 @@ def _policy(text: str) -> MissedPolicy | None:
     return MissedPolicy[text.upper()] if text in POLICIES else None
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("cron.run"))
 def run_now(request: PageRequest, cron_id: UUID) -> HttpResponse:
     cron = _find(request, cron_id)
     try:
-        run_id = sync_db.run(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC)))
+        with request.acting.on() as told:
+            run_id = sync_db.run(run_cron_now(request.tenant.id, cron.id, datetime.now(UTC)))
+            told["run"] = str(run_id)
     except HatchetError as error:
         messages.error(request, f"Nothing was started: {error}")
         return redirect("dashboard:cron", request.tenant.slug, cron.id)
@@ -235,7 +238,7 @@ def run_now(request: PageRequest, cron_id: UUID) -> HttpResponse:
     return redirect("dashboard:run", request.tenant.slug, run_id)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("cron.delete"))
 def delete(request: PageRequest, cron_id: UUID) -> HttpResponse:
     """Ask first, then delete."""
     cron = _find(request, cron_id)

@@ -20,14 +20,18 @@ from engine.operations.durable.branch_tasks import branch_task
 from engine.operations.durable.evict_tasks import restore_tasks
 from engine.states import Status
 from engine.store import sync_db
+from tenants.audit.declared import Acts
 from tenants.models import Role
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("task.restore"))
 def restore(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
     was_evicted = _task(request, run_id, task_id).is_off_worker
     operation = restore_tasks(request.tenant.id, [task_id], datetime.now(UTC))
-    sync_db.run(operation)
+    with request.acting.on():
+        sync_db.run(operation)
+        if not was_evicted:
+            request.acting.leave_out()
     if was_evicted:
         messages.success(request, "Task queued: it goes back to a worker.")
     else:
@@ -35,7 +39,7 @@ def restore(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
     return _back(request, run_id, task_id)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Acts("task.reset"))
 def reset(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
     """Ask first, then run a task again from a step on."""
     task = _task(request, run_id, task_id)
@@ -60,7 +64,9 @@ def reset(request: PageRequest, run_id: UUID, task_id: UUID) -> HttpResponse:
         request.tenant.id, task_id, node.node_id, node.branch_id, datetime.now(UTC)
     )
     try:
-        branch_id = sync_db.run(operation)
+        with request.acting.on() as told:
+            branch_id = sync_db.run(operation)
+            told.update(node=node.node_id, branch=branch_id)
     except NotFound as error:
         raise Http404("no such task") from error
     except InvalidArgument as error:

@@ -21,6 +21,7 @@ from dashboard.rendering import render_fragment
 from dashboard.run_form import workflow_choices
 from dashboard.url_filters import parse_list_filters
 from engine.models.pages import newest_page
+from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
 from webhooks.models import Dispatch, DispatchState, Endpoint, Message
 from webhooks.outgoing import changes
@@ -63,7 +64,7 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
 
 
 @never_cache
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("endpoint.create"))
 def new(request: PageRequest) -> HttpResponse:
     """Show the form; a POST makes the endpoint and shows its secret, the only time it is seen."""
     if request.method != "POST":
@@ -126,7 +127,7 @@ def _messages_context(request: PageRequest, endpoint: Endpoint) -> dict[str, Any
     } | filters.pager(page, has_newer, has_older)
 
 
-@tenant_page("POST", needs=Role.ADMIN)
+@tenant_page("POST", needs=Role.ADMIN, audits=Changes("endpoint.update"))
 def change(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     endpoint = _find(request, endpoint_id)
     form = endpoint_form.read(request.POST)
@@ -136,7 +137,7 @@ def change(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     return _to(request, endpoint)
 
 
-@tenant_page("POST", needs=Role.ADMIN)
+@tenant_page("POST", needs=Role.ADMIN, audits=Changes("endpoint.pause"))
 def pause(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     """Pause it, or go on, as the form says."""
     endpoint = _find(request, endpoint_id)
@@ -148,7 +149,7 @@ def pause(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
 
 
 @never_cache
-@tenant_page("POST", needs=Role.ADMIN)
+@tenant_page("POST", needs=Role.ADMIN, audits=Changes("endpoint.rotate_secret"))
 def rotate(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     """Change the secret and show it, the only time it is seen."""
     endpoint = _find(request, endpoint_id)
@@ -157,7 +158,7 @@ def rotate(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     return render(request, "dashboard/endpoints/secret.html", context)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("endpoint.test"))
 def test(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     endpoint = _find(request, endpoint_id)
     made = changes.try_endpoint(endpoint, datetime.now(UTC))
@@ -166,7 +167,7 @@ def test(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     return redirect("dashboard:webhook_message", request.tenant.slug, endpoint.id, made)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("endpoint.redeliver_failed"))
 def send_failed_again(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     endpoint = _find(request, endpoint_id)
     count = changes.send_failed_again(endpoint, 0, datetime.now(UTC))
@@ -174,7 +175,7 @@ def send_failed_again(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     return _to(request, endpoint)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("endpoint.delete"))
 def delete(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
     """Ask first, then delete."""
     endpoint = _find(request, endpoint_id)
@@ -202,7 +203,7 @@ def message_live(request: PageRequest, endpoint_id: UUID, dispatch_id: UUID) -> 
     return render_fragment(request, "dashboard/endpoints/_attempts.html", context)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("message.redeliver"))
 def send_again(request: PageRequest, endpoint_id: UUID, dispatch_id: UUID) -> HttpResponse:
     sent = _find_sent(_find(request, endpoint_id), dispatch_id)
     changes.send_again(sent, datetime.now(UTC))

@@ -37,6 +37,7 @@ from engine.store import events as event_store
 from engine.store import sync_db
 from engine.store.query import fetch
 from engine.types import EventInput
+from tenants.audit.declared import DATA_PLANE
 from tenants.models import Role
 from webhooks.queries import webhook_names
 
@@ -164,7 +165,7 @@ def _why_none(event: Event) -> str:
     return f"No filter of {names} with this scope was true."
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=DATA_PLANE)
 def push(request: PageRequest) -> HttpResponse:
     """Show the form; a POST stores the event and starts what listens for it."""
     filled = trigger_form.blank(None, wants_raw=True)
@@ -204,7 +205,7 @@ def _push_form(
     return render(request, "dashboard/events/push.html", context, status=status)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=DATA_PLANE)
 def replay(request: PageRequest, event_id: UUID) -> HttpResponse:
     """Push the event once more, as a new one."""
     event = _find(request, event_id)

@@ -20,6 +20,7 @@ from engine.models.filters import Filter
 from engine.models.pages import newest_page
 from engine.operations.change_filters import create_filter, delete_filter, update_filter
 from engine.store import sync_db
+from tenants.audit.declared import ONLY_READS, Changes
 from tenants.models import Role
 
 PAGE_SIZE = 50
@@ -41,7 +42,7 @@ def index(request: PageRequest) -> HttpResponse:
     return render(request, "dashboard/filters/index.html", context)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("filter.create"))
 def new(request: PageRequest) -> HttpResponse:
     """Show the form; a POST tries the expression out or makes the filter."""
     given = request.POST if request.method == "POST" else request.GET
@@ -67,7 +68,7 @@ def new(request: PageRequest) -> HttpResponse:
     return redirect("dashboard:filter", request.tenant.slug, filter_id)
 
 
-@tenant_page("GET", "HEAD", "POST")
+@tenant_page("GET", "HEAD", "POST", audits=ONLY_READS)
 def detail(request: PageRequest, filter_id: UUID) -> HttpResponse:
     """One filter in its form. Trying it out changes nothing, so whoever may look may do it."""
     found = _find(request, filter_id)
@@ -83,7 +84,7 @@ def detail(request: PageRequest, filter_id: UUID) -> HttpResponse:
     return _page(request, form, context)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("filter.update"))
 def change(request: PageRequest, filter_id: UUID) -> HttpResponse:
     found = _find(request, filter_id)
     form = read_filter_form(request.POST, request.tenant.id)
@@ -109,7 +110,7 @@ def change(request: PageRequest, filter_id: UUID) -> HttpResponse:
     return redirect("dashboard:filter", request.tenant.slug, found.id)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("filter.delete"))
 def delete(request: PageRequest, filter_id: UUID) -> HttpResponse:
     """Ask first, then delete."""
     found = _find(request, filter_id)

@@ -14,13 +14,14 @@ from dashboard.gate import PageRequest, tenant_page
 from dashboard.refusals import explain
 from dashboard.rights_form import RightsForm
 from tenants import mail
+from tenants.audit.declared import Changes
 from tenants.models import Role, TenantInvite
 from tenants.people import invites
 from tenants.people.invites import MadeInvite
 from tenants.people.refusals import Refused
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("invite.create"))
 def new(request: PageRequest) -> HttpResponse:
     """Show the form; a POST makes the invite and, once, its link if it was not mailed."""
     form, error, status = RightsForm(), "", 200
@@ -46,7 +47,7 @@ def new(request: PageRequest) -> HttpResponse:
     return render(request, "dashboard/invites/new.html", context, status=status)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("invite.renew"))
 def renew(request: PageRequest, invite_id: UUID) -> HttpResponse:
     """Ask first, then make another link; the one before leads nowhere from then on."""
     invite = _find(request, invite_id)
@@ -69,7 +70,9 @@ def _show(request: PageRequest, made: MadeInvite) -> HttpResponse:
     return render(request, "dashboard/invites/made.html", context)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
+@tenant_page(
+    "GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True, audits=Changes("invite.delete")
+)
 def revoke(request: PageRequest, invite_id: UUID) -> HttpResponse:
     """Ask first, then revoke."""
     invite = _find(request, invite_id)

@@ -12,18 +12,22 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from dashboard.gate import OwnRequest, own_page
+from dashboard.gate import OwnRequest, actor_of_page, audited_page, own_page
 from dashboard.refusals import explain
 from tenants import sign_in_limits
 from tenants.api.users import PASSWORD_BACKEND
+from tenants.audit.declared import Changes
+from tenants.audit.recording import recorded_changes
 from tenants.models import Member, TenantInvite, User
 from tenants.people import accepting
 from tenants.people.refusals import Refused
 from tenants.people.register import Registration, may_sign_up, register
 
+REGISTER = Changes("user.register", in_parts=True)
 TOO_MANY = "Too many attempts. Wait five minutes and try again."
 
 
+@audited_page(REGISTER)
 @sensitive_post_parameters("password", "invite")
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
@@ -49,14 +53,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         context["error"] = TOO_MANY
         return render(request, "dashboard/account/sign_up.html", context, status=429)
     try:
-        user = register(
-            Registration(
-                email=email,
-                name=given.get("name", ""),
-                password=given.get("password", ""),
-                link=link,
-            )
+        registration = Registration(
+            email=email,
+            name=given.get("name", ""),
+            password=given.get("password", ""),
+            link=link,
         )
+        with recorded_changes(REGISTER, actor_of_page(request), None):
+            user = register(registration)
     except Refused as refused:
         context["error"], status = explain(refused)
         return render(request, "dashboard/account/sign_up.html", context, status=status)
@@ -71,6 +75,7 @@ def _welcome(request: HttpRequest, user: User, invite: TenantInvite | None) -> H
     return redirect("dashboard:runs", invite.tenant.slug)
 
 
+@audited_page(Changes("invite.answer"))
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite_link(request: HttpRequest, link: str) -> HttpResponse:
     """Show what a link offers to whoever holds it; the person it is for accepts or rejects by a POST."""
@@ -95,7 +100,7 @@ def own_invites(request: OwnRequest) -> HttpResponse:
     return render(request, "dashboard/invites/own.html", context)
 
 
-@own_page("POST")
+@own_page("POST", audits=Changes("invite.answer"))
 def answer_invite(request: OwnRequest, invite_id: UUID) -> HttpResponse:
     try:
         if request.POST.get("answer") == "accept":

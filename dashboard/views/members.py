@@ -16,6 +16,7 @@ from dashboard.gate import PageRequest, tenant_page
 from dashboard.refusals import explain
 from dashboard.rendering import render_fragment
 from dashboard.rights_form import RightsForm
+from tenants.audit.declared import Changes
 from tenants.models import Member, Role
 from tenants.people import members
 from tenants.people.changing import may_grant
@@ -55,7 +56,9 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     }
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
+@tenant_page(
+    "GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True, audits=Changes("member.update")
+)
 def detail(request: PageRequest, member_id: UUID) -> HttpResponse:
     """Show what a member may do; a POST changes it."""
     member = _find(request, member_id)
@@ -94,7 +97,9 @@ def _why_locked(request: PageRequest, member: Member) -> str:
     return ""
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.OWNER, of_archived=True)
+@tenant_page(
+    "GET", "HEAD", "POST", needs=Role.OWNER, of_archived=True, audits=Changes("member.delete")
+)
 def remove(request: PageRequest, member_id: UUID) -> HttpResponse:
     """Ask first, then remove."""
     member = _find(request, member_id)

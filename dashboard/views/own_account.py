@@ -10,8 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from dashboard.gate import OwnRequest, own_page
+from dashboard.gate import OwnRequest, audited_page, own_page
 from tenants import confirmation, mail, sessions, sign_in_limits
+from tenants.audit.declared import SENDS_MAIL, Acts, Changes
 from tenants.installation import installation
 from tenants.sign_in import second_factor
 from tenants.sign_in.identities import identities_of
@@ -42,7 +43,7 @@ def may_change_password() -> bool:
     return here.sign_in.by_password and here.people.allow_change_password
 
 
-@own_page("POST")
+@own_page("POST", audits=Acts("session.end"))
 def end_session(request: OwnRequest, session_id: UUID) -> HttpResponse:
     if not sessions.end_session_of(request.user, session_id):
         raise Http404("no such session")
@@ -50,13 +51,14 @@ def end_session(request: OwnRequest, session_id: UUID) -> HttpResponse:
     return redirect("dashboard:account")
 
 
-@own_page("POST")
+@own_page("POST", audits=Acts("session.end_others"))
 def end_other_sessions(request: OwnRequest) -> HttpResponse:
     sessions.end_sessions(request.user, but=request.session.session_key)
     messages.success(request, "All your other sessions are signed out.")
     return redirect("dashboard:account")
 
 
+@audited_page(Changes("user.confirm_email"))
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest, code: str) -> HttpResponse:
     """Confirm by a button: programs follow the links of mails before people do."""
@@ -68,7 +70,7 @@ def confirm(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "dashboard/account/confirm.html", {"is_good": is_good}, status=status)
 
 
-@own_page("POST")
+@own_page("POST", audits=SENDS_MAIL)
 def send_confirmation(request: OwnRequest) -> HttpResponse:
     user = request.user
     if not user.is_email_verified and sign_in_limits.may_be_mailed("confirm", user.email):

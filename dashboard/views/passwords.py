@@ -9,19 +9,23 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from dashboard.gate import OwnRequest, own_page
+from dashboard.gate import OwnRequest, actor_of_page, audited_page, own_page
 from dashboard.views.own_account import may_change_password, render_account
 from tenants import mail, passwords, sign_in_limits
+from tenants.audit.declared import SENDS_MAIL, Changes
+from tenants.audit.recording import recorded_changes
 from tenants.installation import installation
 from tenants.passwords import PasswordRefused
 
+CHANGE = Changes("user.change_password", in_parts=True)
+RESET = Changes("user.reset_password", in_parts=True)
 _TOO_MANY = "Too many attempts. Wait five minutes and try again."
 _DIFFERENT = "The two new passwords differ."
 _MAX_EMAIL = 254
 
 
 @sensitive_post_parameters("old", "new", "again")
-@own_page("POST")
+@own_page("POST", audits=CHANGE)
 def change(request: OwnRequest) -> HttpResponse:
     if not may_change_password():
         return render_account(request, status=403)
@@ -31,13 +35,15 @@ def change(request: OwnRequest) -> HttpResponse:
             return render_account(request, problems=[_TOO_MANY], status=429)
         if new != again:
             raise PasswordRefused(_DIFFERENT)
-        passwords.change(request, request.user, request.POST.get("old", ""), new)
+        with recorded_changes(CHANGE, actor_of_page(request), None):
+            passwords.change(request, request.user, request.POST.get("old", ""), new)
     except PasswordRefused as refused:
         return render_account(request, problems=refused.sentences, status=422)
     messages.success(request, "Your password is changed. All other sessions are signed out.")
     return redirect("dashboard:account")
 
 
+@audited_page(SENDS_MAIL)
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgot(request: HttpRequest) -> HttpResponse:
     """Answer the same for every address, known or not."""
@@ -59,6 +65,7 @@ def forgot(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/account/forgot.html", context)
 
 
+@audited_page(RESET)
 @sensitive_post_parameters("new", "again")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest, code: str) -> HttpResponse:
@@ -74,7 +81,9 @@ def reset(request: HttpRequest, code: str) -> HttpResponse:
     try:
         if new != again:
             raise PasswordRefused(_DIFFERENT)
-        if not passwords.reset(code, new):
+        with recorded_changes(RESET, actor_of_page(request), None):
+            is_reset = passwords.reset(code, new)
+        if not is_reset:
             return render(request, "dashboard/account/reset.html", status=404)
     except PasswordRefused as refused:
         context = {"owner": owner, "problems": refused.sentences}

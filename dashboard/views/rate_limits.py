@@ -20,6 +20,7 @@ from engine.models.rate_limit_queries import rate_limits_of
 from engine.operations.change_rate_limits import delete_rate_limit
 from engine.states import RateLimitWindow
 from engine.store import sync_db
+from tenants.audit.declared import Changes
 from tenants.models import Role
 
 PAGE_SIZE = 50
@@ -92,7 +93,7 @@ def _shown(limit: RateLimit, now: datetime) -> dict[str, Any]:
     }
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("rate_limit.delete"))
 def delete(request: PageRequest) -> HttpResponse:
     """Ask first, then delete."""
     given = request.POST if request.method == "POST" else request.GET

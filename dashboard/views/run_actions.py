@@ -16,13 +16,16 @@ from engine.models.run_queries import runs_of
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.replay_tasks import replay_tasks
 from engine.store import sync_db
+from tenants.audit.declared import Acts
 from tenants.models import Role
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("run.cancel"))
 def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
     was_final = _was_final(request, run_id)
-    sync_db.run(cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC)))
+    with request.acting.on():
+        if not sync_db.run(cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC))):
+            request.acting.leave_out()
     if was_final:
         messages.info(request, "Nothing to cancel: the run had finished already.")
     else:
@@ -30,10 +33,13 @@ def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
     return _back(request, run_id)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("run.replay"))
 def replay(request: PageRequest, run_id: UUID) -> HttpResponse:
     _was_final(request, run_id)
-    replay = sync_db.run(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC)))
+    with request.acting.on():
+        replay = sync_db.run(replay_tasks(request.tenant.id, [run_id], datetime.now(UTC)))
+        if not replay.ids:
+            request.acting.leave_out()
     if replay.refused:
         holder = replay.refused[0].existing
         messages.error(request, f"Not replayed: run {holder} holds its idempotency key.")

@@ -38,6 +38,7 @@ from engine.operations.timetable.change_schedules import (
 )
 from engine.operations.timetable.fire_schedules import run_schedule_now
 from engine.store import sync_db
+from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
 
 PAGE_SIZE = 50
@@ -99,7 +100,7 @@ def _place(schedule: Schedule) -> str:
     return f"{schedule.trigger_at.isoformat()}~{schedule.id}"
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("schedule.create"))
 def new(request: PageRequest) -> HttpResponse:
     asked = open_form(request)
     now = datetime.now(UTC)
@@ -163,7 +164,7 @@ def download_input(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     return attachment(given, f"scheduled-{schedule_id}.json", "application/json")
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("schedule.update"))
 def move(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     schedule = _find(request, schedule_id)
     now = datetime.now(UTC)
@@ -179,12 +180,14 @@ def move(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     return redirect("dashboard:schedule", request.tenant.slug, schedule.id)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("schedule.run"))
 def run_now(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     schedule = _find(request, schedule_id)
     operation = run_schedule_now(request.tenant.id, schedule.id, datetime.now(UTC))
     try:
-        run_id = sync_db.run(operation)
+        with request.acting.on() as told:
+            run_id = sync_db.run(operation)
+            told["run"] = str(run_id)
     except HatchetError as error:
         messages.error(request, f"Nothing was started: {error}")
         return redirect("dashboard:schedule", request.tenant.slug, schedule.id)
@@ -192,7 +195,7 @@ def run_now(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     return redirect("dashboard:run", request.tenant.slug, run_id)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("schedule.delete"))
 def delete(request: PageRequest) -> HttpResponse:
     """Delete those that were chosen in the list; ask first."""
     chosen = _choose(request)
@@ -204,7 +207,7 @@ def delete(request: PageRequest) -> HttpResponse:
     return _told(request, chosen, "deleted", outcome)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("schedule.update"))
 def move_many(request: PageRequest) -> HttpResponse:
     """Give those that were chosen in the list one new time; ask for it first."""
     chosen = _choose(request)

@@ -8,8 +8,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from dashboard.gate import OwnRequest, own_page
+from dashboard.gate import OwnRequest, audited_page, own_page
 from tenants import sign_in_limits
+from tenants.audit.declared import TOLD_BY_SESSIONS, Acts
 from tenants.passwords import LONGEST
 from tenants.sign_in import second_factor
 from tenants.sign_in.enter import complete, pending
@@ -20,6 +21,7 @@ _WRONG_PASSWORD = "Your password is wrong."
 _SECRET = "new_second_factor"
 
 
+@audited_page(TOLD_BY_SESSIONS)
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest) -> HttpResponse:
@@ -40,7 +42,7 @@ def ask(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("code", "password")
-@own_page("GET", "HEAD", "POST")
+@own_page("GET", "HEAD", "POST", audits=Acts("user.change_second_factor"))
 def manage(request: OwnRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request)

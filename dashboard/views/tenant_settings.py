@@ -12,6 +12,7 @@ from django.utils.text import slugify
 from dashboard.gate import OwnRequest, PageRequest, ask_to_confirm, own_page, tenant_page
 from dashboard.refusals import explain
 from tenants.access import may_enter
+from tenants.audit.declared import Changes
 from tenants.installation import installation
 from tenants.models import Role
 from tenants.people import tenants
@@ -19,7 +20,7 @@ from tenants.people.members import leave_tenant
 from tenants.people.refusals import Refused
 
 
-@own_page("GET", "HEAD", "POST")
+@own_page("GET", "HEAD", "POST", audits=Changes("tenant.create"))
 def new(request: OwnRequest) -> HttpResponse:
     """Show the form; a POST makes a tenant that its maker owns."""
     if not may_enter(request.user):
@@ -47,7 +48,7 @@ def index(request: PageRequest) -> HttpResponse:
     return _show(request, request.tenant.name)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("tenant.update"))
 def rename(request: PageRequest) -> HttpResponse:
     name = request.POST.get("name", "")
     try:
@@ -64,7 +65,7 @@ def _show(request: PageRequest, name: str, *, error: str = "", status: int = 200
     return render(request, "dashboard/settings/index.html", context, status=status)
 
 
-@tenant_page("GET", "HEAD", "POST", of_archived=True)
+@tenant_page("GET", "HEAD", "POST", of_archived=True, audits=Changes("member.leave"))
 def leave(request: PageRequest) -> HttpResponse:
     """Ask first, then end the reader's own membership."""
     if request.method != "POST":
@@ -78,7 +79,7 @@ def leave(request: PageRequest) -> HttpResponse:
     return redirect("dashboard:home")
 
 
-@tenant_page("POST", needs=Role.OWNER, of_archived=True)
+@tenant_page("POST", needs=Role.OWNER, of_archived=True, audits=Changes("tenant.archive"))
 def archive(request: PageRequest) -> HttpResponse:
     """Put the tenant to rest, or wake it."""
     try:
@@ -93,7 +94,9 @@ def archive(request: PageRequest) -> HttpResponse:
     return redirect("dashboard:settings", request.tenant.slug)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.OWNER, of_archived=True)
+@tenant_page(
+    "GET", "HEAD", "POST", needs=Role.OWNER, of_archived=True, audits=Changes("tenant.delete")
+)
 def delete(request: PageRequest) -> HttpResponse:
     """Ask for the slug, then delete the tenant and all that is in it."""
     if request.method != "POST":

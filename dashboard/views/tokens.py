@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from dashboard.gate import PageRequest, tenant_page
+from tenants.audit.declared import Changes
 from tenants.models import APIToken, Role, TokenScope
 from tenants.tokens import CannotRotate, create_token, revoke_token, rotate_token
 
@@ -50,7 +51,7 @@ class Wanted:
 
 
 @never_cache
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("token.create"))
 def index(request: PageRequest) -> HttpResponse:
     """List tokens; a POST creates one and shows it in its own answer, the only time it is seen."""
     if request.method != "POST":
@@ -68,7 +69,7 @@ def index(request: PageRequest) -> HttpResponse:
 
 
 @never_cache
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN)
+@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, audits=Changes("token.rotate"))
 def rotate(request: PageRequest, token_id: UUID) -> HttpResponse:
     """Ask how long the old token is to be accepted; a POST shows the one in its place, once."""
     token = _find(request, token_id)
@@ -91,7 +92,9 @@ def rotate(request: PageRequest, token_id: UUID) -> HttpResponse:
     return render(request, "dashboard/tokens/rotate.html", context, status=status)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True)
+@tenant_page(
+    "GET", "HEAD", "POST", needs=Role.ADMIN, of_archived=True, audits=Changes("token.revoke")
+)
 def revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
     """Ask first, then revoke."""
     token = _find(request, token_id)

@@ -19,10 +19,11 @@ from engine.models.task_queries import payload
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import PayloadKind
 from engine.store import sync_db
+from tenants.audit.declared import DATA_PLANE
 from tenants.models import Role
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=DATA_PLANE)
 def form(request: PageRequest) -> HttpResponse:
     """Show the form; a POST starts the run, or shows the form again with what is wrong."""
     asked = open_form(request)

@@ -22,6 +22,7 @@ from dashboard.webhook_form import AUTH_WORDS, WebhookForm
 from engine.ids import id_at
 from engine.models.pages import newest_page
 from engine.models.run_queries import runs_of, with_workflow_names
+from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
 from webhooks.accept import deliver_again, try_out
 from webhooks.changes import url_of
@@ -65,7 +66,7 @@ def _row(webhook: Webhook, last: Delivery | None) -> dict[str, Any]:
 
 
 @sensitive_post_parameters("secret")
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("webhook.create"))
 def new(request: PageRequest) -> HttpResponse:
     """Show the form of a source; a POST makes the webhook and shows where to paste its URL."""
     if request.method != "POST":
@@ -97,7 +98,7 @@ def detail(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     return _detail_page(request, webhook, webhook_form.shown(webhook, may_view=may_view))
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("webhook.update"))
 def change(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     webhook = _find(request, webhook_id)
     may_view = request.access.can_view_payloads
@@ -141,7 +142,7 @@ def _deliveries_context(request: PageRequest, webhook: Webhook) -> dict[str, Any
     } | filters.pager(page, has_newer, has_older)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("webhook.delete"))
 def delete(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     """Ask first, then delete."""
     webhook = _find(request, webhook_id)
@@ -152,7 +153,7 @@ def delete(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     return redirect("dashboard:webhooks", request.tenant.slug)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("webhook.test"))
 def test(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     """Deliver a sample, signed with the webhook's secret, and show what became of it."""
     webhook = _find(request, webhook_id)
@@ -195,11 +196,12 @@ def _runs_context(request: PageRequest, found: Delivery) -> dict[str, Any]:
     return {"delivery": found, "runs": runs}
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Acts("delivery.redeliver"))
 def redeliver(request: PageRequest, delivery_id: UUID) -> HttpResponse:
     """Deliver it once more, as a new delivery."""
     found = _find_delivery(request, delivery_id)
     if not found.can_be_redelivered:
+        request.acting.leave_out()
         messages.error(request, "Its sender is not known, or its body is not kept whole.")
         return redirect("dashboard:webhook_delivery", request.tenant.slug, found.id)
     outcome = deliver_again(found.webhook, found, datetime.now(UTC))

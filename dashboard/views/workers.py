@@ -23,6 +23,7 @@ from engine.models.wide_columns import with_small
 from engine.models.worker_queries import seen_workers, status_of, trouble_of, workers_of
 from engine.operations.pause_worker import pause_worker
 from engine.store import sync_db
+from tenants.audit.declared import Changes
 from tenants.models import Role
 
 WORKERS_SHOWN = 500
@@ -57,7 +58,7 @@ def detail_live(request: PageRequest, worker_id: UUID) -> HttpResponse:
     return render_fragment(request, "dashboard/workers/_worker.html", context)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("worker.update"))
 def pause(request: PageRequest, worker_id: UUID) -> HttpResponse:
     """Pause a worker, or resume it with `paused=no`."""
     is_paused = request.POST.get("paused", "yes") != "no"

@@ -16,13 +16,14 @@ from engine.errors import InvalidArgument
 from engine.models.definitions import Workflow
 from engine.operations.pause_workflows import Pause, pause_workflow, unpause_workflow
 from engine.store import sync_db
+from tenants.audit.declared import Changes
 from tenants.models import Role
 
 QUEUE, DROP = "QUEUE", "DROP"
 DEFAULT_TTL = "24h"
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("workflow.pause"))
 def pause(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     """Ask what a pause is to do; a POST pauses, or gives a paused workflow other settings."""
     workflow = find_workflow(request, workflow_id)
@@ -45,7 +46,7 @@ def pause(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     return redirect("dashboard:workflow", request.tenant.slug, workflow.id)
 
 
-@tenant_page("POST", needs=Role.MEMBER)
+@tenant_page("POST", needs=Role.MEMBER, audits=Changes("workflow.resume"))
 def resume(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     workflow = find_workflow(request, workflow_id)
     sync_db.run(unpause_workflow(request.tenant.id, workflow.id, datetime.now(UTC)))

@@ -24,6 +24,7 @@ from engine.models.workflow_queries import (
 from engine.operations.put_workflow import delete_workflow
 from engine.states import Status
 from engine.store import sync_db
+from tenants.audit.declared import Changes
 from tenants.models import Role
 
 VERSIONS_SHOWN = 20
@@ -92,7 +93,7 @@ def detail_live(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     return render_fragment(request, "dashboard/workflows/_runs.html", context)
 
 
-@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER)
+@tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("workflow.delete"))
 def delete(request: PageRequest, workflow_id: UUID) -> HttpResponse:
     """Ask first, then delete. Runs stay; a worker that registers the name again brings it back."""
     workflow = find_workflow(request, workflow_id)

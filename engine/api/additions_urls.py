@@ -10,6 +10,7 @@ from engine.api import bulk_actions, run_export, run_pages, run_tree
 from engine.api.answers.additions import BulkAction, BulkActionList, RunPage, RunTree
 from engine.api.answers.runs import V1TaskSummary
 from engine.api.url_parts import ST, get, post
+from tenants.audit.declared import Changes
 from tenants.rest.schema import Operation, route
 
 _RUNS = f"{ST}/runs"
@@ -33,7 +34,7 @@ ADDITIONS: list[URLPattern] = [
         _BULK,
         bulk_actions.BulkActionListView,
         get("bulk-action:list", BulkActionList),
-        post("bulk-action:create", BulkAction),
+        post("bulk-action:create", BulkAction, Changes("bulk_action.create")),
     ),
     route(
         f"{_BULK}/<str:action>",
@@ -43,11 +44,11 @@ ADDITIONS: list[URLPattern] = [
     route(
         f"{_BULK}/<str:action>/start",
         bulk_actions.StartView,
-        post("bulk-action:start", BulkAction),
+        post("bulk-action:start", BulkAction, Changes("bulk_action.start")),
     ),
     route(
         f"{_BULK}/<str:action>/stop",
         bulk_actions.StopView,
-        post("bulk-action:stop", BulkAction),
+        post("bulk-action:stop", BulkAction, Changes("bulk_action.stop")),
     ),
 ]

@@ -146,7 +146,9 @@ class CronView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_cron_now(self.tenant.id, self.cron.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(operation))})
+        with self.acting.on() as told:
+            told["run"] = str(sync_db.run(operation))
+        return Response({"externalId": told["run"]})
 
     @takes_body(CronUpdate)
     def patch(self, request: Request, wanted: CronUpdate, **_: Any) -> Response:

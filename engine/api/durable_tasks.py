@@ -37,7 +37,8 @@ class RestoreView(TaskView):
     def post(self, request: Request, **_: Any) -> Response:
         """A task that is not evicted stays as it is, and that is no error."""
         now = datetime.now(UTC)
-        sync_db.run(restore_tasks(self.tenant.id, [self.task.id], now))
+        with self.acting.on():
+            sync_db.run(restore_tasks(self.tenant.id, [self.task.id], now))
         return Response({"requeued": True})
 
 
@@ -58,7 +59,9 @@ class BranchView(EngineView):
         task_id, node_id = wanted.task_id, wanted.node_id
         branch_id = wanted.branch_id or CURRENT_BRANCH
         operation = branch_task(self.tenant.id, task_id, node_id, branch_id, datetime.now(UTC))
-        branch = sync_db.run(operation)
+        with self.acting.on(task_id) as told:
+            branch = sync_db.run(operation)
+            told.update(node=node_id, branch=branch)
         return Response({"taskExternalId": str(task_id), "nodeId": node_id, "branchId": branch})
 
 

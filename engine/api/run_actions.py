@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from engine.api.run_details import run_details
 from engine.api.views import EngineView
 from engine.domain.clock_skew import upper_bound
 from engine.models.run_queries import lean_runs
+from engine.operations.audited import told_of
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.choose_runs import few_at_a_time, matching_runs
 from engine.operations.replay_tasks import Replay, replay_tasks
@@ -89,7 +90,16 @@ class TriggerView(EngineView):
         return Response(run_details(lean_runs().get(id=run.id), may_view=may_view))
 
 
-class CancelView(EngineView):
+class _RunActionView(EngineView):
+    def _tell(self, told: dict[str, Any], done: Sequence[UUID]) -> None:
+        """Say in the audit log what was done, if anything was."""
+        if done:
+            told.update(told_of(done))
+        else:
+            self.acting.leave_out()
+
+
+class CancelView(_RunActionView):
     @takes_body(Targets)
     def post(self, request: Request, targets: Targets, **_: Any) -> Response:
         scope = self.access.scope
@@ -98,20 +108,30 @@ class CancelView(EngineView):
         cancelled: list[UUID] = []
         for some in targets.few_at_a_time(self.tenant.id):
             operation = cancel_tasks(self.tenant.id, some, datetime.now(UTC))
-            cancelled += sync_db.run(operation)
+            with self.acting.on(_only_one(some)) as told:
+                done = sync_db.run(operation)
+                self._tell(told, done)
+            cancelled += done
         return Response({"ids": [str(identity) for identity in cancelled]})
 
 
-class ReplayView(EngineView):
+class ReplayView(_RunActionView):
     @takes_body(Targets)
     def post(self, request: Request, targets: Targets, **_: Any) -> Response:
         replay = Replay([], ())
         for some in targets.few_at_a_time(self.tenant.id):
             operation = replay_tasks(self.tenant.id, some, datetime.now(UTC))
-            replay = replay.and_also(sync_db.run(operation))
+            with self.acting.on(_only_one(some)) as told:
+                done = sync_db.run(operation)
+                self._tell(told, done.ids)
+            replay = replay.and_also(done)
         if replay.refused and not replay.ids:
             raise replay.collision()
         return Response(_told_of(replay))
+
+
+def _only_one(ids: Sequence[UUID]) -> object:
+    return ids[0] if len(ids) == 1 else None
 
 
 def _told_of(replay: Replay) -> dict[str, Any]:

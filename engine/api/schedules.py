@@ -173,7 +173,9 @@ class ScheduleView(EngineView):
 
     def post(self, request: Request, **_: Any) -> Response:
         operation = run_schedule_now(self.tenant.id, self.schedule.id, datetime.now(UTC))
-        return Response({"externalId": str(sync_db.run(operation))})
+        with self.acting.on() as told:
+            told["run"] = str(sync_db.run(operation))
+        return Response({"externalId": told["run"]})
 
     @takes_body(NewTime)
     def patch(self, request: Request, wanted: NewTime, **_: Any) -> Response:
@@ -224,7 +226,8 @@ class BulkDeleteView(EngineView):
         ids = targets.ids or _ids_of(targets.filter, self.tenant.id)
         deleted = Outcome([], [])
         for some in few_at_a_time(ids):
-            outcome = sync_db.run(delete_schedules(self.tenant.id, some))
+            with self.recorded_changes():
+                outcome = sync_db.run(delete_schedules(self.tenant.id, some))
             deleted.changed.extend(outcome.changed)
             deleted.refused.extend(outcome.refused)
         return Response(_bulk("deletedIds", deleted))

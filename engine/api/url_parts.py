@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenants.audit.declared import Declared
 from tenants.rest.schema import Operation
 
 T = "api/v1/tenants/<str:tenant>"
@@ -16,5 +17,5 @@ def get(identity: str, answer: Any, *, is_public: bool = False) -> Operation:
     return Operation("GET", identity, answer, is_public)
 
 
-def post(identity: str, answer: Any) -> Operation:
-    return Operation("POST", identity, answer)
+def post(identity: str, answer: Any, audits: Declared | None = None) -> Operation:
+    return Operation("POST", identity, answer, audits=audits)

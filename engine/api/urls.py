@@ -75,6 +75,7 @@ from engine.api.url_parts import (
     post,
 )
 from engine.states import Status
+from tenants.audit.declared import DATA_PLANE, ONLY_READS, Acts, Changes
 from tenants.rest.errors import APIErrors
 from tenants.rest.schema import Operation, route
 from tenants.rest.views import UnknownPathView
@@ -117,12 +118,12 @@ _TASKS = [
     route(
         f"{TASK}/restore",
         durable_tasks.RestoreView,
-        post("v1-task:restore", V1RestoreTaskResponse),
+        post("v1-task:restore", V1RestoreTaskResponse, Acts("task.restore")),
     ),
     route(
         f"{ST}/durable-tasks/branch",
         durable_tasks.BranchView,
-        post("v1-durable-task:branch", V1BranchDurableTaskResponse),
+        post("v1-durable-task:branch", V1BranchDurableTaskResponse, Acts("task.reset")),
     ),
     route(
         f"{ST}/durable-tasks/<str:task>",
@@ -137,12 +138,12 @@ _TASKS = [
     route(
         f"{ST}/tasks/cancel",
         run_actions.CancelView,
-        post("v1-task:cancel", V1CancelledTasks),
+        post("v1-task:cancel", V1CancelledTasks, Acts("run.cancel")),
     ),
     route(
         f"{ST}/tasks/replay",
         run_actions.ReplayView,
-        post("v1-task:replay", V1ReplayedTasks),
+        post("v1-task:replay", V1ReplayedTasks, Acts("run.replay")),
     ),
 ]
 _RUNS = [
@@ -189,7 +190,7 @@ _RUNS = [
     route(
         f"{ST}/workflow-runs/trigger",
         run_actions.TriggerView,
-        post("v1-workflow-run:create", V1WorkflowRunDetails),
+        post("v1-workflow-run:create", V1WorkflowRunDetails, DATA_PLANE),
     ),
 ]
 _METRICS = [
@@ -262,21 +263,21 @@ _FILTERS = [
         f"{ST}/filters",
         filters.FilterListView,
         get("v1-filter:list", V1FilterList),
-        post("v1-filter:create", V1Filter),
+        post("v1-filter:create", V1Filter, Changes("filter.create")),
     ),
     route(
         f"{ST}/filters/<str:filter>",
         filters.FilterView,
         get("v1-filter:get", V1Filter),
-        Operation("PATCH", "v1-filter:update", V1Filter),
-        Operation("DELETE", "v1-filter:delete", V1Filter),
+        Operation("PATCH", "v1-filter:update", V1Filter, audits=Changes("filter.update")),
+        Operation("DELETE", "v1-filter:delete", V1Filter, audits=Changes("filter.delete")),
     ),
 ]
 _CEL = [
     route(
         f"{ST}/cel/debug",
         cel.DebugView,
-        post("v1-cel:debug", V1CELDebugResponse),
+        post("v1-cel:debug", V1CELDebugResponse, ONLY_READS),
     ),
 ]
 _WORKFLOWS = [
@@ -289,8 +290,8 @@ _WORKFLOWS = [
         "api/v1/workflows/<str:workflow>",
         workflows.WorkflowDetailView,
         get("workflow:get", Workflow),
-        Operation("PATCH", "workflow:update", Workflow),
-        Operation("DELETE", "workflow:delete", None),
+        Operation("PATCH", "workflow:update", Workflow, audits=Changes("workflow.update")),
+        Operation("DELETE", "workflow:delete", None, audits=Changes("workflow.delete")),
     ),
     route(
         "api/v1/workflows/<str:workflow>/versions",
@@ -303,7 +304,7 @@ _RATE_LIMITS = [
         f"{T}/rate-limits",
         rate_limits.RateLimitsView,
         get("rate-limit:list", RateLimitList),
-        Operation("DELETE", "rate-limit:delete", None),
+        Operation("DELETE", "rate-limit:delete", None, audits=Changes("rate_limit.delete")),
     ),
 ]
 
@@ -317,7 +318,7 @@ _WORKERS = [
         "api/v1/workers/<str:worker>",
         workers.WorkerDetailView,
         get("worker:get", Worker),
-        Operation("PATCH", "worker:update", Worker),
+        Operation("PATCH", "worker:update", Worker, audits=Changes("worker.update")),
     ),
 ]
 

@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 
 from engine.errors import Unavailable
 from engine.rpc.errors import Unauthenticated
+from tenants.caller import calling
 from tenants.token_claims import InvalidToken, VerifiedToken
 
 _REFUSAL = "invalid auth token"
@@ -50,11 +51,15 @@ class Authenticator:
 
     def known(self, token: str) -> VerifiedToken | None:
         """Return whose token it is if that is accepted without a look at the database."""
-        return self._verifier.peek(token)
+        found = self._verifier.peek(token)
+        calling.set(found)
+        return found
 
     async def verify(self, token: str) -> VerifiedToken:
         """Return whose token it is or raise Unauthenticated."""
-        return self._verifier.peek(token) or await self._check(token)
+        found = self._verifier.peek(token) or await self._check(token)
+        calling.set(found)
+        return found
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from engine.errors import NotFound
+from engine.operations.audited import CANCEL, PUT_RATE_LIMIT, REPLAY, acting, changing
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
 from engine.operations.choose_runs import few_at_a_time, matching_runs
@@ -45,7 +46,8 @@ class Calls:
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         done: list[UUID] = []
         for some in few_at_a_time(ids):
-            done += await self.database.run(cancel_tasks(tenant_id, some, datetime.now(UTC)))
+            operation = cancel_tasks(tenant_id, some, datetime.now(UTC))
+            done += await self.database.run(acting(CANCEL, operation, list))
         return done
 
     async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
@@ -56,7 +58,8 @@ class Calls:
     async def replay(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         replay = Replay([], ())
         for some in few_at_a_time(ids):
-            part = await self.database.run(replay_tasks(tenant_id, some, datetime.now(UTC)))
+            operation = replay_tasks(tenant_id, some, datetime.now(UTC))
+            part = await self.database.run(acting(REPLAY, operation, lambda done: done.ids))
             replay = replay.and_also(part)
         if replay.refused:
             raise replay.collision()
@@ -76,7 +79,8 @@ class Calls:
     async def put_rate_limit(
         self, tenant_id: UUID, key: str, limit: int, window: RateLimitWindow
     ) -> None:
-        await self.database.run(put_rate_limit(tenant_id, key, limit, window, datetime.now(UTC)))
+        operation = put_rate_limit(tenant_id, key, limit, window, datetime.now(UTC))
+        await self.database.run(changing(PUT_RATE_LIMIT, operation))
 
     async def pause_rate_limit(self, tenant_id: UUID, key: str, until: datetime) -> datetime:
         return await self.database.run(pause_rate_limit(tenant_id, key, until, datetime.now(UTC)))

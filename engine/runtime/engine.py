@@ -6,17 +6,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from engine.background import make_background
-from engine.config import MAX_MESSAGE_BYTES
+from engine.config import AUDIT_DAYS, MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
 from engine.errors import Unavailable
 from engine.ids import new_id
+from engine.operations.audited import PUT_WORKFLOW, changing
 from engine.operations.put_workflow import put_workflow
 from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
@@ -72,6 +73,9 @@ Result = TypeVar("Result")
 
 class HatchetEngine(Calls):
     """One engine. `start`, then serve; `stop` drains what was accepted and gives tenants up."""
+
+    audit_kept = timedelta(days=AUDIT_DAYS)
+    """How long entries of the audit log are kept."""
 
     def __init__(
         self, conninfo: str, *, pool_size: int = 8, max_message_bytes: int = MAX_MESSAGE_BYTES
@@ -213,7 +217,7 @@ class HatchetEngine(Calls):
             ("timetable", self.timetable.run()),
             ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
-            ("housekeeping", Housekeeping(self.database).run()),
+            ("housekeeping", Housekeeping(self.database, self.audit_kept).run()),
             ("bulk actions", BulkActions(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
@@ -310,7 +314,8 @@ class HatchetEngine(Calls):
     async def put_workflow(
         self, tenant_id: UUID, definition: WorkflowDefinition
     ) -> tuple[UUID, UUID]:
-        put = await self.database.run(put_workflow(tenant_id, definition, datetime.now(UTC)))
+        operation = put_workflow(tenant_id, definition, datetime.now(UTC))
+        put = await self.database.run(changing(PUT_WORKFLOW, operation))
         return put.version_id, put.workflow_id
 
     async def push_events(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
+from tenants.rest.answered import Json
 from tenants.rest.paging import PaginationResponse
 from tenants.rest.render import APIResourceMeta
 
@@ -139,3 +140,41 @@ class TenantInvite(TypedDict):
 class TenantInviteList(TypedDict):
     pagination: PaginationResponse
     rows: list[TenantInvite]
+
+
+class AuditActor(TypedDict):
+    """A person's id and e-mail address, a token's id and name, or the user who ran a command."""
+
+    kind: Literal["person", "token", "cli", "system"]
+    id: str
+    name: str
+
+
+class AuditResource(TypedDict):
+    kind: str
+    id: str
+    name: str
+
+
+class AuditLogEntry(TypedDict):
+    """`before` and `after` hold what differs, or all of what was made or deleted, without secrets."""
+
+    id: str
+    at: datetime
+    tenantId: NotRequired[UUID]
+    action: str
+    actor: AuditActor
+    resource: AuditResource
+    before: NotRequired[Json]
+    after: NotRequired[Json]
+    address: str
+    userAgent: str
+
+
+class CursorPagination(TypedDict):
+    nextCursor: NotRequired[str]
+
+
+class AuditLogEntryList(TypedDict):
+    pagination: CursorPagination
+    rows: list[AuditLogEntry]

@@ -155,7 +155,6 @@ class EntitlementsView(TenantView):
     def get(self, request: Request, **_: Any) -> Response:
         offered = dict.fromkeys(
             (
-                "auditLogs",
                 "prometheusMetrics",
                 "strictAdditionalMetadataFilters",
                 "dagOperator",
@@ -164,4 +163,4 @@ class EntitlementsView(TenantView):
             ),
             False,
         )
-        return Response(offered)
+        return Response(offered | {"auditLogs": True})

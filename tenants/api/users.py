@@ -74,11 +74,11 @@ class RegisterView(AnswersRefusals, PublicView):
         email = given.email.lower().strip()
         if not sign_in_limits.may_register(request._request, email):
             raise ApiError(429, TOO_MANY)
-        user = register(
-            Registration(
-                email=email, name=given.name, password=given.password, link=given.invite or ""
-            )
+        registration = Registration(
+            email=email, name=given.name, password=given.password, link=given.invite or ""
         )
+        with self.recorded_changes():
+            user = register(registration)
         login(request._request, user, PASSWORD_BACKEND)
         return Response(user_shape(user))
 
@@ -99,7 +99,8 @@ class PasswordView(AnswersRefusals, UserView):
             raise bad_request("changing passwords is switched off on this server")
         if not sign_in_limits.may_try(request._request, self.user.email):
             raise ApiError(429, TOO_MANY)
-        passwords.change(request._request, self.user, given.old, given.new)
+        with self.recorded_changes():
+            passwords.change(request._request, self.user, given.old, given.new)
         self.user.refresh_from_db()
         response = Response(user_shape(self.user))
         sign_in_limits.welcome(request._request, response, self.user.email)

@@ -17,6 +17,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.views import APIView
 
+from tenants.audit.declared import Declared
 from tenants.rest.accepted import Taken, object_schema, parameters_of, taken_by
 from tenants.rest.answered import components_of, schema_of
 from tenants.rest.errors import AnyDict, APIErrors
@@ -52,7 +53,7 @@ class Operation:
     `takes_any_body`: what is sent may be of any kind. `may_say_nothing`: or it answers 204.
     `status` is that of a success, where it is not 200, or 204 without a body.
     `media_type`: that of the answer; of lines, `answer` is the type of each. `also_refuses`: what others
-    of its method do not.
+    of its method do not. `audits`: what of it is in the audit log; whatever is not a GET says that.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Operation:
     status: int | None = None
     media_type: str = JSON
     also_refuses: tuple[HTTPStatus, ...] = ()
+    audits: Declared | None = None
 
     @property
     def success(self) -> int:

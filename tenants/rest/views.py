@@ -6,6 +6,9 @@ The order of evaluation is: ids in the path (400), credentials (403), the resour
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -25,6 +28,9 @@ from tenants.access import (
     access_of_user,
     may_enter,
 )
+from tenants.audit.actors import Actor, actor_of_request
+from tenants.audit.declared import Acts, Changes
+from tenants.audit.recording import Acting, answer_audited, recorded_changes
 from tenants.buckets import Buckets
 from tenants.models import Role, Tenant, User
 from tenants.rest.conditional import leave_out_what_is_known
@@ -57,6 +63,8 @@ class PublicView(APIView):
     operations: tuple[Operation, ...] = ()
     limited_methods: ClassVar[tuple[str, ...]] = ()
     """Methods that one address may ask for ten times a second."""
+    acting: Acting
+    """Of an operation that declares `Acts`."""
 
     def get_exception_handler(self) -> Any:
         return handle_exception
@@ -78,6 +86,51 @@ class PublicView(APIView):
             address = sign_in_limits.address_of(request._request)
             if not asked.take((type(self).__name__, request.method, address)):
                 raise ApiError(429, TOO_OFTEN)
+        self._audit(str(request.method))
+
+    def _audit(self, method: str) -> None:
+        """Put what writes the audit log around the handler that is about to be called."""
+        declared = next((one.audits for one in self.operations if one.method == method), None)
+        handler: Callable[..., Response] | None = getattr(self, method.lower(), None)
+        if handler is not None and isinstance(declared, Changes | Acts):
+            setattr(self, method.lower(), partial(self._answer_audited, declared, handler))
+
+    def _answer_audited(
+        self,
+        declared: Changes | Acts,
+        handler: Callable[..., Response],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Response:
+        def answer(acting: Acting | None) -> Response:
+            if acting is not None:
+                self.acting = acting
+            return handler(*args, **kwargs)
+
+        return answer_audited(
+            declared, self.actor, self.audited_tenant, self.audited_resource, answer
+        )
+
+    def recorded_changes(self) -> AbstractContextManager[None]:
+        """One of the parts of an operation that declares `Changes(in_parts=True)`."""
+        [declared] = [one.audits for one in self.operations if one.method == self.request.method]
+        assert isinstance(declared, Changes)
+        return recorded_changes(declared, self.actor(), self.audited_tenant)
+
+    def actor(self) -> Actor:
+        request = self.request._request
+        user = session_user(request)
+        if user is None:
+            return actor_of_request(request, user_id=None, email="")
+        return actor_of_request(request, user_id=user.id, email=user.email)
+
+    @property
+    def audited_tenant(self) -> UUID | None:
+        return None
+
+    @property
+    def audited_resource(self) -> str:
+        return ""
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         return Response(None)
@@ -192,6 +245,23 @@ class TenantView(PublicView):
     @property
     def tenant(self) -> Tenant:
         return self.access.tenant
+
+    def actor(self) -> Actor:
+        user, request = self.access.user, self.request._request
+        if user is None:
+            token_id = self.access.token_id
+            return actor_of_request(request, user_id=None, email="", token_id=token_id)
+        return actor_of_request(request, user_id=user.id, email=user.email)
+
+    @property
+    def audited_tenant(self) -> UUID | None:
+        return self.tenant.id
+
+    @property
+    def audited_resource(self) -> str:
+        """The last id in the path, if any but the tenant's is there."""
+        name = self.path_ids[-1]
+        return "" if name == "tenant" else str(self.ids[name])
 
     def _check_scope(self, token: VerifiedToken) -> None:
         method = "GET" if self.request.method == "HEAD" else self.request.method

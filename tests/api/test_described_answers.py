@@ -226,6 +226,7 @@ def walk_people(walk: Walk, tenant: str, world: dict[str, str], owner: User) -> 
     (token,) = [row for row in walk.get(f"{tenant}/api-tokens")["rows"] if row["name"] == "mine"]
     walk.post(f"/api/v1/api-tokens/{token['metadata']['id']}")
     walk.post("/api/v1/users/password", {"password": PASSWORD, "newPassword": "Better-horse-8"})
+    walk_audit(walk, f"{tenant}/audit")
     walk.post("/api/v1/users/logout")
     walk.post("/api/v1/users/login", {"email": owner.email, "password": "Better-horse-8"})
 
@@ -266,6 +267,14 @@ def walk_own_tenant(walk: Walk) -> None:
     walk.get(tenant)
     walk.post(f"{tenant}/unarchive")
     walk.delete(tenant, {"confirm": "mine"})
+
+
+def walk_audit(walk: Walk, path: str) -> None:
+    assert {"before", "after"} <= {name for row in walk.get(path)["rows"] for name in row}
+    walk.lines(f"{path}/export")
+    table = walk.client.get(f"{path}/export.csv")
+    assert table.operation and table.content
+    walk.seen.add(table.operation)
 
 
 def test_every_operation_answers_as_described(

@@ -48,7 +48,8 @@ from engine.states import (
 from engine.store import sync_db
 from engine.store.filters import NewFilter
 from engine.types import EventInput, TriggerRequest
-from tenants.models import Member, Role, Tenant, TenantInvite, User
+from tenants.audit.models import ActorKind
+from tenants.models import AuditEntry, Member, Role, Tenant, TenantInvite, User
 from tenants.people.invites import LIFETIME
 from tenants.people.links import digest_of, new_secret
 from webhooks.accept import accept
@@ -359,3 +360,14 @@ def deliver(webhook: Webhook, body: bytes, key: str = WEBHOOK_SECRET) -> Deliver
     headers = {"content-type": "application/json", "x-key": key, "user-agent": "Sender/1.0"}
     outcome = accept(webhook, Arrived(headers, body, datetime.now(UTC), "192.0.2.7"))
     return Delivery.objects.get(id=outcome.delivery_id)
+
+
+def make_audit_entry(tenant: Tenant, action: str = "cron.update", **columns: Any) -> AuditEntry:
+    """An entry of a person's doing."""
+    defaults: dict[str, Any] = {
+        "actor_kind": ActorKind.PERSON.value,
+        "actor_id": "1",
+        "actor_name": "ann@example.org",
+        "resource_kind": action.partition(".")[0],
+    }
+    return AuditEntry.objects.create(tenant_id=tenant.id, action=action, **defaults | columns)

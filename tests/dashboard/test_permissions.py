@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dashboard.urls import urlpatterns
 from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, Worker, Workflow
-from tenants.models import APIToken, Member, Role, Tenant, TenantInvite, User
+from tenants.models import APIToken, AuditEntry, Member, Role, Tenant, TenantInvite, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
 from tests.tenant_rows import rows_of
@@ -93,6 +93,8 @@ ROUTES: dict[str, tuple[str, Role]] = {
     "tokens": ("tokens", ADMIN),
     "token_rotate": ("tokens/{token}/rotate", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
+    "audit": ("audit", ADMIN),
+    "audit_entry": ("audit/{entry}", ADMIN),
 }
 POSTS: dict[str, tuple[str, Role]] = {
     "run_cancel": ("runs/{run}/cancel", WRITE),
@@ -196,6 +198,7 @@ class World:
     sent: Dispatch
     member: Member
     invite: TenantInvite
+    entry: AuditEntry
 
     def url(self, path: str) -> str:
         ids = {
@@ -213,6 +216,7 @@ class World:
             "sent": self.sent.id,
             "member": self.member.id,
             "invite": self.invite.id,
+            "entry": self.entry.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -239,6 +243,7 @@ def world(tenant: Tenant) -> World:
         factories.send_test(factories.make_endpoint(tenant)),
         Member.objects.get(user=factories.make_member(tenant, Role.VIEWER)),
         factories.make_invite(tenant)[0],
+        factories.make_audit_entry(tenant),
     )
 
 

@@ -18,6 +18,7 @@ from engine.ids import new_id
 from engine.pb import dispatcher_pb2, workflows_pb2
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc.server import RpcServer, ServerSettings
+from tenants.caller import calling
 from tenants.models import Tenant
 from tenants.token_cache import TokenCache
 from tenants.token_claims import InvalidToken, VerifiedToken, read_token
@@ -77,6 +78,23 @@ async def test_malformed_and_unknown_tokens_are_refused(
 async def test_the_scheme_is_case_insensitive(scheme: str, channel: grpc.aio.Channel) -> None:
     client = Client(channel, metadata=(("authorization", f"{scheme} {TOKEN}"),))
     await client.call("Dispatcher/GetVersion", dispatcher_pb2.GetVersionRequest())
+
+
+async def test_what_a_call_does_is_done_by_its_token(
+    client: Client, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it had to be looked at first or not."""
+    callers: list[UUID | None] = []
+
+    async def put_rate_limit(*_: object) -> None:
+        caller = calling.get()
+        callers.append(None if caller is None else caller.token_id)
+
+    monkeypatch.setattr(engine, "put_rate_limit", put_rate_limit)
+    for _ in range(2):
+        request = workflows_pb2.PutRateLimitRequest(key="api", limit=1)
+        await client.call("WorkflowService/PutRateLimit", request)
+    assert callers == [UUID(int=1)] * 2
 
 
 async def test_the_engine_is_told_the_tenant_of_the_token(

@@ -75,7 +75,7 @@ async def test_an_engine_survives_the_deletion_of_what_it_schedules(
     action = await worker.next_start()
     await with_django(lambda: archive(tenant_id, is_deleted=True))
     await recorder.wait_for("lease.lost", tenant_id=tenant_id)
-    await Housekeeping(engine.database).tick()
+    await Housekeeping(engine.database, HatchetEngine.audit_kept).tick()
     await until_rows(lambda: not Tenant.with_deleted.filter(id=tenant_id).exists())
     assert not await with_django(lambda: Run.objects.filter(tenant_id=tenant_id).exists())
     with pytest.raises(InvalidArgument, match="unknown task"):

@@ -96,6 +96,7 @@ OTHER: dict[str, str] = {
     "DEFAULT_TENANT_NAME": "Other",
     "DEFAULT_TENANT_SLUG": "other",
     "DEFAULT_TENANT_ID": "707d0855-80ab-4e1f-a156-f1c4546cbf52",
+    "SERVER_AUDIT_RETENTION_DAYS": "30",
     "SERVER_LOGGER_LEVEL": "debug",
     "SERVER_LOGGER_FORMAT": "json",
 }

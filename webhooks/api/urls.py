@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from engine.api.url_parts import ST, get, post
+from tenants.audit.declared import DATA_PLANE, Acts, Changes
 from tenants.rest.schema import Operation, route
 from webhooks.api import deliveries, endpoints, messages, webhooks
 from webhooks.api.answers import (
@@ -32,7 +33,7 @@ urlpatterns: list[URLPattern] = [
         f"{ST}/webhooks",
         webhooks.WebhookListView,
         get("v1-webhook:list", V1WebhookList),
-        post("v1-webhook:create", V1Webhook),
+        post("v1-webhook:create", V1Webhook, Changes("webhook.create")),
     ),
     route(
         f"{ST}/webhooks/<path:name>",
@@ -45,9 +46,10 @@ urlpatterns: list[URLPattern] = [
             is_public=True,
             takes_any_body=True,
             may_say_nothing=True,
+            audits=DATA_PLANE,
         ),
-        Operation("PATCH", "v1-webhook:update", V1Webhook),
-        Operation("DELETE", "v1-webhook:delete", V1Webhook),
+        Operation("PATCH", "v1-webhook:update", V1Webhook, audits=Changes("webhook.update")),
+        Operation("DELETE", "v1-webhook:delete", V1Webhook, audits=Changes("webhook.delete")),
     ),
     route(
         _DELIVERIES,
@@ -62,7 +64,7 @@ urlpatterns: list[URLPattern] = [
     route(
         f"{_DELIVERIES}/<str:delivery>/redeliver",
         deliveries.RedeliverView,
-        post("webhook-delivery:redeliver", WebhookDelivery),
+        post("webhook-delivery:redeliver", WebhookDelivery, Acts("delivery.redeliver")),
     ),
     path("api/v1/asyncapi.yaml", endpoints.AsyncApiView.as_view()),
     route(
@@ -74,29 +76,33 @@ urlpatterns: list[URLPattern] = [
         f"{ST}/webhook-endpoints",
         endpoints.EndpointListView,
         get("webhook-endpoint:list", WebhookEndpointList),
-        post("webhook-endpoint:create", WebhookEndpoint),
+        post("webhook-endpoint:create", WebhookEndpoint, Changes("endpoint.create")),
     ),
     route(
         _ENDPOINT,
         endpoints.EndpointView,
         get("webhook-endpoint:get", WebhookEndpoint),
-        Operation("PATCH", "webhook-endpoint:update", WebhookEndpoint),
-        Operation("DELETE", "webhook-endpoint:delete", WebhookEndpoint),
+        Operation(
+            "PATCH", "webhook-endpoint:update", WebhookEndpoint, audits=Changes("endpoint.update")
+        ),
+        Operation(
+            "DELETE", "webhook-endpoint:delete", WebhookEndpoint, audits=Changes("endpoint.delete")
+        ),
     ),
     route(
         f"{_ENDPOINT}/rotate-secret",
         endpoints.RotateSecretView,
-        post("webhook-endpoint:rotate-secret", WebhookEndpoint),
+        post("webhook-endpoint:rotate-secret", WebhookEndpoint, Changes("endpoint.rotate_secret")),
     ),
     route(
         f"{_ENDPOINT}/test",
         messages.TryEndpointView,
-        post("webhook-endpoint:test", WebhookMessage),
+        post("webhook-endpoint:test", WebhookMessage, Acts("endpoint.test")),
     ),
     route(
         f"{_ENDPOINT}/redeliver-failed",
         messages.SendFailedAgainView,
-        post("webhook-endpoint:redeliver-failed", SentAnew),
+        post("webhook-endpoint:redeliver-failed", SentAnew, Acts("endpoint.redeliver_failed")),
     ),
     route(
         f"{_ENDPOINT}/messages",
@@ -107,6 +113,6 @@ urlpatterns: list[URLPattern] = [
     route(
         f"{_MESSAGE}/redeliver",
         messages.RedeliverMessageView,
-        post("webhook-message:redeliver", WebhookMessage),
+        post("webhook-message:redeliver", WebhookMessage, Acts("message.redeliver")),
     ),
 ]

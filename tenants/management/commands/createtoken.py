@@ -6,9 +6,11 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from tenants.audit.declared import Changes
 from tenants.durations import parse_lifetime
+from tenants.management.audited import AuditedCommand
 from tenants.models import Tenant, TokenScope
 from tenants.tokens import DEFAULT_LIFETIME, create_token
 
@@ -20,7 +22,8 @@ def _duration(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
+    audits = Changes("token.create")
     help = "Print a new API token. It is shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,5 +44,6 @@ class Command(BaseCommand):
         if tenant is None:
             raise CommandError(f'there is no tenant "{options["tenant"]}"')
         scope = TokenScope(options["scope"])
-        _, token = create_token(tenant, options["name"], options["expires_in"], scope=scope)
+        with self.recorded_changes(tenant):
+            _, token = create_token(tenant, options["name"], options["expires_in"], scope=scope)
         self.stdout.write(token)

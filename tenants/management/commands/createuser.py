@@ -5,13 +5,15 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
+from django.core.management.base import CommandError, CommandParser
 
+from tenants.audit.declared import Changes
+from tenants.management.audited import AuditedCommand
 from tenants.models import Member, Role, Tenant, User
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
+    audits = Changes("user.create")
     help = "Create a user who can sign in, and make them a member of a tenant."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,7 +33,7 @@ class Command(BaseCommand):
         password = options["password"] or getpass.getpass("Password: ")
         if not password:
             raise CommandError("a password is needed")
-        with transaction.atomic():
+        with self.recorded_changes(tenant):
             user = User.objects.create_user(email, password, name=options["name"])
             Member.objects.create(tenant=tenant, user=user, role=options["role"])
         self.stdout.write(f"{email} may sign in and is {options['role']} of {tenant.slug}")

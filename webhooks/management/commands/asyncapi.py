@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from tenants.audit.declared import ONLY_READS
+from tenants.management.audited import AuditedCommand
 from webhooks.outgoing.asyncapi import DOCUMENT, written
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
+    audits = ONLY_READS
     help = "Write docs/asyncapi.yaml from the table of what outgoing webhooks tell."
     requires_system_checks = ()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 
+from tenants.audit.declared import Unaudited
+from tenants.management.audited import AuditedCommand
 from webhooks.encryption import SecretUnreadable, encrypt_anew
 from webhooks.models import Endpoint, Webhook
 
@@ -20,8 +22,9 @@ _OF_SECOND_FACTORS = {"secret", "seed"}
 """The key of an app, and what recovery codes are made of."""
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Encrypt all secrets with the first key of SERVER_ENCRYPTION_MASTER_KEYSET."
+    audits = Unaudited("the secrets stay what they are")
 
     def handle(self, *_: Any, **__: Any) -> None:
         unreadable: set[str] = set()
