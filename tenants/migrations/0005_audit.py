@@ -15,7 +15,7 @@ DROP FUNCTION audit_refuse_change() CASCADE;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0006_account")]
+    dependencies = [("tenants", "0004_api_token_scopes")]
 
     operations = [
         migrations.CreateModel(
@@ -83,8 +83,10 @@ class Migration(migrations.Migration):
             *audited_table(
                 "tenants_apitoken",
                 "token",
-                shown=["name", "expires_at", "revoked_at"],
-                ignored=["id", "tenant_id", "is_internal", "created_at", "updated_at"],
+                shown=["name", "scope", "expires_at", "revoked_at", "replaced_by_id"],
+                ignored=[
+                    *("id", "tenant_id", "is_internal", "last_used_at", "created_at", "updated_at")
+                ],
             )
         ),
         migrations.RunSQL(

@@ -8,7 +8,7 @@ import io
 import json
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -335,7 +335,7 @@ class TestReading:
 
 def close(answer: StreamingHttpResponse) -> None:
     """Without the signal that a request has ended, which would take the test's connection."""
-    for let_go in answer._resource_closers:
+    for let_go in cast("Any", answer)._resource_closers:
         let_go()
 
 

@@ -13,7 +13,7 @@ from engine.states import RateLimitWindow
 from engine.types import TriggerRequest
 from tenants.audit.models import AuditEntry
 from tenants.caller import calling
-from tenants.models import APIToken, Tenant
+from tenants.models import APIToken, Tenant, TokenScope
 from tenants.token_claims import VerifiedToken
 from tenants.tokens import create_token
 from tests.runtime.harness import engine_on, workflow
@@ -29,7 +29,8 @@ def told_of(
     async def run() -> None:
         async with engine_on(conninfo) as engine:
             if caller is not None:
-                calling.set(VerifiedToken(tenant_id, caller.id, datetime(2099, 1, 1, tzinfo=UTC)))
+                until = datetime(2099, 1, 1, tzinfo=UTC)
+                calling.set(VerifiedToken(tenant_id, caller.id, until, TokenScope.FULL))
             await work(engine)
 
     asyncio.run(run())

@@ -94,8 +94,17 @@ def claim(world: World) -> Query[Any]:
 def record(world: World) -> Query[Any]:
     outcomes = [
         store.Outcome(
-            *(identity, claim_id, world.crowd.tenant_id, world.endpoint.id),
-            *("DELIVERED", world.now, 200, "", "{}", None, False),
+            identity,
+            claim_id,
+            world.crowd.tenant_id,
+            world.endpoint.id,
+            "DELIVERED",
+            world.now,
+            200,
+            "",
+            "{}",
+            None,
+            False,
         )
         for identity, claim_id in world.claimed()
     ]
