@@ -71,7 +71,7 @@ def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         crowd = fill()
         new = NewEndpoint(url="https://example.com/", kinds=["run.completed", "worker.lost"])
         endpoint, _ = create_endpoint(crowd.tenant_id, new, datetime.now(UTC))
-        given = {"tenant": crowd.tenant_id, "endpoint": endpoint.id, "rows": ROWS}
+        given: dict[str, Any] = {"tenant": crowd.tenant_id, "endpoint": endpoint.id, "rows": ROWS}
         with connection.cursor() as cursor:
             for statement in FILL.split(";\n"):
                 cursor.execute(statement, given)
