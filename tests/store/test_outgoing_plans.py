@@ -71,7 +71,7 @@ def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         crowd = fill()
         new = NewEndpoint(url="https://example.com/", kinds=["run.completed", "worker.lost"])
         endpoint, _ = create_endpoint(crowd.tenant_id, new, datetime.now(UTC))
-        given = {"tenant": crowd.tenant_id, "endpoint": endpoint.id, "rows": ROWS}
+        given: dict[str, Any] = {"tenant": crowd.tenant_id, "endpoint": endpoint.id, "rows": ROWS}
         with connection.cursor() as cursor:
             for statement in FILL.split(";\n"):
                 cursor.execute(statement, given)
@@ -94,8 +94,17 @@ def claim(world: World) -> Query[Any]:
 def record(world: World) -> Query[Any]:
     outcomes = [
         store.Outcome(
-            *(identity, claim_id, world.crowd.tenant_id, world.endpoint.id),
-            *("DELIVERED", world.now, 200, "", "{}", None, False),
+            dispatch_id=identity,
+            claim_id=claim_id,
+            tenant_id=world.crowd.tenant_id,
+            endpoint_id=world.endpoint.id,
+            state="DELIVERED",
+            due_at=world.now,
+            status=200,
+            error="",
+            entry="{}",
+            not_before=None,
+            is_gone=False,
         )
         for identity, claim_id in world.claimed()
     ]
