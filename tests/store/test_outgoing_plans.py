@@ -94,17 +94,17 @@ def claim(world: World) -> Query[Any]:
 def record(world: World) -> Query[Any]:
     outcomes = [
         store.Outcome(
-            identity,
-            claim_id,
-            world.crowd.tenant_id,
-            world.endpoint.id,
-            "DELIVERED",
-            world.now,
-            200,
-            "",
-            "{}",
-            None,
-            False,
+            dispatch_id=identity,
+            claim_id=claim_id,
+            tenant_id=world.crowd.tenant_id,
+            endpoint_id=world.endpoint.id,
+            state="DELIVERED",
+            due_at=world.now,
+            status=200,
+            error="",
+            entry="{}",
+            not_before=None,
+            is_gone=False,
         )
         for identity, claim_id in world.claimed()
     ]
