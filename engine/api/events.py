@@ -26,6 +26,9 @@ from engine.models.metadata_filters import all_metadata_reads
 from engine.models.wide_columns import Wide
 from engine.states import PayloadKind, Status
 from engine.store import events as stored_events
+from engine.store import runs as stored_runs
+from engine.store import sync_db
+from engine.store.runs import StartedRun
 from engine.types import EventRecord
 from tenants.rest import in_query
 from tenants.rest.accepted import part, takes_query
@@ -206,13 +209,12 @@ def pushed_event(tenant_id: UUID, record: EventRecord, webhook_name: str) -> Any
     return shape | {"triggeringWebhookName": webhook_name}
 
 
-def _runs_started(events: Sequence[Event]) -> dict[UUID, list[Run]]:
-    started: dict[UUID, list[Run]] = {event.id: [] for event in events}
+def _runs_started(events: Sequence[Event]) -> dict[UUID, list[StartedRun]]:
+    started: dict[UUID, list[StartedRun]] = {event.id: [] for event in events}
     if events:
-        runs = Run.objects.filter(event_id__in=list(started), id__gte=id_at(_earliest(events)))
-        for run in runs.only("id", "event_id", "status", "filter_id").order_by("id"):
-            if run.event_id is not None:
-                started[run.event_id].append(run)
+        query = stored_runs.started_by_events(started, id_at(_earliest(events)))
+        for run in sync_db.read(query):
+            started[run.event_id].append(run)
     return started
 
 
@@ -221,14 +223,14 @@ def _earliest(events: Sequence[Event]) -> datetime:
     return min(event.seen_at for event in events) - timedelta(minutes=1)
 
 
-def _triggered(run: Run) -> AnyDict:
+def _triggered(run: StartedRun) -> AnyDict:
     shape = {"workflowRunId": str(run.id)}
     return shape if run.filter_id is None else shape | {"filterId": str(run.filter_id)}
 
 
 def _event_shape(
     event: Event,
-    runs: Sequence[Run],
+    runs: Sequence[StartedRun],
     payload: Wide | None,
     carried: Wide | None,
     room: Room,

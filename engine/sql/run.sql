@@ -249,3 +249,9 @@ SELECT id, length, CASE WHEN running <= %(room)s::bigint THEN metadata END AS me
                sum(octet_length(metadata)) OVER (ORDER BY octet_length(metadata), id DESC) AS running
           FROM (SELECT id, additional_metadata::text AS metadata FROM engine_run
                  WHERE id = ANY(%(ids)s::uuid[]) AND additional_metadata IS NOT NULL) m) r;
+
+-- name: run.started_by_events
+-- Runs that these events started; none is older than the oldest event.
+SELECT id, event_id, status, filter_id FROM engine_run
+ WHERE event_id = ANY(%(event_ids)s::uuid[]) AND id >= %(first_id)s::uuid
+ ORDER BY id;

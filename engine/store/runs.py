@@ -216,3 +216,18 @@ def outputs_sizes(ids: Sequence[UUID]) -> Query[tuple[UUID, int]]:
 
 def metadata(ids: Collection[UUID], *, room: int) -> Query[ReadMetadata]:
     return Query("run.metadata", {"ids": list(ids), "room": room}, ReadMetadata)
+
+
+class StartedRun(NamedTuple):
+    id: UUID
+    event_id: UUID
+    status: int
+    filter_id: UUID | None
+
+
+def started_by_events(event_ids: Collection[UUID], first_id: UUID) -> Query[StartedRun]:
+    return Query(
+        "run.started_by_events",
+        {"event_ids": list(event_ids), "first_id": first_id},
+        StartedRun,
+    )
