@@ -61,6 +61,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
         "loggers": {
             "daphne": quiet,
             "asyncio": quiet,
+            "fido2": quiet,
             "django": {"level": LEVELS[level], "handlers": [], "propagate": True},
             "django.server": {"level": "INFO", "handlers": [], "propagate": True},
         },

@@ -44,6 +44,11 @@ class PasswordRefused(Exception):
         self.sentences = sentences
 
 
+def is_of(user: User, password: str) -> bool:
+    """Whether this is the person's present password."""
+    return len(password) <= LONGEST and user.check_password(password)
+
+
 def check(password: str, user: User) -> None:
     """Raise PasswordRefused for a password that this person may not choose."""
     if len(password) > LONGEST or "\0" in password:
@@ -58,7 +63,7 @@ def change(request: HttpRequest, user: User, old: str, new: str) -> None:
     """Replace the password of who is signed in. Only the session that did it goes on."""
     with transaction.atomic():
         kept = User.objects.select_for_update().get(id=user.id)
-        if len(old) > LONGEST or not kept.check_password(old):
+        if not is_of(kept, old):
             raise PasswordRefused("The present password is wrong.")
         check(new, kept)
         kept.set_password(new)

@@ -52,7 +52,7 @@ def path_of(url: str) -> str:
 
 
 @contextmanager
-def identity_provider() -> Iterator[IdentityProvider]:
+def identity_provider(host: str = "localhost") -> Iterator[IdentityProvider]:
     port = free_port()
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -67,7 +67,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
         else:
             raise AssertionError(f"the provider did not start: {said}")
         reading.start()
-        yield IdentityProvider(f"http://localhost:{port}")
+        yield IdentityProvider(f"http://{host}:{port}")
     finally:
         process.terminate()
         process.wait(SECONDS)

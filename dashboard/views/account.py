@@ -37,7 +37,7 @@ _MAX_PASSWORD = 1024
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    wanted = _safe_next(request)
+    wanted = safe_next(request)
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(wanted)
@@ -78,7 +78,7 @@ def _user_with(request: HttpRequest, email: str, password: str) -> User | None:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     end_session(request)
-    return redirect_to_login(_safe_next(request), "dashboard:sign_in")
+    return redirect_to_login(safe_next(request), "dashboard:sign_in")
 
 
 @require_GET
@@ -110,7 +110,7 @@ def only_a_socket(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "system")
-    response = redirect(_safe_next(request))
+    response = redirect(safe_next(request))
     if theme in THEMES:
         response.set_cookie(
             THEME_COOKIE,
@@ -123,7 +123,7 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _safe_next(request: HttpRequest) -> str:
+def safe_next(request: HttpRequest) -> str:
     wanted = request.POST.get("next") or request.GET.get("next") or "/"
     is_safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
     return wanted if is_safe and wanted.startswith("/") else "/"

@@ -14,7 +14,7 @@ from dashboard.gate import OwnRequest, audited_page, own_page
 from tenants import confirmation, mail, sessions, sign_in_limits
 from tenants.audit.declared import SENDS_MAIL, Acts, Changes
 from tenants.installation import installation
-from tenants.sign_in import second_factor
+from tenants.sign_in import passkeys, second_factor
 from tenants.sign_in.identities import identities_of
 
 
@@ -31,6 +31,7 @@ def render_account(
         "has_password": request.user.has_usable_password(),
         "may_change_password": may_change_password(),
         "is_set_up": second_factor.is_set_up(request.user),
+        "passkeys": passkeys.passkeys_of(request.user),
         "identities": identities_of(request.user),
         "sends_mail": mail.is_configured(),
         "problems": problems,

@@ -9,9 +9,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from dashboard.gate import OwnRequest, audited_page, own_page
-from tenants import sign_in_limits
+from tenants import passwords, sign_in_limits
 from tenants.audit.declared import TOLD_BY_SESSIONS, Acts
-from tenants.passwords import LONGEST
 from tenants.sign_in import second_factor
 from tenants.sign_in.enter import complete, pending
 
@@ -54,10 +53,8 @@ def manage(request: OwnRequest) -> HttpResponse:
 
 
 def _set_up(request: OwnRequest) -> HttpResponse:
-    user, password = request.user, request.POST.get("password", "")
-    if user.has_usable_password() and not (
-        len(password) <= LONGEST and user.check_password(password)
-    ):
+    user = request.user
+    if user.has_usable_password() and not passwords.is_of(user, request.POST.get("password", "")):
         return _page(request, error=_WRONG_PASSWORD, status=422)
     secret = request.session.get(_SECRET, "")
     codes = second_factor.set_up(user, secret, request.POST.get("code", ""))

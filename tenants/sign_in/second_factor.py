@@ -27,6 +27,7 @@ from tenants import mail
 from tenants.installation import installation
 from tenants.models import User
 
+_OURS = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
 _LONGEST_CODE = 40
 _LAST_STEP = "last_step"
 
@@ -95,7 +96,7 @@ def recovery_codes_left(user: User) -> int:
 
 
 def remove(user: User) -> None:
-    Authenticator.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user, type__in=_OURS).delete()
     _tell(user, "removed")
 
 

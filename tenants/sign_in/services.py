@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
-from allauth.core import context
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
@@ -17,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from requests import RequestException
 
 from tenants.sign_in.adapter import FAILED, go_back
+from tenants.sign_in.allauth_request import as_allauth_wants
 
 _MISSHAPEN = (AttributeError, ImproperlyConfigured, KeyError, TypeError, ValueError)
 """What comes of documents that are not as the standards say; the second of an id that is too long."""
@@ -31,7 +29,7 @@ def start_of(scheme: str, wanted: str) -> str:
 
 def leave_for(request: HttpRequest, scheme: str, wanted: str) -> HttpResponse:
     """Send somebody to a service; they come back with a `state` that this session knows, and works once."""
-    with _as_allauth_wants(request):
+    with as_allauth_wants(request):
         provider = get_adapter(request).get_provider(request, scheme)
         try:
             answer: HttpResponse = provider.redirect(request, AuthProcess.LOGIN, next_url=wanted)
@@ -42,7 +40,7 @@ def leave_for(request: HttpRequest, scheme: str, wanted: str) -> HttpResponse:
 
 
 def come_back(request: HttpRequest, scheme: str) -> HttpResponse:
-    with _as_allauth_wants(request):
+    with as_allauth_wants(request):
         provider = get_adapter(request).get_provider(request, scheme)
         view = OAuth2CallbackView.adapter_view(provider.get_oauth2_adapter(request))
         try:
@@ -51,10 +49,3 @@ def come_back(request: HttpRequest, scheme: str) -> HttpResponse:
             logger.warning("%s said what cannot be understood: %.300r", scheme, error)
             return go_back(request, FAILED)
         return answer
-
-
-def _as_allauth_wants(request: HttpRequest) -> AbstractContextManager[None]:
-    """What its middleware does in every request, where it is installed."""
-    request.allauth = SimpleNamespace()  # type: ignore[attr-defined]  # made for it
-    entered: AbstractContextManager[None] = context.request_context(request)
-    return entered

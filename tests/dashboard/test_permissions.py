@@ -148,28 +148,9 @@ POSTS: dict[str, tuple[str, Role]] = {
     "token_rotate": ("tokens/{token}/rotate", ADMIN),
     "token_revoke": ("tokens/{token}/revoke", ADMIN),
 }
-OUTSIDE_TENANTS = {
-    "home",
-    "sign_in",
-    "sign_out",
-    "theme",
-    "live",
-    "account",
-    "password_change",
-    "password_forgot",
-    "password_reset",
-    "sessions_end",
-    "session_end",
-    "confirm",
-    "confirmation_again",
-    "sign_up",
-    "own_invites",
-    "invite_answer",
-    "invite_link",
-    "tenant_new",
-    "second_factor",
-    "two_factor",
-}
+OUTSIDE_TENANTS = {one.name for one in urlpatterns if not str(one.pattern).startswith("t/")}
+"""Of people, not of tenants; and the address of sockets, which is no page."""
+OUTSIDE_TENANTS |= {"live"}
 GIVEN = {
     "member": {"role": "ADMIN", "payloads": "yes"},
     "invite_new": {"email": "somebody@example.org", "role": "VIEWER"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.dashboard.device import code_of
 from tests.e2e.browser import MILLISECONDS, Account, open_browser, open_page
 from tests.e2e.pages import EMAIL
-from tests.e2e.stack import Stack, open_stack
+from tests.e2e.stack import Stack, free_port, open_stack
 from tests.identity_providers import IdentityProvider, identity_provider
 from tests.mail_servers import Inbox, smtp_server
 
@@ -23,7 +24,8 @@ expect.set_options(timeout=MILLISECONDS)
 
 @pytest.fixture(scope="module")
 def idp() -> Iterator[IdentityProvider]:
-    with identity_provider() as running:
+    """On another site than ours, as browsers see it."""
+    with identity_provider("127.0.0.1") as running:
         yield running
 
 
@@ -37,10 +39,13 @@ def inbox() -> Iterator[Inbox]:
 def installation(
     idp: IdentityProvider, inbox: Inbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A web process that knows the provider and the mail server."""
+    """A web process that knows the provider and the mail server, with a name: addresses have no passkeys."""
+    port = free_port()
     stack = open_stack(
         tmp_path_factory.mktemp("sign-in"),
         {
+            "SERVER_PORT": str(port),
+            "SERVER_URL": f"http://localhost:{port}",
             "SERVER_AUTH_OIDC_ENABLED": "true",
             "SERVER_AUTH_OIDC_ISSUER": idp.issuer,
             "SERVER_AUTH_OIDC_CLIENT_ID": "hatchet",
@@ -100,6 +105,64 @@ def test_the_way_there_and_back_and_a_second_factor(
     expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     assert [one for one in account.complaints if one.startswith(installation.server_url)] == []
     page.context.close()
+
+
+def add_device(page: Page) -> None:
+    """One that knows its owner, and says yes to everything."""
+    browser = page.context.new_cdp_session(page)
+    browser.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    browser.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def test_a_passkey_is_enough(browser: Browser, installation: Stack, idp: IdentityProvider) -> None:
+    idp.knows("bob-1", email="bob@acme.test", email_verified=True, groups=["staff"])
+    account = Account()
+    page = open_page(browser, account)
+    add_device(page)
+    page.goto(f"{installation.server_url}/login?next=/account/passkeys/new")
+    sign_in_elsewhere(page, "bob-1")
+    page.get_by_label("Name, to know it by").fill("Laptop")
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_label("Passkeys")).to_contain_text("Laptop")
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{installation.server_url}/login?next=/account")
+    with page.expect_request("**/login/passkey") as sent:
+        page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("heading", name="My account")).to_be_visible()
+    expect(page.get_by_label("Passkeys")).not_to_contain_text("\N{EN DASH}")
+    used = sent.value.post_data
+    page.get_by_role("button", name="Sign out").click()
+    refused_again(page, installation, used or "")
+    page.goto(f"{installation.server_url}/login?next=/account")
+    page.get_by_role("button", name="Use a passkey").click()
+    page.get_by_label("Passkeys").get_by_role("button", name="Remove").click()
+    expect(page.get_by_label("Passkeys")).not_to_contain_text("Laptop")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.locator("#messages")).to_contain_text("not of an account here")
+    assert [one for one in account.complaints if one.startswith(installation.server_url)] == []
+    page.context.close()
+
+
+def refused_again(page: Page, installation: Stack, used: str) -> None:
+    """What signed one challenge is of no use for the next."""
+    page.request.get(f"{installation.server_url}/login/passkey/options")
+    token = page.locator("input[name=csrfmiddlewaretoken]").first.input_value()
+    fields = {key: values[0] for key, values in parse_qs(used).items()}
+    answer = page.request.post(
+        f"{installation.server_url}/login/passkey",
+        form=fields | {"csrfmiddlewaretoken": token},
+        headers={"Origin": installation.server_url},
+    )
+    assert "not of an account here" in answer.text()
 
 
 def test_a_forgotten_password_is_replaced_by_mail(
