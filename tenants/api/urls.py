@@ -116,7 +116,12 @@ urlpatterns: list[URLPattern] = [
     route(
         "api/v1/api-tokens/<str:token>/rotate",
         api_tokens.RotateApiTokenView,
-        Operation("POST", "api-token:rotate", answers.RotateAPITokenResponse),
+        Operation(
+            "POST",
+            "api-token:rotate",
+            answers.RotateAPITokenResponse,
+            audits=Changes("token.rotate"),
+        ),
     ),
     route(
         _T,

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 
 from tenants import mail
+from tenants.audit.actors import Actor
+from tenants.audit.declared import Changes
+from tenants.audit.models import ActorKind
+from tenants.audit.recording import recorded_changes
 from tenants.installation import installation
 from tenants.models import User
 from tenants.people.accepting import has_invite
@@ -14,6 +18,7 @@ from tenants.people.domains import is_of_allowed_domain
 from tenants.people.refusals import Refused
 from tenants.sign_in.groups import apply_groups, roles_of
 
+ADMIT = Changes("user.register")
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
 
@@ -40,7 +45,8 @@ def admit(profile: Profile, known: User | None) -> User:
     """
     if not is_of_allowed_domain(profile.address):
         raise Refused("Addresses of this domain may not sign in here.")
-    with transaction.atomic():
+    actor = Actor(ActorKind.PERSON, str(known.id) if known else "", profile.address)
+    with recorded_changes(ADMIT, actor, None):
         user = known or _of_address(profile) or _new(profile)
         if not user.is_active:
             raise Refused("This account is switched off.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from pytest_django import Settings
 
 from engine.config import Config
 from tenants.audit.actors import Actor
@@ -17,6 +19,7 @@ from tenants.audit.models import ActorKind, AuditEntry
 from tenants.audit.recording import Acting, record, recorded_changes
 from tenants.bootstrap import bootstrap
 from tenants.models import APIToken, Member, Role, Tenant, User
+from tenants.sign_in.admit import Profile, admit
 from tenants.tokens import create_token
 from tests.cast import PASSWORD, Cast
 
@@ -289,3 +292,16 @@ class TestCommandsAndTheFirstStart:
         bootstrap(installation)
         assert len(entries()) == len(made)
         assert APIToken.objects.count() == 1
+
+
+class TestOtherServices:
+    def test_who_comes_in_by_another_service_is_told_with_what_groups_give(
+        self, cast: Cast, settings: Settings
+    ) -> None:
+        here = settings.HATCHET
+        people = replace(here.people, allow_signup=True)
+        settings.HATCHET = replace(here, people=people)
+        admit(Profile("new@acme.test", is_email_verified=True, name="New"), None)
+        [entry] = entries()
+        assert (entry.action, entry.resource_name) == ("user.register", "new@acme.test")
+        assert (entry.actor_kind, entry.actor_name) == ("person", "new@acme.test")
