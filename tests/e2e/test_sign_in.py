@@ -156,7 +156,9 @@ def refused_again(page: Page, installation: Stack, used: str) -> None:
     """What signed one challenge is of no use for the next."""
     page.request.get(f"{installation.server_url}/login/passkey/options")
     token = page.locator("input[name=csrfmiddlewaretoken]").first.input_value()
-    fields = {key: values[0] for key, values in parse_qs(used).items()}
+    fields: dict[str, str | float | bool] = {
+        key: values[0] for key, values in parse_qs(used).items()
+    }
     answer = page.request.post(
         f"{installation.server_url}/login/passkey",
         form=fields | {"csrfmiddlewaretoken": token},
