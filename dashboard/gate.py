@@ -127,7 +127,7 @@ def _answer_audited(
 
 
 def _last_id(named: Mapping[str, object]) -> str:
-    ids = [str(value) for value in named.values() if isinstance(value, UUID)]
+    ids = [str(value) for value in named.values() if isinstance(value, UUID | int)]
     return ids[-1] if ids else ""
 
 

@@ -378,8 +378,8 @@ DECLARE
     after jsonb;
 BEGIN
     IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
-    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'expires_at', OLD."expires_at", 'revoked_at', OLD."revoked_at"); END IF;
-    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'expires_at', NEW."expires_at", 'revoked_at', NEW."revoked_at"); END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'scope', OLD."scope", 'expires_at', OLD."expires_at", 'revoked_at', OLD."revoked_at", 'replaced_by_id', OLD."replaced_by_id"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'scope', NEW."scope", 'expires_at', NEW."expires_at", 'revoked_at', NEW."revoked_at", 'replaced_by_id', NEW."replaced_by_id"); END IF;
     IF TG_OP = 'UPDATE' THEN
         NULL;
     END IF;
@@ -389,7 +389,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.tenants_apitoken_audited() IS '{"kind": "token", "shown": ["name", "expires_at", "revoked_at"], "withheld": [], "ignored": ["id", "tenant_id", "is_internal", "created_at", "updated_at"]}';
+COMMENT ON FUNCTION public.tenants_apitoken_audited() IS '{"kind": "token", "shown": ["name", "scope", "expires_at", "revoked_at", "replaced_by_id"], "withheld": [], "ignored": ["id", "tenant_id", "is_internal", "last_used_at", "created_at", "updated_at"]}';
 
 CREATE FUNCTION public.tenants_member_audited() RETURNS trigger
     LANGUAGE plpgsql
@@ -2141,7 +2141,7 @@ CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, description, is
 
 CREATE TRIGGER audited AFTER INSERT ON public.engine_workflowversion FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_workflowversion_audited();
 
-CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, expires_at, revoked_at ON public.tenants_apitoken FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_apitoken_audited();
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, scope, expires_at, revoked_at, replaced_by_id ON public.tenants_apitoken FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_apitoken_audited();
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF user_id, role, can_view_payloads, is_by_group ON public.tenants_member FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_member_audited();
 

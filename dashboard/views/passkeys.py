@@ -8,9 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
-from dashboard.gate import OwnRequest, own_page
+from dashboard.gate import OwnRequest, audited_page, own_page
 from dashboard.views.account import safe_next
 from tenants import passwords, sign_in_limits
+from tenants.audit.declared import TOLD_BY_SESSIONS, Acts
 from tenants.sign_in import passkeys, second_factor
 from tenants.sign_in.enter import complete
 
@@ -25,6 +26,7 @@ def options_to_sign_in(request: HttpRequest) -> HttpResponse:
     return HttpResponse(passkeys.options_to_sign_in(request), content_type=_JSON)
 
 
+@audited_page(TOLD_BY_SESSIONS)
 @require_POST
 def sign_in(request: HttpRequest) -> HttpResponse:
     user = passkeys.user_of(request, request.POST.get("credential", ""))
@@ -40,7 +42,7 @@ def options_to_add(request: OwnRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("password", "code")
-@own_page("GET", "HEAD", "POST")
+@own_page("GET", "HEAD", "POST", audits=Acts("passkey.create"))
 def add(request: OwnRequest) -> HttpResponse:
     """Who is only at the browser cannot make a passkey to come back with."""
     if request.method != "POST":
@@ -73,7 +75,7 @@ def _page(request: OwnRequest, *, error: str = "", status: int = 200) -> HttpRes
     return render(request, "dashboard/account/passkey_new.html", context, status=status)
 
 
-@own_page("POST")
+@own_page("POST", audits=Acts("passkey.delete"))
 def remove(request: OwnRequest, passkey_id: int) -> HttpResponse:
     if not passkeys.remove(request.user, passkey_id):
         raise Http404("no such passkey")
