@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.run_filters import WINDOWS
+from dashboard.templatetags.dash import NOTHING
 from dashboard.url_filters import parse_id
 from tenants.audit.models import AuditEntry
 from tenants.audit.queries import LARGEST_ID, Wanted, entries_of, newest_entries
@@ -120,9 +121,20 @@ def detail(request: PageRequest, entry_id: int) -> HttpResponse:
     return render(request, "dashboard/audit/detail.html", context)
 
 
-def _changes(entry: AuditEntry) -> list[tuple[str, Any, Any]]:
+def _changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
     before, after = entry.before or {}, entry.after or {}
-    return [(name, before.get(name), after.get(name)) for name in sorted({*before, *after})]
+    return [
+        (name, _words(before.get(name)), _words(after.get(name)))
+        for name in sorted({*before, *after})
+    ]
+
+
+def _words(value: Any) -> str:
+    if value in (None, "", []):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _page_of(entry: AuditEntry, request: PageRequest) -> str:
