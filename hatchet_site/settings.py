@@ -40,7 +40,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.mfa",
     "tenants",
-    "tenants.sign_in",
     "engine",
     "webhooks",
     "dashboard",

@@ -6,6 +6,7 @@ import logging
 from urllib.parse import urlencode
 
 from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.providers import registry
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
@@ -15,11 +16,16 @@ from requests import RequestException
 
 from tenants.sign_in.adapter import FAILED, go_back
 from tenants.sign_in.allauth_request import as_allauth_wants
+from tenants.sign_in.providers import SERVICES
 
 _MISSHAPEN = (AttributeError, ImproperlyConfigured, KeyError, TypeError, ValueError)
 """What comes of documents that are not as the standards say; the second of an id that is too long."""
 
 logger = logging.getLogger(__name__)
+
+# Not by an app of Django's: the engine, which has the same apps, needs none of it.
+for service in SERVICES:
+    registry.register(service)
 
 
 def start_of(scheme: str, wanted: str) -> str:

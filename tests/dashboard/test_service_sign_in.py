@@ -14,8 +14,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from engine.sign_in_config import ProviderConfig
+from tenants.buckets import Buckets
 from tenants.models import User
-from tenants.sign_in import provider as services
+from tenants.rest import views
+from tenants.sign_in import providers as services
 from tests.dashboard import factories
 from tests.dashboard.service_sign_in import (
     EMAIL,
@@ -189,6 +191,12 @@ class TestOpenIdConnect:
         answer = anonymous.get(f"/api/v1/users/oidc/callback{query}")
         assert (answer.status_code, answer["Location"]) == (302, "/login")
         assert "<script>" not in sentence(anonymous)
+
+    def test_one_address_leaves_ten_times_a_second(
+        self, anonymous: Client, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(views, "asked", Buckets(10, 10, clock=lambda: 0.0))
+        assert [anonymous.get(START).status_code for _ in range(11)] == [302] * 10 + [429]
 
     def test_what_is_not_configured_is_switched_off(self, anonymous: Client, db: None) -> None:
         for path in ("google/start", "google/callback?code=1", "github/start", "github/callback"):

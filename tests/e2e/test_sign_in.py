@@ -159,9 +159,10 @@ def refused_again(page: Page, installation: Stack, used: str) -> None:
     fields: dict[str, str | float | bool] = {
         key: values[0] for key, values in parse_qs(used).items()
     }
+    fields["csrfmiddlewaretoken"] = token
     answer = page.request.post(
         f"{installation.server_url}/login/passkey",
-        form=fields | {"csrfmiddlewaretoken": token},
+        form=fields,
         headers={"Origin": installation.server_url},
     )
     assert "not of an account here" in answer.text()

@@ -1,4 +1,4 @@
-"""The services that people may sign in with, as allauth finds them: under this name, in every app.
+"""The services that people may sign in with, as allauth knows them.
 
 To what allauth does, OpenID Connect gets a nonce here, and tokens whose signature is verified though they
 came over TLS.
@@ -140,4 +140,4 @@ class OidcService(_KeepsNothing, OpenIDConnectProvider):  # type: ignore[misc]
         return f"{url.rstrip('/')}/.well-known/openid-configuration"
 
 
-provider_classes = [GoogleService, GitHubService, OidcService]
+SERVICES = (GoogleService, GitHubService, OidcService)
