@@ -15,6 +15,7 @@ _ANY_ID = UUID(int=0)
 
 
 class _Compiled(NamedTuple):
+    model: type[Any]
     statement: str
     names: list[str]
     converters: dict[int, Any]
@@ -28,19 +29,20 @@ class RowById(Generic[Row]):
 
     @cached_property
     def _compiled(self) -> _Compiled:
-        query = self._rows().filter(id=_ANY_ID).order_by().query
-        compiler: Any = query.get_compiler(connection=connection)
+        rows = self._rows()
+        compiler: Any = rows.filter(id=_ANY_ID).order_by().query.get_compiler(connection=connection)
         statement, parameters = compiler.as_sql()
         assert tuple(parameters) == (_ANY_ID,), "the id must be all that differs"
         columns = [expression for expression, _, _ in compiler.select]
         return _Compiled(
+            rows.model,
             statement,
             [column.target.attname for column in columns],
             compiler.get_converters(columns),
         )
 
     def find(self, row_id: UUID) -> Row | None:
-        statement, names, converters = self._compiled
+        model, statement, names, converters = self._compiled
         with connection.cursor() as cursor:
             cursor.execute(statement, (row_id,))
             found = cursor.fetchone()
@@ -50,4 +52,5 @@ class RowById(Generic[Row]):
         for place, (functions, expression) in converters.items():
             for convert in functions:
                 values[place] = convert(values[place], expression, connection)
-        return self._rows().model.from_db(connection.alias, names, values)
+        row: Row = model.from_db(connection.alias, names, values)
+        return row
