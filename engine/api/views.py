@@ -19,6 +19,10 @@ from engine.store.answered_requests import RequestKey
 from tenants.rest.errors import ApiError, bad_request
 from tenants.rest.schema import IDEMPOTENCY_KEY
 from tenants.rest.views import TenantView
+from tenants.row_by_id import RowById
+
+_runs = RowById(lean_runs)
+_tasks = RowById(lean_tasks)
 
 
 class EngineView(TenantView):
@@ -60,7 +64,7 @@ class RunView(EngineView):
     run: Run
 
     def find_tenant(self) -> UUID:
-        run = lean_runs().filter(id=self.ids["run"]).first()
+        run = _runs.find(self.ids["run"])
         if run is None:
             raise ApiError(404, "there is no such run")
         self.run = run
@@ -72,7 +76,7 @@ class TaskView(EngineView):
     task: Task
 
     def find_tenant(self) -> UUID:
-        task = lean_tasks().filter(id=self.ids["task"]).first()
+        task = _tasks.find(self.ids["task"])
         if task is None:
             raise ApiError(404, "there is no such task")
         self.task = task

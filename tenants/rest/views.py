@@ -39,6 +39,7 @@ from tenants.rest.errors import ApiError, handle_exception
 from tenants.rest.params import Body, Query, parse_uuid
 from tenants.rest.render import JsonParser, JsonRenderer
 from tenants.rest.schema import ApiSchema, Operation
+from tenants.row_by_id import RowById
 from tenants.sessions import note_seen
 from tenants.token_claims import InvalidToken, VerifiedToken
 from tenants.token_scopes import ONLY_FULL, refusal, scopes_of_operation
@@ -48,6 +49,7 @@ NOT_YET = "this server does not offer that yet"
 ARCHIVED = "this tenant is archived: nothing in it can be changed"
 TOO_OFTEN = "too many requests; wait a second"
 
+_tenants = RowById(Tenant.objects.all)
 asked: Buckets[tuple[str, str, str]] = Buckets(10.0, 10.0)
 """Of the endpoints that have a limit: what of this process one address has asked lately."""
 
@@ -272,7 +274,7 @@ class TenantView(PublicView):
             raise ApiError(403, refusal(token.scope, what))
 
     def _tenant(self) -> Tenant:
-        tenant = Tenant.objects.filter(id=self.find_tenant()).first()
+        tenant = _tenants.find(self.find_tenant())
         if tenant is None:
             raise ApiError(404, "there is no such tenant")
         return tenant
