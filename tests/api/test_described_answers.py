@@ -224,6 +224,7 @@ def walk_people(walk: Walk, tenant: str, world: dict[str, str], owner: User) -> 
     walk_members(walk, tenant)
     walk.post(f"{tenant}/api-tokens", {"name": "mine", "expiresIn": "72h"})
     (token,) = [row for row in walk.get(f"{tenant}/api-tokens")["rows"] if row["name"] == "mine"]
+    walk.post(f"/api/v1/api-tokens/{token['metadata']['id']}/rotate")
     walk.post(f"/api/v1/api-tokens/{token['metadata']['id']}")
     walk.post("/api/v1/users/password", {"password": PASSWORD, "newPassword": "Better-horse-8"})
     walk_audit(walk, f"{tenant}/audit")
