@@ -20,6 +20,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tenants.rest.schema import IDEMPOTENCY_KEY
 from tests.api.client import ApiClient
 from tests.api.described import document
 from tests.api.factories import stage_cancelling
@@ -109,11 +110,8 @@ class Requests:
         body = b""
         if isinstance(case.body, dict | list):
             body = json.dumps(self._known(case.body) if exists else case.body).encode()
-        headers = {
-            key: value
-            for key, value in (case.headers or {}).items()
-            if isinstance(value, str) and value.isprintable() and value.isascii()
-        }
+        key = (case.headers or {}).get(IDEMPOTENCY_KEY)  # and none of the credentials it makes up
+        headers = {IDEMPOTENCY_KEY: key} if isinstance(key, str) and key.isprintable() else {}
         with transaction.atomic():
             self.client.http.cookies = SimpleCookie(self.cookies)
             answer = self.client.send(
@@ -172,7 +170,7 @@ def test_every_operation_answers_as_described_whatever_is_asked(requests: Reques
         requests.statuses.clear()
 
         @SETTINGS
-        @given(case=operation.as_strategy(), exists=st.booleans())
+        @given(case=operation.as_strategy(), exists=st.sampled_from([True, True, True, False]))
         def ask(case: Any, exists: bool) -> None:
             requests.send(case, exists=exists)
 

@@ -17,6 +17,7 @@ from engine.api import run_export
 from engine.api.runs import run_rows
 from engine.models import Run
 from tenants.models import Member
+from tenants.rest import streaming
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.api.factories import complete, make_workflow, now, start_run, step, tasks_of
@@ -35,10 +36,10 @@ def path(cast: Cast) -> str:
 @pytest.fixture(autouse=True)
 def every_place_is_given_back() -> Iterator[None]:
     yield
-    places = [run_export._places.acquire(blocking=False) for _ in range(run_export.MOST_AT_ONCE)]
+    places = [streaming._places.acquire(blocking=False) for _ in range(streaming.MOST_AT_ONCE)]
     assert all(places)
     for _ in places:
-        run_export._places.release()
+        streaming._places.release()
 
 
 def ids(lines: list[Any]) -> list[str]:
@@ -126,11 +127,11 @@ def test_a_failure_in_the_middle_is_said_in_the_last_line(
 
 def test_only_so_many_are_sent_at_once(cast: Cast, api: ApiClient, path: str) -> None:
     start_run(cast.tenant)
-    for _ in range(run_export.MOST_AT_ONCE):
-        assert run_export._places.acquire(blocking=False)
+    for _ in range(streaming.MOST_AT_ONCE):
+        assert streaming._places.acquire(blocking=False)
     refused = api.get(path, {"since": SINCE})
-    for _ in range(run_export.MOST_AT_ONCE):
-        run_export._places.release()
+    for _ in range(streaming.MOST_AT_ONCE):
+        streaming._places.release()
     assert refused.status == 429
     assert api.get(path, {"since": SINCE}).status == 200
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.api.run_export import MOST_AT_ONCE
+from tenants.rest.streaming import MOST_AT_ONCE
 from tests.e2e.tenant import Tenant, wait_for
 
 MEGABYTE = 1_000_000
