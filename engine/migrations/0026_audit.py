@@ -7,7 +7,7 @@ _TIMES = ["created_at", "updated_at"]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("engine", "0025_bulk_actions"), ("tenants", "0005_audit")]
+    dependencies = [("engine", "0025_bulk_actions"), ("tenants", "0006_audit")]
 
     operations = [
         migrations.RunSQL(

@@ -37,9 +37,6 @@ NEEDS = {
     "api-token:list": Role.ADMIN,
     "api-token:create": Role.ADMIN,
     "api-token:rotate": Role.ADMIN,
-    "audit-log:export": Role.ADMIN,
-    "audit-log:export-csv": Role.ADMIN,
-    "audit-log:list": Role.ADMIN,
     "api-token:update:revoke": Role.ADMIN,
 }
 """Besides: viewers may read, and members may do the rest."""

@@ -4,7 +4,7 @@ from tenants.audit.triggers import audited_table
 
 
 class Migration(migrations.Migration):
-    dependencies = [("webhooks", "0002_outgoing"), ("tenants", "0005_audit")]
+    dependencies = [("webhooks", "0002_outgoing"), ("tenants", "0006_audit")]
 
     operations = [
         migrations.RunSQL(

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0006_account"),
+        ("tenants", "0004_account"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 from tenants.audit.triggers import audited_table
 
-SQL = (Path(__file__).parent / "sql" / "0005_audit.sql").read_text()
+SQL = (Path(__file__).parent / "sql" / "0006_audit.sql").read_text()
 UNDO = """
 DROP FUNCTION audit_remove_before(timestamptz, integer);
 DROP FUNCTION audit_change(text, text, uuid, text, text, jsonb, jsonb);
@@ -15,7 +15,7 @@ DROP FUNCTION audit_refuse_change() CASCADE;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0004_api_token_scopes")]
+    dependencies = [("tenants", "0005_api_token_scopes")]
 
     operations = [
         migrations.CreateModel(
