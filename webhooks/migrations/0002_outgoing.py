@@ -5,6 +5,12 @@ from django.db import migrations, models
 from pathlib import Path
 
 SQL = (Path(__file__).parent / "sql" / "0002_outgoing.sql").read_text()
+UNDO = """
+DROP FUNCTION webhooks_note_new_runs() CASCADE;
+DROP FUNCTION webhooks_note_changed_runs() CASCADE;
+DROP FUNCTION webhooks_note_worker() CASCADE;
+"""
+"""Their triggers with them: they would fail with the tables gone."""
 
 
 class Migration(migrations.Migration):
@@ -135,5 +141,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunSQL(SQL, migrations.RunSQL.noop),
+        migrations.RunSQL(SQL, UNDO),
     ]
