@@ -45,8 +45,8 @@ WITH_ANOTHER = {"webhooks_delivery"}
 
 
 def tables() -> list[str]:
-    """Ours, but for what is noted of browsers."""
-    ours = re.compile(r"(engine|tenants|webhooks)_(?!browsersession)\w+")
+    """Ours, but for what is noted of browsers, and the audit log, which outlives its tenants."""
+    ours = re.compile(r"(engine|tenants|webhooks)_(?!browsersession|auditentry)\w+")
     with connection.cursor() as cursor:
         found = connection.introspection.table_names(cursor)
     return [name for name in found if ours.fullmatch(name)]
