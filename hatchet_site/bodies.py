@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
+import daphne.server  # noqa: F401  it chooses the reactor, if it comes first
 from channels.db import database_sync_to_async
 from daphne import http_protocol
 from django.conf import settings

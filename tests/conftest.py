@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+import daphne.server  # noqa: F401  its event loop is to be Twisted's, whatever test comes first
 import pytest
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
