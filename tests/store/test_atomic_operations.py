@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from engine.errors import AlreadyWritten
 from engine.ids import new_id
 from engine.store import events
 from engine.store.async_db import AsyncDatabase
@@ -73,7 +74,7 @@ async def test_an_operation_the_database_refuses_is_taken_back(
         yield from write(first)
         yield from write(twice)
 
-    with pytest.raises(psycopg.errors.UniqueViolation):
+    with pytest.raises(AlreadyWritten):
         await database.run(operation())
     assert count(conninfo, first) == 0
 

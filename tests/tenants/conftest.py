@@ -10,6 +10,7 @@ from pytest_django import Settings
 from engine.config import Config
 from tenants import token_cache
 from tenants.buckets import Buckets
+from tenants.models import Tenant, User
 from tenants.rest import views
 from tests.cast import Cast, make_cast
 from tests.installation import make_installation
@@ -23,6 +24,14 @@ def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterato
     token_cache.shared.clear()
     yield here
     token_cache.shared.clear()
+
+
+@pytest.fixture
+def committed_db(committed_db: None) -> Iterator[None]:
+    """What is committed here goes again: other tests of people look at all there is."""
+    yield
+    Tenant.with_deleted.all().delete()
+    User.objects.all().delete()
 
 
 @pytest.fixture
