@@ -43,7 +43,7 @@ from engine.runtime.loops.batcher import Batcher
 from engine.runtime.loops.ending import end_tasks
 from engine.runtime.loops.outages import note_unreachable
 from engine.runtime.scheduler.owner import TenantOwner
-from engine.runtime.scheduler.ownership import Ownership
+from engine.runtime.scheduler.ownership import Ownership, Peers
 from engine.runtime.scheduler.placing import Placing
 from engine.runtime.writers.assignments import Assignments
 from engine.runtime.writers.attempts import Attempts
@@ -124,7 +124,7 @@ class HatchetEngine(Calls):
         self.listener = Listener(
             conninfo, self.id, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
         )
-        self._engine_count = 1
+        self._peers = (0, 0)
         self._loops: list[asyncio.Task[None]] = []
         self._batchers: list[asyncio.Task[None]] = []
 
@@ -286,14 +286,16 @@ class HatchetEngine(Calls):
     def _wake_clock(self) -> None:
         self.clock.wake()
 
-    def _on_peers(self, engine_count: int, owns_all: bool) -> None:
-        """An engine came or went; workers whose streams a dead one held are not active any more.
+    def _on_peers(self, peers: Peers) -> None:
+        """Engines may have come or gone; workers whose streams a dead one held are not active any more.
 
-        A tenant that is not ours may get an engine that we have not heard of yet.
+        What a dead one had committed it may not have told, also if it came and went between two surveys.
         """
-        self.notifier.has_peers = engine_count > 1 or not owns_all
-        if engine_count != self._engine_count:
-            self._engine_count = engine_count
+        self.notifier.has_peers = peers.are_there
+        known = peers.identity, self.notifier.engines_met
+        if known != self._peers:
+            self._peers = known
+            self._look_again()
             for owner in self.ownership.owners.values():
                 self.effects.spawn(owner.reload_workers(), "reading workers again")
 
@@ -304,6 +306,10 @@ class HatchetEngine(Calls):
     async def _on_listening(self) -> None:
         """Hints may have been lost while nobody listened. From now on the others shall send theirs."""
         await self.notifier.say_hello()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Hints may have been lost: compare what is remembered with the rows now."""
         self.durable.audit_soon()
         self.auditor.wake()
         for owner in self.ownership.owners.values():

@@ -4,7 +4,8 @@ SELECT engine_hold_leases(%(tenant_ids)s::uuid[], %(epochs)s::bigint[])::text;
 
 -- name: lease.renew
 -- Once a second: this engine's heartbeat, the renewal of its leases, and a survey of every tenant's
--- lease with the engines alive. Tenants without a lease row are free; archived ones nobody schedules.
+-- lease with the engines alive: how many, and a number that another set of them does not have. Tenants without a
+-- lease row are free; archived ones nobody schedules.
 WITH beat AS (
     INSERT INTO engine_engineprocess (id, host, started_at, heartbeat_at)
     VALUES (%(engine_id)s::uuid, %(host)s::text, now(), now())
@@ -13,11 +14,14 @@ WITH beat AS (
     UPDATE engine_lease SET expires_at = now() + make_interval(secs => %(lease_seconds)s::float8)
      WHERE engine_id = %(engine_id)s::uuid
 ), alive AS (
-    SELECT count(*) FILTER (WHERE id <> %(engine_id)s::uuid) + 1 AS engine_count FROM engine_engineprocess
-     WHERE heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)
+    SELECT count(*) + 1 AS engine_count,
+           hashtextextended(coalesce(string_agg(id::text, ',' ORDER BY id), ''), 0) AS peers
+      FROM engine_engineprocess
+     WHERE id <> %(engine_id)s::uuid
+       AND heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)
 )
 SELECT t.id AS tenant_id, l.engine_id, coalesce(l.epoch, 0) AS epoch,
-       l.engine_id IS NULL OR l.expires_at < now() AS is_free, a.engine_count
+       l.engine_id IS NULL OR l.expires_at < now() AS is_free, a.engine_count, a.peers
   FROM alive a LEFT JOIN tenants_tenant t ON t.archived_at IS NULL LEFT JOIN engine_lease l ON l.tenant_id = t.id;
 
 -- name: lease.end_silent

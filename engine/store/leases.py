@@ -28,6 +28,8 @@ class SurveyRow(NamedTuple):
     epoch: int
     is_free: bool
     engine_count: int
+    peers: int
+    """The same as long as the same other engines are alive."""
 
 
 def hold(epochs: Mapping[UUID, int]) -> Query[None]:

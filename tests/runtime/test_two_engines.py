@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from engine.runtime.controllers import auditor
+from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.engine import HatchetEngine
+from engine.runtime.scheduler.ownership import Peers
 from engine.states import Status
+from engine.store import leases
+from engine.store.leases import SurveyRow
+from engine.store.query import Operation
 from engine.types import ActionKind, ReportKind, StreamEventKind
 from tests.runtime.harness import (
     FakeWorker,
@@ -108,19 +115,49 @@ async def test_an_engine_tells_an_owner_it_has_not_heard_of_what_ended(
 ) -> None:
     owner, other = pair
     monkeypatch.setattr(other.hint_reader, "receive", lambda _payload: None)
-    on_peers, is_renewed = other.ownership._on_peers, asyncio.Event()
+    survey = leases.renew_and_survey
+    on_peers, renewed = other.ownership._on_peers, asyncio.Queue[Peers]()
 
-    def see_nobody(_engine_count: int, *owns_all: bool) -> None:
-        on_peers(1, *owns_all)
-        is_renewed.set()
+    def see_nobody(engine_id: UUID, *given: Any, **named: Any) -> Operation[list[SurveyRow]]:
+        rows = yield from survey(engine_id, *given, **named)
+        return [row._replace(engine_count=1) for row in rows] if engine_id == other.id else rows
 
-    monkeypatch.setattr(other.ownership, "_on_peers", see_nobody)
+    def note(peers: Peers) -> None:
+        on_peers(peers)
+        renewed.put_nowait(peers)
+
+    monkeypatch.setattr(leases, "renew_and_survey", see_nobody)
+    monkeypatch.setattr(other.ownership, "_on_peers", note)
     worker = await FakeWorker.connect(owner, tenant_id, slots=1)
-    await is_renewed.wait()
+    for _ in range(2):  # the first may have begun before
+        await renewed.get()
     _, second_id = await trigger(owner, tenant_id, 2)
     first = await worker.next_start()
     worker.engine = other
     await worker.complete(first)
+    assert (await worker.next_start()).task_id == second_id
+
+
+async def test_what_an_engine_did_not_tell_before_it_died_is_found_at_once(
+    pair: Pair, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, other = pair
+
+    async def renew_no_more() -> None:
+        """As if it had been killed."""
+
+    monkeypatch.setattr(Auditor, "interval_seconds", 3600.0)
+    monkeypatch.setattr(auditor, "_SECOND_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(other.notifier, "hint", lambda _hint: None)
+    worker = await FakeWorker.connect(owner, tenant_id, slots=1)
+    _, second_id = await trigger(owner, tenant_id, 2)
+    first = await worker.next_start()
+    await worker.report(first, ReportKind.STARTED)
+    worker.engine = other
+    await worker.complete(first)
+    monkeypatch.setattr(other.ownership, "renew", renew_no_more)
+    await owner.database.fetch(leases.end_engine(other.id))
+    worker.engine = owner
     assert (await worker.next_start()).task_id == second_id
 
 

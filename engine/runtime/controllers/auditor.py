@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from engine.runtime.loops.isolation import each_alone
@@ -69,7 +70,9 @@ class Auditor(PeriodicService):
         freed = [attempt for attempt in dict.fromkeys(lost) if attempt in self._suspects]
         for task_id, _ in freed:
             log.error("task %s held a slot after it ended; freed", task_id)
-        owner.end(freed)
+        if freed:
+            owner.end(freed)
+            owner.drain(datetime.now(UTC).timestamp())
         return set(lost)
 
     async def _live(self, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:
@@ -93,6 +96,7 @@ class Auditor(PeriodicService):
                 if (run_id, arrival) in self._suspected_runs:
                     log.error("run %s held a slot after it ended; freed", run_id)
                     owner.end_run(run_id, arrival)
+                    owner.drain(datetime.now(UTC).timestamp())
 
         await each_alone("auditing runs", list(self._owners.values()), look)
         self._suspected_runs = found

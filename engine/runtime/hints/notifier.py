@@ -43,8 +43,19 @@ class Notifier:
         self._hints: list[Hint] = []
         self._live: dict[UUID, tuple[dict[UUID, None], set[str]]] = {}
         self._wake = asyncio.Event()
+        self._met: set[UUID] = set()
         self.has_peers = False
         """Whether there may be another engine; without one hints are not sent."""
+
+    @property
+    def engines_met(self) -> int:
+        """How many others have said something; a number that grows."""
+        return len(self._met)
+
+    def meet(self, engine_id: UUID) -> None:
+        """Another engine is there: from now on it is sent hints."""
+        self.has_peers = True
+        self._met.add(engine_id)
 
     def hint(self, hint: Hint) -> None:
         if self.has_peers:

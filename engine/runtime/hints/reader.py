@@ -74,7 +74,7 @@ class HintReader:
         metadata = {"tenant_id": hint.tenant_id, "sender_id": hint.sender}
         telemetry.emit("hint.received", {}, metadata)
         if hint.sender is not None:
-            self._notifier.has_peers = True
+            self._notifier.meet(hint.sender)
         self.act_on(hint)
 
     def act_on(self, hint: Hint) -> None:

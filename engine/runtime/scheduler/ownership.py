@@ -7,6 +7,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -30,6 +31,13 @@ _RENEW_AT_START_SECONDS = 0.2
 _REBUILD_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 60.0
 
 
+class Peers(NamedTuple):
+    """The other engines: another `identity` when one has come or gone; `are_there` if there may be any."""
+
+    identity: int
+    are_there: bool
+
+
 class Ownership:
     """Keeps the leases of this engine and one TenantOwner for each."""
 
@@ -44,7 +52,7 @@ class Ownership:
         on_moved: Callable[[Sequence[ReadyTask]], None],
         on_refused: Callable[[Sequence[Refused]], None],
         on_rebuilt: Callable[[TenantOwner], Awaitable[None]],
-        on_peers: Callable[[int, bool], None],
+        on_peers: Callable[[Peers], None],
     ) -> None:
         self.owners: dict[UUID, TenantOwner] = {}
         self._database = database
@@ -86,11 +94,12 @@ class Ownership:
         survey = leases.renew_and_survey(self._engine_id, self._host, has_peers=self._has_peers)
         rows = await self._database.run(survey)
         self._renewed_at = asked_at
-        engine_count = max((row.engine_count for row in rows), default=1)
+        engine_count = rows[0].engine_count
         listed = [row for row in rows if row.tenant_id is not None]
         owns_all = all(row.engine_id == self._engine_id for row in listed)
+        # A tenant that is not ours may get an engine that we have not heard of yet.
         self._has_peers = engine_count > 1 or not owns_all
-        self._on_peers(engine_count, owns_all)
+        self._on_peers(Peers(rows[0].peers, are_there=self._has_peers))
         ours = {row.tenant_id: row.epoch for row in listed if row.engine_id == self._engine_id}
         for tenant_id, owner in list(self.owners.items()):
             if ours.get(tenant_id) != owner.epoch:
