@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from engine import telemetry
 from engine.telemetry import EVENTS, Measurements, Metadata
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Recorded(NamedTuple):

@@ -32,7 +32,7 @@ from engine.types import (
 )
 from tenants.models import Tenant
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def make_tenant() -> UUID:

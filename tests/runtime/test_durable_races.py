@@ -38,7 +38,7 @@ from tests.operations.durable import DurableFlow, child, event, sleep
 
 Result = TypeVar("Result")
 
-_PATIENCE_SECONDS = 20
+_PATIENCE_SECONDS = 60
 _WAITERS = """
     SELECT count(*) FROM pg_stat_activity
      WHERE application_name = 'race' AND wait_event_type = 'Lock' AND datname = current_database()

@@ -26,7 +26,7 @@ SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE application_name = 'hatchet-engine' AND datname = current_database()"
 )
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 NOTICE = b"N\x00\x00\x00\x05\x00"
 _FIELDS = b"SFATAL\x00VFATAL\x00C57P01\x00Mthe server shuts down\x00\x00"
 FATAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS

@@ -26,7 +26,7 @@ from engine.store.pipeline import Pipeline
 from engine.store.query import Operation, Query, fetch, fetch_last, repeatable
 
 TENANT = UUID(int=7)
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 ENDINGS = pytest.mark.parametrize("ending", [fetch, fetch_last])
 Ending = Callable[[Query[None]], Operation[object]]
 
