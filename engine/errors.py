@@ -9,6 +9,7 @@ HatchetError
 └── Unavailable          the engine is stopping or cannot reach the database
     ├── NotSent          no connection was free: the database was not asked
     ├── LostRace         another transaction was first, and this one undone
+    ├── TargetsChanged   events meet other triggers than was known, and nothing was written
     └── LeaseLost        a tenant's lease has passed to another engine, and nothing was written
 """
 
@@ -70,6 +71,10 @@ class NotSent(Unavailable):
 
 class LostRace(Unavailable):
     """What was asked has not been done, and may be asked again at once."""
+
+
+class TargetsChanged(Unavailable):
+    """What was asked has not been done: what is known of the events' targets is outdated."""
 
 
 class AlreadyWritten(HatchetError):

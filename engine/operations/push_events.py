@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from engine.domain.cel.answers import asking_for, repeated_id
 from engine.errors import NotFound
 from engine.operations.durable import satisfy_entries
+from engine.operations.parts.event_targets import (
+    KeyAndScope,
+    KnownTargets,
+    Targets,
+    hold,
+    joined,
+)
 from engine.operations.parts.pass_filters import pass_filters
 from engine.operations.parts.plan_runs import PlannedRun, Trigger, plan_new_run
 from engine.operations.parts.versions import load_versions
@@ -20,7 +27,7 @@ from engine.states import RunTrigger
 from engine.store import durable_waits, events, filters, step_waits
 from engine.store.events import TriggerMatch
 from engine.store.filters import Failure, FilterRow
-from engine.store.query import Operation, fetch, fetch_all, repeatable
+from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last, repeatable
 from engine.types import EventInput, EventRecord, TriggerRequest
 from tenants.json_text import members, object_of, with_texts
 
@@ -36,8 +43,13 @@ class PushedEvents(NamedTuple):
 
 
 @repeatable
-def push_calls(calls: Sequence[PushedEvents], now: datetime) -> Operation[None]:
-    """Push the events of several callers, under the ids they have been given."""
+def push_calls(
+    calls: Sequence[PushedEvents], now: datetime, known: KnownTargets | None = None
+) -> Operation[None]:
+    """Push the events of several callers, under the ids they have been given.
+
+    TargetsChanged: what is `known` was relied on and is outdated; nothing was written.
+    """
     of_tenant: dict[UUID, list[PushedEvents]] = defaultdict(list)
     for call in calls:
         of_tenant[call.tenant_id].append(call)
@@ -51,6 +63,7 @@ def push_calls(calls: Sequence[PushedEvents], now: datetime) -> Operation[None]:
             [event.priority for call in pushed for event in call.inputs],
             now,
             is_last=tenant_id == tenant_ids[-1],
+            known=known,
         )
 
 
@@ -93,18 +106,28 @@ def _push(
     now: datetime,
     *,
     is_last: bool,
+    known: KnownTargets | None = None,
 ) -> Operation[None]:
+    locked = _share_scopes(tenant_id, records)
+    insert = events.insert(tenant_id, records, priorities, now)
+    if known and (targets := known.find(tenant_id, records)):
+        first = (*locked, insert, hold(tenant_id, targets))
+        yield from _start_known(
+            tenant_id, targets, records, priorities, now, first=first, is_last=is_last
+        )
+        return
     keys = sorted({event.key for event in records})
     scopes = sorted({event.scope for event in records if event.scope is not None})
-    locks = sorted(durable_waits.scope_lock(tenant_id, scope) for scope in scopes)
     *_, rows, matches, waits, durable = yield from fetch_all(
-        *([durable_waits.share_scopes(locks)] if locks else []),
-        events.insert(tenant_id, records, priorities, now),
+        *locked,
+        insert,
         filters.for_events(tenant_id, keys, [scope for scope in scopes if scope]),
         events.triggers(tenant_id, keys),
         step_waits.for_events(tenant_id, keys),
         durable_waits.for_events(tenant_id, keys),
     )
+    if known and not (waits or durable):
+        known.learn(tenant_id, records, matches, rows)
     planned, failures = yield from _plan(records, priorities, matches, rows)
     if failures:
         yield from fetch(filters.insert_failures(tenant_id, failures, now))
@@ -114,6 +137,35 @@ def _push(
         yield from offer_events(waits, records, now)
     if durable:
         yield from satisfy_entries.offer_events(durable, records, now, is_last=is_last)
+
+
+def _share_scopes(tenant_id: UUID, records: Sequence[EventRecord]) -> list[Query[Any]]:
+    """Keep waits that look back for events of these scopes from beginning meanwhile."""
+    scopes = {event.scope for event in records if event.scope is not None}
+    locks = sorted(durable_waits.scope_lock(tenant_id, scope) for scope in scopes)
+    return [durable_waits.share_scopes(locks)] if locks else []
+
+
+def _start_known(
+    tenant_id: UUID,
+    targets: dict[KeyAndScope, Targets],
+    records: Sequence[EventRecord],
+    priorities: Sequence[int | None],
+    now: datetime,
+    *,
+    first: Sequence[Query[Any]],
+    is_last: bool,
+) -> Operation[None]:
+    """Start what the events are known to start, after the queries that store them."""
+    planned, failures = yield from _plan(records, priorities, *joined(targets))
+    if failures:
+        first = (*first, filters.insert_failures(tenant_id, failures, now))
+    if planned:
+        yield from insert_runs(planned, now, first=first, is_last=is_last)
+    elif is_last:
+        yield from fetch_last(*first)
+    else:
+        yield from fetch_all(*first)
 
 
 @repeatable

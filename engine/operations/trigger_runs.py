@@ -44,6 +44,7 @@ def insert_runs(
     planned: Sequence[PlannedRun],
     now: datetime,
     *,
+    first: Sequence[Query[Any]] = (),
     is_last: bool = False,
 ) -> Operation[Mapping[UUID, UUID]]:
     """Insert planned runs with their first tasks: running where a place was found for them, or queued.
@@ -51,18 +52,17 @@ def insert_runs(
     Left out are those with a problem, and those whose idempotency keys others hold: they are returned with
     the runs that hold the keys.
 
-    `is_last` says that the operation around it asks for nothing more, which saves a round trip.
+    `first` are queries to be run before, which cost no round trip of their own then. `is_last` says that the operation around it asks for nothing more, which saves a round trip.
 
     Raises LeaseLost when a place was found under a lease that has passed to another engine.
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
     collisions: Mapping[UUID, UUID] = {}
     if any(item.run.idempotency_key is not None or item.problem for item in planned):
-        failed = [(item.run, item.problem) for item in planned if item.problem is not None]
-        yield from record_failures(failed, versions, now)
-        planned = [item for item in planned if item.problem is None]
-        collisions = yield from claim_keys([item.run for item in planned], versions, now)
-        planned = [item for item in planned if item.run.id not in collisions]
+        if first:
+            yield from fetch_all(*first)
+            first = ()
+        planned, collisions = yield from _claim_keys(planned, versions, now)
         if not planned:
             return collisions
     keyless = [task for item in planned for task in item.tasks if task.failure]
@@ -71,6 +71,7 @@ def insert_runs(
     places = yield from place(ready)
     worker_of = places.worker_of
     queries: list[Query[Any]] = [
+        *first,
         *([leases.hold(places.epochs)] if places.epochs else []),
         *_insert(planned, versions, worker_of, now),
         *([step_waits.insert(waits, now)] if waits else []),
@@ -88,6 +89,17 @@ def insert_runs(
     if keyless:
         yield from end_keyless(keyless, now)
     return collisions
+
+
+def _claim_keys(
+    planned: Sequence[PlannedRun], versions: Mapping[UUID, RegisteredVersion], now: datetime
+) -> Operation[tuple[list[PlannedRun], Mapping[UUID, UUID]]]:
+    """Return the runs that may start, and the holders of the keys of those that may not."""
+    failed = [(item.run, item.problem) for item in planned if item.problem is not None]
+    yield from record_failures(failed, versions, now)
+    sound = [item for item in planned if item.problem is None]
+    collisions = yield from claim_keys([item.run for item in sound], versions, now)
+    return [item for item in sound if item.run.id not in collisions], collisions
 
 
 def _insert(

@@ -25,6 +25,12 @@ SELECT k.key, t.pattern, w.id AS workflow_id, w.name AS workflow_name,
                  WHERE workflow_id = w.id ORDER BY "order" DESC LIMIT 1) v ON true
  ORDER BY k.key, w.name, t.pattern;
 
+-- name: event.hold_targets
+-- Fails with HT002 unless events of these keys and scopes meet what they were found to meet, and nothing waits
+-- for them.
+SELECT engine_hold_event_targets(%(tenant_id)s::uuid, %(keys)s::text[], %(scopes)s::text[],
+                                 %(targets)s::text[])::text;
+
 -- name: event.by_id
 -- An event as it was pushed.
 SELECT e.key, p.data AS payload, e.additional_metadata::text, e.priority, e.scope

@@ -15,7 +15,7 @@ RETURNING id;
 
 -- name: filter.for_events
 -- The filters that events of these keys and scopes are to pass; the keys match as in event.triggers.
-SELECT id, workflow_id, scope, expression, payload FROM engine_filter
+SELECT id, workflow_id, scope, expression, payload, xmin::text AS revision FROM engine_filter
  WHERE scope = ANY(%(scopes)s::text[])
    AND workflow_id IN (
        SELECT t.workflow_id
@@ -25,7 +25,7 @@ SELECT id, workflow_id, scope, expression, payload FROM engine_filter
  ORDER BY id;
 
 -- name: filter.lock
-SELECT id, workflow_id, scope, expression, payload FROM engine_filter
+SELECT id, workflow_id, scope, expression, payload, xmin::text AS revision FROM engine_filter
  WHERE id = %(id)s::uuid AND tenant_id = %(tenant_id)s::uuid FOR UPDATE;
 
 -- name: filter.same

@@ -59,6 +59,18 @@ def triggers(tenant_id: UUID, keys: Sequence[str]) -> Query[TriggerMatch]:
     return Query("event.triggers", {"tenant_id": tenant_id, "keys": list(keys)}, TriggerMatch)
 
 
+def hold_targets(
+    tenant_id: UUID, keys: Sequence[str], scopes: Sequence[str], targets: Sequence[str]
+) -> Query[None]:
+    params = {
+        "tenant_id": tenant_id,
+        "keys": list(keys),
+        "scopes": list(scopes),
+        "targets": list(targets),
+    }
+    return Query("event.hold_targets", params, no_row)
+
+
 def insert_log_lines(ids: Sequence[UUID], lines: Sequence[LogInput], now: datetime) -> Query[UUID]:
     return Query(
         "log_line.insert",

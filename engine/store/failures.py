@@ -14,10 +14,11 @@ from engine.errors import (
     LeaseLost,
     LostRace,
     NotSent,
+    TargetsChanged,
     Unavailable,
 )
 
-_LEASE_LOST = "HT001"
+_LEASE_LOST, _TARGETS_CHANGED = "HT001", "HT002"
 _LOST_RACES = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.LockNotAvailable,
@@ -40,6 +41,8 @@ def named(error: psycopg.Error | OSError) -> HatchetError | None:
     """Return the typed error that an error of the database stands for; None if it is a bug of ours."""
     if isinstance(error, psycopg.Error) and error.sqlstate == _LEASE_LOST:
         return LeaseLost("the lease of a tenant has passed to another engine")
+    if isinstance(error, psycopg.Error) and error.sqlstate == _TARGETS_CHANGED:
+        return TargetsChanged("the events have other targets now")
     if isinstance(error, _LOST_RACES):
         return LostRace("another transaction was first; try again")
     if isinstance(error, _TOO_MUCH):

@@ -20,6 +20,8 @@ class FilterRow(NamedTuple):
     scope: str
     expression: str
     payload: bytes
+    revision: str
+    """The transaction that wrote the row last."""
 
 
 class NewFilter(NamedTuple):

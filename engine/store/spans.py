@@ -11,7 +11,7 @@ import psycopg
 from django import db
 
 from engine import telemetry
-from engine.errors import LeaseLost, LostRace, Unavailable
+from engine.errors import LeaseLost, LostRace, TargetsChanged, Unavailable
 from engine.store.failures import named
 from engine.store.query import Operation, name_of
 
@@ -51,5 +51,7 @@ def _outcome(error: BaseException) -> str:
         return "cancelled"
     cause = error.__cause__ if isinstance(error, db.Error) else error
     meant = named(cause) if isinstance(cause, (psycopg.Error, OSError)) else None
-    is_outage = isinstance(meant, Unavailable) and not isinstance(meant, (LostRace, LeaseLost))
+    is_outage = isinstance(meant, Unavailable) and not isinstance(
+        meant, (LostRace, LeaseLost, TargetsChanged)
+    )
     return "outage" if is_outage else "rolled back"

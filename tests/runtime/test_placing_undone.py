@@ -23,10 +23,12 @@ from engine.domain.definition import (
 from engine.domain.scheduler.machine import TenantScheduler
 from engine.errors import InvalidArgument
 from engine.operations.parts.plan_runs import plan_new_run
+from engine.operations.put_workflow import put_workflow
 from engine.operations.trigger_runs import Inserted, insert_new_runs
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.scheduler.owner import TenantOwner
 from engine.states import RateLimitWindow, Status
+from engine.store.async_db import AsyncDatabase
 from engine.store.pipeline import Pipeline
 from engine.store.placing import Wanting
 from engine.store.query import Operation, breathe, repeatable
@@ -325,6 +327,28 @@ async def test_a_call_that_cannot_be_stored_fails_alone_and_whole(
         assert await status_of(engine, worker.tenant_id, action.run_id) is Status.RUNNING
         await worker.complete(action)
         assert is_free(engine, worker)
+
+
+async def test_an_event_whose_targets_have_changed_is_placed_anew(
+    conninfo: str, engine: HatchetEngine, tenant_id: UUID, recorder: Recorder
+) -> None:
+    worker = await connect(engine, tenant_id, recorder, pushed())
+    for _ in range(2):
+        await engine.push_events(tenant_id, [PUSHED])
+        await worker.complete(await worker.next_start())
+    elsewhere = AsyncDatabase(conninfo, on_committed=lambda _changes: None)
+    await elsewhere.open()
+    try:
+        other = replace(pushed(), name="other")
+        await elsewhere.run(put_workflow(tenant_id, other, datetime.now(UTC)))
+    finally:
+        await elsewhere.close()
+    await engine.push_events(tenant_id, [PUSHED])
+    found = await stored(conninfo, tenant_id)
+    assert sorted(count for _, count in found) == [1, 1, 2]
+    await worker.complete(await worker.next_start())
+    await worker.complete(await worker.next_start())
+    assert is_free(engine, worker)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from engine.errors import AlreadyWritten
+from engine.errors import AlreadyWritten, TargetsChanged
 from engine.ids import new_id
+from engine.operations.parts.event_targets import KnownTargets
 from engine.operations.push_events import PushedEvents, push_calls, records_of
 from engine.runtime.loops.batcher import Batcher
 from engine.store.async_db import AsyncDatabase
@@ -23,6 +24,7 @@ class Events:
 
     def __init__(self, database: AsyncDatabase, *, on_outage: Callable[[], None]) -> None:
         self._database, self._on_outage = database, on_outage
+        self._known = KnownTargets()
         self.batcher: Batcher[PushedEvents, None] = Batcher(
             "events", self._flush, on_outage=on_outage, tenant_of=lambda call: call.tenant_id
         )
@@ -37,8 +39,15 @@ class Events:
 
     async def _flush(self, calls: Sequence[PushedEvents]) -> list[None]:
         try:
-            await self._database.run(push_calls(calls, datetime.now(UTC)))
+            await self._push(calls)
         except AlreadyWritten:
             # Memory may have been read before.
             self._on_outage()
         return [None] * len(calls)
+
+    async def _push(self, calls: Sequence[PushedEvents]) -> None:
+        try:
+            await self._database.run(push_calls(calls, datetime.now(UTC), self._known))
+        except TargetsChanged:
+            self._known.forget({call.tenant_id for call in calls})
+            await self._database.run(push_calls(calls, datetime.now(UTC), self._known))
