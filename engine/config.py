@@ -26,6 +26,7 @@ from engine.people_config import PeopleConfig
 from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
 from engine.sign_in_config import SignInConfig
+from engine.tracing_config import TracingConfig
 
 MEBIBYTE = 1024 * 1024
 MAX_MESSAGE_BYTES = 4 * MEBIBYTE
@@ -111,6 +112,8 @@ class Config:
     sign_in: SignInConfig
     audit_retention_days: int
     """How long entries of the audit log are kept."""
+    tracing: TracingConfig | None
+    """None: no spans are taken, and workers are told of no traces."""
 
     log_level: str
     log_format: str
@@ -161,6 +164,7 @@ class Config:
             people=PeopleConfig.from_environment(env),
             sign_in=SignInConfig.from_environment(env),
             audit_retention_days=_audit_retention_days(env),
+            tracing=TracingConfig.from_environment(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )

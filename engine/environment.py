@@ -59,6 +59,16 @@ class Environment:
             )
         return int(value)
 
+    def fraction(self, name: str, default: float) -> float:
+        value = self.optional(name)
+        try:
+            number = default if value is None else float(value)
+        except ValueError:
+            number = -1.0
+        if not 0.0 <= number <= 1.0:
+            raise ConfigError(f"{name} must be a number from 0 to 1, not {value!r}.")
+        return number
+
     def port(self, name: str, default: int) -> int:
         return self.integer(name, default, at_least=1, at_most=HIGHEST_PORT)
 

@@ -48,6 +48,13 @@ def id_at(moment: datetime) -> UUID:
     )
 
 
+def id_with(timestamp_ms: int, digest: bytes) -> UUID:
+    """Return the UUIDv7 of a millisecond with 74 of the bits of `digest` (10 bytes) below it."""
+    rest = int.from_bytes(digest) & ((1 << 74) - 1)
+    high = (timestamp_ms & ((1 << 48) - 1)) << 80
+    return UUID(int=high | _VERSION_AND_VARIANT | ((rest >> 62) << 64) | (rest & _LOW_BITS))
+
+
 def ids_between(since: datetime | None, until: datetime | None) -> tuple[UUID, UUID]:
     """Return bounds for the ids of rows made from `since` to `until`, whichever machines' clocks made both.
 

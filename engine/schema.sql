@@ -154,9 +154,9 @@ DECLARE
     child text;
     settings text;
 BEGIN
-    FOREACH parent IN ARRAY ARRAY['engine_run', 'engine_task', 'engine_taskevent', 'engine_payload',
-                                  'engine_logline', 'engine_event', 'engine_durabletask',
-                                  'engine_durableentry'] LOOP
+    FOR parent IN SELECT c.relname FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
+                   WHERE c.relnamespace = current_schema()::regnamespace AND c.relname ~ '^engine_'
+                   ORDER BY c.relname LOOP
         -- Rows that are updated keep room beside them, so that an update stays on its page.
         settings := CASE WHEN parent IN ('engine_run', 'engine_task', 'engine_durabletask')
             THEN 'WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)'
@@ -1165,6 +1165,51 @@ CREATE TABLE public.engine_sharedstrategy (
     tenant_id uuid NOT NULL
 );
 
+CREATE TABLE public.engine_span (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    run_id uuid,
+    retry_count integer NOT NULL,
+    trace_id uuid NOT NULL,
+    span_id bigint NOT NULL,
+    parent_span_id bigint,
+    name text NOT NULL,
+    kind smallint NOT NULL,
+    status smallint NOT NULL,
+    status_message text NOT NULL,
+    service_name text NOT NULL,
+    scope_name text NOT NULL,
+    scope_version text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    duration_ns bigint NOT NULL,
+    resource_attributes text NOT NULL,
+    attributes text NOT NULL,
+    events text NOT NULL
+)
+PARTITION BY RANGE (id);
+
+CREATE TABLE public.engine_span_default (
+    id uuid CONSTRAINT engine_span_id_not_null NOT NULL,
+    tenant_id uuid CONSTRAINT engine_span_tenant_id_not_null NOT NULL,
+    run_id uuid,
+    retry_count integer CONSTRAINT engine_span_retry_count_not_null NOT NULL,
+    trace_id uuid CONSTRAINT engine_span_trace_id_not_null NOT NULL,
+    span_id bigint CONSTRAINT engine_span_span_id_not_null NOT NULL,
+    parent_span_id bigint,
+    name text CONSTRAINT engine_span_name_not_null NOT NULL,
+    kind smallint CONSTRAINT engine_span_kind_not_null NOT NULL,
+    status smallint CONSTRAINT engine_span_status_not_null NOT NULL,
+    status_message text CONSTRAINT engine_span_status_message_not_null NOT NULL,
+    service_name text CONSTRAINT engine_span_service_name_not_null NOT NULL,
+    scope_name text CONSTRAINT engine_span_scope_name_not_null NOT NULL,
+    scope_version text CONSTRAINT engine_span_scope_version_not_null NOT NULL,
+    started_at timestamp with time zone CONSTRAINT engine_span_started_at_not_null NOT NULL,
+    duration_ns bigint CONSTRAINT engine_span_duration_ns_not_null NOT NULL,
+    resource_attributes text CONSTRAINT engine_span_resource_attributes_not_null NOT NULL,
+    attributes text CONSTRAINT engine_span_attributes_not_null NOT NULL,
+    events text CONSTRAINT engine_span_events_not_null NOT NULL
+);
+
 CREATE TABLE public.engine_step (
     id uuid NOT NULL,
     ordinal smallint NOT NULL,
@@ -1629,6 +1674,8 @@ ALTER TABLE ONLY public.engine_payload ATTACH PARTITION public.engine_payload_de
 
 ALTER TABLE ONLY public.engine_run ATTACH PARTITION public.engine_run_default DEFAULT;
 
+ALTER TABLE ONLY public.engine_span ATTACH PARTITION public.engine_span_default DEFAULT;
+
 ALTER TABLE ONLY public.engine_task ATTACH PARTITION public.engine_task_default DEFAULT;
 
 ALTER TABLE ONLY public.engine_taskevent ATTACH PARTITION public.engine_taskevent_default DEFAULT;
@@ -1770,6 +1817,12 @@ ALTER TABLE ONLY public.engine_schedule
 
 ALTER TABLE ONLY public.engine_sharedstrategy
     ADD CONSTRAINT engine_sharedstrategy_pkey PRIMARY KEY (tenant_id, name);
+
+ALTER TABLE ONLY public.engine_span
+    ADD CONSTRAINT engine_span_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.engine_span_default
+    ADD CONSTRAINT engine_span_default_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.engine_step
     ADD CONSTRAINT engine_step_pkey PRIMARY KEY (id);
@@ -2008,6 +2061,14 @@ CREATE INDEX engine_schedule_workflow_id_65223e85 ON public.engine_schedule USIN
 
 CREATE INDEX engine_sharedstrategy_tenant_id_961d800b ON public.engine_sharedstrategy USING btree (tenant_id);
 
+CREATE INDEX span_by_run ON ONLY public.engine_span USING btree (tenant_id, run_id);
+
+CREATE INDEX engine_span_default_tenant_id_run_id_idx ON public.engine_span_default USING btree (tenant_id, run_id);
+
+CREATE INDEX span_by_trace ON ONLY public.engine_span USING btree (tenant_id, trace_id);
+
+CREATE INDEX engine_span_default_tenant_id_trace_id_idx ON public.engine_span_default USING btree (tenant_id, trace_id);
+
 CREATE INDEX engine_step_version_id_e656c53a ON public.engine_step USING btree (version_id);
 
 CREATE INDEX task_due ON ONLY public.engine_task USING btree (due_at) WHERE (due_at IS NOT NULL);
@@ -2149,6 +2210,12 @@ ALTER INDEX public.run_by_parent_task ATTACH PARTITION public.engine_run_default
 ALTER INDEX public.engine_run_pkey ATTACH PARTITION public.engine_run_default_pkey;
 
 ALTER INDEX public.run_by_tenant ATTACH PARTITION public.engine_run_default_tenant_id_id_idx;
+
+ALTER INDEX public.engine_span_pkey ATTACH PARTITION public.engine_span_default_pkey;
+
+ALTER INDEX public.span_by_run ATTACH PARTITION public.engine_span_default_tenant_id_run_id_idx;
+
+ALTER INDEX public.span_by_trace ATTACH PARTITION public.engine_span_default_tenant_id_trace_id_idx;
 
 ALTER INDEX public.task_due ATTACH PARTITION public.engine_task_default_due_at_idx;
 

@@ -145,6 +145,11 @@ EVENTS: Mapping[str, Event] = {
         {"engine_id": UUID, "error": BaseException},
     ),
     # Clients
+    "spans.received": Event(
+        "A client sent spans: so many are stored, were refused, or belong to traces that are not sampled.",
+        ("stored", "refused", "sampled_out"),
+        _TENANT,
+    ),
     "grpc.refused": Event(
         "A call ended with a status other than OK.",
         (),

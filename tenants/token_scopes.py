@@ -51,6 +51,7 @@ RPCS = _by_name(
             "WorkflowService.TriggerWorkflow",
             "WorkflowService.BulkTriggerWorkflow",
             "WorkflowService.ScheduleWorkflow",
+            "opentelemetry.proto.collector.trace.v1.TraceService.Export",
         ),
         _WORKING: (
             "Dispatcher.Register",
@@ -163,6 +164,7 @@ OPERATIONS = _by_name(
             "workflow-cron:trigger",
             "workflow-scheduled:trigger",
         ),
+        _STARTING_OR_FOR_A_TASK: ("otlp:traces:export",),
         # A task cancels itself and its children over REST, by their ids; a worker that is to stop pauses itself.
         _WORKING: ("v1-task:cancel", "worker:update"),
         ONLY_FULL: (

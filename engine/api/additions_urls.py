@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from django.urls import URLPattern
 
-from engine.api import bulk_actions, run_export, run_pages, run_tree
+from engine.api import bulk_actions, run_export, run_pages, run_tree, span_collector
 from engine.api.answers.additions import BulkAction, BulkActionList, RunPage, RunTree
 from engine.api.answers.runs import V1TaskSummary
 from engine.api.url_parts import ST, get, post
-from tenants.audit.declared import Changes
+from tenants.audit.declared import DATA_PLANE, Changes
 from tenants.rest.schema import Operation, route
 
 _RUNS = f"{ST}/runs"
@@ -50,5 +51,17 @@ ADDITIONS: list[URLPattern] = [
         f"{_BULK}/<str:action>/stop",
         bulk_actions.StopView,
         post("bulk-action:stop", BulkAction, Changes("bulk_action.stop")),
+    ),
+    route(
+        "v1/traces",
+        span_collector.SpanCollectorView,
+        Operation(
+            "POST",
+            "otlp:traces:export",
+            Any,
+            takes_any_body=True,
+            media_type=span_collector.PROTOBUF,
+            audits=DATA_PLANE,
+        ),
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,7 +24,7 @@ class MetaView(PublicView):
                 "allowInvites": people.allow_invites,
                 "allowCreateTenant": people.allow_create_tenant,
                 "allowChangePassword": people.allow_change_password,
-                "observabilityEnabled": False,
+                "observabilityEnabled": settings.HATCHET.tracing is not None,
                 "prometheusServerEnabled": False,
                 "authDisabled": False,
             }

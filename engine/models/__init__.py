@@ -26,6 +26,7 @@ from engine.models.runs import (
     TaskEvent,
 )
 from engine.models.timetable import Cron, CronMiss, Schedule
+from engine.models.traces import Span
 from engine.models.waits import StepWait
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "RunTally",
     "Schedule",
     "SharedStrategy",
+    "Span",
     "Step",
     "StepWait",
     "Task",

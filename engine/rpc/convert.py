@@ -8,6 +8,7 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from engine.domain.trace_context import with_traceparent
 from engine.ids import time_of
 from engine.pb import dispatcher_pb2, events_pb2
 from engine.pb import workflows_pb2 as triggers_pb
@@ -56,10 +57,13 @@ def to_timestamp(moment: datetime) -> Timestamp:
     return stamp
 
 
-def to_assigned_action(action: Action) -> dispatcher_pb2.AssignedAction:
+def to_assigned_action(action: Action, *, is_traced: bool = False) -> dispatcher_pb2.AssignedAction:
     """Optional fields stay absent when there is nothing to say: clients tell that from empty."""
     if action.batch is not None:
         return _to_batch_start(action, action.batch)
+    metadata = action.additional_metadata
+    if is_traced and action.kind is ActionKind.START:
+        metadata = with_traceparent(metadata, action.run_id, action.event_id)
     task_id, step_id = str(action.task_id), str(action.step_id)
     message = dispatcher_pb2.AssignedAction(
         tenant_id=str(action.tenant_id),
@@ -74,7 +78,7 @@ def to_assigned_action(action: Action) -> dispatcher_pb2.AssignedAction:
         action_payload=action.payload.decode(),
         task_name=action.readable_id,
         retry_count=action.retry_count,
-        additional_metadata=_text(action.additional_metadata),
+        additional_metadata=_text(metadata),
         child_workflow_index=action.child_index,
         child_workflow_key=action.child_key,
         parent_workflow_run_id=_id(action.parent_run_id),

@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 
 
 class DispatcherServicer:
-    def __init__(self, engine: Engine, max_message_bytes: int) -> None:
+    def __init__(self, engine: Engine, max_message_bytes: int, *, is_tracing: bool = False) -> None:
         self._engine, self._limit = engine, max_message_bytes
+        self._is_tracing = is_tracing
 
     async def GetVersion(
         self, _request: pb.GetVersionRequest, _tenant_id: UUID
@@ -172,7 +173,7 @@ class DispatcherServicer:
         )
         try:
             async for action in session:
-                message = to_assigned_action(action)
+                message = to_assigned_action(action, is_traced=self._is_tracing)
                 size = message.ByteSize()
                 if size <= self._limit:
                     yield message

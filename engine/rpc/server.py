@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from engine.config import MAX_MESSAGE_BYTES, GrpcFront, TlsConfig
+from engine.otlp.intake import Intake
 from engine.pb import dispatcher_pb2, events_pb2, workflows_pb2
 from engine.pb.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from engine.pb.v1 import workflows_pb2 as v1_workflows_pb2
@@ -21,8 +23,10 @@ from engine.rpc.fronts import Options, new_server
 from engine.rpc.public import PublicServices
 from engine.rpc.routes import Routes
 from engine.rpc.streams import OpenStreams, TokenWatch
+from engine.rpc.traces import TraceServicer
 from engine.rpc.workflows import WorkflowServicer
 from engine.runtime.service import Engine
+from engine.tracing_config import TracingConfig
 
 SERVICES = [
     service
@@ -32,11 +36,13 @@ SERVICES = [
         workflows_pb2,
         v1_workflows_pb2,
         v1_dispatcher_pb2,
+        trace_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
 
 
+_TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
 _PING_AFTER_MS = 30_000
 _PING_ANSWERED_MS = 20_000
 
@@ -51,6 +57,8 @@ class ServerSettings:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     reuse_port: bool = True
     front: GrpcFront = "grpcio"
+    tracing: TracingConfig | None = None
+    """None: the collector of spans is not offered, and workers are told of no traces."""
 
 
 class RpcServer:
@@ -67,13 +75,7 @@ class RpcServer:
         self._routes = Routes(
             self._authenticator,
             self._streams,
-            {
-                "Dispatcher": DispatcherServicer(engine, limit),
-                "EventsService": EventsServicer(engine, limit),
-                "WorkflowService": WorkflowServicer(engine, limit),
-                "v1.AdminService": AdminServicer(engine, limit),
-                "v1.V1Dispatcher": DurableServicer(engine, limit),
-            },
+            _servicers(engine, limit, self._settings.tracing),
             limit,
         )
         self._public = PublicServices([service.full_name for service in SERVICES])
@@ -109,6 +111,20 @@ class RpcServer:
         if self._settings.tls is None:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, _credentials(self._settings.tls))
+
+
+def _servicers(engine: Engine, limit: int, tracing: TracingConfig | None) -> dict[str, object]:
+    """By the full names of their services."""
+    servicers: dict[str, object] = {
+        "Dispatcher": DispatcherServicer(engine, limit, is_tracing=tracing is not None),
+        "EventsService": EventsServicer(engine, limit),
+        "WorkflowService": WorkflowServicer(engine, limit),
+        "v1.AdminService": AdminServicer(engine, limit),
+        "v1.V1Dispatcher": DurableServicer(engine, limit),
+    }
+    if tracing is not None:
+        servicers[_TRACES] = TraceServicer(engine, Intake(tracing))
+    return servicers
 
 
 def _options(settings: ServerSettings) -> Options:

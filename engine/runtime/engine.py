@@ -15,6 +15,7 @@ import psycopg
 from engine.background import make_background
 from engine.config import AUDIT_DAYS, MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
+from engine.domain.spans import NewSpan
 from engine.errors import Unavailable
 from engine.ids import new_id
 from engine.operations.audited import PUT_WORKFLOW, changing
@@ -53,6 +54,7 @@ from engine.runtime.writers.event_notes import EventNotes
 from engine.runtime.writers.events import Events
 from engine.runtime.writers.log_lines import LogLines
 from engine.runtime.writers.reports import Reports
+from engine.runtime.writers.spans import Spans
 from engine.runtime.writers.triggers import Triggers
 from engine.store.async_db import AsyncDatabase
 from engine.store.changes import Changes
@@ -159,7 +161,7 @@ class HatchetEngine(Calls):
             self.database, self.effects.starts, self.notes, on_outage=self._invalidate
         )
         self.report, self.report_batch = self.reports.report, self.reports.report_batch
-        self.logs = LogLines(self.database)
+        self.logs, self.spans = LogLines(self.database), Spans(self.database)
         self.attempts = Attempts(self.database, self.effects)
         self.durable = Durable(
             self.database, self.effects.durable, self.effects.spawn, self._invalidate
@@ -262,6 +264,7 @@ class HatchetEngine(Calls):
             self.clock_restarts.batcher,
             self.workers.beats,
             self.logs.batcher,
+            self.spans.batcher,
             *self.durable.batchers,
         ]
 
@@ -358,6 +361,9 @@ class HatchetEngine(Calls):
 
     async def append_log(self, line: LogInput) -> None:
         await self.logs.append(line)
+
+    async def record_spans(self, spans: Sequence[NewSpan]) -> int:
+        return await self.spans.record(spans)
 
     # Workers
 

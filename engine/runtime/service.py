@@ -9,6 +9,7 @@ from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.durable.calls import Call, Completion, Node, WaitCondition
+from engine.domain.spans import NewSpan
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Reply
 from engine.states import RateLimitWindow
@@ -182,6 +183,9 @@ class Engine(Protocol):
     ) -> None: ...
 
     async def append_log(self, line: LogInput) -> None: ...
+
+    async def record_spans(self, spans: Sequence[NewSpan]) -> int:
+        """Store spans; return how many were of unknown runs. ResourceExhausted: too many wait."""
 
     async def push_events(
         self, tenant_id: UUID, events: Sequence[EventInput]

@@ -89,6 +89,11 @@ WITH gone AS MATERIALIZED (
         SELECT id FROM engine_celfailure WHERE tenant_id IN (SELECT id FROM gone)
          LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
+), spans AS (
+    DELETE FROM engine_span WHERE id IN (
+        SELECT id FROM engine_span WHERE tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
 ), workers AS (
     DELETE FROM engine_worker WHERE id IN (
         SELECT id FROM engine_worker WHERE tenant_id IN (SELECT id FROM gone)
@@ -96,7 +101,8 @@ WITH gone AS MATERIALIZED (
     RETURNING 1
 )
 SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM keys
-UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM workers;
+UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans
+UNION ALL SELECT 1 FROM workers;
 
 -- name: deleted_tenant.emptied
 -- Deleted tenants of which nothing numerous is left, locked. They have been deleted for a while: by then no

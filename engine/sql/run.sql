@@ -155,7 +155,7 @@ SELECT c.id FROM unnest(%(task_ids)s::uuid[]) AS t(id), LATERAL (
 
 -- name: run.parents
 -- Parent tasks of runs about to be spawned, with what their children inherit.
-SELECT t.id AS task_id, t.run_id, r.additional_metadata::text
+SELECT t.id AS task_id, t.run_id, t.retry_count, r.event_id, r.additional_metadata::text
   FROM engine_task t JOIN engine_run r ON r.id = t.run_id
  WHERE t.id = ANY(%(task_ids)s::uuid[]) AND t.tenant_id = %(tenant_id)s::uuid;
 

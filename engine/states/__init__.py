@@ -222,3 +222,22 @@ class CronMissCause(IntEnum):
     """Its run could not be started."""
     TOO_MANY = 5
     """More had been missed than are made up."""
+
+
+class SpanKind(IntEnum):
+    """The part a span plays between processes. Numbers equal those of OTLP."""
+
+    UNSPECIFIED = 0
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+    PRODUCER = 4
+    CONSUMER = 5
+
+
+class SpanStatus(IntEnum):
+    """How what a span is about went. Numbers equal those of OTLP."""
+
+    UNSET = 0
+    OK = 1
+    ERROR = 2

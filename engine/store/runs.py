@@ -55,6 +55,8 @@ class ExternalId(NamedTuple):
 class ParentTask(NamedTuple):
     task_id: UUID
     run_id: UUID
+    retry_count: int
+    event_id: UUID | None
     additional_metadata: str | None
 
 

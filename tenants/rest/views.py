@@ -205,6 +205,7 @@ class TenantView(PublicView):
     """An endpoint inside a tenant: named in the path, or that of the resource in the path."""
 
     access: TenantAccess
+    token: VerifiedToken | None
     ids: dict[str, UUID]
     path_ids: ClassVar[tuple[str, ...]] = ("tenant",)
     reading_needs: ClassVar[Role] = Role.VIEWER
@@ -224,6 +225,7 @@ class TenantView(PublicView):
             raise ApiError(403, NO_CREDENTIALS)
         if token is not None and self.refuses_tokens:
             raise ApiError(401, "an API token cannot do this; sign in instead")
+        self.token = token
         tenant = self._tenant()
         is_reading = request.method in ("GET", "HEAD")
         if token is not None:

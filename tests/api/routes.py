@@ -1,4 +1,4 @@
-"""Every path below /api, as Django's own table has it, with one existing thing of each kind to put into it."""
+"""Every path below /api, and that of the collector of spans, as Django's own table has it, with one existing thing of each kind to put into it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _routes() -> Iterator[Route]:
             text = prefix + str(pattern.pattern)
             if isinstance(pattern, URLResolver):
                 yield from walk(pattern.url_patterns, text)
-            elif text.startswith("api/"):
+            elif text.startswith(("api/", "v1/")):
                 callback: Any = pattern.callback
                 given = getattr(callback, "initkwargs", {})
                 yield Route(text, getattr(callback, "cls", None), given.get("operations", ()))

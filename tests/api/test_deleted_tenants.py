@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -12,9 +13,13 @@ from engine.domain.definition import Concurrency, DefaultFilter, Idempotency
 from engine.domain.durable.calls import SpawnCall, WaitCall
 from engine.ids import new_id
 from engine.operations.purge_tenants import KEPT, purge_tenants
+from engine.operations.record_spans import record_spans
+from engine.otlp.intake import Intake
+from engine.otlp.spans import SpanReader
 from engine.states import ConcurrencyStrategy
 from engine.store import sync_db
 from engine.store.query import statements
+from engine.tracing_config import TracingConfig
 from engine.types import TriggerRequest
 from tenants.access import access_of_user
 from tenants.models import Tenant, User
@@ -35,6 +40,7 @@ from tests.api.factories import (
 from tests.api.test_durable_tasks import call, event, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import Cast
+from tests.otlp import request, span
 from tests.tenants.people import invite
 from webhooks.models import Dispatch, DispatchState, Endpoint, Message, Occurrence
 
@@ -97,6 +103,7 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     tell_an_endpoint(tenant)
     stage_cancelling(tenant)
     ask_with_key(tenant, owner)
+    send_a_span(tenant, graph.id)
 
 
 def ask_with_key(tenant: Tenant, owner: User) -> None:
@@ -104,6 +111,12 @@ def ask_with_key(tenant: Tenant, owner: User) -> None:
     asked = {"expression": "true", "input": {}}
     answer = ApiClient(user=owner).post(path, asked, **{"Idempotency-Key": "a"})
     assert answer.status == 200
+
+
+def send_a_span(tenant: Tenant, run_id: UUID) -> None:
+    reader = SpanReader(tenant.id, Intake(TracingConfig()), now())
+    spans = [each for each in reader.read(request(span(run_id))) if each is not None]
+    assert sync_db.run(record_spans(spans)) == [True]
 
 
 def send_to_webhook(tenant: Tenant, owner: User) -> None:

@@ -6,11 +6,14 @@ from uuid import UUID
 
 import pytest
 
+from engine.domain.trace_context import TraceContext, attempt_span
 from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.models import Run
+from engine.operations.push_events import push_events
 from engine.states import RunTrigger
-from engine.types import TriggerRequest
+from engine.store import sync_db
+from engine.types import EventInput, TriggerRequest
 from tests.json_documents import exact
 from tests.operations.bench import Bench, step
 
@@ -46,7 +49,40 @@ def test_a_child_knows_its_parent_and_inherits_metadata(bench: Bench, parent: UU
         "own": "c",
         "hatchet__parent_workflow_run_id": str(parent),
         "hatchet__parent_step_run_id": str(parent),
+        "traceparent": TraceContext(parent, attempt_span(parent, 0)).traceparent,
     }
+
+
+def test_a_child_stays_in_the_trace_it_brings(bench: Bench, parent: UUID) -> None:
+    brought = b'{"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'
+    (run_id,) = bench.trigger(child(parent)._replace(additional_metadata=brought))
+    assert bench.run(run_id).additional_metadata["traceparent"] == (
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    )
+
+
+@pytest.mark.parametrize("says", ["what its parent was given", "nothing", "nonsense"])
+def test_a_child_that_says_nothing_of_its_own_is_in_its_parents_trace(
+    bench: Bench, says: str
+) -> None:
+    """The parent was triggered in a trace of its own; SDKs hand on what their task was given."""
+    brought = b'{"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'
+    parent = started_with(bench, brought)
+    handed = {
+        "what its parent was given": brought,
+        "nothing": None,
+        "nonsense": b'{"traceparent":5}',
+    }
+    (born,) = bench.trigger(child(parent)._replace(additional_metadata=handed[says]))
+    trace = UUID("4bf92f3577b34da6a3ce929d0e0e4736")
+    assert bench.run(born).additional_metadata["traceparent"] == (
+        TraceContext(trace, attempt_span(parent, 0)).traceparent
+    )
+    bench.assign(born)
+    (grandchild,) = bench.trigger(child(born))
+    assert bench.run(grandchild).additional_metadata["traceparent"] == (
+        TraceContext(trace, attempt_span(born, 0)).traceparent
+    )
 
 
 def started_with(bench: Bench, metadata: bytes) -> UUID:
@@ -187,6 +223,7 @@ def test_a_grandchild_inherits_from_both_and_is_marked_by_its_own_parent(
         "own": "m",
         "hatchet__parent_workflow_run_id": str(middle),
         "hatchet__parent_step_run_id": str(middle),
+        "traceparent": TraceContext(parent, attempt_span(middle, 0)).traceparent,
     }
 
 
@@ -200,4 +237,22 @@ def test_children_of_a_dag_task_are_marked_with_run_and_task(bench: Bench) -> No
         "k": "v",
         "hatchet__parent_workflow_run_id": str(run_id),
         "hatchet__parent_step_run_id": str(spawner),
+        "traceparent": TraceContext(run_id, attempt_span(spawner, 0)).traceparent,
     }
+
+
+def test_children_of_an_events_run_are_in_the_events_trace(bench: Bench) -> None:
+    bench.put(event_triggers=("a",))
+    (event,) = sync_db.run(push_events(bench.tenant_id, [EventInput("a")], bench.now))
+    parent = Run.objects.get(tenant_id=bench.tenant_id).id
+    (born,) = bench.trigger(child(parent))
+    told = bench.run(born).additional_metadata["traceparent"]
+    assert told == TraceContext(event.event_id, attempt_span(parent, 0)).traceparent
+
+
+def test_children_of_another_attempt_hang_below_that(bench: Bench, parent: UUID) -> None:
+    bench.report(bench.failed(parent))
+    bench.assign(parent)
+    (born,) = bench.trigger(child(parent))
+    told = bench.run(born).additional_metadata["traceparent"]
+    assert told == TraceContext(parent, attempt_span(parent, 1)).traceparent

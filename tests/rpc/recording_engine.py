@@ -11,6 +11,7 @@ from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.durable.calls import Call, Completion, Node, WaitCondition
+from engine.domain.spans import NewSpan
 from engine.ids import new_id
 from engine.runtime.durable.lanes import Evict
 from engine.runtime.durable.replies import Failed, Registered, Reply
@@ -162,6 +163,7 @@ class RecordingEngine:
         self.reported = asyncio.Event()
         self.details = RunDetails(new_id(), Status.QUEUED, b"{}", None, ())
         self.ids = [new_id(), new_id()]
+        self.unknown_spans = 0
 
     def _record(self, method: str, call: Any) -> None:
         self.calls[method].append(call)
@@ -256,6 +258,10 @@ class RecordingEngine:
 
     async def append_log(self, line: LogInput) -> None:
         self._record("append_log", line)
+
+    async def record_spans(self, spans: Sequence[NewSpan]) -> int:
+        self._record("record_spans", list(spans))
+        return self.unknown_spans
 
     async def push_events(self, tenant_id: UUID, events: Sequence[EventInput]) -> list[EventRecord]:
         self._record("push_events", (tenant_id, list(events)))

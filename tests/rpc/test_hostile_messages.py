@@ -13,10 +13,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.errors import InvalidArgument, ResourceExhausted
+from engine.inflate import inflate
 from engine.pb import dispatcher_pb2 as pb
 from engine.pb.v1.shared import trigger_pb2
 from engine.rpc import public
-from engine.rpc.messages import inflate
 from engine.rpc.server import SERVICES, RpcServer
 from tests.rpc.client import AUTH, PATIENCE_SECONDS, TOKEN, Client, KnownToken, refusal
 from tests.rpc.raw_call import MOST_DATA_BYTES, answer_to, zeros

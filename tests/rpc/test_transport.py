@@ -188,6 +188,7 @@ async def test_reflection_lists_all_services(channel: grpc.aio.Channel) -> None:
         "WorkflowService",
         "v1.AdminService",
         "v1.V1Dispatcher",
+        "opentelemetry.proto.collector.trace.v1.TraceService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

@@ -16,7 +16,16 @@ from engine.ids import new_id
 from engine.models.pages import newest_page
 from engine.models.run_selection import selected_runs
 from engine.states import RunTrigger, Status
-from engine.store import assignments, queues, run_starts, runs, task_events, tasks, workers
+from engine.store import (
+    assignments,
+    queues,
+    run_starts,
+    runs,
+    task_events,
+    tasks,
+    traces,
+    workers,
+)
 from engine.store.assignments import Wanted
 from engine.store.query import Query
 from engine.store.run_starts import NewRun, NewStandalone, StandaloneKind
@@ -103,6 +112,10 @@ CASES = {
         {"engine_task_pkey": ASKED, "engine_run_pkey": ASKED, "engine_taskevent_pkey": 2 * ASKED},
     ),
     "task_event.insert_sent": Case(insert_sent, {}),
+    "span.runs": Case(
+        lambda c: traces.runs([(c.tenant_id, run_id) for run_id in c.ids(Status.COMPLETED, ASKED)]),
+        {"engine_run_pkey": ASKED, "engine_task_pkey": ASKED},
+    ),
     "task.queue_head": Case(
         lambda c: queues.queue_head(c.tenant_id, "flow:0", ASKED), {"task_queue": ASKED}
     ),

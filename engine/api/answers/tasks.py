@@ -7,7 +7,7 @@ from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from engine.domain.explanation import Cause
-from engine.states import DurableKind, LogLevel, Status
+from engine.states import DurableKind, LogLevel, SpanKind, SpanStatus, Status
 from tenants.rest.answered import Json
 from tenants.rest.paging import PaginationResponse
 
@@ -131,5 +131,36 @@ class TaskStat(TypedDict):
     running: TaskStatusStat
 
 
+class OtelSpanEvent(TypedDict):
+    name: str
+    time: datetime
+    attributes: dict[str, str]
+
+
+class OtelSpan(TypedDict):
+    """`events` are those within the span: exceptions, and what the event log says of an attempt."""
+
+    traceId: str
+    spanId: str
+    parentSpanId: NotRequired[str]
+    spanName: str
+    spanKind: SpanKind
+    serviceName: str
+    statusCode: SpanStatus
+    statusMessage: NotRequired[str]
+    durationNs: int
+    createdAt: datetime
+    resourceAttributes: dict[str, str]
+    spanAttributes: dict[str, str]
+    scopeName: NotRequired[str]
+    scopeVersion: NotRequired[str]
+    retryCount: int
+    events: NotRequired[list[OtelSpanEvent]]
+
+
 class OtelSpanList(TypedDict):
-    """Nothing is collected, so nothing is in it."""
+    """Nothing is in it where no spans are taken. `retryCounts` are those of the whole trace."""
+
+    pagination: NotRequired[PaginationResponse]
+    retryCounts: NotRequired[list[int]]
+    rows: NotRequired[list[OtelSpan]]

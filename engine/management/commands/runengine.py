@@ -74,6 +74,7 @@ async def serve(config: Config, on_ready: OnReady) -> None:
             tls=config.grpc_tls,
             max_message_bytes=config.grpc_max_message_bytes,
             front=config.grpc_front,
+            tracing=config.tracing,
         ),
     )
     stopped = asyncio.Event()

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from engine.domain.trace_context import (
+    TRACEPARENT,
+    context_in,
+    context_of_child,
+    derived_context,
+)
 from engine.errors import InvalidArgument
 from engine.store import runs
 from engine.store.query import Operation, fetch
@@ -18,7 +24,7 @@ def adopt_children(
     """Return the requests with what children inherit from their parent tasks filled in.
 
     InvalidArgument if a parent task is unknown, or if the metadata grows too large. Metadata of the parent lies under the child's own; keys that
-    start with `hatchet__` are not inherited.
+    start with `hatchet__` are not inherited. A child that brings no trace of its own is in its parent's.
     """
     parent_ids = sorted({r.parent_task_id for r in requests if r.parent_task_id})
     if not parent_ids:
@@ -39,11 +45,17 @@ def adopt_children(
 def _inherit(request: TriggerRequest, parent: runs.ParentTask) -> TriggerRequest:
     inherited = members(parent.additional_metadata)
     metadata = {key: value for key, value in inherited.items() if not key.startswith("hatchet__")}
-    metadata |= members(request.additional_metadata)
+    own = members(request.additional_metadata)
+    metadata |= own
     marks = {
         "hatchet__parent_workflow_run_id": str(parent.run_id),
         "hatchet__parent_step_run_id": str(parent.task_id),
     }
+    traced = context_in(inherited) or derived_context(parent.run_id, parent.event_id)
+    # Clients hand on what their task was given, which says where the task hangs and not where the child does.
+    if context_in(own) in (None, traced):
+        child = context_of_child(traced, parent.task_id, parent.retry_count)
+        marks[TRACEPARENT] = child.traceparent
     merged = with_texts(object_of(metadata), marks)
     if len(merged) > MAX_METADATA_BYTES:
         raise InvalidArgument(
