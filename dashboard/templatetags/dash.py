@@ -13,6 +13,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from engine.domain.trace_context import TRACEPARENT
 from engine.models.json_objects import text_of
 from engine.states import RunTrigger, Status
 from tenants.json_text import members
@@ -130,11 +131,11 @@ def short_id(value: Any) -> str:
 
 @register.filter
 def metadata_tags(metadata: dict[str, Any] | None, limit: int = 4) -> list[tuple[str, str]]:
-    """The user's own pairs as texts; keys of the system (`hatchet__…`) are left out."""
+    """The user's own pairs as texts; those of the system (`hatchet__…`) and of its traces are left out."""
     pairs = [
         (key, json.loads(value) if value.startswith('"') else value)
         for key, value in members(text_of(metadata)).items()
-        if not key.startswith("hatchet__")
+        if not key.startswith("hatchet__") and key != TRACEPARENT
     ]
     return pairs[:limit]
 

@@ -17,6 +17,7 @@ from dashboard.event_words import words_of
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json, show_text
 from dashboard.rendering import render_fragment
+from dashboard.waterfall import trace_context
 from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
 from engine.models.run_queries import runs_of, with_workflow_names
@@ -32,6 +33,7 @@ TABS = {
     "attempts": "Attempts",
     "logs": "Logs",
     "children": "Child runs",
+    "trace": "Trace",
 }
 DURABLE_TAB = {"durable": "Durable log"}
 EVENTS_SHOWN = 400
@@ -161,6 +163,8 @@ def _tab_context(
         return durable_context(durable, request.GET)
     if tab == "logs":
         return _logs(request, run, readable_ids)
+    if tab == "trace":
+        return {"trace": trace_context(request.access, run.id)}
     if tab == "children":
         children = task_queries.children_of_run(request.tenant.id, list(readable_ids))
         found = list(with_workflow_names(children)[: CHILDREN_SHOWN + 1])
