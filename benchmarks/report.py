@@ -32,6 +32,9 @@ LINES: Sequence[Line] = (
     Line("Runs/s, triggered one by one", "lean.engine.singly.runs_per_second", at_least=600),
     Line("Runs/s, triggered in bulk", "lean.engine.bulk.runs_per_second", at_least=900),
     Line("Runs/s, official SDK worker", "sdk.runs_per_second"),
+    Line("Spans/s that one core takes", "traces.per_second_of_one_core", at_least=2_000),
+    Line("Engine CPU a span", "traces.engine_us", "us"),
+    Line("Postgres CPU a span", "traces.postgres_us", "us"),
     Line("Enqueues/s, calls of 1,000", "enqueue.runs_per_second", at_least=10_000),
     Line(
         "Engine CPU to empty server, one by one",
