@@ -20,6 +20,7 @@ from benchmarks.orchestration import measure_flows, measure_keys, measure_limits
 from benchmarks.processes import Neighbours
 from benchmarks.recovery import measure_recovery
 from benchmarks.rest import measure_rest
+from benchmarks.sealing import measure_sealing
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
 from benchmarks.traces import measure_traces
 from benchmarks.webhooks import measure_webhooks
@@ -31,6 +32,7 @@ PARTS: dict[str, Part] = {
     "latency": lambda installed, scale: measure_latency(installed, 8 * scale),
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
     "fronts": lambda installed, scale: measure_fronts(installed, 15 * scale),
+    "sealing": lambda installed, scale: measure_sealing(installed, 15 * scale),
     "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
     "flows": lambda installed, _scale: measure_flows(installed),
     "durable": lambda installed, scale: measure_durable(

@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from engine import pem, secret_files
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.mail_config import MailConfig
+from engine.payload_config import PayloadConfig
 from engine.people_config import PeopleConfig
 from engine.postgres import BundledPostgres, home_for
 from engine.secret_files import random_text
@@ -97,6 +98,8 @@ class Config:
     encryption_keys: tuple[str, ...]
     """Secrets that other people's secrets are encrypted with; the first encrypts, all of them decrypt."""
 
+    payloads: PayloadConfig
+
     webhooks_allowed_networks: tuple[IPv4Network | IPv6Network, ...]
     """Private and local networks that messages may be sent to all the same."""
 
@@ -152,6 +155,7 @@ class Config:
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
             encryption_keys=_encryption_keys(env, data_dir),
+            payloads=PayloadConfig.from_environment(env, data_dir),
             webhooks_allowed_networks=env.networks(_ALLOWED_NETWORKS, "none"),
             admin_email=env.email("ADMIN_EMAIL", "admin@example.com"),
             admin_password=env.optional("ADMIN_PASSWORD")

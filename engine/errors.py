@@ -6,6 +6,7 @@ HatchetError
 ├── FailedPrecondition   right request, wrong moment
 ├── IdempotencyCollision the runs' idempotency keys are held by other runs
 ├── ResourceExhausted    a bound was hit; trying again later may work
+├── PayloadsAway         the object store or the key service cannot be reached
 └── Unavailable          the engine is stopping or cannot reach the database
     ├── NotSent          no connection was free: the database was not asked
     ├── LostRace         another transaction was first, and this one undone
@@ -57,6 +58,12 @@ class IdempotencyCollision(HatchetError):
 
 class ResourceExhausted(HatchetError):
     code = "resource_exhausted"
+
+
+class PayloadsAway(HatchetError):
+    """Nothing was done. It is no outage of the database: what needs no such payload goes on."""
+
+    code = "unavailable"
 
 
 class Unavailable(HatchetError):

@@ -275,6 +275,15 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.engine_payload_length(data bytea) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE WHEN pg_column_compression(data) IS NULL AND octet_length(data) >= 10
+                     AND substring(data FROM 1 FOR 1) = '\x00'::bytea
+        THEN ('x' || encode(substring(data FROM 3 FOR 8), 'hex'))::bit(64)::bigint
+        ELSE octet_length(data) END
+$$;
+
 CREATE FUNCTION public.engine_ratelimit_audited() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1047,6 +1056,11 @@ CREATE TABLE public.engine_payload_default (
     data bytea CONSTRAINT engine_payload_data_not_null NOT NULL
 );
 
+CREATE TABLE public.engine_payloadstore (
+    location text NOT NULL,
+    used_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.engine_ratelimit (
     tenant_id uuid NOT NULL,
     key text NOT NULL,
@@ -1316,6 +1330,14 @@ CREATE TABLE public.engine_taskevent_default (
     at timestamp with time zone CONSTRAINT engine_taskevent_at_not_null NOT NULL,
     worker_id uuid,
     message text CONSTRAINT engine_taskevent_message_not_null NOT NULL
+);
+
+CREATE TABLE public.engine_tenantkey (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    wrapped bytea NOT NULL,
+    master text NOT NULL,
+    created_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.engine_worker (
@@ -1797,6 +1819,9 @@ ALTER TABLE ONLY public.engine_payload
 ALTER TABLE ONLY public.engine_payload_default
     ADD CONSTRAINT engine_payload_default_pkey PRIMARY KEY (owner_id, kind, attempt);
 
+ALTER TABLE ONLY public.engine_payloadstore
+    ADD CONSTRAINT engine_payloadstore_pkey PRIMARY KEY (location);
+
 ALTER TABLE ONLY public.engine_ratelimit
     ADD CONSTRAINT engine_ratelimit_pkey PRIMARY KEY (tenant_id, key);
 
@@ -1841,6 +1866,9 @@ ALTER TABLE ONLY public.engine_taskevent
 
 ALTER TABLE ONLY public.engine_taskevent_default
     ADD CONSTRAINT engine_taskevent_default_pkey PRIMARY KEY (run_id, id);
+
+ALTER TABLE ONLY public.engine_tenantkey
+    ADD CONSTRAINT engine_tenantkey_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.engine_worker
     ADD CONSTRAINT engine_worker_pkey PRIMARY KEY (id);
@@ -2039,6 +2067,8 @@ CREATE INDEX engine_filter_tenant_id_a970e8b5 ON public.engine_filter USING btre
 
 CREATE INDEX engine_filter_workflow_id_18f36183 ON public.engine_filter USING btree (workflow_id);
 
+CREATE INDEX engine_payloadstore_location_c248f29f_like ON public.engine_payloadstore USING btree (location text_pattern_ops);
+
 CREATE INDEX run_by_event ON ONLY public.engine_run USING btree (event_id, id) WHERE (event_id IS NOT NULL);
 
 CREATE INDEX engine_run_default_event_id_id_idx ON public.engine_run_default USING btree (event_id, id) WHERE (event_id IS NOT NULL);
@@ -2140,6 +2170,8 @@ CREATE INDEX socialaccount_socialtoken_app_id_636a42d7 ON public.socialaccount_s
 CREATE INDEX step_wait_by_event ON public.engine_stepwait USING btree (tenant_id, event_key) WHERE ((event_key IS NOT NULL) AND (satisfied_at IS NULL));
 
 CREATE INDEX step_wait_due ON public.engine_stepwait USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (satisfied_at IS NULL));
+
+CREATE INDEX tenant_key_by_tenant ON public.engine_tenantkey USING btree (tenant_id, id);
 
 CREATE INDEX tenants_apitoken_replaced_by_id_814685e6 ON public.tenants_apitoken USING btree (replaced_by_id);
 

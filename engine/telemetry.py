@@ -96,6 +96,11 @@ EVENTS: Mapping[str, Event] = {
     "race.lost": Event(
         "Another transaction was first; this one is tried again.", (), {"what": str}
     ),
+    "payloads.away": Event(
+        "The object store could not be reached: what needs it has to wait.",
+        (),
+        {"error": BaseException},
+    ),
     # Loops and batchers
     "loop.tick": Event(
         "A timed loop had its turn. The outcome is `done`, or the name of an error's class.",

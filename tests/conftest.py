@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import daphne.server  # noqa: F401  its event loop is to be Twisted's, whatever test comes first
+import psycopg
 import pytest
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
@@ -82,3 +83,12 @@ def conninfo(committed_db: None) -> str:
             if given.get(name)
         }
     )
+
+
+@pytest.fixture
+def no_keys_left(conninfo: str) -> Iterator[None]:
+    """Data keys are committed also by tests that roll back: the next ones are to find none."""
+    yield
+    with psycopg.connect(conninfo, autocommit=True) as opened:
+        opened.execute("DELETE FROM engine_tenantkey")
+        opened.execute("DELETE FROM engine_payloadstore")

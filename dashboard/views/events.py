@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 
 from dashboard import trigger_form
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, download, show_stored
 from dashboard.rendering import render_fragment
 from dashboard.run_filters import DEFAULT_WINDOW, WINDOWS
 from dashboard.run_form import PRIORITY_WORDS, workflow_choices
@@ -114,7 +114,7 @@ def detail(request: PageRequest, event_id: UUID) -> HttpResponse:
         "webhook_name": webhook_names([event.id]).get(event.id),
     }
     if request.access.can_view_payloads:
-        context["given"] = show_json(*payload_head(event.id, PayloadKind.EVENT, HEAD_BYTES))
+        context["given"] = show_stored(*payload_head(event.id, PayloadKind.EVENT, HEAD_BYTES))
     return render(request, "dashboard/events/detail.html", context)
 
 
@@ -225,7 +225,7 @@ def download_payload(request: PageRequest, event_id: UUID) -> HttpResponse:
     stored = payload(event.id, PayloadKind.EVENT).first()
     if stored is None or not request.access.can_view_payloads:
         raise Http404("no such payload")
-    return attachment(bytes(stored.data), f"event-{event.id}.json", "application/json")
+    return download(stored.data, f"event-{event.id}.json", "application/json")
 
 
 def _find(request: PageRequest, event_id: UUID) -> Event:

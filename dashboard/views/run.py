@@ -15,7 +15,7 @@ from dashboard.definitions import definition_of, drawing, on_failure_steps
 from dashboard.durable_run import DurableTasks, durable_context, durable_tasks_of
 from dashboard.event_words import words_of
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, show_json, show_text
+from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, download, show_stored, show_text
 from dashboard.rendering import render_fragment
 from dashboard.waterfall import trace_context
 from engine.domain.definition import WorkflowDefinition
@@ -77,7 +77,7 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
         "run": run,
         "status": Status(run.status),
         "trigger": RunTrigger(run.trigger),
-        "input": show_json(getattr(run, "input_head", None), getattr(run, "input_length", None)),
+        "input": show_stored(getattr(run, "input_head", None), getattr(run, "input_length", None)),
         "can_view_payloads": request.access.can_view_payloads,
         "tasks": steps,
         "waits": _waits(request, steps),
@@ -130,7 +130,7 @@ def _task_context(task: Task | None) -> dict[str, Any]:
         "dom_id": str(task.id),
         "state": "skipped" if task.is_skipped else status.name.lower(),
         "attempt": task.retry_count + 1,
-        "output": show_json(head, length) if status is Status.COMPLETED else None,
+        "output": show_stored(head, length) if status is Status.COMPLETED else None,
         "error": show_text(error_head, error_length) if status is Status.FAILED else None,
         "last_error": show_text(error_head, error_length) if not status.is_final else None,
     }
@@ -252,7 +252,7 @@ def download_payload(request: PageRequest, run_id: UUID, kind: str, owner_id: UU
     is_error = payload_kind is PayloadKind.ERROR
     name = f"{kind}-{owner_id}.{'txt' if is_error else 'json'}"
     media_type = "text/plain; charset=utf-8" if is_error else "application/json"
-    return attachment(bytes(payload.data), name, media_type)
+    return download(payload.data, name, media_type)
 
 
 def _uuid(text: str) -> UUID | None:

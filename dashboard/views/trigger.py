@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.shortcuts import redirect, render
 
 from dashboard import trigger_form
 from dashboard.gate import PageRequest, tenant_page
+from dashboard.payloads import opened
 from dashboard.run_form import RunForm, form_context, open_form, read_request, switch_mode
 from dashboard.trigger_form import TriggerForm
 from engine.errors import HatchetError
@@ -19,6 +21,7 @@ from engine.models.task_queries import payload
 from engine.operations.trigger_runs import trigger_runs
 from engine.states import PayloadKind
 from engine.store import sync_db
+from engine.vault.envelope import Unreadable
 from tenants.audit.declared import DATA_PLANE
 from tenants.models import Role
 
@@ -56,7 +59,8 @@ def _prefill(request: PageRequest, filled: TriggerForm) -> None:
     if is_known and request.access.can_view_payloads:
         stored = payload(run_id, PayloadKind.INPUT).first()
         if stored is not None:
-            trigger_form.prefill(filled, bytes(stored.data))
+            with suppress(Unreadable, HatchetError):
+                trigger_form.prefill(filled, opened(stored.data))
 
 
 def _page(request: PageRequest, asked: RunForm, status: int = 200) -> HttpResponse:

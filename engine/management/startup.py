@@ -18,6 +18,7 @@ from engine.config import Config
 from engine.environment import ConfigError
 from engine.management.credentials import Credentials, ensure_credentials
 from engine.management.database import check_database
+from engine.store.payload_setup import check_payloads
 
 MIGRATION_LOCK = 0x68617470
 
@@ -91,6 +92,7 @@ def prepare(config: Config, progress: Callable[[str], None]) -> Credentials:
     check_data_dir(config.data_dir)
     check_database(config.database_url)
     migrate(progress)
+    check_payloads(config)
     try:
         credentials = ensure_credentials(config)
         call_command("collectstatic", interactive=False, verbosity=0)

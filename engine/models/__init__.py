@@ -25,6 +25,7 @@ from engine.models.runs import (
     Task,
     TaskEvent,
 )
+from engine.models.sealing import PayloadStore, TenantKey
 from engine.models.timetable import Cron, CronMiss, Schedule
 from engine.models.traces import Span
 from engine.models.waits import StepWait
@@ -48,6 +49,7 @@ __all__ = [
     "Lease",
     "LogLine",
     "Payload",
+    "PayloadStore",
     "RateLimit",
     "Run",
     "RunSlot",
@@ -59,6 +61,7 @@ __all__ = [
     "StepWait",
     "Task",
     "TaskEvent",
+    "TenantKey",
     "Worker",
     "Workflow",
     "WorkflowVersion",

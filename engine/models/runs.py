@@ -153,7 +153,10 @@ class TaskEvent(models.Model):
 
 
 class Payload(models.Model):
-    """Opaque bytes: input of a run, output or error of a task, payload of an event."""
+    """Opaque bytes: input of a run, output or error of a task, payload of an event.
+
+    They may be encrypted, or refer to an object; engine/store/sealing.py makes payloads of them.
+    """
 
     pk = models.CompositePrimaryKey("owner_id", "kind", "attempt")
     owner_id = models.UUIDField()

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.db.models import (
     Count,
-    F,
     OuterRef,
     QuerySet,
     Subquery,
@@ -18,7 +17,7 @@ from engine.models.cluster import Worker
 from engine.models.definitions import Step, Workflow, WorkflowVersion
 from engine.models.run_queries import lean_runs
 from engine.models.runs import LogLine, Payload, Run, Task, TaskEvent
-from engine.models.wide_columns import head_of, octet_length, with_small
+from engine.models.wide_columns import payload_head, payload_length, with_small
 from engine.states import PayloadKind, Status
 
 
@@ -33,11 +32,11 @@ def payload(owner_id: UUID | OuterRef, kind: PayloadKind) -> QuerySet[Payload]:
 
 
 def _head(payloads: QuerySet[Payload], size: int) -> Subquery:
-    return Subquery(payloads.annotate(head=head_of("data", size)).values("head")[:1])
+    return Subquery(payloads.annotate(head=payload_head(size)).values("head")[:1])
 
 
 def _length(payloads: QuerySet[Payload]) -> Subquery:
-    return Subquery(payloads.annotate(length=octet_length(F("data"))).values("length")[:1])
+    return Subquery(payloads.annotate(length=payload_length()).values("length")[:1])
 
 
 def with_definition(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -47,7 +46,7 @@ def with_definition(runs: QuerySet[Run]) -> QuerySet[Run]:
 
 
 def with_input_head(runs: QuerySet[Run], size: int) -> QuerySet[Run]:
-    """Annotate `input_head`, the first `size` bytes of the input, and `input_length`."""
+    """Annotate `input_head`, the first `size` bytes of the input or what is stored, and `input_length`."""
     of_run = payload(OuterRef("id"), PayloadKind.INPUT)
     return runs.annotate(input_head=_head(of_run, size), input_length=_length(of_run))
 

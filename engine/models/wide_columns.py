@@ -24,6 +24,9 @@ from django.db.models import (
     Window,
 )
 from django.db.models.functions import Cast, Coalesce
+from django.db.models.lookups import Exact, LessThanOrEqual
+
+from engine.domain.payload import MARK
 
 Model = TypeVar("Model", bound=models.Model)
 
@@ -97,6 +100,24 @@ def with_head(rows: QuerySet[Model], column: str, size: int) -> QuerySet[Model]:
 def head_of(column: str, size: int) -> Func:
     """The first `size` bytes of a binary column."""
     return Func(F(column), Value(1), Value(size), function="substring", output_field=BinaryField())
+
+
+def payload_head(size: int) -> Case:
+    """The first `size` bytes of a payload's `data`.
+
+    Of one that is not stored as it came all that is stored, for nothing less can be read; its first byte alone
+    if that is more.
+    """
+    mark = Func(F("data"), Value(1), Value(1), function="substring", output_field=BinaryField())
+    is_marked = Exact(mark, Value(MARK, output_field=BinaryField()))
+    is_short = LessThanOrEqual(octet_length(F("data")), Value(size))
+    stored = Case(When(is_short, then=F("data")), default=mark)
+    return Case(When(is_marked, then=stored), default=head_of("data", size))
+
+
+def payload_length() -> Func:
+    """How long a payload is, however it is stored."""
+    return Func(F("data"), function="engine_payload_length", output_field=BigIntegerField())
 
 
 def octet_length(text: Expression | F) -> Func:

@@ -137,7 +137,7 @@ def actions_of(
     outputs: dict[UUID, dict[str, bytes]] = defaultdict(dict)
     errors: dict[UUID, dict[str, bytes]] = defaultdict(dict)
     if dag_runs:
-        for outcome in (yield from fetch(tasks.outputs_of_runs(dag_runs))):
+        for outcome in (yield from fetch(tasks.outputs_of_runs(dag_runs, is_for_start=True))):
             into = outputs if outcome.status == Status.COMPLETED else errors
             into[outcome.run_id][outcome.readable_id] = outcome.data or b""
     satisfied = yield from _load_satisfied(rows, versions)

@@ -15,8 +15,10 @@ KEPT = timedelta(minutes=10)
 def purge_tenants(now: datetime, batch: int = BATCH) -> Operation[bool]:
     """Remove what comes next; True: there may be more.
 
-    Runs go before the definitions that clocks and reports of their tasks need.
+    First the keys of what is encrypted: the rest is unreadable then. Runs go before the definitions that
+    clocks and reports of their tasks need.
     """
+    yield from fetch(deleted_tenants.remove_keys())
     run_ids = yield from fetch(deleted_tenants.lock_runs(batch))
     if run_ids:
         task_ids = yield from fetch(deleted_tenants.lock_tasks(sorted(run_ids)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from engine.domain.payload import reason_of
 from engine.states import Status
 from engine.store import runs
 from engine.store.query import Operation, fetch
@@ -28,10 +29,14 @@ def load_run_details(tenant_id: UUID, external_id: UUID) -> Operation[RunDetails
                 row.readable_id,
                 # One that was evicted and waits for a worker again has been running all along.
                 Status.RUNNING if row.is_evicted else Status(row.status),
-                output=row.output,
-                error=row.error.decode(errors="replace") if row.error is not None else None,
+                output=None if reason_of(row.output) else row.output,
+                error=reason_of(row.output) or _text(row.error),
                 is_evicted=row.is_evicted,
             )
             for row in rows
         ),
     )
+
+
+def _text(error: bytes | None) -> str | None:
+    return error.decode(errors="replace") if error is not None else None

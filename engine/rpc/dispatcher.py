@@ -9,6 +9,7 @@ from contextlib import aclosing
 from uuid import UUID
 
 from engine.domain.durations import parse_duration
+from engine.domain.payload import reason_of
 from engine.errors import HatchetError, InvalidArgument, NotFound, Unavailable
 from engine.pb import dispatcher_pb2 as pb
 from engine.rpc.convert import (
@@ -173,27 +174,30 @@ class DispatcherServicer:
         )
         try:
             async for action in session:
+                if (reason := reason_of(action.payload)) is not None:
+                    await self._fail_unsendable(action, reason)
+                    continue
                 message = to_assigned_action(action, is_traced=self._is_tracing)
                 size = message.ByteSize()
                 if size <= self._limit:
                     yield message
                     session.mark_sent(action)
                 else:
-                    await self._fail_unsendable(action, size)
+                    await self._fail_unsendable(action, too_large_to_start(size, self._limit))
         finally:
             await session.close()
         # A clean end would look like a failure to some clients and like good-bye to others.
         raise Unavailable("the action stream was closed; connect again")
 
-    async def _fail_unsendable(self, action: Action, size: int) -> None:
-        """Sending it would break the worker's stream again and again."""
+    async def _fail_unsendable(self, action: Action, reason: str) -> None:
+        """Sending it would break the worker's stream again and again, or give it what is no data."""
         reports = [
             TaskReport(
                 tenant_id=action.tenant_id,
                 task_id=item.task_id,
                 kind=ReportKind.FAILED,
                 retry_count=item.retry_count,
-                payload=too_large_to_start(size, self._limit).encode(),
+                payload=reason.encode(),
                 should_not_retry=True,
             )
             for item in action.items
@@ -201,9 +205,7 @@ class DispatcherServicer:
         try:
             await self._engine.report_batch(reports)
         except HatchetError:
-            logger.exception(
-                "task %s is too large to be sent and could not be failed", action.task_id
-            )
+            logger.exception("task %s cannot be sent and could not be failed", action.task_id)
 
 
 async def _add_runs(

@@ -14,6 +14,7 @@ from engine.errors import (
     IdempotencyCollision,
     InvalidArgument,
     NotFound,
+    PayloadsAway,
     ResourceExhausted,
     Unavailable,
 )
@@ -48,6 +49,7 @@ _STATUSES: dict[type[HatchetError], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
     ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    PayloadsAway: grpc.StatusCode.UNAVAILABLE,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
 # Trailers hold the message with each byte that is not ASCII tripled; clients refuse more than 8 KiB.

@@ -30,6 +30,7 @@ from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.controllers.housekeeping import Housekeeping
 from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.controllers.slow_poll import SlowPoll
+from engine.runtime.controllers.stray_objects import StrayObjects
 from engine.runtime.controllers.timetable import Timetable
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.dispatcher.workers import Workers
@@ -56,6 +57,7 @@ from engine.runtime.writers.log_lines import LogLines
 from engine.runtime.writers.reports import Reports
 from engine.runtime.writers.spans import Spans
 from engine.runtime.writers.triggers import Triggers
+from engine.store import sealing
 from engine.store.async_db import AsyncDatabase
 from engine.store.changes import Changes
 from engine.store.hints import ENGINE_CHANNEL, Hint
@@ -182,6 +184,9 @@ class HatchetEngine(Calls):
         self.timetable = Timetable(self.database, self.effects.spawn)
         self.auditor = Auditor(self.database, owners)
         self._background = [BackgroundLoop(work) for work in make_background(self.database)]
+        sealer = sealing.sealer()
+        objects = None if sealer is None else sealer.objects
+        self._sweepers = [] if objects is None else [StrayObjects(self.database, objects.store)]
 
     # Life
 
@@ -225,7 +230,7 @@ class HatchetEngine(Calls):
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),
             ("ended children", EndedChildren(self.database, self.effects.durable, owners).run()),
-            *((loop.name, loop.run()) for loop in self._background),
+            *((loop.name, loop.run()) for loop in (*self._background, *self._sweepers)),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))

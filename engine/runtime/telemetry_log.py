@@ -31,6 +31,7 @@ LINES = {
         " %(waiting)d waiting tasks under epoch %(epoch)d",
     ),
     "database.unreachable": Line(_OUTAGES, logging.WARNING, "%(postponed)s: %(error)s"),
+    "payloads.away": Line(_OUTAGES, logging.WARNING, "payloads wait: %(error)s"),
     "race.lost": Line(
         _OUTAGES, logging.INFO, "%(what)s: lost a race between transactions, trying again"
     ),

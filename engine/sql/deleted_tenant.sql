@@ -1,3 +1,8 @@
+-- name: deleted_tenant.remove_keys
+-- The keys that payloads of deleted tenants are encrypted with: from now on nobody can read them, in no copy.
+DELETE FROM engine_tenantkey WHERE tenant_id IN (SELECT id FROM tenants_tenant WHERE deleted_at IS NOT NULL)
+RETURNING id;
+
 -- name: deleted_tenant.lock_runs
 -- Some runs of deleted tenants, locked; another engine removes those that are locked already.
 SELECT r.id FROM tenants_tenant t

@@ -236,7 +236,7 @@ SELECT id AS run_id, version_id, idempotency_key FROM engine_run
 
 -- name: run.outputs_sizes
 -- How many bytes the outputs of DAG runs come to so far.
-SELECT t.run_id, sum(octet_length(p.data))::bigint AS size
+SELECT t.run_id, sum(engine_payload_length(p.data))::bigint AS size
   FROM engine_task t JOIN engine_payload p ON p.owner_id = t.id AND p.kind = :PayloadKind.OUTPUT
  WHERE t.run_id = ANY(%(ids)s::uuid[]) AND t.run_id <> t.id
  GROUP BY t.run_id;

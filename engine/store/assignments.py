@@ -53,6 +53,7 @@ def assign(decisions: Sequence[Wanted], now: datetime) -> Query[AssignedRow]:
             "event_ids": [new_id() for _ in decisions],
         },
         AssignedRow,
+        is_for_start=True,
     )
 
 
@@ -66,4 +67,5 @@ def undelivered_of_worker(
             "task_ids": None if task_ids is None else list(task_ids),
         },
         AssignedRow,
+        is_for_start=True,
     )

@@ -9,6 +9,10 @@ from uuid import UUID
 from engine.store.query import Query, the_value
 
 
+def remove_keys() -> Query[UUID]:
+    return Query("deleted_tenant.remove_keys", {}, the_value)
+
+
 def lock_runs(limit: int) -> Query[UUID]:
     return Query("deleted_tenant.lock_runs", {"limit": limit}, the_value)
 

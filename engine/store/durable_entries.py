@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -154,11 +154,15 @@ def marks(task_id: UUID) -> Query[Mark]:
     return Query("durable_entry.marks", {"task_id": task_id}, _mark)
 
 
-def insert(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
+def insert(
+    entries: Sequence[TaskEntry], tenant_of: Mapping[UUID, UUID], now: datetime
+) -> Query[None]:
+    """`tenant_of` says whose each task is, whose key results are encrypted with."""
     return Query(
         "durable_entry.insert",
         {
             "now": now,
+            "tenant_ids": [tenant_of[task_id] for task_id, _ in entries],
             "task_ids": [task_id for task_id, _ in entries],
             "branch_ids": [e.node.branch_id for _, e in entries],
             "node_ids": [e.node.node_id for _, e in entries],
@@ -180,11 +184,14 @@ def insert(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
     )
 
 
-def update(entries: Sequence[TaskEntry], now: datetime) -> Query[None]:
+def update(
+    entries: Sequence[TaskEntry], tenant_of: Mapping[UUID, UUID], now: datetime
+) -> Query[None]:
     return Query(
         "durable_entry.update",
         {
             "now": now,
+            "tenant_ids": [tenant_of[task_id] for task_id, _ in entries],
             "task_ids": [task_id for task_id, _ in entries],
             "branch_ids": [e.node.branch_id for _, e in entries],
             "node_ids": [e.node.node_id for _, e in entries],

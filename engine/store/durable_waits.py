@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -178,9 +178,11 @@ def of_entries(entries: Sequence[tuple[UUID, Node]]) -> Query[WaitState]:
     return Query("durable_wait.of_entries", _addresses(entries), _state)
 
 
-def satisfy(waits: Sequence[MetWait], now: datetime) -> Query[None]:
+def satisfy(waits: Sequence[MetWait], tenant_of: Mapping[UUID, UUID], now: datetime) -> Query[None]:
+    """`tenant_of` says whose each task is, whose key payloads are encrypted with."""
     params = _addresses([(w.task_id, w.node) for w in waits]) | {
         "now": now,
+        "tenant_ids": [tenant_of[w.task_id] for w in waits],
         "ordinals": [w.ordinal for w in waits],
         "payloads": [w.payload for w in waits],
     }

@@ -27,6 +27,12 @@ class ReadPayload(NamedTuple):
     data: bytes | None
 
 
+class StoredPayload(NamedTuple):
+    owner_id: UUID
+    kind: int
+    stored: bytes
+
+
 class ReadMetadata(NamedTuple):
     """Of a run or an event; `metadata` is None where there was no room for it."""
 
@@ -46,6 +52,12 @@ def insert(payloads: Sequence[NewPayload]) -> Query[None]:
         },
         no_row,
     )
+
+
+def stored(owner_ids: Collection[UUID], most: int) -> Query[StoredPayload]:
+    """Those of at most so many bytes, as they are stored."""
+    params = {"owner_ids": list(owner_ids), "most": most}
+    return Query("payload.stored", params, StoredPayload)
 
 
 def delete_outputs(owner_ids: Sequence[UUID]) -> Query[None]:

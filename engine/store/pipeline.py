@@ -18,10 +18,13 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
+from engine.store import sealing
 from engine.store.binary import Prepared, prepare
 from engine.store.changes import Changes
 from engine.store.placing import NO_PLACES, Placer, Places, Wanting
 from engine.store.query import Last, Operation, Query, statements
+from engine.store.sealed_columns import READ
+from engine.store.sealing import RawRows, Sealer
 
 Result = TypeVar("Result")
 
@@ -53,6 +56,7 @@ class Pipeline:
         self._cancelled: asyncio.TimerHandle | None = None
         """Goes off when a caller that was cancelled has waited long enough."""
         self._is_given_up = False
+        self._sealer: Sealer | None = None
         self._placed: list[Places] = []
         """Taken for the transaction under way, to be given back if it does not commit."""
 
@@ -72,6 +76,7 @@ class Pipeline:
         pg, socket = self._pg, self._pg.socket
         pg.enter_pipeline_mode()
         loop.add_reader(socket, self._wake)
+        self._sealer = sealing.sealer()
         self._was_woken = is_clean = False
         try:
             result = await self._drive(operation, on_committed, placer)
@@ -164,13 +169,28 @@ class Pipeline:
             await asyncio.sleep(0)
             return ()
         with_sync = isinstance(step, Last)
+        sealer = self._sealer
+        if sealer is not None:
+            step = await sealer.seal_async(step)
         rows = await self._exchange(step, with_sync=with_sync)
         if self._cancelled and not with_sync:
             raise asyncio.CancelledError
+        if sealer is not None:
+            return [
+                await self._open(sealer, query, raw) for query, raw in zip(step, rows, strict=True)
+            ]
         return rows
 
+    async def _open(self, sealer: Sealer, query: Query[Any], rows: RawRows) -> list[Any]:
+        if query.name in READ:
+            rows = await sealer.open_async(query, rows)
+        return [query.row(*row) for row in rows]
+
     async def _exchange(self, queries: Sequence[Query[Any]], *, with_sync: bool) -> list[list[Any]]:
-        """Send queries together and return the rows of each; with a sync they have committed."""
+        """Send queries together and return the rows of each; with a sync they have committed.
+
+        With a sealer the rows are not made yet: payloads may have to be opened first.
+        """
         preparing: set[bytes] = set()
         new_names = [self._send(query, preparing) for query in queries]
         if with_sync:
@@ -210,8 +230,11 @@ class Pipeline:
 
     def _load(self, query: Query[Any], result: PGresult) -> list[Any]:
         self._loader.set_pgresult(result)
+        rows = self._loader.load_rows(0, result.ntuples, tuple)
+        if self._sealer is not None:
+            return rows
         build = query.row
-        return [build(*row) for row in self._loader.load_rows(0, result.ntuples, tuple)]
+        return [build(*row) for row in rows]
 
     async def _sync(self) -> None:
         self._pg.pipeline_sync()

@@ -34,11 +34,15 @@ _STATE = re.compile(r"(?<!:):([A-Z]\w*(?:\.[A-Z_]+)?)")
 
 @dataclass(frozen=True, slots=True)
 class Query(Generic[Row]):
-    """A named statement with its parameters; `row` builds one result from the columns in order."""
+    """A named statement with its parameters; `row` builds one result from the columns in order.
+
+    A payload it reads that `is_for_start` goes into what a worker is sent, where a mark may stand for it.
+    """
 
     name: str
     params: Mapping[str, Any]
     row: Callable[..., Row]
+    is_for_start: bool = False
 
 
 Step = Sequence[Query[Any]] | Changes | Wanting

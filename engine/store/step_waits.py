@@ -121,4 +121,4 @@ def open_of(task_ids: Sequence[UUID]) -> Query[OpenWait]:
 
 
 def data(task_ids: Sequence[UUID]) -> Query[WaitData]:
-    return Query("step_wait.data", {"task_ids": list(task_ids)}, WaitData)
+    return Query("step_wait.data", {"task_ids": list(task_ids)}, WaitData, is_for_start=True)

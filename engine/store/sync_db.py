@@ -16,10 +16,12 @@ from django.db.backends.utils import CursorWrapper
 from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered
 from engine.sandbox import pool
+from engine.store import sealing
 from engine.store.changes import Changes
 from engine.store.hints import messages_of, notify
 from engine.store.placing import NO_PLACES, Wanting
 from engine.store.query import Operation, Query, Repeatable, insisting, statements
+from engine.store.sealed_columns import READ
 from engine.store.spans import watched
 
 Result = TypeVar("Result")
@@ -86,12 +88,17 @@ def _fetch_all(cursor: CursorWrapper, queries: Sequence[Query[Any]]) -> list[lis
     """Run queries in one round trip; as always with Django, parameters are put into their texts here."""
     if not queries:
         return []
+    if (sealer := sealing.sealer()) is not None:
+        queries = sealer.seal(queries)
     mogrify = cast(Any, cursor).mogrify
     cursor.execute(
         "\n;\n".join(mogrify(statements()[query.name], query.params) for query in queries)
     )
     found = []
     for query in queries:
-        found.append([query.row(*row) for row in cursor.fetchall()])
+        rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
         cursor.nextset()
+        if sealer is not None and query.name in READ:
+            rows = sealer.open(query, rows)
+        found.append([query.row(*row) for row in rows])
     return found

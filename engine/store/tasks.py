@@ -229,6 +229,7 @@ def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, obj
     return {
         "now": now,
         "ids": [o.id for o in outcomes],
+        "tenant_ids": [o.tenant_id for o in outcomes],
         "retry_counts": [o.retry_count for o in outcomes],
         "outputs": [o.output for o in outcomes],
         "event_ids": [new_id() for _ in outcomes],
@@ -237,8 +238,7 @@ def _outcome_params(outcomes: Sequence[Outcome], now: datetime) -> dict[str, obj
 
 
 def complete_standalone(outcomes: Sequence[Outcome], now: datetime) -> Query[Completed]:
-    params = _outcome_params(outcomes, now) | {"tenant_ids": [o.tenant_id for o in outcomes]}
-    return Query("task.complete_standalone", params, Completed)
+    return Query("task.complete_standalone", _outcome_params(outcomes, now), Completed)
 
 
 def complete_of_dag(outcomes: Sequence[Outcome], now: datetime) -> Query[CompletedOfDag]:
@@ -307,8 +307,10 @@ def undelay(tasks: Sequence[tuple[UUID, float]], now: datetime) -> Query[UUID]:
     )
 
 
-def outputs_of_runs(run_ids: Sequence[UUID]) -> Query[OutcomeRow]:
-    return Query("task.outputs_of_runs", {"run_ids": list(run_ids)}, OutcomeRow)
+def outputs_of_runs(run_ids: Sequence[UUID], *, is_for_start: bool) -> Query[OutcomeRow]:
+    return Query(
+        "task.outputs_of_runs", {"run_ids": list(run_ids)}, OutcomeRow, is_for_start=is_for_start
+    )
 
 
 def running(tenant_id: UUID, worker_ids: Sequence[UUID]) -> Query[RunningRow]:

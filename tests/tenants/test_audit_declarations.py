@@ -34,6 +34,8 @@ NOT_AUDITED = {
     "engine_answeredrequest": "answers kept for requests that come again",
     "engine_engineprocess": "which engines run",
     "engine_lease": "which engine schedules a tenant",
+    "engine_payloadstore": "tells a start what its configuration lacks",
+    "engine_tenantkey": "nobody can read more or less by another one",
     "engine_step": "part of a version, which is told of",
     "engine_eventtrigger": "part of a version, which is told of",
     "engine_sharedstrategy": "part of a version, which is told of",

@@ -32,9 +32,9 @@ def outcome_of_child(tasks: Sequence[ChildTask], status: Status) -> ChildOutcome
     """Return what the parent is told of a child whose run came to `status`.
 
     The output of a run with one task stands for itself; of several, each has its place. A real error
-    goes before a cancellation.
+    goes before a cancellation. A task of a completed run has an error if its output cannot be read.
     """
-    if status is not Status.COMPLETED:
+    if status is not Status.COMPLETED or any(task.error for task in tasks):
         errors = [task.error for task in tasks if task.status is Status.FAILED and task.error]
         if errors:
             return ChildOutcome(b"", errors[0])

@@ -23,6 +23,7 @@ from engine.management.supervision import OnReady, Supervisor
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
 from engine.runtime.telemetry_log import log_events
+from engine.store.payload_setup import check_payloads
 from tenants.token_cache import REVOKED_CHANNEL, TokenCache
 
 log = logging.getLogger("hatchet.engine")
@@ -51,6 +52,7 @@ class Command(BaseCommand):
                 "SERVER_GRPC_PORT", config.grpc_bind_address, config.grpc_port, is_shared=True
             )
             check_database(config.database_url)
+            check_payloads(config)
         except ConfigError as error:
             raise CommandError(f"The engine cannot start: {error}") from None
         supervisor = Supervisor(

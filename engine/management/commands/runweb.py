@@ -18,6 +18,7 @@ from engine.environment import ConfigError
 from engine.management.options import number_of_processes
 from engine.management.startup import check_port, socket_for
 from engine.management.supervision import OnReady, Supervisor
+from engine.store.payload_setup import check_payloads
 
 log = logging.getLogger("hatchet.web")
 
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         config: Config = settings.HATCHET
         try:
             check_port("SERVER_PORT", config.http_bind_address, config.http_port)
+            check_payloads(config)
         except ConfigError as error:
             raise CommandError(f"The web server cannot start: {error}") from None
         supervisor = Supervisor(

@@ -131,8 +131,9 @@ def write_logs(
         if found.log.state != found.before
     ]
     queries = [*along, *([durable_tasks.save(moved)] if moved else [])]
-    parts = [durable_entries.insert(part, now) for part in in_parts(created, _size)]
-    parts += [durable_entries.update(part, now) for part in in_parts(changed, _size)]
+    owners = {task_id: found.task.tenant_id for task_id, found in logs.items()}
+    parts = [durable_entries.insert(part, owners, now) for part in in_parts(created, _size)]
+    parts += [durable_entries.update(part, owners, now) for part in in_parts(changed, _size)]
     for part in parts[1:]:
         yield from fetch(part)
     queries += parts[:1]

@@ -10,6 +10,7 @@ from uuid import UUID
 from engine.domain.durable.calls import Node
 from engine.domain.durable.results import ChildOutcome, ChildTask, outcome_of_child
 from engine.domain.durable.waits import Met, holds, is_over, result_of, scope_fits
+from engine.domain.payload import reason_of
 from engine.operations.durable.locked_logs import (
     OpenLog,
     add_entries,
@@ -107,8 +108,9 @@ def _satisfy(
                 results[conditions] = result_of(conditions)
             changes.add(_complete(logs[task_id], node, results[conditions], None))
     partly = [wait for wait in newly_met if (wait.task_id, wait.node) not in over]
+    owners = {task_id: found.task.tenant_id for task_id, found in logs.items()}
     for part in in_parts(partly, _size):
-        yield from fetch(durable_waits.satisfy(part, now))
+        yield from fetch(durable_waits.satisfy(part, owners, now))
     tasks = (logs[wait.task_id].task for wait in partly)
     changes.touched |= {(task.tenant_id, task.run_id) for task in tasks}
     yield changes
@@ -204,6 +206,8 @@ def _outcomes(ended: Sequence[EndedChild]) -> Operation[Mapping[UUID, ChildOutco
 
 
 def _child_task(row: ResultRow) -> ChildTask:
+    if (reason := reason_of(row.output)) is not None:
+        return ChildTask(row.readable_id, Status.FAILED, None, reason)
     return ChildTask(
         row.readable_id,
         Status(row.status),

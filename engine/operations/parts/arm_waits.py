@@ -57,7 +57,7 @@ def load_evidence(
             armed |= {row.id: row for row in parked}
     queries: list[Query[Any]] = [step_waits.of_tasks(sorted(armed))] if armed else []
     if readers:
-        queries.append(tasks.outputs_of_runs(sorted(readers)))
+        queries.append(tasks.outputs_of_runs(sorted(readers), is_for_start=False))
     if not queries:
         return {}
     results = yield from fetch_all(*queries)

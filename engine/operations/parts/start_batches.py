@@ -11,6 +11,7 @@ from uuid import UUID
 from engine.domain.assignment import ReadyTask
 from engine.domain.concurrency import claims_of
 from engine.domain.definition import RegisteredVersion
+from engine.domain.payload import length_of
 from engine.ids import new_id
 from engine.operations.parts.versions import step_of
 from engine.states import FlushReason
@@ -56,7 +57,7 @@ def split_large(
     What a scheduler knows of an item's size is from when its task was created; other tasks of its run
     may have brought outputs since. The parts go to the same worker, over one task's slots.
     """
-    size_of = {action.task_id: len(action.payload) + _FRAME_BYTES for _, action in actions}
+    size_of = {action.task_id: length_of(action.payload) + _FRAME_BYTES for _, action in actions}
     fitting: list[MadeBatch] = []
     split: list[MadeBatch] = []
     for batch in made:

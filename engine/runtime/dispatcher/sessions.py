@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.domain.payload import MARK
 from engine.errors import Unavailable
 from engine.ids import new_id
 from engine.runtime.outbox import Outbox
@@ -31,6 +32,7 @@ class ActionSession:
         on_close: Callable[[ActionSession], Awaitable[None]],
         on_sent: Callable[[Action, UUID, UUID, datetime], None],
         on_room: Callable[[ActionSession, Mapping[UUID, Sequence[UUID]]], None],
+        on_incomplete: Callable[[ActionSession, Action], None],
     ) -> None:
         self.tenant_id, self.worker_id, self.opened_at = tenant_id, worker_id, opened_at
         self._on_close, self._on_sent = on_close, on_sent
@@ -38,26 +40,47 @@ class ActionSession:
         self._on_room = on_room
         self.unread: Outbox[Action] = Outbox(_size_of, on_room=self._read_postponed)
         self._postponed: dict[UUID, Sequence[UUID]] = {}
+        self._on_incomplete = on_incomplete
+        self._incomplete: set[tuple[UUID, int]] = set()
         self._sent: OrderedDict[tuple[UUID, int, int | None], None] = OrderedDict()
         self.is_closed = False
 
     def send(self, action: Action) -> None:
         """Queue an action; a START this stream has carried before is left out.
 
-        A START there is no room for is read from its row when there is.
+        A START there is no room for is read from its row when there is. One whose payloads are not all read
+        yet is queued when they are.
         """
         if action.kind is ActionKind.CANCEL:
+            self._incomplete.discard((action.task_id, action.retry_count))
             self.unread.put(action, is_urgent=True)
             if len(self.unread) > _MOST_UNSENT:
                 self.unread.fail(Unavailable("the worker does not read its actions; connect again"))
             return
         key = (action.task_id, action.retry_count, action.durable_invocation)
-        if key in self._sent:
+        if key in self._sent or key[:2] in self._incomplete:
             return
+        if MARK in action.payload:
+            self._incomplete.add(key[:2])
+            self._on_incomplete(self, action)
+        else:
+            self._put(action)
+
+    def send_completed(self, action: Action) -> None:
+        """Queue a START whose payloads are read now, unless it was cancelled meanwhile.
+
+        One that cannot be read says so in its payload.
+        """
+        key = (action.task_id, action.retry_count)
+        if key in self._incomplete:
+            self._incomplete.discard(key)
+            self._put(action)
+
+    def _put(self, action: Action) -> None:
         if not self.unread.put(action):
             self._postponed[action.task_id] = [item.task_id for item in action.items]
             return
-        self._sent[key] = None
+        self._sent[(action.task_id, action.retry_count, action.durable_invocation)] = None
         if len(self._sent) > _REMEMBERED_STARTS:
             self._sent.popitem(last=False)
 

@@ -12,6 +12,7 @@ from engine import telemetry
 from engine.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 from engine.ids import new_id
 from engine.operations.rebuild_scheduler import load_workers
+from engine.runtime.dispatcher.completing import send_complete
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.effects import Effects
 from engine.runtime.hints.notifier import Notifier
@@ -23,7 +24,7 @@ from engine.runtime.writers.event_notes import EventNotes
 from engine.store import workers
 from engine.store.async_db import AsyncDatabase
 from engine.store.hints import Hint
-from engine.types import WorkerRegistration
+from engine.types import Action, WorkerRegistration
 
 log = logging.getLogger("hatchet.engine")
 
@@ -77,6 +78,7 @@ class Workers:
             self._close_session,
             self._notes.add_sent,
             self._deliver_postponed,
+            self._complete,
         )
         self._sessions.add(session)
         await self._changed(tenant_id, worker_id)
@@ -92,6 +94,9 @@ class Workers:
             "postponed actions", lambda: self._assignments.deliver_postponed(session, actions)
         )
         self._effects.spawn(work, "sending postponed actions")
+
+    def _complete(self, session: ActionSession, action: Action) -> None:
+        self._effects.spawn(send_complete(session, action), "reading payloads of a START")
 
     async def _beat_for(self, session: ActionSession) -> None:
         while not session.is_closed:

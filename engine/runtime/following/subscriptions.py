@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
+from engine.domain.payload import reason_of
 from engine.runtime.outbox import Outbox
 from engine.states import Status
 from engine.store import runs
@@ -142,6 +143,8 @@ def load_finished(tenant_id: UUID, run_ids: Sequence[UUID]) -> Operation[list[Ru
 
 
 def _result(row: ResultRow) -> TaskResult:
+    if (reason := reason_of(row.output)) is not None:
+        return TaskResult(row.task_id, row.readable_id, Status.FAILED, None, reason)
     return task_result(
         row.task_id, row.readable_id, Status(row.status), output=row.output, error=row.error
     )

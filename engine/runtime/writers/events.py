@@ -11,7 +11,11 @@ from engine.ids import new_id
 from engine.operations.parts.event_targets import KnownTargets
 from engine.operations.push_events import PushedEvents, push_calls, records_of
 from engine.runtime.loops.batcher import Batcher
+from engine.runtime.writers.large_payloads import keep_large
+from engine.states import PayloadKind
+from engine.store import sealing
 from engine.store.async_db import AsyncDatabase
+from engine.store.sealed_columns import Payload
 from engine.types import EventInput, EventRecord
 
 
@@ -32,6 +36,10 @@ class Events:
     async def push(self, tenant_id: UUID, inputs: Sequence[EventInput]) -> list[EventRecord]:
         """Return the events as they were stored, once they are committed with what they started."""
         records = records_of(inputs, [new_id() for _ in inputs], datetime.now(UTC))
+        if (sealer := sealing.sealer()) is not None:
+            kind = PayloadKind.EVENT
+            pushed = [Payload(tenant_id, r.payload, r.event_id, kind) for r in records]
+            await keep_large(sealer, pushed)
         size = sum(len(event.payload) for event in inputs)
         call = PushedEvents(tenant_id, inputs, records)
         await self.batcher.submit(call, rows=len(inputs), size=size)

@@ -10,8 +10,12 @@ from engine.errors import InvalidArgument
 from engine.operations.report_tasks import report_tasks
 from engine.runtime.loops.batcher import Batcher
 from engine.runtime.writers.event_notes import EventNotes
+from engine.runtime.writers.large_payloads import keep_large
 from engine.runtime.writers.starts import Starts
+from engine.states import PayloadKind
+from engine.store import sealing
 from engine.store.async_db import AsyncDatabase
+from engine.store.sealed_columns import Payload
 from engine.types import ReportKind, TaskReport
 
 
@@ -39,6 +43,8 @@ class Reports:
         if self._starts.is_repeated(report):
             return
         try:
+            if (sealer := sealing.sealer()) is not None:
+                await keep_large(sealer, _outputs([report]))
             await self.batcher.submit(report, size=len(report.payload))
         except BaseException:
             if report.kind is ReportKind.STARTED:
@@ -47,6 +53,8 @@ class Reports:
 
     async def report_batch(self, reports: Sequence[TaskReport]) -> None:
         """Return once all are durable. Tasks nobody knows are skipped."""
+        if (sealer := sealing.sealer()) is not None:
+            await keep_large(sealer, _outputs(reports))
         answers = [self.batcher.put(report, size=len(report.payload)) for report in reports]
         for outcome in await asyncio.gather(*answers, return_exceptions=True):
             if isinstance(outcome, BaseException) and not isinstance(outcome, InvalidArgument):
@@ -65,3 +73,11 @@ class Reports:
             else None
             for report in reports
         ]
+
+
+def _outputs(reports: Sequence[TaskReport]) -> list[Payload]:
+    return [
+        Payload(report.tenant_id, report.payload, report.task_id, PayloadKind.OUTPUT)
+        for report in reports
+        if report.kind is ReportKind.COMPLETED
+    ]

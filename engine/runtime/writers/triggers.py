@@ -13,8 +13,12 @@ from engine.operations.parts.plan_runs import PlannedRun, plan_new_run
 from engine.operations.trigger_runs import collision_of, insert_new_runs, refuse_problems
 from engine.runtime.catalog import Catalog
 from engine.runtime.loops.batcher import Batcher
+from engine.runtime.writers.large_payloads import keep_large
 from engine.sandbox.pool import settled_async
+from engine.states import PayloadKind
+from engine.store import sealing
 from engine.store.async_db import AsyncDatabase
+from engine.store.sealed_columns import Payload
 from engine.types import TriggerRequest
 
 
@@ -47,6 +51,10 @@ class Triggers:
             lambda: [plan_new_run(request, found[request.workflow_name]) for request in requests],
         )
         refuse_problems(planned)
+        if (sealer := sealing.sealer()) is not None:
+            runs = [item.run for item in planned]
+            inputs = [Payload(tenant_id, run.input, run.id, PayloadKind.INPUT) for run in runs]
+            await keep_large(sealer, inputs)
         size = sum(len(request.input) for request in requests)
         return await self.batcher.submit(_Call(tenant_id, planned), rows=len(planned), size=size)
 

@@ -1,13 +1,18 @@
-"""Encrypts every secret with the first key, so that older keys can be taken away."""
+"""Encrypts every secret, and the data keys of payloads, with the first key: older ones can be taken away."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import transaction
 
+from engine.errors import HatchetError
+from engine.store.key_changes import wrap_anew
+from engine.store.payload_setup import masters_of
+from engine.vault.envelope import Unreadable
 from tenants.audit.declared import Unaudited
 from tenants.management.audited import AuditedCommand
 from webhooks.encryption import SecretUnreadable, encrypt_anew
@@ -28,7 +33,7 @@ class Command(AuditedCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         unreadable: set[str] = set()
-        done = _of_webhooks(unreadable) + _of_second_factors(unreadable)
+        done = _of_webhooks(unreadable) + _of_second_factors(unreadable) + _of_payloads(unreadable)
         self.stdout.write(f"{done} secrets are encrypted with the first key.")
         if unreadable:
             raise CommandError(f"No key fits the secrets of {', '.join(sorted(unreadable))}.")
@@ -49,6 +54,14 @@ def _of_webhooks(unreadable: set[str]) -> int:
             same = model._default_manager.filter(id=identity, **{field: before})
             done += same.update(**{field: after})
     return done
+
+
+def _of_payloads(unreadable: set[str]) -> int:
+    try:
+        return wrap_anew(masters_of(settings.HATCHET))
+    except (Unreadable, HatchetError) as error:
+        unreadable.add(f"payloads ({error})")
+        return 0
 
 
 def _of_second_factors(unreadable: set[str]) -> int:
