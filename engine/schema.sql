@@ -1,5 +1,344 @@
 -- What the migrations make, written by `make schema`. Partitions of single days are left out.
 
+CREATE SCHEMA hatchet_v1;
+
+CREATE FUNCTION hatchet_v1.caller() RETURNS name
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(nullif(current_setting('role'), 'none')::name, session_user)
+$$;
+
+CREATE FUNCTION hatchet_v1.cancel(id uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tenant uuid := hatchet_v1.tenant();
+BEGIN
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'id is required' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO public.engine_outboxrow (id, tenant_id, kind, name, target_id, role, size, created_at)
+    VALUES (hatchet_v1.id_at(hatchet_v1.micros()), tenant, 3, '', cancel.id, hatchet_v1.caller(), 0,
+            clock_timestamp());
+    PERFORM hatchet_v1.hint(tenant);
+END $$;
+
+CREATE FUNCTION hatchet_v1.check_priority(given integer) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF given NOT BETWEEN 1 AND 3 THEN
+        RAISE EXCEPTION 'priority must be 1, 2 or 3, not %', given USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END $$;
+
+CREATE FUNCTION hatchet_v1.check_text(given text, field text, longest integer) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF given IS NULL OR btrim(given) = '' THEN
+        RAISE EXCEPTION '% is required', field USING ERRCODE = 'invalid_parameter_value';
+    ELSIF length(given) > longest THEN
+        RAISE EXCEPTION '% is longer than % characters', field, longest USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END $$;
+
+CREATE FUNCTION hatchet_v1.check_workflow(tenant uuid, workflow text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    PERFORM hatchet_v1.check_text(workflow, 'workflow', 255);
+    IF NOT EXISTS (SELECT FROM public.engine_workflow w
+                    WHERE w.tenant_id = tenant AND w.name = workflow AND w.deleted_at IS NULL) THEN
+        RAISE EXCEPTION 'workflow "%" is not known', workflow
+              USING ERRCODE = 'no_data_found', HINT = 'A worker that has it must have registered before.';
+    END IF;
+END $$;
+
+CREATE FUNCTION hatchet_v1.claim_key(tenant uuid, wanted text, id uuid, ttl interval) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    holder uuid;
+BEGIN
+    PERFORM hatchet_v1.check_text(wanted, 'key', 1000);
+    IF ttl IS NULL OR ttl <= interval '0' OR ttl > interval '10 years' THEN
+        RAISE EXCEPTION 'key_ttl must be more than nothing and at most ten years'
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO public.engine_outboxkey AS held (tenant_id, digest, owner_id, expires_at)
+    VALUES (tenant, sha256(convert_to(wanted, 'UTF8')), id, clock_timestamp() + ttl)
+    ON CONFLICT (tenant_id, digest) DO UPDATE
+       SET owner_id = excluded.owner_id, expires_at = excluded.expires_at
+     WHERE held.expires_at <= clock_timestamp()
+    RETURNING owner_id INTO holder;
+    IF holder IS NULL THEN
+        SELECT k.owner_id INTO holder FROM public.engine_outboxkey k
+         WHERE k.tenant_id = tenant AND k.digest = sha256(convert_to(wanted, 'UTF8'));
+    END IF;
+    RETURN holder;
+END $$;
+
+CREATE FUNCTION hatchet_v1.complete(task uuid, retry_count integer, output jsonb DEFAULT '{}'::jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tenant uuid := hatchet_v1.tenant();
+    data text := hatchet_v1.object_text(output, 'output');
+    is_current boolean;
+BEGIN
+    IF task IS NULL OR retry_count IS NULL THEN
+        RAISE EXCEPTION 'task and retry_count are required' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO public.engine_outboxrow (id, tenant_id, kind, name, data, target_id, retry_count, role, size,
+                                         created_at)
+    VALUES (hatchet_v1.id_at(hatchet_v1.micros()), tenant, 4, '', convert_to(data, 'UTF8'), task,
+            complete.retry_count, hatchet_v1.caller(), octet_length(data), clock_timestamp());
+    BEGIN
+        PERFORM FROM public.engine_task t
+          WHERE t.id = task AND t.tenant_id = tenant AND t.retry_count = complete.retry_count AND t.status = 1
+            FOR SHARE;
+        is_current := FOUND;
+        RAISE EXCEPTION USING ERRCODE = 'HT002';
+    EXCEPTION WHEN SQLSTATE 'HT002' THEN
+        NULL;  -- which let go of the lock
+    END;
+    IF NOT is_current THEN
+        RAISE EXCEPTION 'attempt % of task % does not run (any more)', retry_count, task
+              USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    PERFORM hatchet_v1.hint(tenant);
+EXCEPTION WHEN unique_violation THEN
+    RAISE EXCEPTION 'task % has been completed by another transaction', task
+          USING ERRCODE = 'object_not_in_prerequisite_state';
+END $$;
+
+CREATE FUNCTION hatchet_v1.enqueue(workflow text, input jsonb DEFAULT '{}'::jsonb, priority integer DEFAULT NULL::integer, metadata jsonb DEFAULT NULL::jsonb, run_after timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, key_ttl interval DEFAULT '1 day'::interval) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tenant uuid := hatchet_v1.tenant();
+    data text := hatchet_v1.object_text(input, 'input');
+    due timestamptz := CASE WHEN run_after > clock_timestamp() THEN run_after END;
+    run_id uuid;
+    holder uuid;
+BEGIN
+    PERFORM hatchet_v1.check_workflow(tenant, workflow);
+    PERFORM hatchet_v1.check_priority(priority);
+    IF due > clock_timestamp() + interval '10 years' THEN
+        RAISE EXCEPTION 'run_after is more than ten years ahead' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A run's id says when it was made: of one that waits, when it will be.
+    run_id := hatchet_v1.id_at(CASE WHEN due IS NULL THEN hatchet_v1.micros()
+                               ELSE (extract(epoch FROM due) * 1000000)::bigint END);
+    IF key IS NOT NULL THEN
+        holder := hatchet_v1.claim_key(tenant, key, run_id, key_ttl);
+        IF holder <> run_id THEN
+            RETURN holder;
+        END IF;
+    END IF;
+    INSERT INTO public.engine_outboxrow (id, tenant_id, kind, name, data, metadata, priority, due_at, role, size,
+                                         created_at)
+    VALUES (run_id, tenant, 0, workflow, convert_to(data, 'UTF8'), hatchet_v1.metadata_text(metadata), priority, due,
+            hatchet_v1.caller(), octet_length(data), clock_timestamp());
+    PERFORM hatchet_v1.hint(tenant);
+    RETURN run_id;
+END $$;
+
+CREATE FUNCTION hatchet_v1.enqueue_many(workflow text, inputs jsonb[], priority integer DEFAULT NULL::integer, metadata jsonb DEFAULT NULL::jsonb) RETURNS SETOF uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tenant uuid := hatchet_v1.tenant();
+    marks text := hatchet_v1.metadata_text(metadata);
+    caller name := hatchet_v1.caller();
+    now_micros bigint := hatchet_v1.micros();
+BEGIN
+    PERFORM hatchet_v1.check_workflow(tenant, workflow);
+    PERFORM hatchet_v1.check_priority(priority);
+    IF cardinality(inputs) > 100000 THEN
+        RAISE EXCEPTION 'at most 100,000 inputs, not %', cardinality(inputs) USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    RETURN QUERY
+    INSERT INTO public.engine_outboxrow (id, tenant_id, kind, name, data, metadata, priority, role, size, created_at)
+    SELECT hatchet_v1.id_at(now_micros + u.number), tenant, 0, workflow, convert_to(u.written, 'UTF8'), marks,
+           enqueue_many.priority, caller, octet_length(u.written), clock_timestamp()
+      FROM (SELECT hatchet_v1.object_text(given, 'input') AS written, number
+              FROM unnest(inputs) WITH ORDINALITY AS i(given, number) ORDER BY number) u
+    RETURNING id;
+    PERFORM hatchet_v1.hint(tenant);
+END $$;
+
+CREATE FUNCTION hatchet_v1.find(key text) RETURNS uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT k.owner_id FROM public.engine_outboxkey k
+     WHERE k.tenant_id = hatchet_v1.tenant() AND k.digest = sha256(convert_to(key, 'UTF8'))
+       AND k.expires_at > clock_timestamp()
+$$;
+
+CREATE FUNCTION hatchet_v1.hint(tenant uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF current_setting('hatchet.hints', true) IS DISTINCT FROM 'off' THEN
+        PERFORM pg_notify('hatchet_engine', '{"tenant":"' || tenant || '","outbox":true}');
+    END IF;
+END $$;
+
+CREATE FUNCTION hatchet_v1.id_at(micros bigint) RETURNS uuid
+    LANGUAGE sql
+    AS $$
+    SELECT encode(substring(int8send(micros / 1000) FROM 3)
+                  || substring(int4send(28672 + ((micros % 1000) * 4096 / 1000)::int) FROM 3)
+                  || substring(uuid_send(gen_random_uuid()) FROM 9), 'hex')::uuid
+$$;
+
+CREATE FUNCTION hatchet_v1.metadata_text(given jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    written text := nullif(hatchet_v1.object_text(given, 'metadata'), '{}');
+BEGIN
+    IF octet_length(written) > 1000 AND written ~ '[0-9.]{250}[0-9.]{250}[0-9.]{250}[0-9.]{251}' THEN
+        RAISE EXCEPTION 'metadata holds more than 1,000 digits in a row' USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    RETURN written;
+END $$;
+
+CREATE FUNCTION hatchet_v1.micros() RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+$$;
+
+CREATE FUNCTION hatchet_v1.object_text(given jsonb, field text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+DECLARE
+    written text := given::text;
+    size int := octet_length(given::text);
+BEGIN
+    IF given IS NULL OR jsonb_typeof(given) = 'null' THEN
+        RETURN '{}';
+    ELSIF jsonb_typeof(given) <> 'object' THEN
+        RAISE EXCEPTION '% must be a JSON object, not of type %', field, jsonb_typeof(given)
+              USING ERRCODE = 'invalid_parameter_value';
+    ELSIF size > 4194304 THEN
+        RAISE EXCEPTION '% is % bytes long, more than 4 MiB', field, size USING ERRCODE = 'program_limit_exceeded';
+    ELSIF size < 309 THEN
+        RETURN written;
+    ELSIF size - octet_length(translate(written, '{[', '')) > 250
+          AND jsonb_path_exists(given, 'strict $.**{250} ? (@.type() == "object" || @.type() == "array")') THEN
+        RAISE EXCEPTION '% is nested more than 250 levels deep', field USING ERRCODE = 'program_limit_exceeded';
+    ELSIF written ~ '[0-9]{155}[0-9]{154}' AND jsonb_path_exists(given,
+          'strict $.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))') THEN
+        RAISE EXCEPTION '% holds a number that does not fit into a double', field
+              USING ERRCODE = 'numeric_value_out_of_range';
+    END IF;
+    RETURN written;
+END $_$;
+
+CREATE FUNCTION hatchet_v1.plain_json(data bytea) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN convert_from(data, 'UTF8')::jsonb;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION hatchet_v1.plain_text(data bytea) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN convert_from(data, 'UTF8');
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION hatchet_v1.push_event(key text, payload jsonb DEFAULT '{}'::jsonb, priority integer DEFAULT NULL::integer, metadata jsonb DEFAULT NULL::jsonb, scope text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tenant uuid := hatchet_v1.tenant();
+    data text := hatchet_v1.object_text(payload, 'payload');
+    event_id uuid := hatchet_v1.id_at(hatchet_v1.micros());
+BEGIN
+    PERFORM hatchet_v1.check_text(key, 'key', 1000);
+    PERFORM hatchet_v1.check_priority(priority);
+    IF scope IS NOT NULL THEN
+        PERFORM hatchet_v1.check_text(scope, 'scope', 1000);
+    END IF;
+    INSERT INTO public.engine_outboxrow (id, tenant_id, kind, name, data, metadata, priority, scope, role, size,
+                                         created_at)
+    VALUES (event_id, tenant, 1, key, convert_to(data, 'UTF8'), hatchet_v1.metadata_text(metadata), priority, scope,
+            hatchet_v1.caller(), octet_length(data), clock_timestamp());
+    PERFORM hatchet_v1.hint(tenant);
+    RETURN event_id;
+END $$;
+
+CREATE FUNCTION hatchet_v1.schedule(workflow text, run_at timestamp with time zone, input jsonb DEFAULT '{}'::jsonb, priority integer DEFAULT NULL::integer, metadata jsonb DEFAULT NULL::jsonb) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tenant uuid := hatchet_v1.tenant();
+    data text := hatchet_v1.object_text(input, 'input');
+    schedule_id uuid := hatchet_v1.id_at(hatchet_v1.micros());
+BEGIN
+    PERFORM hatchet_v1.check_workflow(tenant, workflow);
+    PERFORM hatchet_v1.check_priority(priority);
+    IF run_at IS NULL OR NOT isfinite(run_at)
+       OR run_at NOT BETWEEN '1970-01-01 00:00Z' AND '9999-12-30 00:00Z' THEN
+        RAISE EXCEPTION 'run_at must be a time between the years 1970 and 9999' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO public.engine_outboxrow (id, tenant_id, kind, name, data, metadata, priority, trigger_at, role, size,
+                                         created_at)
+    VALUES (schedule_id, tenant, 2, workflow, convert_to(data, 'UTF8'), hatchet_v1.metadata_text(metadata), priority,
+            run_at, hatchet_v1.caller(), octet_length(data), clock_timestamp());
+    PERFORM hatchet_v1.hint(tenant);
+    RETURN schedule_id;
+END $$;
+
+CREATE FUNCTION hatchet_v1.status_name(status integer) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT (ARRAY['QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'])[status + 1]
+$$;
+
+CREATE FUNCTION hatchet_v1.tenant() RETURNS uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    wanted text := nullif(current_setting('hatchet.tenant', true), '');
+    allowed uuid[];
+    role_name name := hatchet_v1.caller();
+BEGIN
+    SELECT array_agg(t.id) INTO allowed
+      FROM public.engine_sqlrole r JOIN public.tenants_tenant t ON t.id = r.tenant_id
+     WHERE r.role = role_name AND t.archived_at IS NULL AND t.deleted_at IS NULL
+       AND (wanted IS NULL OR t.id::text = lower(wanted));
+    IF cardinality(allowed) = 1 THEN
+        RETURN allowed[1];
+    ELSIF allowed IS NOT NULL THEN
+        RAISE EXCEPTION 'the database role "%" belongs to several tenants', role_name
+              USING ERRCODE = 'insufficient_privilege', HINT = 'Choose one: SET LOCAL hatchet.tenant = ''…''.';
+    ELSIF wanted IS NOT NULL THEN
+        RAISE EXCEPTION 'the database role "%" may not act for the tenant that hatchet.tenant names', role_name
+              USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RAISE EXCEPTION 'the database role "%" belongs to no active tenant', role_name
+          USING ERRCODE = 'insufficient_privilege', HINT = 'An operator gives it one: manage.py sqlrole grant.';
+END $$;
+
 CREATE FUNCTION public.audit_change(kind text, operation text, tenant uuid, identity text, name text, before jsonb, after jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -335,6 +674,28 @@ $$;
 
 COMMENT ON FUNCTION public.engine_schedule_audited() IS '{"kind": "schedule", "shown": ["workflow_id", "trigger_at", "priority"], "withheld": ["input", "additional_metadata"], "ignored": ["id", "tenant_id", "due_at", "parent_run_id", "parent_task_id", "child_index", "child_key", "run_id", "failure", "created_at", "updated_at"]}';
 
+CREATE FUNCTION public.engine_sqlrole_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('role', OLD."role"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('role', NEW."role"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('sql_role', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.role, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.engine_sqlrole_audited() IS '{"kind": "sql_role", "shown": ["role"], "withheld": [], "ignored": ["id", "tenant_id", "created_at"]}';
+
 CREATE FUNCTION public.engine_tally_changed_runs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -666,6 +1027,375 @@ $$;
 
 COMMENT ON FUNCTION public.webhooks_webhook_audited() IS '{"kind": "webhook", "shown": ["name", "source_name", "event_key_expression", "scope_expression", "returns_event", "auth_type", "header_name", "algorithm", "encoding"], "withheld": ["secret", "static_payload"], "ignored": ["id", "tenant_id", "created_at", "updated_at"]}';
 
+CREATE TABLE public.engine_payload (
+    owner_id uuid NOT NULL,
+    kind smallint NOT NULL,
+    attempt integer NOT NULL,
+    data bytea NOT NULL
+)
+PARTITION BY RANGE (owner_id);
+
+CREATE TABLE public.engine_task (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    step_id uuid NOT NULL,
+    action_id text NOT NULL,
+    status smallint NOT NULL,
+    queue_priority smallint NOT NULL,
+    retry_count integer NOT NULL,
+    app_retry_count integer NOT NULL,
+    internal_retry_count integer NOT NULL,
+    worker_id uuid,
+    is_delayed boolean NOT NULL,
+    is_slot_released boolean NOT NULL,
+    is_skipped boolean NOT NULL,
+    due_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    queued_at timestamp with time zone NOT NULL,
+    assigned_at timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    desired_labels text,
+    desired_worker_id uuid,
+    is_held boolean DEFAULT false NOT NULL,
+    concurrency_keys text,
+    is_evicted boolean DEFAULT false NOT NULL,
+    batch_id uuid
+)
+PARTITION BY RANGE (id);
+
+CREATE TABLE public.engine_taskevent (
+    id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    retry_count integer NOT NULL,
+    kind smallint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    worker_id uuid,
+    message text NOT NULL
+)
+PARTITION BY RANGE (id);
+
+CREATE VIEW hatchet_v1.attempts WITH (security_barrier='true') AS
+ SELECT task_id,
+    run_id,
+    retry_count,
+    min(at) FILTER (WHERE (kind = 2)) AS assigned_at,
+    min(at) FILTER (WHERE (kind = 4)) AS started_at,
+    max(at) FILTER (WHERE (kind = ANY (ARRAY[6, 7, 9, 10]))) AS ended_at,
+    (array_agg(
+        CASE kind
+            WHEN 6 THEN 'COMPLETED'::text
+            WHEN 7 THEN 'FAILED'::text
+            WHEN 9 THEN 'CANCELLED'::text
+            WHEN 10 THEN 'TIMED_OUT'::text
+            ELSE NULL::text
+        END ORDER BY id DESC) FILTER (WHERE (kind = ANY (ARRAY[6, 7, 9, 10]))))[1] AS outcome,
+    (array_agg(worker_id ORDER BY id) FILTER (WHERE (worker_id IS NOT NULL)))[1] AS worker_id,
+    ( SELECT hatchet_v1.plain_text(p.data) AS plain_text
+           FROM public.engine_payload p
+          WHERE ((p.owner_id = e.task_id) AND (p.kind = 3) AND (p.attempt = e.retry_count))
+         LIMIT 1) AS error
+   FROM public.engine_taskevent e
+  WHERE (EXISTS ( SELECT
+           FROM public.engine_task t
+          WHERE ((t.id = e.task_id) AND (t.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant)))))
+  GROUP BY run_id, task_id, retry_count;
+
+CREATE TABLE public.engine_event (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    key text NOT NULL,
+    scope text,
+    additional_metadata jsonb,
+    priority smallint,
+    seen_at timestamp with time zone NOT NULL
+)
+PARTITION BY RANGE (id);
+
+CREATE VIEW hatchet_v1.events WITH (security_barrier='true') AS
+ SELECT id,
+    key,
+    scope,
+    additional_metadata AS metadata,
+    seen_at,
+    ( SELECT hatchet_v1.plain_json(p.data) AS plain_json
+           FROM public.engine_payload p
+          WHERE ((p.owner_id = e.id) AND (p.kind = 4))
+         LIMIT 1) AS payload
+   FROM public.engine_event e
+  WHERE (tenant_id = ( SELECT hatchet_v1.tenant() AS tenant));
+
+CREATE TABLE public.engine_outboxrow (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    kind smallint NOT NULL,
+    name text NOT NULL,
+    data bytea,
+    metadata text,
+    priority smallint,
+    scope text,
+    target_id uuid,
+    retry_count integer,
+    trigger_at timestamp with time zone,
+    due_at timestamp with time zone,
+    size integer NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    failed_at timestamp with time zone,
+    failure text
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='10000');
+
+CREATE VIEW hatchet_v1.outbox WITH (security_barrier='true') AS
+ SELECT id,
+    (ARRAY['ENQUEUE'::text, 'EVENT'::text, 'SCHEDULE'::text, 'CANCEL'::text, 'COMPLETE'::text])[(kind + 1)] AS kind,
+    name,
+    target_id,
+    retry_count,
+    priority,
+    due_at,
+    role,
+    created_at,
+    failed_at,
+    failure,
+    (metadata)::jsonb AS metadata,
+    hatchet_v1.plain_json(data) AS data
+   FROM public.engine_outboxrow o
+  WHERE (tenant_id = ( SELECT hatchet_v1.tenant() AS tenant));
+
+CREATE VIEW hatchet_v1.queues WITH (security_barrier='true') AS
+ SELECT action_id AS queue,
+    count(*) FILTER (WHERE (status = 0)) AS waiting,
+    count(*) FILTER (WHERE (status = 1)) AS running,
+    min(queued_at) FILTER (WHERE (status = 0)) AS oldest_queued_at
+   FROM public.engine_task t
+  WHERE ((tenant_id = ( SELECT hatchet_v1.tenant() AS tenant)) AND (status = ANY (ARRAY[0, 1])))
+  GROUP BY action_id;
+
+CREATE TABLE public.engine_run (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    status smallint NOT NULL,
+    is_dag boolean NOT NULL,
+    priority smallint NOT NULL,
+    trigger smallint NOT NULL,
+    additional_metadata jsonb,
+    parent_run_id uuid,
+    parent_task_id uuid,
+    child_index integer,
+    child_key text,
+    event_id uuid,
+    event_key text,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    desired_labels text,
+    filter_id uuid,
+    idempotency_key text
+)
+PARTITION BY RANGE (id);
+
+CREATE TABLE public.engine_workflow (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone,
+    tenant_id uuid NOT NULL,
+    is_paused boolean DEFAULT false NOT NULL,
+    paused_cron_behavior text,
+    paused_scheduled_behavior text,
+    paused_ttl_seconds double precision
+);
+
+CREATE VIEW hatchet_v1.runs WITH (security_barrier='true') AS
+ SELECT r.id,
+    w.name AS workflow,
+    hatchet_v1.status_name((r.status)::integer) AS status,
+    r.priority,
+    r.additional_metadata AS metadata,
+    r.parent_run_id,
+    r.event_id,
+    r.idempotency_key,
+    r.created_at,
+    r.started_at,
+    r.finished_at,
+    ( SELECT hatchet_v1.plain_json(p.data) AS plain_json
+           FROM public.engine_payload p
+          WHERE ((p.owner_id = r.id) AND (p.kind = 1))
+         LIMIT 1) AS input
+   FROM (public.engine_run r
+     JOIN public.engine_workflow w ON ((w.id = r.workflow_id)))
+  WHERE (r.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant));
+
+CREATE TABLE public.engine_schedule (
+    id uuid NOT NULL,
+    trigger_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone,
+    input bytea NOT NULL,
+    additional_metadata jsonb,
+    priority smallint,
+    parent_run_id uuid,
+    parent_task_id uuid,
+    child_index integer,
+    child_key text,
+    run_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    failure text
+);
+
+CREATE VIEW hatchet_v1.schedules WITH (security_barrier='true') AS
+ SELECT s.id,
+    w.name AS workflow,
+    s.trigger_at,
+    (s.due_at IS NOT NULL) AS is_pending,
+    s.run_id,
+    s.failure,
+    s.priority,
+    s.additional_metadata AS metadata,
+    hatchet_v1.plain_json(s.input) AS input,
+    s.created_at
+   FROM (public.engine_schedule s
+     JOIN public.engine_workflow w ON ((w.id = s.workflow_id)))
+  WHERE (s.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant));
+
+CREATE TABLE public.engine_worker (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    actions text[] NOT NULL,
+    slots jsonb NOT NULL,
+    labels jsonb NOT NULL,
+    is_active boolean NOT NULL,
+    is_paused boolean NOT NULL,
+    engine_id uuid,
+    last_heartbeat_at timestamp with time zone,
+    last_listener_at timestamp with time zone,
+    sdk_version text NOT NULL,
+    language text NOT NULL,
+    language_version text NOT NULL,
+    os text NOT NULL,
+    runtime_extra text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL,
+    stalled_since timestamp with time zone
+);
+
+CREATE VIEW hatchet_v1.slots WITH (security_barrier='true') AS
+ SELECT w.id AS worker_id,
+    w.name AS worker,
+    w.is_active,
+    w.is_paused,
+    w.last_heartbeat_at,
+    u.key AS slot_type,
+    (u.value)::integer AS slots,
+    ( SELECT count(*) AS count
+           FROM public.engine_task t
+          WHERE ((t.worker_id = w.id) AND (t.status = 1))) AS running_tasks
+   FROM (public.engine_worker w
+     CROSS JOIN LATERAL jsonb_each_text(w.slots) u(key, value))
+  WHERE (w.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant));
+
+CREATE TABLE public.engine_step (
+    id uuid NOT NULL,
+    ordinal smallint NOT NULL,
+    kind smallint NOT NULL,
+    readable_id text NOT NULL,
+    action_id text NOT NULL,
+    version_id uuid NOT NULL
+);
+
+CREATE VIEW hatchet_v1.tasks WITH (security_barrier='true') AS
+ SELECT t.id,
+    t.run_id,
+    w.name AS workflow,
+    s.readable_id AS name,
+    hatchet_v1.status_name((t.status)::integer) AS status,
+    t.is_skipped,
+    t.retry_count,
+    t.worker_id,
+    t.created_at,
+    t.queued_at,
+    t.assigned_at,
+    t.started_at,
+    t.finished_at,
+    t.due_at,
+    ( SELECT hatchet_v1.plain_json(p.data) AS plain_json
+           FROM public.engine_payload p
+          WHERE ((p.owner_id = t.id) AND (p.kind = 2))
+         LIMIT 1) AS output,
+    ( SELECT hatchet_v1.plain_text(p.data) AS plain_text
+           FROM public.engine_payload p
+          WHERE ((p.owner_id = t.id) AND (p.kind = 3))
+          ORDER BY p.attempt DESC
+         LIMIT 1) AS error
+   FROM ((public.engine_task t
+     JOIN public.engine_workflow w ON ((w.id = t.workflow_id)))
+     JOIN public.engine_step s ON ((s.id = t.step_id)))
+  WHERE (t.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant));
+
+CREATE TABLE public.engine_durablewait (
+    task_id uuid NOT NULL,
+    branch_id bigint NOT NULL,
+    node_id bigint NOT NULL,
+    ordinal smallint NOT NULL,
+    tenant_id uuid NOT NULL,
+    "group" smallint NOT NULL,
+    is_event boolean NOT NULL,
+    source text NOT NULL,
+    data_key text NOT NULL,
+    expression text NOT NULL,
+    scope text,
+    since timestamp with time zone,
+    due_at timestamp with time zone,
+    satisfied_at timestamp with time zone,
+    payload bytea,
+    is_dropped boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE public.engine_stepwait (
+    task_id uuid NOT NULL,
+    ordinal smallint NOT NULL,
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    step_id uuid NOT NULL,
+    event_key text,
+    due_at timestamp with time zone,
+    satisfied_at timestamp with time zone,
+    event_id uuid
+);
+
+CREATE VIEW hatchet_v1.waits WITH (security_barrier='true') AS
+ SELECT s.task_id,
+    s.event_key,
+    NULL::text AS scope,
+    s.due_at,
+    s.satisfied_at
+   FROM public.engine_stepwait s
+  WHERE (s.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant))
+UNION ALL
+ SELECT d.task_id,
+        CASE
+            WHEN d.is_event THEN d.source
+            ELSE NULL::text
+        END AS event_key,
+    d.scope,
+    d.due_at,
+    d.satisfied_at
+   FROM public.engine_durablewait d
+  WHERE ((d.tenant_id = ( SELECT hatchet_v1.tenant() AS tenant)) AND (NOT d.is_dropped));
+
 CREATE TABLE public.account_emailaddress (
     id integer NOT NULL,
     email character varying(254) NOT NULL,
@@ -927,25 +1657,6 @@ CREATE TABLE public.engine_durabletask_default (
     restored_count integer DEFAULT 0 CONSTRAINT engine_durabletask_restored_count_not_null NOT NULL
 );
 
-CREATE TABLE public.engine_durablewait (
-    task_id uuid NOT NULL,
-    branch_id bigint NOT NULL,
-    node_id bigint NOT NULL,
-    ordinal smallint NOT NULL,
-    tenant_id uuid NOT NULL,
-    "group" smallint NOT NULL,
-    is_event boolean NOT NULL,
-    source text NOT NULL,
-    data_key text NOT NULL,
-    expression text NOT NULL,
-    scope text,
-    since timestamp with time zone,
-    due_at timestamp with time zone,
-    satisfied_at timestamp with time zone,
-    payload bytea,
-    is_dropped boolean DEFAULT false NOT NULL
-);
-
 CREATE TABLE public.engine_endedchild (
     run_id uuid NOT NULL,
     tenant_id uuid NOT NULL,
@@ -958,17 +1669,6 @@ CREATE TABLE public.engine_engineprocess (
     started_at timestamp with time zone NOT NULL,
     heartbeat_at timestamp with time zone NOT NULL
 );
-
-CREATE TABLE public.engine_event (
-    id uuid NOT NULL,
-    tenant_id uuid NOT NULL,
-    key text NOT NULL,
-    scope text,
-    additional_metadata jsonb,
-    priority smallint,
-    seen_at timestamp with time zone NOT NULL
-)
-PARTITION BY RANGE (id);
 
 CREATE TABLE public.engine_event_default (
     id uuid CONSTRAINT engine_event_id_not_null NOT NULL,
@@ -1041,13 +1741,12 @@ CREATE TABLE public.engine_logline_default (
     created_at timestamp with time zone CONSTRAINT engine_logline_created_at_not_null NOT NULL
 );
 
-CREATE TABLE public.engine_payload (
+CREATE TABLE public.engine_outboxkey (
+    tenant_id uuid NOT NULL,
+    digest bytea NOT NULL,
     owner_id uuid NOT NULL,
-    kind smallint NOT NULL,
-    attempt integer NOT NULL,
-    data bytea NOT NULL
-)
-PARTITION BY RANGE (owner_id);
+    expires_at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE public.engine_payload_default (
     owner_id uuid CONSTRAINT engine_payload_owner_id_not_null NOT NULL,
@@ -1074,31 +1773,6 @@ CREATE TABLE public.engine_ratelimit (
     updated_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
-
-CREATE TABLE public.engine_run (
-    id uuid NOT NULL,
-    tenant_id uuid NOT NULL,
-    workflow_id uuid NOT NULL,
-    version_id uuid NOT NULL,
-    status smallint NOT NULL,
-    is_dag boolean NOT NULL,
-    priority smallint NOT NULL,
-    trigger smallint NOT NULL,
-    additional_metadata jsonb,
-    parent_run_id uuid,
-    parent_task_id uuid,
-    child_index integer,
-    child_key text,
-    event_id uuid,
-    event_key text,
-    created_at timestamp with time zone NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    desired_labels text,
-    filter_id uuid,
-    idempotency_key text
-)
-PARTITION BY RANGE (id);
 
 CREATE TABLE public.engine_run_default (
     id uuid CONSTRAINT engine_run_id_not_null NOT NULL,
@@ -1149,25 +1823,6 @@ ALTER TABLE public.engine_runtally ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE public.engine_schedule (
-    id uuid NOT NULL,
-    trigger_at timestamp with time zone NOT NULL,
-    due_at timestamp with time zone,
-    input bytea NOT NULL,
-    additional_metadata jsonb,
-    priority smallint,
-    parent_run_id uuid,
-    parent_task_id uuid,
-    child_index integer,
-    child_key text,
-    run_id uuid,
-    created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL,
-    tenant_id uuid NOT NULL,
-    workflow_id uuid NOT NULL,
-    failure text
 );
 
 CREATE TABLE public.engine_sharedstrategy (
@@ -1224,59 +1879,12 @@ CREATE TABLE public.engine_span_default (
     events text CONSTRAINT engine_span_events_not_null NOT NULL
 );
 
-CREATE TABLE public.engine_step (
+CREATE TABLE public.engine_sqlrole (
     id uuid NOT NULL,
-    ordinal smallint NOT NULL,
-    kind smallint NOT NULL,
-    readable_id text NOT NULL,
-    action_id text NOT NULL,
-    version_id uuid NOT NULL
-);
-
-CREATE TABLE public.engine_stepwait (
-    task_id uuid NOT NULL,
-    ordinal smallint NOT NULL,
-    tenant_id uuid NOT NULL,
-    run_id uuid NOT NULL,
-    version_id uuid NOT NULL,
-    step_id uuid NOT NULL,
-    event_key text,
-    due_at timestamp with time zone,
-    satisfied_at timestamp with time zone,
-    event_id uuid
-);
-
-CREATE TABLE public.engine_task (
-    id uuid NOT NULL,
-    tenant_id uuid NOT NULL,
-    run_id uuid NOT NULL,
-    workflow_id uuid NOT NULL,
-    version_id uuid NOT NULL,
-    step_id uuid NOT NULL,
-    action_id text NOT NULL,
-    status smallint NOT NULL,
-    queue_priority smallint NOT NULL,
-    retry_count integer NOT NULL,
-    app_retry_count integer NOT NULL,
-    internal_retry_count integer NOT NULL,
-    worker_id uuid,
-    is_delayed boolean NOT NULL,
-    is_slot_released boolean NOT NULL,
-    is_skipped boolean NOT NULL,
-    due_at timestamp with time zone,
+    role text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    queued_at timestamp with time zone NOT NULL,
-    assigned_at timestamp with time zone,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    desired_labels text,
-    desired_worker_id uuid,
-    is_held boolean DEFAULT false NOT NULL,
-    concurrency_keys text,
-    is_evicted boolean DEFAULT false NOT NULL,
-    batch_id uuid
-)
-PARTITION BY RANGE (id);
+    tenant_id uuid NOT NULL
+);
 
 CREATE TABLE public.engine_task_default (
     id uuid CONSTRAINT engine_task_id_not_null NOT NULL,
@@ -1309,18 +1917,6 @@ CREATE TABLE public.engine_task_default (
     batch_id uuid
 );
 
-CREATE TABLE public.engine_taskevent (
-    id uuid NOT NULL,
-    run_id uuid NOT NULL,
-    task_id uuid NOT NULL,
-    retry_count integer NOT NULL,
-    kind smallint NOT NULL,
-    at timestamp with time zone NOT NULL,
-    worker_id uuid,
-    message text NOT NULL
-)
-PARTITION BY RANGE (id);
-
 CREATE TABLE public.engine_taskevent_default (
     id uuid CONSTRAINT engine_taskevent_id_not_null NOT NULL,
     run_id uuid CONSTRAINT engine_taskevent_run_id_not_null NOT NULL,
@@ -1338,42 +1934,6 @@ CREATE TABLE public.engine_tenantkey (
     wrapped bytea NOT NULL,
     master text NOT NULL,
     created_at timestamp with time zone NOT NULL
-);
-
-CREATE TABLE public.engine_worker (
-    id uuid NOT NULL,
-    name text NOT NULL,
-    actions text[] NOT NULL,
-    slots jsonb NOT NULL,
-    labels jsonb NOT NULL,
-    is_active boolean NOT NULL,
-    is_paused boolean NOT NULL,
-    engine_id uuid,
-    last_heartbeat_at timestamp with time zone,
-    last_listener_at timestamp with time zone,
-    sdk_version text NOT NULL,
-    language text NOT NULL,
-    language_version text NOT NULL,
-    os text NOT NULL,
-    runtime_extra text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL,
-    tenant_id uuid NOT NULL,
-    stalled_since timestamp with time zone
-);
-
-CREATE TABLE public.engine_workflow (
-    id uuid NOT NULL,
-    name text NOT NULL,
-    description text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL,
-    deleted_at timestamp with time zone,
-    tenant_id uuid NOT NULL,
-    is_paused boolean DEFAULT false NOT NULL,
-    paused_cron_behavior text,
-    paused_scheduled_behavior text,
-    paused_ttl_seconds double precision
 );
 
 CREATE TABLE public.engine_workflowversion (
@@ -1813,6 +2373,12 @@ ALTER TABLE ONLY public.engine_logline
 ALTER TABLE ONLY public.engine_logline_default
     ADD CONSTRAINT engine_logline_default_pkey PRIMARY KEY (run_id, id);
 
+ALTER TABLE ONLY public.engine_outboxkey
+    ADD CONSTRAINT engine_outboxkey_pkey PRIMARY KEY (tenant_id, digest);
+
+ALTER TABLE ONLY public.engine_outboxrow
+    ADD CONSTRAINT engine_outboxrow_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.engine_payload
     ADD CONSTRAINT engine_payload_pkey PRIMARY KEY (owner_id, kind, attempt);
 
@@ -1848,6 +2414,9 @@ ALTER TABLE ONLY public.engine_span
 
 ALTER TABLE ONLY public.engine_span_default
     ADD CONSTRAINT engine_span_default_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.engine_sqlrole
+    ADD CONSTRAINT engine_sqlrole_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.engine_step
     ADD CONSTRAINT engine_step_pkey PRIMARY KEY (id);
@@ -1905,6 +2474,9 @@ ALTER TABLE ONLY public.socialaccount_socialtoken
 
 ALTER TABLE ONLY public.socialaccount_socialtoken
     ADD CONSTRAINT socialaccount_socialtoken_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.engine_sqlrole
+    ADD CONSTRAINT sql_role_once_per_tenant UNIQUE (role, tenant_id);
 
 ALTER TABLE ONLY public.engine_step
     ADD CONSTRAINT step_ordinal_once_per_version UNIQUE (version_id, ordinal);
@@ -2099,6 +2671,8 @@ CREATE INDEX span_by_trace ON ONLY public.engine_span USING btree (tenant_id, tr
 
 CREATE INDEX engine_span_default_tenant_id_trace_id_idx ON public.engine_span_default USING btree (tenant_id, trace_id);
 
+CREATE INDEX engine_sqlrole_tenant_id_9f19108e ON public.engine_sqlrole USING btree (tenant_id);
+
 CREATE INDEX engine_step_version_id_e656c53a ON public.engine_step USING btree (version_id);
 
 CREATE INDEX task_due ON ONLY public.engine_task USING btree (due_at) WHERE (due_at IS NOT NULL);
@@ -2150,6 +2724,16 @@ CREATE UNIQUE INDEX invite_once_pending_per_tenant ON public.tenants_tenantinvit
 CREATE INDEX message_of_lost_worker ON public.webhooks_message USING btree (subject_id) WHERE (kind = 'worker.lost'::text);
 
 CREATE INDEX mfa_authenticator_user_id_0c3a50c0 ON public.mfa_authenticator USING btree (user_id);
+
+CREATE INDEX outbox_due ON public.engine_outboxrow USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (failed_at IS NULL));
+
+CREATE INDEX outbox_failed ON public.engine_outboxrow USING btree (tenant_id, id) WHERE (failed_at IS NOT NULL);
+
+CREATE INDEX outbox_key_expiry ON public.engine_outboxkey USING btree (expires_at);
+
+CREATE UNIQUE INDEX outbox_one_completion ON public.engine_outboxrow USING btree (target_id) WHERE (kind = 4);
+
+CREATE INDEX outbox_ready ON public.engine_outboxrow USING btree (tenant_id, id) WHERE ((due_at IS NULL) AND (failed_at IS NULL));
 
 CREATE INDEX rate_limit_settings ON public.engine_ratelimit USING btree (tenant_id) WHERE ((NOT is_dynamic) OR (paused_until IS NOT NULL));
 
@@ -2281,6 +2865,8 @@ CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF limit_value, "window"
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF workflow_id, trigger_at, priority, input, additional_metadata ON public.engine_schedule FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_schedule_audited();
 
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF role ON public.engine_sqlrole FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_sqlrole_audited();
+
 CREATE TRIGGER audited AFTER UPDATE OF is_paused ON public.engine_worker FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_worker_audited();
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, description, is_paused, paused_cron_behavior, paused_scheduled_behavior, paused_ttl_seconds, deleted_at ON public.engine_workflow FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.engine_workflow_audited();
@@ -2369,6 +2955,9 @@ ALTER TABLE ONLY public.engine_schedule
 
 ALTER TABLE ONLY public.engine_sharedstrategy
     ADD CONSTRAINT engine_sharedstrategy_tenant_id_961d800b_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.engine_sqlrole
+    ADD CONSTRAINT engine_sqlrole_tenant_id_9f19108e_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.engine_step
     ADD CONSTRAINT engine_step_version_id_e656c53a_fk_engine_workflowversion_id FOREIGN KEY (version_id) REFERENCES public.engine_workflowversion(id) DEFERRABLE INITIALLY DEFERRED;

@@ -134,6 +134,12 @@ EVENTS: Mapping[str, Event] = {
     "schedule.fired": Event(
         "A scheduled run was started.", ("late_seconds",), _TENANT | {"schedule_id": UUID}
     ),
+    # What other programs ask for in their own transactions
+    "outbox.refused": Event(
+        "A row of the outbox cannot be carried out; it stays, with the cause.",
+        (),
+        _TENANT | {"row_id": UUID, "cause": str},
+    ),
     # Hints between processes
     "hint.sent": Event(
         "Hints were sent to other engines (`hints`) and to open dashboards (`live`).",

@@ -15,6 +15,7 @@ UNSAFE_BUT_FAST = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum_naptime": "10min",
+    "max_prepared_transactions": "5",
     # A connection whose making was cancelled keeps DROP DATABASE waiting for so long: a minute otherwise.
     "authentication_timeout": "10s",
 }

@@ -7,15 +7,23 @@ from typing import Any
 
 from django.urls import URLPattern
 
-from engine.api import bulk_actions, run_export, run_pages, run_tree, span_collector
-from engine.api.answers.additions import BulkAction, BulkActionList, RunPage, RunTree
+from engine.api import bulk_actions, outbox, run_export, run_pages, run_tree, span_collector
+from engine.api.answers.additions import (
+    BulkAction,
+    BulkActionList,
+    OutboxEntry,
+    OutboxList,
+    RunPage,
+    RunTree,
+)
 from engine.api.answers.runs import V1TaskSummary
 from engine.api.url_parts import ST, get, post
-from tenants.audit.declared import DATA_PLANE, Changes
+from tenants.audit.declared import DATA_PLANE, Acts, Changes
 from tenants.rest.schema import Operation, route
 
 _RUNS = f"{ST}/runs"
 _BULK = f"{ST}/bulk-actions"
+_OUTBOX = f"{ST}/outbox"
 
 ADDITIONS: list[URLPattern] = [
     route(_RUNS, run_pages.RunPageView, get("run:list", RunPage)),
@@ -63,5 +71,16 @@ ADDITIONS: list[URLPattern] = [
             media_type=span_collector.PROTOBUF,
             audits=DATA_PLANE,
         ),
+    ),
+    route(_OUTBOX, outbox.OutboxView, get("outbox:list", OutboxList)),
+    route(
+        f"{_OUTBOX}/<str:row>",
+        outbox.OutboxRowView,
+        Operation("DELETE", "outbox:dismiss", OutboxEntry, audits=Acts("outbox.dismiss")),
+    ),
+    route(
+        f"{_OUTBOX}/<str:row>/retry",
+        outbox.OutboxRetryView,
+        post("outbox:retry", OutboxEntry, Acts("outbox.retry")),
     ),
 ]

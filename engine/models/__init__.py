@@ -11,6 +11,7 @@ from engine.models.definitions import (
 )
 from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
 from engine.models.filters import CelFailure, Filter
+from engine.models.outbox import OutboxKey, OutboxRow, SqlRole
 from engine.models.rate_limits import RateLimit
 from engine.models.requests import AnsweredRequest
 from engine.models.runs import (
@@ -48,6 +49,8 @@ __all__ = [
     "IdempotencyKey",
     "Lease",
     "LogLine",
+    "OutboxKey",
+    "OutboxRow",
     "Payload",
     "PayloadStore",
     "RateLimit",
@@ -57,6 +60,7 @@ __all__ = [
     "Schedule",
     "SharedStrategy",
     "Span",
+    "SqlRole",
     "Step",
     "StepWait",
     "Task",

@@ -44,9 +44,15 @@ class PushedEvents(NamedTuple):
 
 @repeatable
 def push_calls(
-    calls: Sequence[PushedEvents], now: datetime, known: KnownTargets | None = None
+    calls: Sequence[PushedEvents],
+    now: datetime,
+    known: KnownTargets | None = None,
+    *,
+    is_last: bool = True,
 ) -> Operation[None]:
     """Push the events of several callers, under the ids they have been given.
+
+    With `is_last` no query may follow in an engine: the last ones commit.
 
     TargetsChanged: what is `known` was relied on and is outdated; nothing was written.
     """
@@ -62,7 +68,7 @@ def push_calls(
             [record for call in pushed for record in call.records],
             [event.priority for call in pushed for event in call.inputs],
             now,
-            is_last=tenant_id == tenant_ids[-1],
+            is_last=is_last and tenant_id == tenant_ids[-1],
             known=known,
         )
 

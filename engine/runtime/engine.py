@@ -29,6 +29,7 @@ from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.controllers.housekeeping import Housekeeping
 from engine.runtime.controllers.lost_workers import LostWorkers
+from engine.runtime.controllers.outbox import OutboxTaker
 from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.controllers.stray_objects import StrayObjects
 from engine.runtime.controllers.timetable import Timetable
@@ -92,13 +93,6 @@ class HatchetEngine(Calls):
         self.catalog = Catalog(self.database)
         self._make_scheduling(max_message_bytes)
         owners = self.ownership.owners
-        placing = Placing(
-            owners,
-            on_lease_lost=self._drop,
-            on_outage=self._invalidate,
-            on_broken=self.ownership.invalidate,
-        )
-        self.database.ask(placing)
         self.effects = Effects(
             self.database,
             owners=owners,
@@ -124,6 +118,7 @@ class HatchetEngine(Calls):
             owners=owners,
             on_due=self._wake_clock,
             on_timetable=self.timetable.wake,
+            on_outbox=self.outbox.wake,
         )
         self.listener = Listener(
             conninfo, self.id, {ENGINE_CHANNEL: self.hint_reader.receive}, self._on_listening
@@ -155,6 +150,13 @@ class HatchetEngine(Calls):
             on_rebuilt=self._on_rebuilt,
             on_peers=self._on_peers,
         )
+        placing = Placing(
+            self.ownership.owners,
+            on_lease_lost=self._drop,
+            on_outage=self._invalidate,
+            on_broken=self.ownership.invalidate,
+        )
+        self.database.ask(placing)
 
     def _make_writers(self, owners: dict[UUID, TenantOwner]) -> None:
         self.triggers = Triggers(self.database, self.catalog, on_outage=self._invalidate)
@@ -182,6 +184,7 @@ class HatchetEngine(Calls):
     def _make_loops(self, owners: dict[UUID, TenantOwner]) -> None:
         self.clock = Clock(self.database, self.effects.spawn, owners)
         self.timetable = Timetable(self.database, self.effects.spawn)
+        self.outbox = OutboxTaker(self.database, self.effects.spawn)
         self.auditor = Auditor(self.database, owners)
         self._background = [BackgroundLoop(work) for work in make_background(self.database)]
         sealer = sealing.sealer()
@@ -222,6 +225,7 @@ class HatchetEngine(Calls):
             ("listener", self.listener.run()),
             ("clock", self.clock.run()),
             ("timetable", self.timetable.run()),
+            ("outbox", self.outbox.run()),
             ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
             ("housekeeping", Housekeeping(self.database, self.audit_kept).run()),

@@ -89,6 +89,16 @@ WITH gone AS MATERIALIZED (
         SELECT tenant_id, key_digest FROM engine_answeredrequest
          WHERE tenant_id IN (SELECT id FROM gone) LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
+), wishes AS (
+    DELETE FROM engine_outboxrow WHERE id IN (
+        SELECT id FROM engine_outboxrow WHERE tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
+), wish_keys AS (
+    DELETE FROM engine_outboxkey WHERE (tenant_id, digest) IN (
+        SELECT tenant_id, digest FROM engine_outboxkey WHERE tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
 ), failures AS (
     DELETE FROM engine_celfailure WHERE id IN (
         SELECT id FROM engine_celfailure WHERE tenant_id IN (SELECT id FROM gone)
@@ -106,8 +116,8 @@ WITH gone AS MATERIALIZED (
     RETURNING 1
 )
 SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM keys
-UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans
-UNION ALL SELECT 1 FROM workers;
+UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM wishes UNION ALL SELECT 1 FROM wish_keys
+UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans UNION ALL SELECT 1 FROM workers;
 
 -- name: deleted_tenant.emptied
 -- Deleted tenants of which nothing numerous is left, locked. They have been deleted for a while: by then no
@@ -144,6 +154,8 @@ WITH kept AS MATERIALIZED (
     DELETE FROM webhooks_message WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), actions AS (
     DELETE FROM engine_bulkaction WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), sql_roles AS (
+    DELETE FROM engine_sqlrole WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), leases AS (
     DELETE FROM engine_lease WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), steps AS (

@@ -169,6 +169,16 @@ class LogLevel(IntEnum):
     ERROR = 4
 
 
+class OutboxKind(IntEnum):
+    """What a row of the outbox asks for; the functions of `hatchet_v1` write the numbers."""
+
+    ENQUEUE = 0
+    EVENT = 1
+    SCHEDULE = 2
+    CANCEL = 3
+    COMPLETE = 4
+
+
 class BulkKind(IntEnum):
     """What a bulk action does with runs."""
 

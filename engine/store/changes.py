@@ -111,6 +111,8 @@ class Changes:
     """Tenants in which workflows were registered or deleted."""
     timetables: set[UUID] = field(default_factory=set)
     """Tenants whose crons or schedules were set."""
+    outboxes: set[UUID] = field(default_factory=set)
+    """Tenants with rows of the outbox that are ready."""
     touched: set[tuple[UUID, UUID]] = field(default_factory=set)
     """(tenant, run) of everything that may look different now."""
     pages: set[tuple[UUID, str]] = field(default_factory=set)

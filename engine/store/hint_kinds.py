@@ -233,6 +233,15 @@ KINDS = (
         sources=("timetables",),
         said=lambda changes: _flag(changes.timetables),
     ),
+    # Transactions of other programs send it by themselves: hatchet_v1.hint().
+    Kind(
+        name="outbox",
+        cares=Cares.OWNER,
+        is_flag=True,
+        is_read=True,
+        sources=("outboxes",),
+        said=lambda changes: _flag(changes.outboxes),
+    ),
     Kind(
         name="children",
         cares=Cares.ANY,

@@ -60,6 +60,8 @@ class Hint:
     """Workflows were paused or resumed, or shared concurrency strategies changed."""
     timetable: bool = False
     """Crons or schedules were set."""
+    outbox: bool = False
+    """Other programs committed rows of the outbox."""
     children: bool = False
     """Children of durable tasks ended."""
     sleeps: bool = False

@@ -10,14 +10,14 @@ import orjson
 
 from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefinition
 from engine.ids import new_id
-from engine.models import Cron, Filter, Run, Task, Worker
+from engine.models import Cron, Filter, OutboxRow, Run, Task, Worker
 from engine.operations.change_bulk_actions import stage_bulk_action
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
 from engine.operations.report_tasks import report_tasks
 from engine.operations.timetable.change_schedules import schedule_runs
 from engine.operations.trigger_runs import trigger_runs
-from engine.states import BulkKind, Status
+from engine.states import BulkKind, OutboxKind, Status
 from engine.store import sync_db
 from engine.types import EventInput, EventRecord, ReportKind, RunFilter, TaskReport, TriggerRequest
 from tenants.access import access_of_user
@@ -165,7 +165,22 @@ def make_one_of_each(tenant: Tenant) -> dict[str, str]:
         "member": str(members.order_by("-role")[0].id),
         "invite": str(create_invite(owner, email=email, role=Role.VIEWER).invite.id),
         "action": str(stage_cancelling(tenant)),
+        "row": str(make_outbox_row(tenant).id),
     }
+
+
+def make_outbox_row(tenant: Tenant, failure: str | None = "no", **fields: Any) -> OutboxRow:
+    """What a program asked for in SQL; without a failure it waits for an engine."""
+    given = {"kind": OutboxKind.ENQUEUE, "name": "greet", "data": b'{"secret": 1}', "size": 13}
+    failed_at = now() if failure else None
+    return OutboxRow.objects.create(
+        tenant_id=tenant.id,
+        role="app",
+        created_at=now(),
+        failed_at=failed_at,
+        failure=failure,
+        **given | fields,
+    )
 
 
 def make_webhook(tenant: Tenant, name: str) -> Webhook:

@@ -12,7 +12,7 @@ from django.db import connection
 from engine.domain.definition import Concurrency, DefaultFilter, Idempotency
 from engine.domain.durable.calls import SpawnCall, WaitCall
 from engine.ids import new_id
-from engine.models import TenantKey
+from engine.models import OutboxKey, SqlRole, TenantKey
 from engine.operations.purge_tenants import KEPT, purge_tenants
 from engine.operations.record_spans import record_spans
 from engine.otlp.intake import Intake
@@ -28,6 +28,7 @@ from tenants.people.tenants import delete_tenant
 from tests.api.client import ApiClient
 from tests.api.factories import (
     complete,
+    make_outbox_row,
     make_worker,
     make_workflow,
     now,
@@ -106,6 +107,15 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     ask_with_key(tenant, owner)
     send_a_span(tenant, graph.id)
     TenantKey.objects.create(tenant_id=tenant.id, wrapped=b"", master="", created_at=now())
+    ask_in_sql(tenant)
+
+
+def ask_in_sql(tenant: Tenant) -> None:
+    wish = make_outbox_row(tenant)
+    OutboxKey.objects.create(
+        tenant_id=tenant.id, digest=b"k", owner_id=wish.id, expires_at=now() + timedelta(days=1)
+    )
+    SqlRole.objects.create(tenant=tenant, role="app", created_at=now())
 
 
 def ask_with_key(tenant: Tenant, owner: User) -> None:

@@ -14,10 +14,10 @@ from django.core import mail
 from engine.domain.definition import Concurrency, Idempotency
 from engine.domain.durable.calls import WaitCall
 from engine.states import ConcurrencyStrategy
-from tenants.models import User
+from tenants.models import Tenant, User
 from tests.api.client import ApiClient
 from tests.api.described import check, document
-from tests.api.factories import make_workflow, now, schedule_greet, step
+from tests.api.factories import make_outbox_row, make_workflow, now, schedule_greet, step
 from tests.api.test_durable_tasks import call, event, evict, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import PASSWORD, Cast, make_user
@@ -93,6 +93,13 @@ def walk_bulk_actions(walk: Walk, stable: str) -> None:
     walk.post(f"{one}/start")
     walk.post(f"{one}/stop")
     assert walk.get(one)["sample"]
+
+
+def walk_outbox(walk: Walk, stable: str, tenant: Tenant) -> None:
+    first, second = (make_outbox_row(tenant) for _ in range(2))
+    assert walk.get(f"{stable}/outbox")["rows"]
+    walk.post(f"{stable}/outbox/{first.id}/retry")
+    walk.delete(f"{stable}/outbox/{second.id}")
 
 
 def walk_durable_tasks(walk: Walk, stable: str, cast: Cast) -> None:
@@ -296,6 +303,7 @@ def test_every_operation_answers_as_described(
     walk = Walk(api)
     walk_runs(walk, stable, world)
     walk_bulk_actions(walk, stable)
+    walk_outbox(walk, stable, cast.tenant)
     walk_durable_tasks(walk, stable, cast)
     walk_events(walk, stable, tenant, world)
     walk_webhooks(walk, stable)

@@ -16,8 +16,10 @@ from engine.store.binary import prepare
 from engine.store.query import Query, statements
 from tests.operations.bench import Bench
 
-HOT = ("engine_run", "engine_task", "engine_taskevent", "engine_payload", "engine_worker")
-"""Tables that no hot statement may read as a whole; all but the last have a partition for each day."""
+DAILY = ("engine_run", "engine_task", "engine_taskevent", "engine_payload")
+"""Tables with a partition for each day."""
+HOT = (*DAILY, "engine_worker", "engine_outboxrow")
+"""Tables that no hot statement may read as a whole."""
 ROWS = 20_000
 WORKERS = 2_000
 
@@ -48,7 +50,11 @@ INSERT INTO engine_payload (owner_id, kind, attempt, data)
 SELECT id, kind, 0, '{}' FROM made, generate_series(1, 2) AS kind WHERE kind = 1 OR status = 2;
 INSERT INTO engine_taskevent (id, run_id, task_id, retry_count, kind, at, message)
 SELECT pg_temp.id_of(n, kind), id, id, 0, kind, now(), '' FROM made, generate_series(1, 2) AS kind
- WHERE kind = 1 OR status > 0
+ WHERE kind = 1 OR status > 0;
+INSERT INTO engine_outboxrow (id, tenant_id, kind, name, data, size, role, created_at, due_at, failed_at)
+SELECT id, tenant_id, 0, 'flow', '{}', 2, 'app', now(), CASE status WHEN 2 THEN now() END,
+       CASE status WHEN 3 THEN now() END
+  FROM made
 """
 ID_OF = """
 CREATE FUNCTION pg_temp.id_of(n bigint, kind bigint) RETURNS uuid LANGUAGE sql AS $$
@@ -103,7 +109,7 @@ def fill() -> Crowd:
             cursor.execute(statement, cursor_parameters)
         for table in HOT:
             # Only what has rows: in real life an empty partition is never analyzed.
-            name = table if table == "engine_worker" else f"{table}_{now:%Y%m%d}"
+            name = f"{table}_{now:%Y%m%d}" if table in DAILY else table
             cursor.execute(f"ANALYZE {name}")
         for setting in CONNECTION_OPTIONS.removeprefix("-c ").split(" -c "):
             name, value = setting.split("=")

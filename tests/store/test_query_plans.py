@@ -18,6 +18,7 @@ from engine.models.run_selection import selected_runs
 from engine.states import RunTrigger, Status
 from engine.store import (
     assignments,
+    outbox,
     queues,
     run_starts,
     runs,
@@ -127,6 +128,11 @@ CASES = {
     "task.next_due": Case(lambda c: tasks.next_due([c.tenant_id, c.stranger_id]), {"task_due": 1}),
     "task.running": Case(
         lambda c: tasks.running(c.tenant_id, c.workers(ASKED)), {"task_on_worker": ASKED}
+    ),
+    "outbox.claim": Case(
+        # Beside the rows it takes it looks once for each tenant who has any.
+        lambda c: outbox.claim(ASKED, ASKED, but=[new_id()]),
+        {"outbox_ready": ASKED + 4},
     ),
     "worker.beat": Case(
         lambda c: workers.beat([(w, c.tenant_id) for w in c.workers(ASKED)], c.now),

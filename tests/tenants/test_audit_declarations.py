@@ -48,6 +48,8 @@ NOT_AUDITED = {
     "engine_event": "data plane",
     "engine_idempotencykey": "data plane",
     "engine_logline": "data plane",
+    "engine_outboxkey": "data plane",
+    "engine_outboxrow": "data plane",
     "engine_payload": "data plane",
     "engine_run": "data plane",
     "engine_runslot": "data plane",

@@ -7,7 +7,7 @@ from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from engine.api.answers.runs import V1TaskSummary
-from engine.states import BulkState, Status
+from engine.states import BulkState, OutboxKind, Status
 from tenants.rest.paging import PaginationResponse
 from tenants.rest.render import APIResourceMeta
 
@@ -95,3 +95,24 @@ class BulkAction(BulkActionRow):
 class BulkActionList(TypedDict):
     pagination: PaginationResponse
     rows: list[BulkActionRow]
+
+
+class OutboxEntry(TypedDict):
+    """What a program asked for in SQL, as the database's `role`, and why it could not be carried out.
+
+    `id` is that of the run, event or schedule to be; `name` its workflow or key.
+    """
+
+    id: UUID
+    kind: OutboxKind
+    name: NotRequired[str]
+    targetId: NotRequired[UUID]
+    role: str
+    createdAt: datetime
+    failedAt: datetime
+    failure: str
+
+
+class OutboxList(TypedDict):
+    pagination: PaginationResponse
+    rows: list[OutboxEntry]

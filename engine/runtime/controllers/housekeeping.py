@@ -18,6 +18,7 @@ from engine.store import (
     filters,
     housekeeping,
     idempotency,
+    outbox,
     rate_limits,
 )
 from engine.store.async_db import AsyncDatabase
@@ -28,7 +29,7 @@ _PURGE_SECONDS = 10.0
 """So much of every minute goes into the rows of deleted tenants, and no more."""
 _EXPIRED_AT_ONCE = 50_000
 _FAILURES_KEPT = timedelta(days=7)
-_MISSES_KEPT = _ACTIONS_KEPT = timedelta(days=30)
+_MISSES_KEPT = _ACTIONS_KEPT = _REFUSED_KEPT = timedelta(days=30)
 
 
 class Housekeeping(PeriodicService):
@@ -63,6 +64,7 @@ class Housekeeping(PeriodicService):
 
     async def _release_keys(self) -> None:
         await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))
+        await self._database.fetch(outbox.forget_keys(datetime.now(UTC)))
 
     async def _purge_tenants(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -79,6 +81,7 @@ class Housekeeping(PeriodicService):
         await self._database.fetch(filters.forget_failures(id_at(now - _FAILURES_KEPT)))
         await self._database.fetch(crons.forget_misses(id_at(now - _MISSES_KEPT)))
         await self._database.fetch(bulk_actions.forget(id_at(now - _ACTIONS_KEPT)))
+        await self._database.fetch(outbox.forget(now - _REFUSED_KEPT))
 
     async def _forget_answers(self) -> None:
         await self._database.fetch(answered_requests.delete_expired(datetime.now(UTC)))

@@ -35,11 +35,12 @@ class HintReader:
         owners: dict[UUID, TenantOwner],
         on_due: Callable[[], None],
         on_timetable: Callable[[], None],
+        on_outbox: Callable[[], None],
     ) -> None:
         self._database, self._engine_id, self._notifier = database, engine_id, notifier
         self._effects, self._assignments, self._catalog = effects, assignments, catalog
         self._owners, self._on_due, self._streaming = owners, on_due, streaming
-        self._on_timetable = on_timetable
+        self._on_timetable, self._on_outbox = on_timetable, on_outbox
         self.appliers: Mapping[str, Callable[[Hint], None]] = {
             "catalog": self._forget_names,
             "timetable": self._look_at_timetable,
@@ -61,6 +62,7 @@ class HintReader:
             "beats": self._beat,
             "backlog": self._note_backlog,
             "sleeps": self._wake_clock,
+            "outbox": self._take_outbox,
             "ready": self._read_later,
             "workers": self._read_later,
         }
@@ -131,6 +133,9 @@ class HintReader:
         self._effects.durable.look_again(hint.durable)
 
     # At the owner
+
+    def _take_outbox(self, _: TenantOwner, __: Hint) -> None:
+        self._on_outbox()
 
     def _reload_rules(self, owner: TenantOwner, _: Hint) -> None:
         owner.pauses.invalidate()
