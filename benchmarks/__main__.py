@@ -21,6 +21,7 @@ from benchmarks.processes import Neighbours
 from benchmarks.recovery import measure_recovery
 from benchmarks.rest import measure_rest
 from benchmarks.sealing import measure_sealing
+from benchmarks.sql_contract import measure_sql
 from benchmarks.throughput import measure_enqueue, measure_lean, measure_sdk
 from benchmarks.traces import measure_traces
 from benchmarks.webhooks import measure_webhooks
@@ -40,6 +41,7 @@ PARTS: dict[str, Part] = {
     ),
     "sdk": lambda installed, scale: measure_sdk(installed, 6 * scale),
     "rest": lambda installed, scale: measure_rest(installed, 6 * scale),
+    "sql": lambda installed, scale: measure_sql(installed, 8 * scale),
     "webhooks": lambda installed, scale: measure_webhooks(installed, 6 * scale),
     "traces": lambda installed, scale: measure_traces(installed, int(100 * scale)),
     "enqueue": lambda installed, scale: measure_enqueue(installed, int(40 * scale) * 1000),

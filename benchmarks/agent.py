@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import orjson
 import uvloop
+from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.durable_worker import DurableWorker
 from benchmarks.parent import ParentWorker
@@ -18,6 +20,23 @@ from benchmarks.shapes import SCOPE
 from benchmarks.wire import Count, LeanClient, LeanWorker, Tally, Target
 
 Answer = dict[str, Any]
+
+
+class SqlClient:
+    """Enqueues in transactions of its own, each with nothing else in it."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._pool = AsyncConnectionPool(
+            conninfo, min_size=4, max_size=8, open=False, kwargs={"autocommit": True}
+        )
+
+    async def open(self) -> None:
+        await self._pool.open(wait=True)
+
+    async def enqueue(self, workflow: str) -> None:
+        text = orjson.dumps({"sent": time.monotonic(), "key": "key-0"}).decode()
+        async with self._pool.connection() as connection:
+            await connection.execute("SELECT hatchet_v1.enqueue(%s, %s::jsonb)", [workflow, text])
 
 
 class Agent:
@@ -28,6 +47,7 @@ class Agent:
         self._client = LeanClient(target)
         self._worker = LeanWorker(target)
         self._durable = DurableWorker(target, evicts=False)
+        self._sql = SqlClient("")
 
     async def put_workflow(self, workflow: str, shape: str = "plain") -> Answer:
         await self._client.put_workflow(workflow, shape)
@@ -136,14 +156,25 @@ class Agent:
         seconds = time.monotonic() - started
         return {"count": count // size * size, "started": started, "seconds": seconds}
 
+    async def connect_sql(self, conninfo: str) -> Answer:
+        """Open the connections that `paced` uses in SQL."""
+        self._sql = SqlClient(conninfo)
+        await self._sql.open()
+        return {}
+
     async def paced(
-        self, workflow: str, per_second: float, seconds: float, by_event: bool = False
+        self, workflow: str, per_second: float, seconds: float, way: str = "call"
     ) -> Answer:
         """Trigger at an even pace whatever the answers take; tell how many calls succeeded.
 
-        `by_event` pushes the event of the workflow's name instead.
+        By the way "event" the event of the workflow's name is pushed, by "sql" a transaction enqueues.
         """
-        begin = partial(self._client.push, scope=SCOPE) if by_event else self._client.trigger
+        ways: dict[str, Callable[[str], Coroutine[Any, Any, Any]]] = {
+            "call": self._client.trigger,
+            "event": partial(self._client.push, scope=SCOPE),
+            "sql": self._sql.enqueue,
+        }
+        begin = ways[way]
         started = time.monotonic()
         calls = []
         for number in range(int(per_second * seconds)):

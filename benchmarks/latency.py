@@ -72,12 +72,15 @@ def pace(
     seconds: float,
     *,
     by_event: bool = False,
+    in_sql: bool = False,
 ) -> list[float]:
-    """Trigger at an even pace, or push events; return the delays of all runs in milliseconds."""
+    """Trigger at an even pace, or push events; return the delays of all runs in milliseconds.
+
+    `in_sql` needs a client that has been told to `connect_sql`.
+    """
     worker.ask("forget")
-    sent = client.ask(
-        "paced", workflow=workflow, per_second=rate, seconds=seconds, by_event=by_event
-    )
+    way = "event" if by_event else "sql" if in_sql else "call"
+    sent = client.ask("paced", workflow=workflow, per_second=rate, seconds=seconds, way=way)
     answer = worker.ask("wait_started", count=sent["count"], seconds=WAIT_SECONDS)
     delays: list[float] = answer["delays_ms"]
     return delays
