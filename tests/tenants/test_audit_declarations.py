@@ -53,6 +53,7 @@ NOT_AUDITED = {
     "engine_payload": "data plane",
     "engine_run": "data plane",
     "engine_runslot": "data plane",
+    "engine_span": "data plane",
     "engine_runtally": "data plane",
     "engine_task": "data plane",
     "engine_taskevent": "data plane",

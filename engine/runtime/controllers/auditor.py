@@ -91,12 +91,14 @@ class Auditor(PeriodicService):
             if not known:
                 return
             rows = await self._database.fetch(run_slots.arrivals([run_id for run_id, _ in known]))
-            for run_id, arrival in set(known) - {(row.run_id, row.arrival) for row in rows}:
-                found.add((run_id, arrival))
-                if (run_id, arrival) in self._suspected_runs:
-                    log.error("run %s held a slot after it ended; freed", run_id)
-                    owner.end_run(run_id, arrival)
-                    owner.drain(datetime.now(UTC).timestamp())
+            ended = set(known) - {(row.run_id, row.arrival) for row in rows}
+            found.update(ended)
+            freed = ended & self._suspected_runs
+            for run_id, arrival in freed:
+                log.error("run %s held a slot after it ended; freed", run_id)
+                owner.end_run(run_id, arrival)
+            if freed:
+                owner.drain(datetime.now(UTC).timestamp())
 
         await each_alone("auditing runs", list(self._owners.values()), look)
         self._suspected_runs = found
