@@ -7,7 +7,7 @@ Without encryption and an object store there is no sealer, and nothing is looked
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -35,6 +35,8 @@ _THREADS, _TRANSFERS = 8, 16
 Held = bytes | Unreadable | PayloadsAway | None
 """What a row, or the object it refers to, has of a payload; or why it has nothing."""
 RawRows = Sequence[tuple[Any, ...]]
+Parts = Mapping[int, tuple[str, Sequence[Payload | None]]]
+"""By number of their query, the parameter that holds payloads, and them."""
 Result = TypeVar("Result")
 
 
@@ -56,22 +58,20 @@ class Sealer:
 
     def seal(self, queries: Sequence[Query[Any]]) -> Sequence[Query[Any]]:
         """Return the queries with payloads as they are to be stored."""
-        if self._is_encrypting and self.keys is not None:
-            self.keys.load_current({payload.tenant_id for payload in _written(queries)})
-        sealed = [self._sealed(query) for query in queries]
-        return type(queries)(sealed)  # type: ignore[call-arg]  # the last ones of an operation say so by it
+        return self._sealed(queries, _written(queries))
 
     async def seal_async(self, queries: Sequence[Query[Any]]) -> Sequence[Query[Any]]:
         """The same, from an event loop."""
-        if not any(query.name in WRITTEN for query in queries):
+        written = _written(queries)
+        if not written:
             return queries
-        if self._can_seal_at_once(_written(queries)):
-            return self.seal(queries)
-        return await _on(self._threads, lambda: self.seal(queries))
+        if self._can_seal_at_once(payload for _, found in written.values() for payload in found):
+            return self._sealed(queries, written)
+        return await _on(self._threads, lambda: self._sealed(queries, written))
 
-    def _can_seal_at_once(self, payloads: Iterable[Payload]) -> bool:
+    def _can_seal_at_once(self, payloads: Iterable[Payload | None]) -> bool:
         size = 0
-        for payload in payloads:
+        for payload in filter(None, payloads):
             size += len(payload.data)
             is_object = self.objects is not None and self.objects.takes(payload)
             if size > _AT_ONCE_BYTES or is_object:
@@ -83,15 +83,13 @@ class Sealer:
     def _current_key(self, payload: Payload) -> envelope.SealingKey | None:
         return self.keys.of_tenant(payload.tenant_id) if self.keys is not None else None
 
-    def _sealed(self, query: Query[Any]) -> Query[Any]:
-        written = WRITTEN.get(query.name)
-        if written is None:
-            return query
-        stored = [
-            None if payload is None else self._stored(payload)
-            for payload in payloads_of(query, written)
-        ]
-        return replace(query, params={**query.params, written.data: stored})
+    def _sealed(self, queries: Sequence[Query[Any]], written: Parts) -> Sequence[Query[Any]]:
+        sealed = list(queries)
+        for number, (name, payloads) in written.items():
+            stored = [payload and self._stored(payload) for payload in payloads]
+            params = {**queries[number].params, name: stored}
+            sealed[number] = replace(queries[number], params=params)
+        return type(queries)(sealed)  # type: ignore[call-arg]  # the last ones of an operation say so by it
 
     def _stored(self, payload: Payload) -> bytes:
         if self.objects is None or not self.objects.takes(payload):
@@ -232,10 +230,12 @@ async def _on(threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result
     return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
-def _written(queries: Sequence[Query[Any]]) -> Iterable[Payload]:
-    for query in queries:
-        if written := WRITTEN.get(query.name):
-            yield from filter(None, payloads_of(query, written))
+def _written(queries: Sequence[Query[Any]]) -> Parts:
+    return {
+        number: (written.data, list(payloads_of(query, written)))
+        for number, query in enumerate(queries)
+        if (written := WRITTEN.get(query.name)) is not None
+    }
 
 
 def _is_marked(stored: Held) -> TypeGuard[bytes]:

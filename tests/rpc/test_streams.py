@@ -10,6 +10,7 @@ import grpc
 import pytest
 from django.db import OperationalError
 
+from engine.domain.payload import action_payload, mark_reason
 from engine.errors import NotFound, Unavailable
 from engine.ids import new_id
 from engine.pb import dispatcher_pb2 as pb
@@ -107,6 +108,19 @@ async def test_what_an_action_does_not_have_is_absent_and_the_rest_is_sent(
     assert second.action_type == pb.CANCEL_STEP_RUN
     assert second.action_payload == ""
     assert second.task_inserted_at.ToDatetime(tzinfo=NOW.tzinfo) == NOW
+
+
+async def test_an_action_with_a_payload_that_cannot_be_read_fails_its_task_and_is_not_sent(
+    client: Client, engine: RecordingEngine
+) -> None:
+    lost = START._replace(payload=action_payload(mark_reason("The payload is gone.")))
+    engine.session.actions.put_nowait(lost)
+    engine.session.actions.put_nowait(START)
+    message = await client.call("Dispatcher/ListenV2", LISTEN).read()
+    assert message.action_payload == '{"input":{}}'
+    ((report,),) = engine.calls["report_batch"]
+    assert (report.kind, report.payload) == (ReportKind.FAILED, b"The payload is gone.")
+    assert (report.retry_count, report.should_not_retry) == (2, True)
 
 
 async def test_an_action_too_large_to_send_fails_its_task_and_spares_the_stream(

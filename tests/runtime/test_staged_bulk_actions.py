@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from engine.errors import PayloadsAway
 from engine.ids import new_id
 from engine.models import BulkAction, Run
 from engine.operations import work_bulk_actions
@@ -109,3 +110,22 @@ async def test_one_that_breaks_ends_and_keeps_nothing_from_the_others(
     await until_rows(lambda: is_in(broken, BulkState.FAILED))
     await until_rows(lambda: BulkAction.objects.get(id=broken).error == "ValueError: a bad row")
     await until_rows(lambda: is_in(sound, BulkState.COMPLETED))
+
+
+async def test_an_object_store_that_is_away_ends_nothing(
+    engine: HatchetEngine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.put_workflow(tenant_id, workflow())
+    await trigger(engine, tenant_id, 5)
+    action_id = await started(engine, tenant_id)
+
+    def advance(*_: object) -> Operation[bool]:
+        yield from ()
+        raise PayloadsAway("the object store cannot be reached")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(controller, "advance_bulk_action", advance)
+        await work_off(engine)
+    assert await with_django(lambda: is_in(action_id, BulkState.RUNNING))
+    await work_off(engine)
+    assert await with_django(lambda: is_in(action_id, BulkState.COMPLETED))

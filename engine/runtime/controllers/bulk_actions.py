@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from engine.errors import PayloadsAway
 from engine.operations.work_bulk_actions import advance_bulk_action, fail_bulk_action
 from engine.runtime.loops.isolation import cause_of, isolate
 from engine.runtime.loops.periodic import PeriodicService
@@ -34,7 +35,10 @@ class BulkActions(PeriodicService):
             nonlocal has_more
             for action_id in action_ids:
                 operation = advance_bulk_action(action_id, datetime.now(UTC))
-                has_more |= await self._database.run(operation)
+                try:
+                    has_more |= await self._database.run(operation)
+                except PayloadsAway as error:
+                    log.warning("bulk action %s waits: %s", action_id, error)
 
         for action_id in await self._database.fetch(bulk_actions.running(_ACTIONS_AT_ONCE)):
             await isolate("bulk actions", [action_id], advance, self._fail)
