@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.e2e.browser import Account, open_browser, open_page
+from tests.e2e.pages import sign_in
 from tests.e2e.tenant import Client, Tenant, wait_for
 
 Spans = list[dict[str, Any]]
@@ -58,6 +61,29 @@ def test_a_whole_trace_over_attempts_and_children(tenant: Tenant, client: Client
     kinds = {s["name"]: s["kind"] for s in found}
     assert kinds["hatchet.run_workflow"] == "PRODUCER"
     assert kinds["hatchet.start_step_run"] == "CONSUMER"
+
+
+def test_the_runs_page_draws_it_on_a_small_phone(tenant: Tenant, client: Client) -> None:
+    run_id = client.call("run_parent")["id"]
+    trace_with(client, run_id, "charge", "inside-child")
+    account = Account()
+    with open_browser() as browser:
+        page = open_page(browser, account, width=360)
+        sign_in(page, tenant.stack)
+        page.goto(f"{tenant.stack.server_url}/t/{tenant.slug}/runs/{run_id}?tab=trace")
+        bars = page.locator(".trace .bars > li")
+        bars.filter(has_text="inside-child").locator("summary").click()
+        expect(
+            bars.filter(has_text="inside-child").get_by_text("hatchet.step_run_id")
+        ).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        edges = page.evaluate(
+            "[...document.querySelectorAll('.trace .bar')].map(e => e.getBoundingClientRect().right)"
+        )
+        assert len(edges) == bars.count() > 10
+        assert max(edges) <= 360
+    assert account.complaints == []
+    assert account.foreign(tenant.stack.server_url) == []
 
 
 def test_an_event_and_what_it_starts_are_one_trace(client: Client) -> None:
