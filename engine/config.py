@@ -129,9 +129,9 @@ class Config:
         data_dir = _data_dir(env, base_dir)
         http_port, grpc_port = _ports(env)
         server_url = env.http_url("SERVER_URL", f"http://localhost:{http_port}")
-        is_https = server_url.startswith("https://")
         database_url = _database_url(env)
         grpc_tls = _grpc_tls(env)
+        payloads = PayloadConfig.from_environment(env, data_dir)
         return cls(
             data_dir=data_dir,
             database_url=database_url or BundledPostgres(home_for(data_dir)).url,
@@ -151,15 +151,14 @@ class Config:
             grpc_front=_grpc_front(env, grpc_tls),
             cookie_name=env.cookie_name("SERVER_AUTH_COOKIE_NAME", "hatchet"),
             cookie_domain=_cookie_domain(env),
-            cookie_is_secure=not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https),
+            cookie_is_secure=_cookie_is_secure(env, server_url),
             secret_keys=_secret_keys(env, data_dir),
             jwt_private_key=_jwt_private_key(env, data_dir),
             encryption_keys=_encryption_keys(env, data_dir),
-            payloads=PayloadConfig.from_environment(env, data_dir),
+            payloads=payloads,
             webhooks_allowed_networks=env.networks(_ALLOWED_NETWORKS, "none"),
             admin_email=env.email("ADMIN_EMAIL", "admin@example.com"),
-            admin_password=env.optional("ADMIN_PASSWORD")
-            or _kept_secret(data_dir, "admin_password"),
+            admin_password=_admin_password(env, data_dir),
             admin_name=_name(env, "ADMIN_NAME", "Admin"),
             default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
             default_tenant_name=_name(env, "DEFAULT_TENANT_NAME", "Default"),
@@ -168,7 +167,7 @@ class Config:
             people=PeopleConfig.from_environment(env),
             sign_in=SignInConfig.from_environment(env),
             audit_retention_days=_audit_retention_days(env),
-            tracing=TracingConfig.from_environment(env),
+            tracing=TracingConfig.from_environment(env, keeps_payloads=not payloads.encrypts),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )
@@ -246,6 +245,15 @@ def _cookie_domain(env: Environment) -> str | None:
     if len(domains) > 1 or "*" in domains:
         raise ConfigError(f"{name} must be one name such as example.com.")
     return domains[0] if domains else None
+
+
+def _cookie_is_secure(env: Environment, server_url: str) -> bool:
+    is_https = server_url.startswith("https://")
+    return not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https)
+
+
+def _admin_password(env: Environment, data_dir: Path) -> str:
+    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
 
 
 def _web_processes(env: Environment) -> int:

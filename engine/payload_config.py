@@ -45,6 +45,10 @@ class PayloadConfig:
         return None if self.directory is None else str(self.directory)
 
     @property
+    def encrypts(self) -> bool:
+        return self.encryption == "on"
+
+    @property
     def is_plain(self) -> bool:
         """Whether payloads are stored as they come, and always were."""
         return self.encryption == "off" and self.location is None

@@ -19,9 +19,11 @@ class TracingConfig:
     spans_per_run: int = SPANS_PER_RUN
     spans_per_minute: int = SPANS_PER_MINUTE
     """Of one tenant."""
+    keeps_payloads: bool = True
+    """Whether the payloads that spans bring are stored beside them, readable for whoever reads the database."""
 
     @classmethod
-    def from_environment(cls, env: Environment) -> TracingConfig | None:
+    def from_environment(cls, env: Environment, *, keeps_payloads: bool) -> TracingConfig | None:
         """None: no spans are taken."""
         is_sampling = env.flag("SERVER_SAMPLING_ENABLED", default=False)
         rate = env.fraction("SERVER_SAMPLING_RATE", 1.0)
@@ -37,4 +39,5 @@ class TracingConfig:
             sampling_rate=rate if is_sampling else 1.0,
             spans_per_run=per_run,
             spans_per_minute=per_minute,
+            keeps_payloads=keeps_payloads,
         )

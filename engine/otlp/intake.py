@@ -19,6 +19,7 @@ class Intake:
     """Counts in each process by itself; safe to share between threads."""
 
     def __init__(self, config: TracingConfig) -> None:
+        self.keeps_payloads = config.keeps_payloads
         self._most_of_run = config.spans_per_run
         self._most_a_minute = config.spans_per_minute
         self._sampled_below = config.sampling_rate * (1 << 8 * _DIGEST_BYTES)

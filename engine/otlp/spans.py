@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from engine.domain.spans import (
     CHILD_RUN_ID,
     INSTRUMENTOR,
+    PAYLOAD,
     RETRY_COUNT,
     RUN_ID,
     TASK_ID,
@@ -114,6 +115,8 @@ class SpanReader:
         refusal = self._intake.refusal_of(self._tenant_id, about or trace_id)
         if refusal:
             raise _Refused(refusal)
+        if not self._intake.keeps_payloads:
+            attributes.pop(PAYLOAD, None)
         _note_losses(attributes, span, dropped)
         resource, service, scope_name, scope_version = origin
         begun = span.start_time_unix_nano

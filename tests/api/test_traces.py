@@ -236,6 +236,6 @@ def test_texts_that_do_not_fit_into_an_answer_are_left_out(
 
 
 def test_what_workers_are_told_is_what_is_shown(cast: Cast, api: ApiClient, run: Run) -> None:
-    told = orjson.loads(with_traceparent(None, run.id, None) or b"")["traceparent"]
+    told = orjson.loads(with_traceparent(None, run.id, None))["traceparent"]
     whole = rows(api, cast.tenant, run.id)[0]
     assert told == f"00-{whole['traceId']}-{whole['spanId']}-01"

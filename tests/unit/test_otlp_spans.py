@@ -78,6 +78,13 @@ def test_lists_and_objects_are_json_and_bytes_are_hex() -> None:
     assert attributes_of(found) == {"l": '["a",1,{"k":"00ff"}]', "b": '"01"', "none": "{}"}
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_where_payloads_are_encrypted_spans_keep_none(keeps: bool) -> None:
+    intake = Intake(TracingConfig(keeps_payloads=keeps))
+    (found,), _ = read(span(RUN, attributes={"hatchet.payload": "pin", "a": "b"}), intake=intake)
+    assert attributes_of(found) == ({"hatchet.payload": "pin"} if keeps else {}) | {"a": "b"}
+
+
 def test_exceptions_are_kept_with_their_time() -> None:
     event = trace_pb2.Span.Event(
         name="exception",

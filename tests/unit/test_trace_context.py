@@ -74,14 +74,34 @@ class TestWhatWorkersGet:
         metadata = b'{ "n":1.50, "traceparent" : "%s" }' % GOOD.encode()
         assert with_traceparent(metadata, RUN, EVENT) is metadata
 
-    @pytest.mark.parametrize("metadata", [None, b"{}", b'{"a":"b"}', b'{"traceparent":"bad"}'])
-    def test_a_run_without_one_has_that_of_its_own_id(self, metadata: bytes | None) -> None:
-        told = orjson.loads(with_traceparent(metadata, RUN, None) or b"")
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            b"{}",
+            b" { } ",
+            b'{"a":"b"}',
+            b' {\n "a" : 1.50 } ',
+            b'{"traceparent":"bad"}',
+            b'{"traceparent":"00-%s-%s-01"}' % (b"0" * 32, SPAN.encode()),
+            b'{"inner":{"traceparent":"%s"}}' % GOOD.encode(),
+            b'{"a\\"traceparent":"%s"}' % GOOD.encode(),
+            b'{"a":"\\u00e4"}',
+            b'{"traceparent":"%s","traceparent":5}' % GOOD.encode(),
+        ],
+    )
+    def test_a_run_without_one_has_that_of_its_own_id(self, metadata: bytes) -> None:
+        told = orjson.loads(with_traceparent(metadata, RUN, None))
         assert told.pop("traceparent") == f"00-{RUN.hex}-{span_hex(run_span(RUN))}-01"
-        assert told == ({"a": "b"} if metadata == b'{"a":"b"}' else {})
+        given = orjson.loads(metadata)
+        given.pop("traceparent", None)
+        assert told == given
+
+    def test_also_one_without_any_metadata(self) -> None:
+        told = orjson.loads(with_traceparent(None, RUN, None))
+        assert told == {"traceparent": f"00-{RUN.hex}-{span_hex(run_span(RUN))}-01"}
 
     def test_a_run_of_an_event_is_in_the_events_trace(self) -> None:
-        told = orjson.loads(with_traceparent(None, RUN, EVENT) or b"")
+        told = orjson.loads(with_traceparent(None, RUN, EVENT))
         assert told == {"traceparent": f"00-{EVENT.hex}-{span_hex(event_span(EVENT))}-01"}
 
 
