@@ -16,6 +16,7 @@ from benchmarks.fronts import measure_fronts
 from benchmarks.idle import measure_idle
 from benchmarks.installation import Installation, installation
 from benchmarks.latency import measure_latency
+from benchmarks.metrics import measure_metrics
 from benchmarks.orchestration import measure_flows, measure_keys, measure_limits
 from benchmarks.processes import Neighbours
 from benchmarks.recovery import measure_recovery
@@ -34,6 +35,7 @@ PARTS: dict[str, Part] = {
     "lean": lambda installed, scale: measure_lean(installed, 8 * scale),
     "fronts": lambda installed, scale: measure_fronts(installed, 15 * scale),
     "sealing": lambda installed, scale: measure_sealing(installed, 15 * scale),
+    "metrics": lambda installed, scale: measure_metrics(installed, 24 * scale),
     "limits": lambda installed, scale: measure_limits(installed, 8 * scale),
     "flows": lambda installed, _scale: measure_flows(installed),
     "durable": lambda installed, scale: measure_durable(

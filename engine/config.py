@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from engine import pem, secret_files
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.mail_config import MailConfig
+from engine.metrics_config import MetricsConfig
 from engine.payload_config import PayloadConfig
 from engine.people_config import PeopleConfig
 from engine.postgres import BundledPostgres, home_for
@@ -118,6 +119,7 @@ class Config:
     tracing: TracingConfig | None
     """None: no spans are taken, and workers are told of no traces."""
 
+    metrics: MetricsConfig
     log_level: str
     log_format: str
 
@@ -158,7 +160,8 @@ class Config:
             payloads=payloads,
             webhooks_allowed_networks=env.networks(_ALLOWED_NETWORKS, "none"),
             admin_email=env.email("ADMIN_EMAIL", "admin@example.com"),
-            admin_password=_admin_password(env, data_dir),
+            admin_password=env.optional("ADMIN_PASSWORD")
+            or _kept_secret(data_dir, "admin_password"),
             admin_name=_name(env, "ADMIN_NAME", "Admin"),
             default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
             default_tenant_name=_name(env, "DEFAULT_TENANT_NAME", "Default"),
@@ -168,6 +171,7 @@ class Config:
             sign_in=SignInConfig.from_environment(env),
             audit_retention_days=_audit_retention_days(env),
             tracing=TracingConfig.from_environment(env, keeps_payloads=not payloads.encrypts),
+            metrics=MetricsConfig.from_environment(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
         )
@@ -250,10 +254,6 @@ def _cookie_domain(env: Environment) -> str | None:
 def _cookie_is_secure(env: Environment, server_url: str) -> bool:
     is_https = server_url.startswith("https://")
     return not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https)
-
-
-def _admin_password(env: Environment, data_dir: Path) -> str:
-    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
 
 
 def _web_processes(env: Environment) -> int:

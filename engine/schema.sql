@@ -1688,6 +1688,11 @@ CREATE TABLE public.engine_eventtrigger (
     workflow_id uuid NOT NULL
 );
 
+CREATE TABLE public.engine_figuresposition (
+    name text NOT NULL,
+    counted_until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.engine_filter (
     id uuid NOT NULL,
     scope text NOT NULL,
@@ -1934,6 +1939,27 @@ CREATE TABLE public.engine_tenantkey (
     wrapped bytea NOT NULL,
     master text NOT NULL,
     created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.engine_tenanttotal (
+    tenant_id uuid NOT NULL,
+    metric smallint NOT NULL,
+    workflow_id uuid NOT NULL,
+    status smallint NOT NULL,
+    bucket smallint NOT NULL,
+    value double precision NOT NULL
+);
+
+CREATE TABLE public.engine_workflowtiming (
+    tenant_id uuid NOT NULL,
+    since timestamp with time zone NOT NULL,
+    is_hour boolean NOT NULL,
+    version_id uuid NOT NULL,
+    timed smallint NOT NULL,
+    workflow_id uuid NOT NULL,
+    buckets smallint[] NOT NULL,
+    counts integer[] NOT NULL,
+    total_seconds double precision NOT NULL
 );
 
 CREATE TABLE public.engine_workflowversion (
@@ -2358,6 +2384,9 @@ ALTER TABLE ONLY public.engine_event_default
 ALTER TABLE ONLY public.engine_eventtrigger
     ADD CONSTRAINT engine_eventtrigger_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.engine_figuresposition
+    ADD CONSTRAINT engine_figuresposition_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.engine_filter
     ADD CONSTRAINT engine_filter_pkey PRIMARY KEY (id);
 
@@ -2439,11 +2468,17 @@ ALTER TABLE ONLY public.engine_taskevent_default
 ALTER TABLE ONLY public.engine_tenantkey
     ADD CONSTRAINT engine_tenantkey_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.engine_tenanttotal
+    ADD CONSTRAINT engine_tenanttotal_pkey PRIMARY KEY (tenant_id, metric, workflow_id, status, bucket);
+
 ALTER TABLE ONLY public.engine_worker
     ADD CONSTRAINT engine_worker_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.engine_workflow
     ADD CONSTRAINT engine_workflow_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.engine_workflowtiming
+    ADD CONSTRAINT engine_workflowtiming_pkey PRIMARY KEY (tenant_id, since, is_hour, version_id, timed);
 
 ALTER TABLE ONLY public.engine_workflowversion
     ADD CONSTRAINT engine_workflowversion_pkey PRIMARY KEY (id);
@@ -2635,6 +2670,8 @@ CREATE INDEX engine_eventtrigger_tenant_id_e01a8e44 ON public.engine_eventtrigge
 
 CREATE INDEX engine_eventtrigger_workflow_id_d5feab1f ON public.engine_eventtrigger USING btree (workflow_id);
 
+CREATE INDEX engine_figuresposition_name_7667a172_like ON public.engine_figuresposition USING btree (name text_pattern_ops);
+
 CREATE INDEX engine_filter_tenant_id_a970e8b5 ON public.engine_filter USING btree (tenant_id);
 
 CREATE INDEX engine_filter_workflow_id_18f36183 ON public.engine_filter USING btree (workflow_id);
@@ -2702,6 +2739,10 @@ CREATE INDEX engine_task_default_worker_id_idx ON public.engine_task_default USI
 CREATE INDEX task_held ON ONLY public.engine_task USING btree (workflow_id) WHERE is_held;
 
 CREATE INDEX engine_task_default_workflow_id_idx ON public.engine_task_default USING btree (workflow_id) WHERE is_held;
+
+CREATE INDEX task_event_by_time_brin ON ONLY public.engine_taskevent USING brin (id) WITH (autosummarize='on', pages_per_range='32');
+
+CREATE INDEX engine_taskevent_default_id_idx ON public.engine_taskevent_default USING brin (id) WITH (autosummarize='on', pages_per_range='32');
 
 CREATE INDEX engine_worker_tenant_id_e3016c8c ON public.engine_worker USING btree (tenant_id);
 
@@ -2799,6 +2840,8 @@ CREATE UNIQUE INDEX workflow_name_once_per_tenant ON public.engine_workflow USIN
 
 CREATE INDEX workflow_paused_of_tenant ON public.engine_workflow USING btree (tenant_id) WHERE is_paused;
 
+CREATE INDEX workflow_timing_by_age ON public.engine_workflowtiming USING btree (since, is_hour);
+
 ALTER INDEX public.durable_entry_by_child ATTACH PARTITION public.engine_durableentry_default_child_run_id_idx;
 
 ALTER INDEX public.engine_durableentry_pkey ATTACH PARTITION public.engine_durableentry_default_pkey;
@@ -2848,6 +2891,8 @@ ALTER INDEX public.task_in_groups_or_resting ATTACH PARTITION public.engine_task
 ALTER INDEX public.task_on_worker ATTACH PARTITION public.engine_task_default_worker_id_idx;
 
 ALTER INDEX public.task_held ATTACH PARTITION public.engine_task_default_workflow_id_idx;
+
+ALTER INDEX public.task_event_by_time_brin ATTACH PARTITION public.engine_taskevent_default_id_idx;
 
 ALTER INDEX public.engine_taskevent_pkey ATTACH PARTITION public.engine_taskevent_default_pkey;
 

@@ -73,6 +73,16 @@ EVENTS: Mapping[str, Event] = {
         ("seconds", "workers", "running", "waiting"),
         _TENANT | {"epoch": int},
     ),
+    "scheduler.decided": Event(
+        "A tenant's scheduler went through its queues so often, and decided so much, since the last such event.",
+        ("turns", "assigned", "cancelled"),
+        _TENANT,
+    ),
+    "figures.counted": Event(
+        "What the event log said was added to the totals, by key (`store/figures.py`).",
+        ("behind_seconds",),
+        {"totals": dict},
+    ),
     # The database
     "database.operation": Event(
         "An operation was driven in a transaction of its own. The seconds include the wait for a"

@@ -125,6 +125,8 @@ OPERATIONS = _by_name(
             "v1-task:get:point-metrics",
             "tenant:get:step-run-queue-metrics",
             "tenant:get:task-stats",
+            "tenant:get:prometheus-metrics",
+            "workflow-timing:list",
             "v1-observability:get-trace",
             "v1-tenant-log-line:list",
             "v1-tenant-log-line:get:point-metrics",

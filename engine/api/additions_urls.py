@@ -7,7 +7,15 @@ from typing import Any
 
 from django.urls import URLPattern
 
-from engine.api import bulk_actions, outbox, run_export, run_pages, run_tree, span_collector
+from engine.api import (
+    bulk_actions,
+    outbox,
+    run_export,
+    run_pages,
+    run_tree,
+    span_collector,
+    workflow_timings,
+)
 from engine.api.answers.additions import (
     BulkAction,
     BulkActionList,
@@ -15,6 +23,7 @@ from engine.api.answers.additions import (
     OutboxList,
     RunPage,
     RunTree,
+    WorkflowTimings,
 )
 from engine.api.answers.runs import V1TaskSummary
 from engine.api.url_parts import ST, get, post
@@ -39,6 +48,11 @@ ADDITIONS: list[URLPattern] = [
         ),
     ),
     route(f"{_RUNS}/<str:run>/tree", run_tree.RunTreeView, get("run:tree", RunTree)),
+    route(
+        f"{ST}/workflow-timings",
+        workflow_timings.WorkflowTimingsView,
+        get("workflow-timing:list", WorkflowTimings),
+    ),
     route(
         _BULK,
         bulk_actions.BulkActionListView,

@@ -25,7 +25,7 @@ class MetaView(PublicView):
                 "allowCreateTenant": people.allow_create_tenant,
                 "allowChangePassword": people.allow_change_password,
                 "observabilityEnabled": settings.HATCHET.tracing is not None,
-                "prometheusServerEnabled": False,
+                "prometheusServerEnabled": True,
                 "authDisabled": False,
             }
         )

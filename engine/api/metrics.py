@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,6 @@ from engine.models.metric_queries import (
     outcomes_by_bucket,
     queued_by_action,
 )
-from engine.models.task_stat_queries import TaskCount, task_counts
 from engine.states import Status
 from tenants.rest import in_query
 from tenants.rest.accepted import takes_query
@@ -86,44 +84,3 @@ class TaskPointMetricsView(EngineView):
 class QueueMetricsView(EngineView):
     def get(self, request: Request, **_: Any) -> Response:
         return Response({"queues": queued_by_action(self.tenant.id)})
-
-
-@dataclass(frozen=True, slots=True)
-class WantedTasks:
-    """Names, several of which may stand in one text with commas between them."""
-
-    names: list[str] = in_query.texts("taskNames")
-
-
-class TaskStatsView(EngineView):
-    """Queued and running tasks by task name; names asked for are listed even when all is quiet."""
-
-    @takes_query(WantedTasks)
-    def get(self, request: Request, given: WantedTasks, **_: Any) -> Response:
-        wanted = [name for text in given.names for name in text.split(",") if name]
-        stats: dict[str, AnyDict] = {
-            name: {"queued": _stat([]), "running": _stat([])} for name in wanted
-        }
-        by_name: dict[tuple[str, Status], list[TaskCount]] = {}
-        for row in task_counts(self.tenant.id):
-            if not wanted or row.task_name in stats:
-                by_name.setdefault((row.task_name, row.status), []).append(row)
-        for (name, status), rows in by_name.items():
-            entry = stats.setdefault(name, {"queued": _stat([]), "running": _stat([])})
-            entry["queued" if status is Status.QUEUED else "running"] = _stat(rows)
-        return Response(stats)
-
-
-def _stat(rows: Iterable[TaskCount]) -> AnyDict:
-    found = list(rows)
-    stat: AnyDict = {
-        "total": sum(row.number for row in found),
-        "queues": {row.action_id: row.number for row in found},
-        "concurrency": [],
-    }
-    if found:
-        stat["oldest"] = timestamp(min(row.oldest for row in found))
-        first_attempts = [row.oldest_first_attempt for row in found if row.oldest_first_attempt]
-        if first_attempts:
-            stat["oldestExcludingRetries"] = timestamp(min(first_attempts))
-    return stat

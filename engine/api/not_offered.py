@@ -42,7 +42,6 @@ _LATER_IN_TENANT = (
     f"{_ST}/serverless/endpoints",
     f"{_ST}/streams/payloads",
     f"{_ST}/streams/topics",
-    f"{_T}/prometheus-metrics",
     f"{_T}/slack/start",
 )
 _LEGACY_IN_TENANT = (

@@ -10,6 +10,7 @@ from engine.models.definitions import (
     WorkflowVersion,
 )
 from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
+from engine.models.figures import FiguresPosition, TenantTotal, WorkflowTiming
 from engine.models.filters import CelFailure, Filter
 from engine.models.outbox import OutboxKey, OutboxRow, SqlRole
 from engine.models.rate_limits import RateLimit
@@ -45,6 +46,7 @@ __all__ = [
     "EngineProcess",
     "Event",
     "EventTrigger",
+    "FiguresPosition",
     "Filter",
     "IdempotencyKey",
     "Lease",
@@ -66,7 +68,9 @@ __all__ = [
     "Task",
     "TaskEvent",
     "TenantKey",
+    "TenantTotal",
     "Worker",
     "Workflow",
+    "WorkflowTiming",
     "WorkflowVersion",
 ]

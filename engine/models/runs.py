@@ -5,7 +5,7 @@ Foreign keys are plain UUID columns here: the database does not enforce them on 
 
 from typing import ClassVar
 
-from django.contrib.postgres.indexes import HashIndex
+from django.contrib.postgres.indexes import BrinIndex, HashIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import MD5
@@ -150,6 +150,17 @@ class TaskEvent(models.Model):
     at = models.DateTimeField()
     worker_id = models.UUIDField(null=True, blank=True)
     message = models.TextField(default="")
+
+    class Meta:
+        # What was written in a stretch of time lies together: a few bytes a megabyte find it.
+        indexes: ClassVar = [
+            BrinIndex(
+                fields=["id"],
+                autosummarize=True,
+                pages_per_range=32,
+                name="task_event_by_time_brin",
+            )
+        ]
 
 
 class Payload(models.Model):

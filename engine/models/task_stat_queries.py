@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 
 from engine.models.definitions import Step
 from engine.models.runs import Task
+from engine.models.workflow_queries import with_latest_version, workflows_of
 from engine.states import Status
+
+MOST_NAMES = 1_000
 
 
 class TaskCount(NamedTuple):
@@ -29,8 +32,7 @@ def task_counts(tenant_id: UUID) -> list[TaskCount]:
         *_counted(Q(tenant_id=tenant_id, status=Status.QUEUED, is_delayed=False)),
         *_counted(Q(tenant_id=tenant_id, status=Status.RUNNING)),
     ]
-    steps = Step.objects.filter(id__in={row["step_id"] for row in rows})
-    names: dict[UUID, str] = dict(steps.values_list("id", "readable_id"))
+    names = step_names({row["step_id"] for row in rows})
     return [
         TaskCount(
             task_name=names.get(row["step_id"], row["action_id"]),
@@ -42,6 +44,18 @@ def task_counts(tenant_id: UUID) -> list[TaskCount]:
         )
         for row in rows
     ]
+
+
+def known_tasks(tenant_id: UUID) -> list[str]:
+    """Return the names of tasks in the newest versions of workflows, up to a number of them."""
+    newest: QuerySet[Any] = with_latest_version(workflows_of(tenant_id)).order_by()
+    latest = newest.values("latest_id")
+    names = Step.objects.filter(version_id__in=latest).order_by("readable_id")
+    return list(names.values_list("readable_id", flat=True).distinct()[:MOST_NAMES])
+
+
+def step_names(step_ids: set[UUID]) -> dict[UUID, str]:
+    return dict(Step.objects.filter(id__in=step_ids).values_list("id", "readable_id"))
 
 
 def _counted(which: Q) -> list[Any]:

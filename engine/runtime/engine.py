@@ -27,6 +27,7 @@ from engine.runtime.controllers.background import BackgroundLoop
 from engine.runtime.controllers.bulk_actions import BulkActions
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.ended_children import EndedChildren
+from engine.runtime.controllers.figures import Figures
 from engine.runtime.controllers.housekeeping import Housekeeping
 from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.controllers.outbox import OutboxTaker
@@ -229,6 +230,7 @@ class HatchetEngine(Calls):
             ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
             ("housekeeping", Housekeeping(self.database, self.audit_kept).run()),
+            ("figures", Figures(self.database, owners).run()),
             ("bulk actions", BulkActions(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),

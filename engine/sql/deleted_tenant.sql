@@ -74,6 +74,11 @@ WITH gone AS MATERIALIZED (
         SELECT id FROM engine_runtally WHERE tenant_id IN (SELECT id FROM gone)
          LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
+), timings AS (
+    DELETE FROM engine_workflowtiming WHERE (tenant_id, since, is_hour, version_id, timed) IN (
+        SELECT tenant_id, since, is_hour, version_id, timed FROM engine_workflowtiming
+         WHERE tenant_id IN (SELECT id FROM gone) LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
 ), keys AS (
     DELETE FROM engine_idempotencykey WHERE (tenant_id, digest) IN (
         SELECT tenant_id, digest FROM engine_idempotencykey WHERE tenant_id IN (SELECT id FROM gone)
@@ -115,7 +120,7 @@ WITH gone AS MATERIALIZED (
          LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
 )
-SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM keys
+SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM timings UNION ALL SELECT 1 FROM keys
 UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM wishes UNION ALL SELECT 1 FROM wish_keys
 UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans UNION ALL SELECT 1 FROM workers;
 
@@ -156,6 +161,8 @@ WITH kept AS MATERIALIZED (
     DELETE FROM engine_bulkaction WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), sql_roles AS (
     DELETE FROM engine_sqlrole WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), totals AS (
+    DELETE FROM engine_tenanttotal WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), leases AS (
     DELETE FROM engine_lease WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), steps AS (

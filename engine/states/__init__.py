@@ -251,3 +251,32 @@ class SpanStatus(IntEnum):
     UNSET = 0
     OK = 1
     ERROR = 2
+
+
+class TenantMetric(IntEnum):
+    """What is counted of a tenant since its beginning, for monitoring systems."""
+
+    CREATED = 1
+    RETRIED = 2
+    SUCCEEDED = 3
+    FAILED = 4
+    SKIPPED = 5
+    CANCELLED = 6
+    ASSIGNED = 7
+    SCHEDULING_TIMED_OUT = 8
+    RATE_LIMITED = 9
+    FIRST_ASSIGNED = 10
+    REASSIGNED = 11
+    QUEUE_INVOCATIONS = 12
+    QUEUE_SECONDS = 13
+    """A histogram, as the next one: one row a bucket."""
+    RUN_MILLISECONDS = 14
+
+
+class Timed(IntEnum):
+    """Which time of a workflow's runs is told by the minute."""
+
+    QUEUE = 1
+    """How long attempts waited for a worker."""
+    RUN = 2
+    """How long runs took from their start to their end."""

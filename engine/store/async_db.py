@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import psycopg
@@ -80,6 +80,10 @@ class AsyncDatabase:
 
     async def close(self) -> None:
         await self._pool.close()
+
+    def pool_stats(self) -> Mapping[str, int]:
+        """Tell how many connections there are and are free, how many wait for one, and what it came to so far."""
+        return self._pool.get_stats()
 
     async def run(self, operation: Operation[Result]) -> Result:
         """Drive `operation` in one transaction; return its result once that has committed.

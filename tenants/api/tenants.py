@@ -155,7 +155,6 @@ class EntitlementsView(TenantView):
     def get(self, request: Request, **_: Any) -> Response:
         offered = dict.fromkeys(
             (
-                "prometheusMetrics",
                 "strictAdditionalMetadataFilters",
                 "dagOperator",
                 "durableStreams",
@@ -163,4 +162,4 @@ class EntitlementsView(TenantView):
             ),
             False,
         )
-        return Response(offered | {"auditLogs": True})
+        return Response(offered | {"auditLogs": True, "prometheusMetrics": True})

@@ -47,6 +47,8 @@ def see(run_id: str, worker_id: str, event_id: str) -> dict[str, object]:
         "metrics": hatchet.metrics.get_task_metrics().model_dump(),
         "queues": hatchet.metrics.get_queue_metrics(),
         "stats": sorted(hatchet.metrics.get_task_stats()),
+        "scraped": "hatchet_tenant_worker_slots{"
+        in hatchet.metrics.scrape_tenant_prometheus_metrics(),
         "workers": [worker.status for worker in hatchet.workers.list().rows or []],
         "event": [event.payload for event in hatchet.event.list(event_ids=[event_id]).rows or []],
     }

@@ -103,7 +103,6 @@ NEEDS_OTHERS = {
     "sns_create",
     "sns_delete",
     "sns_update",
-    "tenant_get_prometheus_metrics",
     "tenant_invite_accept",
     "tenant_invite_reject",
     "user_create",

@@ -42,11 +42,12 @@ from tests.api.factories import (
 from tests.api.test_durable_tasks import call, event, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import Cast
+from tests.operations.counted import begin_counting, count_on
 from tests.otlp import request, span
 from tests.tenants.people import invite
 from webhooks.models import Dispatch, DispatchState, Endpoint, Message, Occurrence
 
-NOBODYS = {"engine_engineprocess", "engine_payloadstore"}
+NOBODYS = {"engine_engineprocess", "engine_figuresposition", "engine_payloadstore"}
 """Of the engines' tables, those that say nothing of any tenant."""
 WITH_ANOTHER = {"webhooks_delivery"}
 """Those that refer to what is deleted with the tenant."""
@@ -71,6 +72,7 @@ def counts() -> dict[str, int]:
 
 def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     """Have a tenant do a little of everything."""
+    begin_counting()
     make_workflow(
         tenant,
         "greet",
@@ -89,7 +91,7 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     )
     make_worker(tenant)
     schedule_greet(tenant)
-    start_run(tenant, value={"order": "a"})
+    complete(tasks_of(start_run(tenant, value={"order": "a"}))[0], {})
     graph = start_run(tenant, "dag", {"k": "a"})
     complete(tasks_of(graph)[0], {"n": 1})
     parent = tasks_of(graph)[0].id
@@ -104,6 +106,7 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     invite(owner, tenant, "new@acme.test")
     tell_an_endpoint(tenant)
     stage_cancelling(tenant)
+    count_on()
     ask_with_key(tenant, owner)
     send_a_span(tenant, graph.id)
     TenantKey.objects.create(tenant_id=tenant.id, wrapped=b"", master="", created_at=now())
@@ -242,6 +245,7 @@ def test_the_tenant_itself_stays_for_a_while(cast: Cast) -> None:
 
 @pytest.mark.parametrize("batch", [1, 1000])
 def test_it_does_not_matter_how_many_go_at_once(cast: Cast, batch: int) -> None:
+    begin_counting()
     before = counts()
     fill(cast, cast.tenant, cast.owner)
     delete_tenant(access_of_user(cast.owner, cast.tenant), "acme")

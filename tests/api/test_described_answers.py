@@ -43,6 +43,12 @@ class Walk:
         assert answer.operation and answer.lines
         self.seen.add(answer.operation)
 
+    def text(self, path: str) -> None:
+        answer = self.client.get(path)
+        assert answer.operation
+        assert answer.content
+        self.seen.add(answer.operation)
+
     def post(self, path: str, body: Any = None) -> Any:
         return self._note(self.client.post(path, {} if body is None else body))
 
@@ -70,6 +76,8 @@ def walk_runs(walk: Walk, stable: str, world: dict[str, str]) -> None:
         walk.get(f"{stable}/runs", since=SINCE, only_tasks=only_tasks, limit=2)
     walk.get(f"{stable}/runs/{world['done']}/tree")
     walk.lines(f"{stable}/runs/export", since=SINCE)
+    walk.get(f"{stable}/workflow-timings", since=SINCE)
+    walk.text(f"{stable.replace('/stable', '')}/prometheus-metrics")
     for name in ("done", "failed", "retried", "graph"):
         one = f"/api/v1/stable/workflow-runs/{world[name]}"
         for end in ("", "/status", "/task-events"):

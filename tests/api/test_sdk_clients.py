@@ -44,6 +44,39 @@ def call_with_sdk(token: str, *arguments: str) -> dict[str, Any]:
     return seen
 
 
+SEEN = {
+    "tenant": "sdk",
+    "result": {"greeting": "hi"},
+    "status": "COMPLETED",
+    "task": {"greeting": "hi"},
+    "logs": ["hello"],
+    "new_input": {"who": "sdk"},
+    "new_metadata": {"from": "sdk", "n": 2**64 + 1},
+    "by_metadata": True,
+    "completed": 1,
+    "paginated": 4,
+    "tasks": 4,
+    "children_of": 1,
+    "event_runs": 1,
+    "metrics": {"cancelled": 0, "completed": 1, "failed": 0, "queued": 3, "running": 0},
+    "queues": {"acts:greet": 2, "acts:on-order": 1},
+    "stats": ["greet", "on-order"],
+    "scraped": True,
+    "workers": ["ACTIVE"],
+    "event": [{"n": 1}],
+    "webhooks": [],
+    "workflow": "greet",
+    "version": 1,
+    "cancelled": "CANCELLED",
+    "replayed": 1,
+    "cancelled_again": "CANCELLED",
+    "paused": "PAUSED",
+    "resumed": "ACTIVE",
+    "deleted": [],
+    "unknown_workflow": 400,
+}
+
+
 @pytest.fixture
 def tenant(live_server: LiveServer, settings: Settings) -> Tenant:
     settings.HATCHET = replace(settings.HATCHET, server_url=live_server.url)
@@ -70,36 +103,7 @@ def test_feature_clients_see_and_change_what_is_there(tenant: Tenant) -> None:
     )
     token = create_token(tenant, "sdk")[1]
     seen = call_with_sdk(token, str(run.id), str(worker.id), str(event.event_id))
-    assert seen == {
-        "tenant": "sdk",
-        "result": {"greeting": "hi"},
-        "status": "COMPLETED",
-        "task": {"greeting": "hi"},
-        "logs": ["hello"],
-        "new_input": {"who": "sdk"},
-        "new_metadata": {"from": "sdk", "n": 2**64 + 1},
-        "by_metadata": True,
-        "completed": 1,
-        "paginated": 4,
-        "tasks": 4,
-        "children_of": 1,
-        "event_runs": 1,
-        "metrics": {"cancelled": 0, "completed": 1, "failed": 0, "queued": 3, "running": 0},
-        "queues": {"acts:greet": 2, "acts:on-order": 1},
-        "stats": ["greet", "on-order"],
-        "workers": ["ACTIVE"],
-        "event": [{"n": 1}],
-        "webhooks": [],
-        "workflow": "greet",
-        "version": 1,
-        "cancelled": "CANCELLED",
-        "replayed": 1,
-        "cancelled_again": "CANCELLED",
-        "paused": "PAUSED",
-        "resumed": "ACTIVE",
-        "deleted": [],
-        "unknown_workflow": 400,
-    }
+    assert seen == SEEN
 
 
 def test_a_revoked_token_is_forbidden_in_another_process(tenant: Tenant) -> None:

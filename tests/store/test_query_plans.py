@@ -18,6 +18,7 @@ from engine.models.run_selection import selected_runs
 from engine.states import RunTrigger, Status
 from engine.store import (
     assignments,
+    figures,
     outbox,
     queues,
     run_starts,
@@ -172,6 +173,29 @@ def test_statement_reads_what_it_is_asked_for(name: str, crowd: Crowd) -> None:
     query = CASES[name].query(crowd)
     assert query.name == name
     assert problems_of(scans_of(query), CASES[name].reads) == []
+
+
+def test_what_happened_in_a_while_is_found_without_reading_the_log(crowd: Crowd) -> None:
+    """Of a large log a few neighbouring pages, and of runs what it names; a small one is read by its key."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT brin_summarize_new_values(i.indexrelid) FROM pg_index i"
+            " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
+            f" WHERE m.amname = 'brin' AND i.indrelid = 'engine_taskevent_{crowd.now:%Y%m%d}'::regclass"
+        )
+        cursor.execute("SELECT count(*) FROM engine_taskevent")
+        (written,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('enable_indexscan', 'off', true)")
+    since = crowd.now - timedelta(milliseconds=300)
+    scans = scans_of(figures.gather(since, since + timedelta(milliseconds=50)))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('enable_indexscan', 'on', true)")
+    read: Counter[str] = Counter()
+    for scan in scans:
+        read[scan.by or scan.table] += scan.rows
+    assert read["engine_taskevent"] == read["engine_run"] == 0
+    assert 0 < read["task_event_by_time_brin"] < written / 4
+    assert 0 < read["engine_run_pkey"] <= 600
 
 
 @pytest.mark.parametrize("is_first", [True, False])

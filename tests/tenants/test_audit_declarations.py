@@ -58,6 +58,9 @@ NOT_AUDITED = {
     "engine_task": "data plane",
     "engine_taskevent": "data plane",
     "engine_cronmiss": "data plane",
+    "engine_figuresposition": "data plane",
+    "engine_tenanttotal": "data plane",
+    "engine_workflowtiming": "data plane",
     "engine_stepwait": "data plane",
 }
 """Tables without a trigger, each with the reason."""

@@ -84,6 +84,24 @@ def test_ports_move_the_addresses_that_follow_from_them(tmp_path: Path) -> None:
     assert config.grpc_broadcast_address == "127.0.0.1:9001"
 
 
+def test_metrics_are_told_where_the_guide_says(tmp_path: Path) -> None:
+    metrics = read(tmp_path).metrics
+    assert (metrics.is_enabled, metrics.host, metrics.port, metrics.path) == (
+        False,
+        "",
+        9090,
+        "/metrics",
+    )
+    told = {
+        "SERVER_PROMETHEUS_ENABLED": "true",
+        "SERVER_PROMETHEUS_ADDRESS": "[::1]:9999",
+        "SERVER_PROMETHEUS_PATH": "/custom-metrics",
+    }
+    metrics = read(tmp_path, **told).metrics
+    assert metrics.is_enabled
+    assert (metrics.host, metrics.port, metrics.path) == ("::1", 9999, "/custom-metrics")
+
+
 def test_an_https_url_makes_the_cookie_secure(tmp_path: Path) -> None:
     config = read(tmp_path, SERVER_URL="https://hatchet.example.com/")
     assert config.server_url == "https://hatchet.example.com"
@@ -138,6 +156,14 @@ def test_the_seed_of_the_first_start_can_be_chosen(tmp_path: Path) -> None:
         ("SERVER_PORT", "-1"),
         ("SERVER_PORT", "٣"),
         ("SERVER_GRPC_PORT", "7070.5"),
+        ("SERVER_PROMETHEUS_ENABLED", "perhaps"),
+        ("SERVER_PROMETHEUS_ADDRESS", "9090"),
+        ("SERVER_PROMETHEUS_ADDRESS", ":0"),
+        ("SERVER_PROMETHEUS_ADDRESS", ":65536"),
+        ("SERVER_PROMETHEUS_ADDRESS", "http://localhost:9090"),
+        ("SERVER_PROMETHEUS_ADDRESS", "a b:9090"),
+        ("SERVER_PROMETHEUS_PATH", "metrics"),
+        ("SERVER_PROMETHEUS_PATH", "/a?b"),
         ("SERVER_URL", "localhost:8080"),
         ("SERVER_URL", "http://"),
         ("SERVER_URL", "http://host:port"),

@@ -49,6 +49,35 @@ class RunTree(TypedDict):
     isComplete: bool
 
 
+class Times(TypedDict):
+    """Of `count` of them, in milliseconds."""
+
+    count: int
+    meanMs: float
+    p50Ms: float
+    p95Ms: float
+    p99Ms: float
+
+
+class VersionTimes(TypedDict):
+    """`queue`: how long attempts waited for a worker. `run`: how long runs took that were started and ended."""
+
+    workflowId: UUID
+    workflowName: NotRequired[str]
+    workflowVersionId: UUID
+    queue: NotRequired[Times]
+    run: NotRequired[Times]
+
+
+class WorkflowTimings(TypedDict):
+    """`countedUntil`: what happened later is not in it yet."""
+
+    since: datetime
+    until: datetime
+    countedUntil: NotRequired[datetime]
+    rows: list[VersionTimes]
+
+
 BulkActionWord = Literal["cancel", "replay"]
 
 

@@ -54,6 +54,14 @@ class Assignment(NamedTuple):
         return (self.task,) if self.batch is None else self.batch.items
 
 
+class Decided(NamedTuple):
+    """How often the queues were gone through, and what came of it."""
+
+    turns: int
+    assigned: int
+    cancelled: int
+
+
 class TenantScheduler:
     """Decides who runs where, for one tenant, with the parts that know what happened.
 
@@ -73,6 +81,7 @@ class TenantScheduler:
         self._cancelled: list[ReadyTask] = []
         self._cancelled_runs: list[RunClaims] = []
         self._moved: list[ReadyTask] = []
+        self._decided = Decided(0, 0, 0)
 
     # Decisions
 
@@ -101,6 +110,8 @@ class TenantScheduler:
                 assignments.append(assignment)
             if offered:
                 order.append(offered)
+        if assignments:
+            self._count(assignments)
         return assignments
 
     def enqueue(self, tasks: Sequence[ReadyTask]) -> None:
@@ -146,7 +157,27 @@ class TenantScheduler:
                 else:
                     misses = 0
                     assignments.append(assignment)
+        self._count(assignments, turns=1)
         return assignments
+
+    def _count(
+        self, assignments: Sequence[Assignment] = (), *, turns: int = 0, cancelled: int = 0
+    ) -> None:
+        decided = self._decided
+        assigned = sum(len(assignment.tasks) for assignment in assignments)
+        self._decided = Decided(
+            decided.turns + turns, decided.assigned + assigned, decided.cancelled + cancelled
+        )
+
+    @property
+    def has_decided(self) -> bool:
+        """Whether anything was assigned or cancelled since `take_decided` was asked the last time."""
+        return bool(self._decided.assigned or self._decided.cancelled)
+
+    def take_decided(self) -> Decided:
+        """Return, once, how much was decided since this was asked the last time."""
+        decided, self._decided = self._decided, Decided(0, 0, 0)
+        return decided
 
     def _settle_groups(self) -> None:
         settled = self.groups.settle()
@@ -155,6 +186,8 @@ class TenantScheduler:
                 self._forget(task.id.int)
         self._cancelled += settled.cancelled
         self._cancelled_runs += settled.cancelled_runs
+        if settled.cancelled or settled.cancelled_runs:
+            self._count(cancelled=len(settled.cancelled) + len(settled.cancelled_runs))
         self._moved += settled.moved
         if settled.admitted:
             self._line_up(settled.admitted)

@@ -18,10 +18,12 @@ from django.core.management.base import BaseCommand, CommandError
 from engine.config import Config
 from engine.environment import ConfigError
 from engine.management.database import check_database
+from engine.management.engine_metrics import watch_engine
 from engine.management.startup import check_port
 from engine.management.supervision import OnReady, Supervisor
 from engine.rpc.server import RpcServer, ServerSettings
 from engine.runtime.engine import HatchetEngine
+from engine.runtime.loops.ending import end_tasks
 from engine.runtime.telemetry_log import log_events
 from engine.store.payload_setup import check_payloads
 from tenants.token_cache import REVOKED_CHANNEL, TokenCache
@@ -86,6 +88,7 @@ async def serve(config: Config, on_ready: OnReady) -> None:
     await engine.start(
         {REVOKED_CHANNEL: lambda token_id: tokens.forget(UUID(token_id))}, on_deaf=tokens.clear
     )
+    watches = watch_engine(config.metrics, engine) if config.metrics.is_enabled else []
     await server.start()
     on_ready()
     _relax_collector()
@@ -97,6 +100,7 @@ async def serve(config: Config, on_ready: OnReady) -> None:
     engine.stop_scheduling()
     await engine.durable.drain()
     await server.stop(_GRACE_SECONDS)
+    await end_tasks(watches)
     await engine.stop(_GRACE_SECONDS)
 
 

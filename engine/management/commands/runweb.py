@@ -18,6 +18,8 @@ from engine.environment import ConfigError
 from engine.management.options import number_of_processes
 from engine.management.startup import check_port, socket_for
 from engine.management.supervision import OnReady, Supervisor
+from engine.metrics.process import ProcessMetrics
+from engine.metrics.server import serve_metrics
 from engine.store.payload_setup import check_payloads
 
 log = logging.getLogger("hatchet.web")
@@ -59,6 +61,10 @@ def serve(config: Config, on_ready: OnReady) -> None:
     from daphne.server import Server
 
     application = get_default_application()
+    if config.metrics.is_enabled:
+        process = ProcessMetrics("web")
+        process.attach()
+        serve_metrics(config.metrics, process.registry)
     _finish_importing()
 
     def tell() -> None:
