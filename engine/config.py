@@ -160,8 +160,7 @@ class Config:
             payloads=payloads,
             webhooks_allowed_networks=env.networks(_ALLOWED_NETWORKS, "none"),
             admin_email=env.email("ADMIN_EMAIL", "admin@example.com"),
-            admin_password=env.optional("ADMIN_PASSWORD")
-            or _kept_secret(data_dir, "admin_password"),
+            admin_password=_admin_password(env, data_dir),
             admin_name=_name(env, "ADMIN_NAME", "Admin"),
             default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
             default_tenant_name=_name(env, "DEFAULT_TENANT_NAME", "Default"),
@@ -254,6 +253,10 @@ def _cookie_domain(env: Environment) -> str | None:
 def _cookie_is_secure(env: Environment, server_url: str) -> bool:
     is_https = server_url.startswith("https://")
     return not env.flag("SERVER_AUTH_COOKIE_INSECURE", default=not is_https)
+
+
+def _admin_password(env: Environment, data_dir: Path) -> str:
+    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
 
 
 def _web_processes(env: Environment) -> int:
