@@ -9,10 +9,11 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from engine.states import Status
+from engine.states import SpanKind, Status
 from tests.e2e.stack import ROOT
 from tests.e2e.tenant import Client, Tenant, wait_for
 
@@ -114,3 +115,21 @@ def test_a_cancelled_task_is_told_so(client: Client, tenant: Tenant) -> None:
     tenant.wait_for_status(run_id, Status.CANCELLED)
     assert tenant.wait_for_marks("endless-ended") == ["true"]
     wait_for("the run to be listed", lambda: tenant.statuses([run_id]))
+
+
+def test_spans_of_an_instrumented_worker_are_of_its_run(
+    programs: Path, tenant: Tenant, client: Client
+) -> None:
+    """Without a context manager of its own the SDK begins traces of its own; attributes name the run."""
+    environment = {**tenant.environment, "E2E_WORKER_NAME": "traced"}
+    worker = tenant.stack.spawn("traced", ["node", TSX, "traced.ts"], environment, programs)
+    tenant.services.append(worker)
+    worker.wait_until(lambda: bool(tenant.ready_worker("traced")), "become ready")
+    run_id = client.call("start", name="ts-traced")
+    kinds = "SELECT name, kind FROM engine_span WHERE run_id = %s"
+
+    def spans() -> dict[str, int]:
+        found = dict(tenant.rows(kinds, UUID(run_id)))
+        return found if {"charge", "hatchet.start_step_run"} <= found.keys() else {}
+
+    assert wait_for("the spans", spans)["hatchet.start_step_run"] == SpanKind.CONSUMER
