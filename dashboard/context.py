@@ -33,6 +33,7 @@ _SECTIONS = (
     ("worker", "workers"),
     ("token", "tokens"),
     ("audit", "audit"),
+    ("alert", "alerts"),
     ("cron", "crons"),
     ("schedule", "schedules"),
     ("event", "events"),

@@ -11,6 +11,10 @@ def explain(error: Refused) -> tuple[str, int]:
     """Return a sentence for the page, and its status; what is unknown has no page."""
     if isinstance(error, Unknown):
         raise Http404(str(error)) from error
-    sentence = str(error)
-    status = 403 if isinstance(error, Forbidden) else 422
-    return f"{sentence[:1].upper()}{sentence[1:]}.", status
+    return sentence_of(error), 403 if isinstance(error, Forbidden) else 422
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what an error says as a whole sentence."""
+    words = str(error)
+    return f"{words[:1].upper()}{words[1:]}."

@@ -7,6 +7,9 @@ from django.urls import path
 from dashboard.live import LiveSocket
 from dashboard.views import (
     account,
+    alert_channels,
+    alert_rules,
+    alerts,
     audit,
     crons,
     durable,
@@ -36,6 +39,9 @@ from dashboard.views import (
 
 app_name = "dashboard"
 
+ALERT = "t/<slug:slug>/alerts/<uuid:alert_id>"
+ALERT_RULE = "t/<slug:slug>/alerts/rules/<uuid:rule_id>"
+ALERT_CHANNEL = "t/<slug:slug>/alerts/channels/<uuid:channel_id>"
 ENDPOINT = "t/<slug:slug>/webhook-endpoints/<uuid:endpoint_id>"
 
 urlpatterns = [
@@ -153,6 +159,25 @@ urlpatterns = [
     path("t/<slug:slug>/rate-limits", rate_limits.index, name="rate_limits"),
     path("t/<slug:slug>/rate-limits/live", rate_limits.live, name="rate_limits_live"),
     path("t/<slug:slug>/rate-limits/delete", rate_limits.delete, name="rate_limit_delete"),
+    path("t/<slug:slug>/alerts", alerts.index, name="alerts"),
+    path("t/<slug:slug>/alerts/live", alerts.live, name="alerts_live"),
+    path("t/<slug:slug>/alerts/settings", alerts.settings, name="alert_settings"),
+    path("t/<slug:slug>/alerts/rules", alert_rules.index, name="alert_rules"),
+    path("t/<slug:slug>/alerts/rules/new", alert_rules.new, name="alert_rule_new"),
+    path(ALERT_RULE, alert_rules.detail, name="alert_rule"),
+    path(f"{ALERT_RULE}/change", alert_rules.change, name="alert_rule_change"),
+    path(f"{ALERT_RULE}/silence", alert_rules.silence, name="alert_rule_silence"),
+    path(f"{ALERT_RULE}/delete", alert_rules.delete, name="alert_rule_delete"),
+    path("t/<slug:slug>/alerts/channels", alert_channels.index, name="alert_channels"),
+    path("t/<slug:slug>/alerts/channels/live", alert_channels.live, name="alert_channels_live"),
+    path("t/<slug:slug>/alerts/channels/new", alert_channels.new, name="alert_channel_new"),
+    path(ALERT_CHANNEL, alert_channels.change, name="alert_channel"),
+    path(f"{ALERT_CHANNEL}/test", alert_channels.test, name="alert_channel_test"),
+    path(f"{ALERT_CHANNEL}/delete", alert_channels.delete, name="alert_channel_delete"),
+    path(ALERT, alerts.detail, name="alert"),
+    path(f"{ALERT}/live", alerts.detail_live, name="alert_live"),
+    path(f"{ALERT}/acknowledge", alerts.acknowledge, name="alert_acknowledge"),
+    path(f"{ALERT}/silence", alerts.silence, name="alert_silence"),
     path("t/<slug:slug>/webhooks", webhooks.index, name="webhooks"),
     path("t/<slug:slug>/webhooks/live", webhooks.live, name="webhooks_live"),
     path("t/<slug:slug>/webhooks/new", webhooks.new, name="webhook_new"),

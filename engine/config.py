@@ -20,6 +20,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from engine import pem, secret_files
+from engine.alerting_config import AlertingConfig
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.mail_config import MailConfig
 from engine.metrics_config import MetricsConfig
@@ -112,6 +113,7 @@ class Config:
     default_tenant_slug: str
 
     mail: MailConfig
+    alerting: AlertingConfig
     people: PeopleConfig
     sign_in: SignInConfig
     audit_retention_days: int
@@ -166,6 +168,7 @@ class Config:
             default_tenant_name=_name(env, "DEFAULT_TENANT_NAME", "Default"),
             default_tenant_slug=env.slug("DEFAULT_TENANT_SLUG", "default", at_most=LONGEST_NAME),
             mail=MailConfig.from_environment(env),
+            alerting=AlertingConfig.from_environment(env),
             people=PeopleConfig.from_environment(env),
             sign_in=SignInConfig.from_environment(env),
             audit_retention_days=_audit_retention_days(env),
@@ -353,6 +356,10 @@ def _jwt_private_key(env: Environment, data_dir: Path) -> str:
             f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET is not the PEM public half of {name}."
         )
     return private
+
+
+def _admin_password(env: Environment, data_dir: Path) -> str:
+    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
 
 
 def _name(env: Environment, name: str, default: str) -> str:

@@ -172,6 +172,18 @@ class Environment:
     def words(self, name: str) -> tuple[str, ...]:
         return tuple((self.optional(name) or "").replace(",", " ").split())
 
+    def listed(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Words, or a list of JSON as the guide writes it."""
+        words = tuple(word.strip('[]"') for word in self.words(name))
+        return tuple(word for word in words if word) or default
+
+    def needed(self, prefix: str, end: str) -> str:
+        """What has to be there as soon as what the prefix names is switched on."""
+        value = (self.text_or_file(f"{prefix}_{end}") or "").strip()
+        if not value:
+            raise ConfigError(f"{prefix}_{end} is needed for {prefix}_ENABLED=true.")
+        return value
+
     def text_or_file(self, name: str) -> str | None:
         """The variable itself, or the content of the file that `<name>_FILE` names."""
         value, path = self.optional(name), self.optional(f"{name}_FILE")

@@ -839,8 +839,8 @@ DECLARE
     after jsonb;
 BEGIN
     IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
-    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'slug', OLD."slug", 'environment', OLD."environment", 'archived_at', OLD."archived_at", 'deleted_at', OLD."deleted_at"); END IF;
-    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'slug', NEW."slug", 'environment', NEW."environment", 'archived_at', NEW."archived_at", 'deleted_at', NEW."deleted_at"); END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'slug', OLD."slug", 'environment', OLD."environment", 'archived_at', OLD."archived_at", 'deleted_at', OLD."deleted_at", 'alert_frequency_seconds', OLD."alert_frequency_seconds", 'alerts_members', OLD."alerts_members", 'alerts_of_failures', OLD."alerts_of_failures", 'alerts_of_tokens', OLD."alerts_of_tokens", 'alerts_of_limits', OLD."alerts_of_limits"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'slug', NEW."slug", 'environment', NEW."environment", 'archived_at', NEW."archived_at", 'deleted_at', NEW."deleted_at", 'alert_frequency_seconds', NEW."alert_frequency_seconds", 'alerts_members', NEW."alerts_members", 'alerts_of_failures', NEW."alerts_of_failures", 'alerts_of_tokens', NEW."alerts_of_tokens", 'alerts_of_limits', NEW."alerts_of_limits"); END IF;
     IF TG_OP = 'UPDATE' THEN
         NULL;
     END IF;
@@ -850,7 +850,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.tenants_tenant_audited() IS '{"kind": "tenant", "shown": ["name", "slug", "environment", "archived_at", "deleted_at"], "withheld": [], "ignored": ["id", "created_at", "updated_at"]}';
+COMMENT ON FUNCTION public.tenants_tenant_audited() IS '{"kind": "tenant", "shown": ["name", "slug", "environment", "archived_at", "deleted_at", "alert_frequency_seconds", "alerts_members", "alerts_of_failures", "alerts_of_tokens", "alerts_of_limits"], "withheld": [], "ignored": ["id", "created_at", "updated_at", "last_alerted_at"]}';
 
 CREATE FUNCTION public.tenants_tenantinvite_audited() RETURNS trigger
     LANGUAGE plpgsql
@@ -902,6 +902,53 @@ $$;
 
 COMMENT ON FUNCTION public.tenants_user_audited() IS '{"kind": "user", "shown": ["email", "name", "is_active", "is_email_verified", "is_email_proven"], "withheld": ["password"], "ignored": ["id", "last_login", "created_at", "updated_at"]}';
 
+CREATE FUNCTION public.webhooks_alertchannel_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('kind', OLD."kind", 'name', OLD."name", 'settings', OLD."settings", 'is_paused', OLD."is_paused"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('kind', NEW."kind", 'name', NEW."name", 'settings', NEW."settings", 'is_paused', NEW."is_paused"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD."secret" IS DISTINCT FROM NEW."secret" THEN
+            before := before || '{"secret": "(withheld)"}';
+            after := after || '{"secret": "(withheld, changed)"}';
+        END IF;
+    END IF;
+    PERFORM audit_change('alert_channel', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.webhooks_alertchannel_audited() IS '{"kind": "alert_channel", "shown": ["kind", "name", "settings", "is_paused"], "withheld": ["secret"], "ignored": ["id", "tenant_id", "failing_since", "last_error", "last_delivered_at", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.webhooks_alertrule_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('name', OLD."name", 'kind', OLD."kind", 'settings', OLD."settings", 'runbook', OLD."runbook", 'channel_ids', OLD."channel_ids", 'is_enabled', OLD."is_enabled", 'silenced_until', OLD."silenced_until"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('name', NEW."name", 'kind', NEW."kind", 'settings', NEW."settings", 'runbook', NEW."runbook", 'channel_ids', NEW."channel_ids", 'is_enabled', NEW."is_enabled", 'silenced_until', NEW."silenced_until"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('alert_rule', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.name, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.webhooks_alertrule_audited() IS '{"kind": "alert_rule", "shown": ["name", "kind", "settings", "runbook", "channel_ids", "is_enabled", "silenced_until"], "withheld": [], "ignored": ["id", "tenant_id", "check_at", "created_at", "updated_at"]}';
+
 CREATE FUNCTION public.webhooks_endpoint_audited() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -930,6 +977,23 @@ END
 $$;
 
 COMMENT ON FUNCTION public.webhooks_endpoint_audited() IS '{"kind": "endpoint", "shown": ["url", "description", "kinds", "workflow_ids", "pause_reason", "paused_at"], "withheld": ["secret", "previous_secret"], "ignored": ["id", "tenant_id", "previous_expires_at", "failing_since", "not_before", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.webhooks_note_audit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO webhooks_occurrence (tenant_id, kind, subject_id, at, data)
+    SELECT NEW.tenant_id, 'audit.recorded', NEW.tenant_id, NEW.at,
+           jsonb_strip_nulls(jsonb_build_object(
+               'entryId', NEW.id, 'action', NEW.action, 'actorKind', NEW.actor_kind,
+               'actorId', NEW.actor_id, 'actorName', NEW.actor_name, 'resourceKind', NEW.resource_kind,
+               'resourceId', NEW.resource_id, 'resourceName', NEW.resource_name))
+           || CASE WHEN NEW.before IS NULL THEN '{}' ELSE jsonb_build_object('before', NEW.before) END
+           || CASE WHEN NEW.after IS NULL THEN '{}' ELSE jsonb_build_object('after', NEW.after) END
+     WHERE EXISTS (SELECT FROM webhooks_endpoint e
+                    WHERE e.tenant_id = NEW.tenant_id AND 'audit.recorded' = ANY(e.kinds));
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.webhooks_note_changed_runs() RETURNS trigger
     LANGUAGE plpgsql
@@ -966,6 +1030,27 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.webhooks_note_failed_runs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM tenants_tenant WHERE alerts_of_failures)
+       OR NOT EXISTS (SELECT FROM new_rows WHERE status = 3) THEN
+        RETURN NULL;
+    END IF;
+    -- Rows are sorted, and not joined: a plan is kept that was made for the number of rows of its first execution.
+    INSERT INTO webhooks_failedruns (tenant_id, workflow_id, run_id, count, at)
+    SELECT n.tenant_id, n.workflow_id, (array_agg(n.id ORDER BY n.id))[1], count(*), now()
+      FROM (SELECT r.*, lag(status) OVER (ORDER BY id, is_new) AS old_status
+              FROM (SELECT id, tenant_id, workflow_id, status, true AS is_new FROM new_rows
+                    UNION ALL
+                    SELECT id, tenant_id, workflow_id, status, false FROM old_rows) r) n
+     WHERE n.is_new AND n.status = 3 AND n.old_status <> 3
+       AND EXISTS (SELECT FROM tenants_tenant t WHERE t.id = n.tenant_id AND t.alerts_of_failures)
+     GROUP BY n.tenant_id, n.workflow_id;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.webhooks_note_new_runs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -987,6 +1072,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.webhooks_note_runs_born_failed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM tenants_tenant WHERE alerts_of_failures)
+       OR NOT EXISTS (SELECT FROM new_rows WHERE status = 3) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO webhooks_failedruns (tenant_id, workflow_id, run_id, count, at)
+    SELECT n.tenant_id, n.workflow_id, (array_agg(n.id ORDER BY n.id))[1], count(*), now()
+      FROM new_rows n
+     WHERE n.status = 3
+       AND EXISTS (SELECT FROM tenants_tenant t WHERE t.id = n.tenant_id AND t.alerts_of_failures)
+     GROUP BY n.tenant_id, n.workflow_id;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.webhooks_note_worker() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -997,6 +1099,28 @@ BEGIN
                     WHERE e.tenant_id = NEW.tenant_id AND TG_ARGV[0] = ANY(e.kinds));
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.webhooks_snstopic_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('topic_arn', OLD."topic_arn"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('topic_arn', NEW."topic_arn"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('sns_topic', TG_OP, subject.tenant_id, subject."id"::text,
+                         subject.topic_arn, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.webhooks_snstopic_audited() IS '{"kind": "sns_topic", "shown": ["topic_arn"], "withheld": [], "ignored": ["id", "tenant_id", "created_at", "updated_at"]}';
 
 CREATE FUNCTION public.webhooks_webhook_audited() RETURNS trigger
     LANGUAGE plpgsql
@@ -2122,7 +2246,13 @@ CREATE TABLE public.tenants_tenant (
     updated_at timestamp with time zone NOT NULL,
     archived_at timestamp with time zone,
     deleted_at timestamp with time zone,
-    environment character varying(20) DEFAULT 'development'::character varying NOT NULL
+    environment character varying(20) DEFAULT 'development'::character varying NOT NULL,
+    alert_frequency_seconds integer DEFAULT 3600 NOT NULL,
+    alerts_members boolean DEFAULT true NOT NULL,
+    alerts_of_failures boolean DEFAULT false NOT NULL,
+    alerts_of_tokens boolean DEFAULT true NOT NULL,
+    alerts_of_limits boolean DEFAULT true NOT NULL,
+    last_alerted_at timestamp with time zone
 );
 
 CREATE TABLE public.tenants_tenantinvite (
@@ -2151,6 +2281,84 @@ CREATE TABLE public.tenants_user (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     is_email_proven boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.webhooks_alert (
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    rule_id uuid,
+    rule_name text NOT NULL,
+    kind text NOT NULL,
+    dedup_key text NOT NULL,
+    title text NOT NULL,
+    text text NOT NULL,
+    link text NOT NULL,
+    runbook text NOT NULL,
+    count bigint NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    acknowledged_at timestamp with time zone,
+    acknowledged_by text NOT NULL,
+    silenced_until timestamp with time zone,
+    resolved_at timestamp with time zone,
+    notify_at timestamp with time zone,
+    last_notified_at timestamp with time zone
+);
+
+CREATE TABLE public.webhooks_alertchannel (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    settings jsonb NOT NULL,
+    secret bytea NOT NULL,
+    is_paused boolean NOT NULL,
+    failing_since timestamp with time zone,
+    last_error text NOT NULL,
+    last_delivered_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL
+);
+
+CREATE TABLE public.webhooks_alertnotification (
+    id bigint NOT NULL,
+    tenant_id uuid NOT NULL,
+    alert_id uuid,
+    channel_id uuid,
+    address text NOT NULL,
+    event text NOT NULL,
+    state text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    claim_id uuid,
+    tries smallint NOT NULL,
+    status smallint,
+    error text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone
+);
+
+ALTER TABLE public.webhooks_alertnotification ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.webhooks_alertnotification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.webhooks_alertrule (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    settings jsonb NOT NULL,
+    runbook text NOT NULL,
+    channel_ids uuid[] NOT NULL,
+    is_enabled boolean NOT NULL,
+    silenced_until timestamp with time zone,
+    check_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL
 );
 
 CREATE TABLE public.webhooks_delivery (
@@ -2215,6 +2423,24 @@ CREATE TABLE public.webhooks_eventorigin (
     webhook_name text NOT NULL
 );
 
+CREATE TABLE public.webhooks_failedruns (
+    id bigint NOT NULL,
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    count integer NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.webhooks_failedruns ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.webhooks_failedruns_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.webhooks_message (
     "position" bigint NOT NULL,
     message_id uuid NOT NULL,
@@ -2250,6 +2476,14 @@ ALTER TABLE public.webhooks_occurrence ALTER COLUMN id ADD GENERATED BY DEFAULT 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.webhooks_snstopic (
+    id uuid NOT NULL,
+    topic_arn text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    tenant_id uuid NOT NULL
 );
 
 CREATE TABLE public.webhooks_webhook (
@@ -2299,6 +2533,9 @@ ALTER TABLE ONLY public.account_emailconfirmation
 
 ALTER TABLE ONLY public.account_emailconfirmation
     ADD CONSTRAINT account_emailconfirmation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_alertrule
+    ADD CONSTRAINT alert_rule_once_per_tenant UNIQUE (tenant_id, name);
 
 ALTER TABLE ONLY public.auth_group
     ADD CONSTRAINT auth_group_name_key UNIQUE (name);
@@ -2495,6 +2732,9 @@ ALTER TABLE ONLY public.tenants_member
 ALTER TABLE ONLY public.mfa_authenticator
     ADD CONSTRAINT mfa_authenticator_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.webhooks_snstopic
+    ADD CONSTRAINT sns_topic_once_per_tenant UNIQUE (tenant_id, topic_arn);
+
 ALTER TABLE ONLY public.socialaccount_socialaccount
     ADD CONSTRAINT socialaccount_socialaccount_pkey PRIMARY KEY (id);
 
@@ -2558,6 +2798,18 @@ ALTER TABLE ONLY public.engine_workflowversion
 ALTER TABLE ONLY public.webhooks_webhook
     ADD CONSTRAINT webhook_once_per_tenant UNIQUE (tenant_id, name);
 
+ALTER TABLE ONLY public.webhooks_alert
+    ADD CONSTRAINT webhooks_alert_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_alertchannel
+    ADD CONSTRAINT webhooks_alertchannel_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_alertnotification
+    ADD CONSTRAINT webhooks_alertnotification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_alertrule
+    ADD CONSTRAINT webhooks_alertrule_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.webhooks_delivery
     ADD CONSTRAINT webhooks_delivery_pkey PRIMARY KEY (id);
 
@@ -2570,6 +2822,9 @@ ALTER TABLE ONLY public.webhooks_endpoint
 ALTER TABLE ONLY public.webhooks_eventorigin
     ADD CONSTRAINT webhooks_eventorigin_pkey PRIMARY KEY (event_id);
 
+ALTER TABLE ONLY public.webhooks_failedruns
+    ADD CONSTRAINT webhooks_failedruns_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.webhooks_message
     ADD CONSTRAINT webhooks_message_message_id_key UNIQUE (message_id);
 
@@ -2578,6 +2833,9 @@ ALTER TABLE ONLY public.webhooks_message
 
 ALTER TABLE ONLY public.webhooks_occurrence
     ADD CONSTRAINT webhooks_occurrence_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhooks_snstopic
+    ADD CONSTRAINT webhooks_snstopic_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.webhooks_webhook
     ADD CONSTRAINT webhooks_webhook_pkey PRIMARY KEY (id);
@@ -2591,6 +2849,26 @@ CREATE INDEX account_emailaddress_user_id_2c513194 ON public.account_emailaddres
 CREATE INDEX account_emailconfirmation_email_address_id_5b7f8c58 ON public.account_emailconfirmation USING btree (email_address_id);
 
 CREATE INDEX account_emailconfirmation_key_f43612bd_like ON public.account_emailconfirmation USING btree (key varchar_pattern_ops);
+
+CREATE INDEX alert_by_key ON public.webhooks_alert USING btree (tenant_id, dedup_key, id);
+
+CREATE INDEX alert_by_tenant ON public.webhooks_alert USING btree (tenant_id, id);
+
+CREATE INDEX alert_channel_by_tenant ON public.webhooks_alertchannel USING btree (tenant_id, id);
+
+CREATE INDEX alert_notification_by_time ON public.webhooks_alertnotification USING btree (created_at);
+
+CREATE INDEX alert_notification_due ON public.webhooks_alertnotification USING btree (due_at) WHERE (state = 'PENDING'::text);
+
+CREATE INDEX alert_notification_of_alert ON public.webhooks_alertnotification USING btree (alert_id, id);
+
+CREATE INDEX alert_notification_of_channel ON public.webhooks_alertnotification USING btree (channel_id, id);
+
+CREATE UNIQUE INDEX alert_open_once ON public.webhooks_alert USING btree (tenant_id, dedup_key) WHERE (resolved_at IS NULL);
+
+CREATE INDEX alert_rule_to_check ON public.webhooks_alertrule USING btree (check_at) WHERE is_enabled;
+
+CREATE INDEX alert_to_tell ON public.webhooks_alert USING btree (notify_at) WHERE (notify_at IS NOT NULL);
 
 CREATE INDEX answered_request_expiry ON public.engine_answeredrequest USING btree (expires_at);
 
@@ -2754,6 +3032,8 @@ CREATE INDEX event_trigger_by_pattern ON public.engine_eventtrigger USING btree 
 
 CREATE INDEX event_trigger_wildcards ON public.engine_eventtrigger USING btree (tenant_id) WHERE (like_pattern IS NOT NULL);
 
+CREATE INDEX failed_runs_by_tenant ON public.webhooks_failedruns USING btree (tenant_id, id);
+
 CREATE INDEX filter_by_tenant ON public.engine_filter USING btree (tenant_id, id);
 
 CREATE INDEX idempotency_key_expiry ON public.engine_idempotencykey USING btree (expires_at);
@@ -2798,6 +3078,8 @@ CREATE INDEX step_wait_due ON public.engine_stepwait USING btree (due_at) WHERE 
 
 CREATE INDEX tenant_key_by_tenant ON public.engine_tenantkey USING btree (tenant_id, id);
 
+CREATE INDEX tenant_told_of_failures ON public.tenants_tenant USING btree (id) WHERE alerts_of_failures;
+
 CREATE INDEX tenants_apitoken_replaced_by_id_814685e6 ON public.tenants_apitoken USING btree (replaced_by_id);
 
 CREATE INDEX tenants_apitoken_tenant_id_f7ecd797 ON public.tenants_apitoken USING btree (tenant_id);
@@ -2830,9 +3112,15 @@ CREATE UNIQUE INDEX unique_verified_email ON public.account_emailaddress USING b
 
 CREATE INDEX webhook_by_tenant ON public.webhooks_webhook USING btree (tenant_id, id);
 
+CREATE INDEX webhooks_alertchannel_tenant_id_f2a3d7da ON public.webhooks_alertchannel USING btree (tenant_id);
+
+CREATE INDEX webhooks_alertrule_tenant_id_2520a65c ON public.webhooks_alertrule USING btree (tenant_id);
+
 CREATE INDEX webhooks_delivery_webhook_id_27345d75 ON public.webhooks_delivery USING btree (webhook_id);
 
 CREATE INDEX webhooks_endpoint_tenant_id_81717867 ON public.webhooks_endpoint USING btree (tenant_id);
+
+CREATE INDEX webhooks_snstopic_tenant_id_64199031 ON public.webhooks_snstopic USING btree (tenant_id);
 
 CREATE INDEX webhooks_webhook_tenant_id_97465aca ON public.webhooks_webhook USING btree (tenant_id);
 
@@ -2922,15 +3210,23 @@ CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, scope, expires_
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF user_id, role, can_view_payloads, is_by_group ON public.tenants_member FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_member_audited();
 
-CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, slug, environment, archived_at, deleted_at ON public.tenants_tenant FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_tenant_audited();
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, slug, environment, archived_at, deleted_at, alert_frequency_seconds, alerts_members, alerts_of_failures, alerts_of_tokens, alerts_of_limits ON public.tenants_tenant FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_tenant_audited();
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF email, role, can_view_payloads, status, is_mailed, expires_at, link_digest ON public.tenants_tenantinvite FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_tenantinvite_audited();
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF email, name, is_active, is_email_verified, is_email_proven, password ON public.tenants_user FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_user_audited();
 
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF kind, name, settings, is_paused, secret ON public.webhooks_alertchannel FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_alertchannel_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, kind, settings, runbook, channel_ids, is_enabled, silenced_until ON public.webhooks_alertrule FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_alertrule_audited();
+
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF url, description, kinds, workflow_ids, pause_reason, paused_at, secret, previous_secret ON public.webhooks_endpoint FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_endpoint_audited();
 
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF topic_arn ON public.webhooks_snstopic FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_snstopic_audited();
+
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, source_name, event_key_expression, scope_expression, returns_event, auth_type, header_name, algorithm, encoding, secret, static_payload ON public.webhooks_webhook FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.webhooks_webhook_audited();
+
+CREATE TRIGGER note_audit AFTER INSERT ON public.tenants_auditentry FOR EACH ROW WHEN ((new.tenant_id IS NOT NULL)) EXECUTE FUNCTION public.webhooks_note_audit();
 
 CREATE TRIGGER note_changed_runs AFTER UPDATE ON public.engine_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_changed_runs();
 
@@ -2940,11 +3236,15 @@ CREATE TRIGGER note_connected_worker AFTER UPDATE ON public.engine_worker FOR EA
 
 CREATE TRIGGER note_ended_child AFTER UPDATE OF status ON public.engine_run FOR EACH ROW WHEN (((new.trigger = 5) AND (new.status >= 2) AND (old.status < 2))) EXECUTE FUNCTION public.engine_note_ended_child();
 
+CREATE TRIGGER note_failed_runs AFTER UPDATE ON public.engine_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_failed_runs();
+
 CREATE TRIGGER note_lost_worker AFTER UPDATE ON public.engine_worker FOR EACH ROW WHEN ((old.is_active AND (NOT new.is_active) AND (COALESCE(new.last_heartbeat_at, new.created_at) > (new.updated_at - '00:00:25'::interval)))) EXECUTE FUNCTION public.webhooks_note_worker('worker.lost');
 
 CREATE TRIGGER note_new_runs AFTER INSERT ON public.engine_run REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_new_runs();
 
 CREATE TRIGGER note_new_worker AFTER INSERT ON public.engine_worker FOR EACH ROW EXECUTE FUNCTION public.webhooks_note_worker('worker.registered');
+
+CREATE TRIGGER note_runs_born_failed AFTER INSERT ON public.engine_run REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.webhooks_note_runs_born_failed();
 
 CREATE TRIGGER tally_changed_runs AFTER UPDATE ON public.engine_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.engine_tally_changed_runs();
 
@@ -3049,11 +3349,20 @@ ALTER TABLE ONLY public.tenants_tenantinvite
 ALTER TABLE ONLY public.tenants_tenantinvite
     ADD CONSTRAINT tenants_tenantinvite_tenant_id_1773f0bd_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
+ALTER TABLE ONLY public.webhooks_alertchannel
+    ADD CONSTRAINT webhooks_alertchannel_tenant_id_f2a3d7da_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.webhooks_alertrule
+    ADD CONSTRAINT webhooks_alertrule_tenant_id_2520a65c_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
+
 ALTER TABLE ONLY public.webhooks_delivery
     ADD CONSTRAINT webhooks_delivery_webhook_id_27345d75_fk_webhooks_webhook_id FOREIGN KEY (webhook_id) REFERENCES public.webhooks_webhook(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.webhooks_endpoint
     ADD CONSTRAINT webhooks_endpoint_tenant_id_81717867_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.webhooks_snstopic
+    ADD CONSTRAINT webhooks_snstopic_tenant_id_64199031_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.webhooks_webhook
     ADD CONSTRAINT webhooks_webhook_tenant_id_97465aca_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;

@@ -75,9 +75,9 @@ def _provider(env: Environment, name: str) -> ProviderConfig | None:
     if not env.flag(f"{prefix}_ENABLED", default=False):
         return None
     return ProviderConfig(
-        client_id=_needed(env, prefix, "CLIENT_ID"),
-        client_secret=_needed(env, prefix, "CLIENT_SECRET"),
-        scopes=_scopes(env, f"{prefix}_SCOPES", _SCOPES[name]),
+        client_id=env.needed(prefix, "CLIENT_ID"),
+        client_secret=env.needed(prefix, "CLIENT_SECRET"),
+        scopes=env.listed(f"{prefix}_SCOPES", _SCOPES[name]),
     )
 
 
@@ -96,22 +96,9 @@ def _oidc(env: Environment) -> OidcConfig | None:
     )
 
 
-def _needed(env: Environment, prefix: str, end: str) -> str:
-    value = (env.text_or_file(f"{prefix}_{end}") or "").strip()
-    if not value:
-        raise ConfigError(f"{prefix}_{end} is needed for {prefix}_ENABLED=true.")
-    return value
-
-
-def _scopes(env: Environment, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Words, or a list of JSON as the guide writes it."""
-    words = tuple(word.strip('[]"') for word in env.words(name))
-    return tuple(word for word in words if word) or default
-
-
 def _issuer(env: Environment) -> str:
     """What the provider signs its tokens with as their origin, and where its description is found."""
-    value = _needed(env, "SERVER_AUTH_OIDC", "ISSUER")
+    value = env.needed("SERVER_AUTH_OIDC", "ISSUER")
     parts = urlsplit(value)
     is_right = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not is_right or not parts.hostname or parts.query or parts.fragment:

@@ -48,6 +48,15 @@ def parse_span(text: str) -> timedelta:
         raise ValueError(f'"{text}" is too long') from error
 
 
+def span_text(span: timedelta) -> str:
+    """Return a span of whole seconds as it may be written: `1h`, `1h30m`, `90s` as `1m30s`."""
+    rest, parts = int(span.total_seconds()), ""
+    for unit in ("h", "m", "s"):
+        number, rest = divmod(rest, int(_SECONDS[unit]))
+        parts += f"{number}{unit}" if number else ""
+    return parts or "0s"
+
+
 def parse_lifetime(text: str) -> timedelta:
     """Return how long a token is to live; ValueError with a sentence that names what is wrong."""
     lifetime = parse_span(text)

@@ -82,11 +82,28 @@ class Tenant(models.Model):
     )
     archived_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    alert_frequency_seconds = models.IntegerField(default=3_600, db_default=3_600)
+    """How long it takes at least until people are told of the same thing again."""
+    alerts_members = models.BooleanField(default=True, db_default=True)
+    """Whether its members get mail about alerts; the next three are what they are alerted of."""
+    alerts_of_failures = models.BooleanField(default=False, db_default=False)
+    alerts_of_tokens = models.BooleanField(default=True, db_default=True)
+    alerts_of_limits = models.BooleanField(default=True, db_default=True)
+    last_alerted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = LivingTenants()
     with_deleted = models.Manager["Tenant"]()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"],
+                condition=models.Q(alerts_of_failures=True),
+                name="tenant_told_of_failures",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug

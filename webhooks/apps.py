@@ -14,7 +14,7 @@ class WebhooksConfig(AppConfig):
     name = "webhooks"
 
     def ready(self) -> None:
-        """Let lists of events say by which webhooks they came in, and engines send what endpoints want."""
+        """Let lists of events say by which webhooks they came in, and engines send what is to be told."""
         from engine import background
         from engine.api import event_origins
         from engine.store import query
@@ -23,9 +23,16 @@ class WebhooksConfig(AppConfig):
         event_origins.add_look_up(webhook_names)
         query.SQL_FOLDERS.append(Path(__file__).parent / "sql")
         background.add_background(_deliverer)
+        background.add_background(_alerter)
 
 
 def _deliverer(database: AsyncDatabase) -> Background:
     from webhooks.outgoing.deliver import Deliverer
 
     return Deliverer(database)
+
+
+def _alerter(database: AsyncDatabase) -> Background:
+    from webhooks.alerts.deliver import Alerter
+
+    return Alerter(database)

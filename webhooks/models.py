@@ -10,6 +10,34 @@ from django.db import models
 from django.db.models import Q
 
 from engine.ids import new_id
+from webhooks.alert_models import (
+    Alert,
+    AlertChannel,
+    AlertNotification,
+    AlertRule,
+    FailedRuns,
+    SnsTopic,
+)
+
+__all__ = [
+    "Alert",
+    "AlertChannel",
+    "AlertNotification",
+    "AlertRule",
+    "AuthType",
+    "Delivery",
+    "Dispatch",
+    "DispatchState",
+    "Endpoint",
+    "EventOrigin",
+    "FailedRuns",
+    "Message",
+    "Occurrence",
+    "PauseReason",
+    "SnsTopic",
+    "Verdict",
+    "Webhook",
+]
 
 
 class Verdict(StrEnum):

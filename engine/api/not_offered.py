@@ -9,18 +9,9 @@ from typing import Any, ClassVar
 
 from django.urls import URLPattern, path
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from engine.api.answers.not_offered import (
-    ListSlackWebhooks,
-    ListSNSIntegrations,
-    TenantAlertEmailGroupList,
-)
 from engine.api.views import EngineView
-from tenants.rest.accepted import takes_query
 from tenants.rest.errors import ApiError
-from tenants.rest.paging import Page, whole
-from tenants.rest.schema import Operation, route
 from tenants.rest.views import (
     NO_CREDENTIALS,
     NOT_YET,
@@ -42,7 +33,6 @@ _LATER_IN_TENANT = (
     f"{_ST}/serverless/endpoints",
     f"{_ST}/streams/payloads",
     f"{_ST}/streams/topics",
-    f"{_T}/slack/start",
 )
 _LEGACY_IN_TENANT = (
     f"{_T}/events",
@@ -69,10 +59,6 @@ _LEGACY_IN_TENANT = (
 LATER_ALONE = (
     f"{_S}/operators/http/<str:operator>",
     f"{_S}/serverless/endpoints/<str:endpoint>",
-    f"{_V}/alerting-email-groups/<str:group>",
-    f"{_V}/slack/<str:slack>",
-    f"{_V}/sns/<str:sns>",
-    f"{_V}/users/slack/callback",
 )
 LEGACY_ALONE = (
     f"{_V}/monitoring/<str:tenant>/probe",
@@ -92,18 +78,6 @@ class RefusedInTenantView(EngineView):
 
     def check_resource(self) -> None:
         raise ApiError(400, self.sentence)
-
-
-class NothingYetView(EngineView):
-    """Things that cannot be made here yet: there are none, and whoever would make one is told."""
-
-    def check_resource(self) -> None:
-        if self.request.method not in ("GET", "HEAD"):
-            raise ApiError(400, NOT_YET)
-
-    @takes_query(Page)
-    def get(self, request: Request, _page: Page, **_: Any) -> Response:
-        return Response(whole([]))
 
 
 class LegacyInTenantView(RefusedInTenantView):
@@ -129,22 +103,7 @@ class LegacyView(RefusedView):
     sentence = LEGACY
 
 
-_NOTHING_YET = [
-    (
-        f"{_T}/alerting-email-groups",
-        NothingYetView,
-        "alert-email-group:list",
-        TenantAlertEmailGroupList,
-    ),
-    (f"{_T}/slack", NothingYetView, "slack-webhook:list", ListSlackWebhooks),
-    (f"{_T}/sns", NothingYetView, "sns:list", ListSNSIntegrations),
-]
-
 urlpatterns: list[URLPattern] = [
-    *(
-        route(path_text, view, Operation("GET", identity, model))
-        for path_text, view, identity, model in _NOTHING_YET
-    ),
     *(path(route, RefusedInTenantView.as_view()) for route in _LATER_IN_TENANT),
     *(path(route, LegacyInTenantView.as_view()) for route in _LEGACY_IN_TENANT),
     *(path(route, RefusedView.as_view()) for route in LATER_ALONE),

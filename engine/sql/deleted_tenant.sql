@@ -134,7 +134,7 @@ SELECT t.id FROM tenants_tenant t
  ORDER BY t.id FOR UPDATE SKIP LOCKED;
 
 -- name: deleted_tenant.remove
--- What is left of these tenants: their definitions, messages to endpoints that are gone, their leases, and
+-- What is left of these tenants: their definitions, messages to endpoints that are gone, alerts, their leases, and
 -- themselves.
 WITH kept AS MATERIALIZED (
     SELECT id FROM engine_workflow WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
@@ -157,6 +157,12 @@ WITH kept AS MATERIALIZED (
     DELETE FROM webhooks_dispatch WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), messages AS (
     DELETE FROM webhooks_message WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), failed_runs AS (
+    DELETE FROM webhooks_failedruns WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), notifications AS (
+    DELETE FROM webhooks_alertnotification WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), alerts AS (
+    DELETE FROM webhooks_alert WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), actions AS (
     DELETE FROM engine_bulkaction WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), sql_roles AS (

@@ -93,6 +93,7 @@ class TenantAlertingSettings(TypedDict):
     enableWorkflowRunFailureAlerts: NotRequired[bool]
     enableExpiringTokenAlerts: NotRequired[bool]
     enableTenantResourceLimitAlerts: NotRequired[bool]
+    lastAlertedAt: NotRequired[datetime]
 
 
 class TenantResourceLimit(TypedDict):

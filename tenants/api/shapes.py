@@ -29,7 +29,7 @@ def tenant_shape(tenant: Tenant) -> AnyDict:
         "version": "V1",
         "environment": tenant.environment,
         "analyticsOptOut": True,
-        "alertMemberEmails": False,
+        "alertMemberEmails": tenant.alerts_members,
         "serverUrl": installation().server_url,
     }
     if tenant.archived_at is not None:

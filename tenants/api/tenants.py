@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from rest_framework.request import Request
@@ -10,37 +11,33 @@ from rest_framework.response import Response
 
 from tenants.api.refusals import AnswersRefusals
 from tenants.api.shapes import tenant_shape
+from tenants.durations import span_text
 from tenants.models import Environment
-from tenants.people import tenants
+from tenants.people import alert_settings, tenants
 from tenants.people.texts import LONGEST_NAME
 from tenants.rest import in_body, in_query
-from tenants.rest.accepted import takes_body, takes_query
-from tenants.rest.render import metadata
+from tenants.rest.accepted import part, takes_body, takes_query
+from tenants.rest.render import metadata, timestamp
 from tenants.rest.views import NOT_YET, TenantView, UserView
 
-_ALERTS = dict.fromkeys(
-    (
-        "alertMemberEmails",
-        "enableWorkflowRunFailureAlerts",
-        "enableExpiringTokenAlerts",
-        "enableTenantResourceLimitAlerts",
-    ),
-    False,
-)
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    alerts_members: bool | None = in_body.optional_flag("alertMemberEmails")
+    alerts_of_failures: bool | None = in_body.optional_flag("enableWorkflowRunFailureAlerts")
+    alerts_of_tokens: bool | None = in_body.optional_flag("enableExpiringTokenAlerts")
+    alerts_of_limits: bool | None = in_body.optional_flag("enableTenantResourceLimitAlerts")
+    frequency: str | None = in_body.optional_text("maxAlertingFrequency")
 
 
 @dataclass(frozen=True, slots=True)
 class TenantUpdate:
-    """There are neither analytics nor alerts, so no tenant can have them."""
+    """There are no analytics, so no tenant can have them."""
 
     analytics_opt_out: None = in_body.only("analyticsOptOut", True, NOT_YET)
-    alert_members: None = in_body.only("alertMemberEmails", False, NOT_YET)
-    alert_of_failures: None = in_body.only("enableWorkflowRunFailureAlerts", False, NOT_YET)
-    alert_of_tokens: None = in_body.only("enableExpiringTokenAlerts", False, NOT_YET)
-    alert_of_limits: None = in_body.only("enableTenantResourceLimitAlerts", False, NOT_YET)
     version: None = in_body.only("version", "V1", NOT_YET)
-    alert_frequency: None = in_body.never("maxAlertingFrequency", f"there are no alerts: {NOT_YET}")
     name: str | None = in_body.optional_text("name", longest=LONGEST_NAME)
+    alerts: AlertSettings = part(AlertSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,8 @@ class TenantDetailView(AnswersRefusals, TenantView):
 
     @takes_body(TenantUpdate)
     def patch(self, request: Request, wanted: TenantUpdate, **_: Any) -> Response:
-        """Rename a tenant. Whatever else it is told to be it must be already."""
+        """Rename a tenant, or change what it is alerted of. Whatever else it is told to be it must be already."""
+        alert_settings.change_alerts(self.access, wanted.alerts)
         if wanted.name is not None:
             tenants.rename_tenant(self.access, wanted.name)
         return self.get(request)
@@ -114,18 +112,19 @@ class UnarchiveView(AnswersRefusals, TenantView):
 
 
 class AlertingView(TenantView):
-    """Nobody is alerted of anything."""
-
     def get(self, request: Request, **_: Any) -> Response:
-        return Response(
-            {
-                "metadata": metadata(
-                    self.tenant.id, self.tenant.created_at, self.tenant.updated_at
-                ),
-                **_ALERTS,
-                "maxAlertingFrequency": "1h",
-            }
-        )
+        tenant = self.tenant
+        shape = {
+            "metadata": metadata(tenant.id, tenant.created_at, tenant.updated_at),
+            "alertMemberEmails": tenant.alerts_members,
+            "enableWorkflowRunFailureAlerts": tenant.alerts_of_failures,
+            "enableExpiringTokenAlerts": tenant.alerts_of_tokens,
+            "enableTenantResourceLimitAlerts": tenant.alerts_of_limits,
+            "maxAlertingFrequency": span_text(timedelta(seconds=tenant.alert_frequency_seconds)),
+        }
+        if tenant.last_alerted_at is not None:
+            shape["lastAlertedAt"] = timestamp(tenant.last_alerted_at)
+        return Response(shape)
 
 
 class ResourcePolicyView(TenantView):

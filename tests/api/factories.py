@@ -24,6 +24,7 @@ from tenants.access import access_of_user
 from tenants.models import Member, Role, Tenant
 from tenants.people.invites import create_invite
 from tenants.tokens import create_token
+from tests.webhooks import alerting
 from webhooks.accept import accept
 from webhooks.arrived import Arrived
 from webhooks.changes import NewWebhook, create_webhook
@@ -166,6 +167,7 @@ def make_one_of_each(tenant: Tenant) -> dict[str, str]:
         "invite": str(create_invite(owner, email=email, role=Role.VIEWER).invite.id),
         "action": str(stage_cancelling(tenant)),
         "row": str(make_outbox_row(tenant).id),
+        **alerting.make_one_of_each(tenant),
     }
 
 

@@ -16,6 +16,7 @@ from tests.api.test_durable_tasks import call, event, evict, sleep, start_durabl
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import Cast
 from tests.tenants.people import invite
+from tests.webhooks import alerting
 from webhooks.changes import NewWebhook, create_webhook
 from webhooks.credentials import Credentials
 from webhooks.models import AuthType
@@ -51,6 +52,7 @@ def make_rich(cast: Cast, world: dict[str, str]) -> dict[str, str]:
         "invite": str(invite(cast.owner, cast.tenant, "invited@acme.test").invite.id),
         "message": message,
         "unknown": str(uuid4()),
+        **alerting.make_one_of_each(cast.tenant),
         **{name: str(schedule_greet(cast.tenant)) for name in schedules},
     }
 

@@ -100,8 +100,6 @@ AS_A_PERSON = (
 
 NEEDS_OTHERS = {
     "slack_webhook_delete",
-    "sns_create",
-    "sns_delete",
     "sns_update",
     "tenant_invite_accept",
     "tenant_invite_reject",

@@ -45,6 +45,7 @@ from tests.cast import Cast
 from tests.operations.counted import begin_counting, count_on
 from tests.otlp import request, span
 from tests.tenants.people import invite
+from tests.webhooks import alerting
 from webhooks.models import Dispatch, DispatchState, Endpoint, Message, Occurrence
 
 NOBODYS = {"engine_engineprocess", "engine_figuresposition", "engine_payloadstore"}
@@ -105,6 +106,7 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     send_to_webhook(tenant, owner)
     invite(owner, tenant, "new@acme.test")
     tell_an_endpoint(tenant)
+    alerting.make_one_of_each(tenant)
     stage_cancelling(tenant)
     count_on()
     ask_with_key(tenant, owner)

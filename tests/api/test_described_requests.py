@@ -69,6 +69,7 @@ TEXTS = {
     "scopeExpression": "'s'",
     "signatureHeaderName": "X-Signature",
     "sourceName": "GENERIC",
+    "topicArn": "arn:aws:sns:eu-west-1:123456789012:orders",
     "url": "https://example.com/a",
     "workflowName": "greet",
 }
@@ -76,6 +77,10 @@ TEXTS = {
 
 NEED_MORE_THAN_LUCK = {
     "DELETE /api/v1/tenants/{tenant}",
+    "GET /api/v1/tenants/{tenant}/slack/start",
+    "POST /api/v1/sns/{tenant}/{event}",
+    "POST /api/v1/stable/tenants/{tenant}/alert-channels",
+    "POST /api/v1/stable/tenants/{tenant}/alert-rules",
     "POST /api/v1/stable/tenants/{tenant}/webhooks",
     "POST /api/v1/stable/tenants/{tenant}/webhooks/{name}",
     "POST /api/v1/tenants/{tenant}/invites",
@@ -91,6 +96,7 @@ NEED_MORE_THAN_LUCK = {
         for provider in ("github", "google", "oidc")
         for step in ("start", "callback")
     ),
+    "GET /api/v1/users/slack/callback",
 }
 """Several values must fit each other there, or another person or server is needed."""
 

@@ -35,6 +35,7 @@ PUBLIC = {
     "api/v1/users/github/callback",
     "api/v1/users/oidc/start",
     "api/v1/users/oidc/callback",
+    "api/v1/sns/<str:tenant>/<str:event>",
 }
 PUBLIC_METHODS = {"POST api/v1/stable/tenants/<str:tenant>/webhooks/<path:name>"}
 """What is sent to a webhook proves itself."""
@@ -78,6 +79,7 @@ OWN_AFFAIRS = {
     "GET api/v1/users/memberships": 200,
     "GET api/v1/users/invites": 200,
     "GET api/v1/meta/integrations": 200,
+    "GET api/v1/users/slack/callback": 400,
     "POST api/v1/tenants": 400,
     "POST api/v1/users/invites/accept": 400,
     "POST api/v1/users/invites/reject": 400,

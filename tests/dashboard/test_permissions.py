@@ -14,8 +14,18 @@ from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, W
 from tenants.models import APIToken, AuditEntry, Member, Role, Tenant, TenantInvite, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
+from tests.dashboard.alert_routes import ALERT_POSTS, ALERT_ROUTES
 from tests.tenant_rows import rows_of
-from webhooks.models import Delivery, Dispatch, Webhook
+from tests.webhooks import alerting
+from webhooks.models import (
+    Alert,
+    AlertChannel,
+    AlertNotification,
+    AlertRule,
+    Delivery,
+    Dispatch,
+    Webhook,
+)
 
 READ, WRITE, ADMIN, OWNER = LADDER = (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)
 
@@ -80,6 +90,7 @@ ROUTES: dict[str, tuple[str, Role]] = {
     "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
     "webhook_message": ("webhook-endpoints/{endpoint}/messages/{sent}", READ),
     "webhook_message_live": ("webhook-endpoints/{endpoint}/messages/{sent}/live", READ),
+    **ALERT_ROUTES,
     "members": ("members", ADMIN),
     "members_live": ("members/live", ADMIN),
     "member": ("members/{member}", ADMIN),
@@ -135,6 +146,7 @@ POSTS: dict[str, tuple[str, Role]] = {
     "webhook_endpoint_again": ("webhook-endpoints/{endpoint}/again", WRITE),
     "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
     "webhook_message_again": ("webhook-endpoints/{endpoint}/messages/{sent}/again", WRITE),
+    **ALERT_POSTS,
     "member": ("members/{member}", ADMIN),
     "member_remove": ("members/{member}/remove", OWNER),
     "invite_new": ("invites/new", ADMIN),
@@ -181,6 +193,8 @@ class World:
     member: Member
     invite: TenantInvite
     entry: AuditEntry
+    alert: Alert
+    channel: AlertChannel
 
     def url(self, path: str) -> str:
         ids = {
@@ -199,6 +213,9 @@ class World:
             "member": self.member.id,
             "invite": self.invite.id,
             "entry": self.entry.id,
+            "alert": self.alert.id,
+            "rule": self.alert.rule_id,
+            "channel": self.channel.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -226,6 +243,8 @@ def world(tenant: Tenant) -> World:
         Member.objects.get(user=factories.make_member(tenant, Role.VIEWER)),
         factories.make_invite(tenant)[0],
         factories.make_audit_entry(tenant),
+        alerting.open_alert(tenant),
+        alerting.make_channel(tenant),
     )
 
 
@@ -303,6 +322,12 @@ def test_too_low_a_role_strangers_and_the_anonymous_change_nothing(
     assert Member.objects.get(id=world.member.id).role == Role.VIEWER
     [invite] = TenantInvite.objects.filter(tenant=world.tenant)
     assert invite.link_digest == world.invite.link_digest
+    alert = Alert.objects.get(id=world.alert.id)
+    assert (alert.acknowledged_at, alert.silenced_until) == (None, None)
+    assert [rule.name for rule in AlertRule.objects.filter(tenant=world.tenant)] == ["A rule"]
+    [channel] = AlertChannel.objects.filter(tenant=world.tenant)
+    assert channel.updated_at == world.channel.updated_at
+    assert not AlertNotification.objects.exists()
     kept = Tenant.objects.get(id=world.tenant.id)
     assert (kept.name, kept.archived_at) == (world.tenant.name, None)
 

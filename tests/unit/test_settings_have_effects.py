@@ -86,6 +86,13 @@ OTHER: dict[str, str] = {
     "SERVER_EMAIL_POSTMARK_FROM_EMAIL": "other@example.com",
     "SERVER_EMAIL_POSTMARK_FROM_NAME": "Other",
     "SERVER_EMAIL_POSTMARK_SUPPORT_EMAIL": "help@example.com",
+    "SERVER_TENANT_ALERTING_SLACK_ENABLED": "true",
+    "SERVER_TENANT_ALERTING_SLACK_CLIENT_ID": "other",
+    "SERVER_TENANT_ALERTING_SLACK_CLIENT_SECRET": "other",
+    "SERVER_TENANT_ALERTING_SLACK_SCOPES": '["incoming-webhook", "chat:write"]',
+    "SERVER_TENANT_ALERTING_SLACK_URL": "https://slack.example.com",
+    "SERVER_TENANT_ALERTING_PAGERDUTY_URL": "https://events.eu.pagerduty.com",
+    "SERVER_TENANT_ALERTING_SNS_URL": "https://sns.example.com",
     "SERVER_WEBHOOKS_ALLOWED_PRIVATE_NETWORKS": "10.0.0.0/8",
     "SERVER_ENCRYPTION_MASTER_KEYSET": "fedcba9876543210fedcba9876543210",
     "SERVER_ENCRYPTION_JWT_PRIVATE_KEYSET": new_signing_key(),
@@ -138,7 +145,13 @@ POSTMARK = {
     "SERVER_EMAIL_POSTMARK_SERVER_KEY": "given",
     "SERVER_EMAIL_POSTMARK_FROM_EMAIL": "hatchet@example.com",
 }
+SLACK = {
+    "SERVER_TENANT_ALERTING_SLACK_ENABLED": "true",
+    "SERVER_TENANT_ALERTING_SLACK_CLIENT_ID": "given",
+    "SERVER_TENANT_ALERTING_SLACK_CLIENT_SECRET": "given",
+}
 BESIDE: dict[str, dict[str, str]] = {
+    **{name: SLACK for name in OTHER if name.startswith("SERVER_TENANT_ALERTING_SLACK_")},
     **{name: PARTS for name in OTHER if name.startswith("DATABASE_POSTGRES_")},
     **{name: OIDC for name in OTHER if name.startswith("SERVER_AUTH_OIDC_")},
     **{name: provider("GOOGLE") for name in OTHER if name.startswith("SERVER_AUTH_GOOGLE_")},
@@ -168,6 +181,7 @@ SWITCHES = {
     "SERVER_EMAIL_POSTMARK_ENABLED",
     "SERVER_SAMPLING_ENABLED",
     "SERVER_ENCRYPTION_AWSKMS_ENABLED",
+    "SERVER_TENANT_ALERTING_SLACK_ENABLED",
 }
 NEEDED = {
     "SERVER_TLS_CERT",

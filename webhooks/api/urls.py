@@ -7,7 +7,7 @@ from django.urls import URLPattern, path
 from engine.api.url_parts import ST, get, post
 from tenants.audit.declared import DATA_PLANE, Acts, Changes
 from tenants.rest.schema import Operation, route
-from webhooks.api import deliveries, endpoints, messages, webhooks
+from webhooks.api import alert_urls, deliveries, endpoints, messages, webhooks
 from webhooks.api.answers import (
     V1Webhook,
     V1WebhookList,
@@ -29,6 +29,7 @@ _ENDPOINT = f"{ST}/webhook-endpoints/<str:endpoint>"
 _MESSAGE = f"{_ENDPOINT}/messages/<str:message>"
 
 urlpatterns: list[URLPattern] = [
+    *alert_urls.urlpatterns,
     route(
         f"{ST}/webhooks",
         webhooks.WebhookListView,

@@ -34,6 +34,32 @@ _WORKER: Mapping[str, Any] = {
     "workerName": TEXT,
     "actions": {"type": "array", "items": TEXT},
 }
+_ALERT: Mapping[str, Any] = {
+    "tenantId": ID,
+    "alertId": ID,
+    "kind": TEXT,
+    "ruleName": TEXT,
+    "title": TEXT,
+    "text": TEXT,
+    "count": {"type": "integer"},
+    "openedAt": MOMENT,
+    "url": TEXT,
+    "runbook": TEXT,
+    "acknowledgedBy": TEXT,
+}
+_AUDIT: Mapping[str, Any] = {
+    "tenantId": ID,
+    "entryId": {"type": "integer"},
+    "action": TEXT,
+    "actorKind": {"type": "string", "enum": ["person", "token", "cli", "system"]},
+    "actorId": TEXT,
+    "actorName": TEXT,
+    "resourceKind": TEXT,
+    "resourceId": TEXT,
+    "resourceName": TEXT,
+    "before": OBJECT,
+    "after": OBJECT,
+}
 _TEST: Mapping[str, Any] = {"tenantId": ID, "endpointId": ID, "message": TEXT}
 
 
@@ -57,6 +83,11 @@ def _worker(name: str, summary: str) -> Kind:
     return Kind(name=f"worker.{name}", summary=summary, properties=_WORKER, required=required)
 
 
+def _alert(name: str, summary: str) -> Kind:
+    required = ("tenantId", "alertId", "kind", "title")
+    return Kind(name=f"alert.{name}", summary=summary, properties=_ALERT, required=required)
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -69,6 +100,15 @@ KINDS: Mapping[str, Kind] = {
         _worker("registered", "A worker process announced itself."),
         _worker("connected", "A worker opened its stream and takes tasks."),
         _worker("lost", "A worker's stream ended, or no heartbeat came for 30 seconds."),
+        _alert("opened", "Something is wrong that a rule is about, or there is more of it."),
+        _alert("acknowledged", "Somebody cares about an alert."),
+        _alert("resolved", "An alert has ended by itself."),
+        Kind(
+            name="audit.recorded",
+            summary="Somebody changed something: an entry of the audit log.",
+            properties=_AUDIT,
+            required=("tenantId", "entryId", "action", "actorKind", "resourceKind"),
+        ),
     )
 }
 """What an endpoint may ask for."""

@@ -16,12 +16,13 @@ from engine.vault.envelope import Unreadable
 from tenants.audit.declared import Unaudited
 from tenants.management.audited import AuditedCommand
 from webhooks.encryption import SecretUnreadable, encrypt_anew
-from webhooks.models import Endpoint, Webhook
+from webhooks.models import AlertChannel, Endpoint, Webhook
 
-_PLACES: tuple[tuple[type[Webhook | Endpoint], str], ...] = (
+_PLACES: tuple[tuple[type[Webhook | Endpoint | AlertChannel], str], ...] = (
     (Webhook, "secret"),
     (Endpoint, "secret"),
     (Endpoint, "previous_secret"),
+    (AlertChannel, "secret"),
 )
 _OF_SECOND_FACTORS = {"secret", "seed"}
 """The key of an app, and what recovery codes are made of."""
@@ -42,7 +43,11 @@ class Command(AuditedCommand):
 def _of_webhooks(unreadable: set[str]) -> int:
     done = 0
     for model, field in _PLACES:
-        found = model._default_manager.exclude(**{field: None}).values_list("id", field)
+        found = (
+            model._default_manager.exclude(**{field: None})
+            .exclude(**{field: b""})
+            .values_list("id", field)
+        )
         for identity, kept in found.iterator(chunk_size=100):
             before = bytes(kept)
             try:
