@@ -42,7 +42,7 @@ def too_many_runs(rule: str, slug: str, settings: Mapping[str, Any], number: int
     statuses: Sequence[str] = settings["statuses"]
     state = " or ".join(status.lower() for status in statuses) or "triggered"
     title = f"{rule}: {number} runs {state} in {in_words(seconds)}"
-    text = f"More than {threshold} runs were wanted to be told of."
+    text = f"The rule tells of more than {threshold}."
     pairs = [("window", _window(seconds)), *(("status", one.lower()) for one in statuses)]
     workflow_ids = settings["workflowIds"]
     if len(workflow_ids) == 1:
