@@ -100,12 +100,16 @@ class Connection:
 
     async def answer(self, wanted: bytes) -> bytes:
         """Send a request and return the body of its answer; RuntimeError unless that is a 200."""
+        return (await self.answer_with_head(wanted))[0]
+
+    async def answer_with_head(self, wanted: bytes) -> tuple[bytes, bytes]:
+        """The same, with what stands in front of the body."""
         self._writer.write(wanted)
         head = await self._reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"not answered: {head.decode()}")
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        return await self._reader.readexactly(int(length))
+        return await self._reader.readexactly(int(length)), head
 
 
 @asynccontextmanager

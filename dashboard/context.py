@@ -39,6 +39,7 @@ _SECTIONS = (
     ("event", "events"),
     ("filter", "filters"),
     ("rate_limit", "rate_limits"),
+    ("logs", "logs"),
     ("member", "members"),
     ("invite", "members"),
     ("settings", "settings"),

@@ -18,6 +18,7 @@ from tenants.access import TenantAccess, accesses_of_user, may_enter
 from tenants.audit.actors import Actor, actor_of_request
 from tenants.audit.declared import Declared
 from tenants.audit.recording import Acting, answer_audited
+from tenants.log_fields import serve_tenant
 from tenants.models import Role, Tenant, User
 from tenants.sessions import note_seen
 
@@ -179,6 +180,7 @@ def _enter(request: HttpRequest, slug: str) -> PageRequest | None:
     page_request.tenant = access.tenant
     page_request.access = access
     page_request.accesses = accesses
+    serve_tenant(access.tenant.id)
     return page_request
 
 

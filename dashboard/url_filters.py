@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
 from dashboard.run_filters import WINDOWS
 from engine.models.metadata_filters import metadata_reads
+from engine.models.pages import newest_page
 
 MAX_TEXT = 500
 
-
-class HasId(Protocol):
-    id: UUID
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,23 @@ class ListFilters:
         length = WINDOWS[self.window][1] if self.window else None
         return None if length is None else now - length
 
-    def pager(self, page: Sequence[HasId], has_newer: bool, has_older: bool) -> dict[str, Any]:
+    def page(self, rows: QuerySet[Row], *, size: int) -> tuple[list[Row], dict[str, Any]]:
+        """Return the rows of this page, and what its template needs to lead to the next ones."""
+        page, has_newer, has_older = newest_page(
+            rows, before=self.before, after=self.after, size=size
+        )
+        return page, {"filters": self} | self._pager(page, has_newer, has_older)
+
+    def page_of_shown(
+        self, rows: QuerySet[Row], kinds: Mapping[str, tuple[str, Q]], *, size: int
+    ) -> tuple[list[Row], dict[str, Any]]:
+        """The same of the rows that `show` names, for lists with a link to each kind of their rows."""
+        show = self.text("show") if self.text("show") in kinds else ""
+        page, pager = self.page(rows.filter(kinds[show][1]), size=size)
+        choices = [(name, words) for name, (words, _) in kinds.items()]
+        return page, pager | {"show": show, "choices": choices}
+
+    def _pager(self, page: Sequence[Any], has_newer: bool, has_older: bool) -> dict[str, Any]:
         """The query strings of this page, to fetch it again, and of its neighbours."""
         here = {"before": self.before} if self.before else {"after": self.after}
         return {

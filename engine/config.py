@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from engine import pem, secret_files
 from engine.alerting_config import AlertingConfig
 from engine.environment import FALSE_WORDS, ConfigError, Environment
+from engine.export_config import ExportConfig
 from engine.mail_config import MailConfig
 from engine.metrics_config import MetricsConfig
 from engine.payload_config import PayloadConfig
@@ -124,6 +125,7 @@ class Config:
     metrics: MetricsConfig
     log_level: str
     log_format: str
+    exports: ExportConfig
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str], base_dir: Path) -> Config:
@@ -176,6 +178,7 @@ class Config:
             metrics=MetricsConfig.from_environment(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
+            exports=ExportConfig.from_environment(env),
         )
 
 
@@ -313,6 +316,10 @@ def _grpc_front(env: Environment, tls: TlsConfig | None) -> GrpcFront:
     if front == "native" and find_spec("pygrpc_native") is None:
         raise ConfigError(f"{name}=native needs the package pygrpc-native, which is not installed.")
     return front
+
+
+def _admin_password(env: Environment, data_dir: Path) -> str:
+    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
 
 
 def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:

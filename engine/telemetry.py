@@ -23,6 +23,11 @@ Metadata = Mapping[str, Any]
 Handler = Callable[[str, Measurements, Metadata], None]
 """Called where the event happens, with its name, measurements and metadata: it must be quick."""
 
+Closer = Callable[[Measurements, Metadata], None]
+"""Called at the end of a span with all that is said of it."""
+Opener = Callable[[str, Metadata], Closer]
+"""Called at the beginning of a span, with its name and what is known of it by then."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TENANT = {"tenant_id": UUID}
 _RUNS = _TENANT | {"run_ids": list}
@@ -171,6 +176,18 @@ EVENTS: Mapping[str, Event] = {
         ("stored", "refused", "sampled_out"),
         _TENANT,
     ),
+    "grpc.answered": Event(
+        "A unary call was answered, or refused with a code other than OK. `traceparent` is what its caller"
+        " said of its own trace. Emitted only for what listens when the server starts.",
+        ("seconds",),
+        {"method": str, "code": str, "traceparent": str, "outcome": str},
+    ),
+    "http.answered": Event(
+        "A request over HTTP was answered. The route is the pattern of its path. Emitted only where"
+        " spans are sent.",
+        ("seconds",),
+        {"method": str, "route": str, "status": int, "traceparent": str, "outcome": str},
+    ),
     "grpc.refused": Event(
         "A call ended with a status other than OK.",
         (),
@@ -222,9 +239,26 @@ def attached(handler: Handler, *names: str) -> Iterator[None]:
         detach(handler)
 
 
+_openers: Mapping[str, Opener] = {}
+"""By span."""
+
+
+@contextmanager
+def traced(opener: Opener, *names: str) -> Iterator[None]:
+    """Have `opener` called at the beginning of spans of these names for as long as the block lasts."""
+    global _openers
+    _openers = dict.fromkeys(names, opener)
+    try:
+        yield
+    finally:
+        _openers = {}
+
+
 def is_heard(name: str, *others: str) -> bool:
     """Whether one of these events has a handler: if not, nothing needs to be gathered for them."""
-    return name in _handlers or (bool(others) and not _handlers.keys().isdisjoint(others))
+    if name in _handlers or name in _openers:
+        return True
+    return bool(others) and not _handlers.keys().isdisjoint(others)
 
 
 def emit(name: str, measurements: Measurements = _NOTHING, metadata: Metadata = _NOTHING) -> None:
@@ -255,7 +289,7 @@ class Span:
     The outcome is `done`, or the name of the error's class, unless the block sets a better one.
     """
 
-    __slots__ = ("_began", "_name", "measurements", "metadata")
+    __slots__ = ("_began", "_close", "_name", "measurements", "metadata")
 
     def __init__(self, name: str, metadata: Metadata) -> None:
         self._name = name
@@ -263,6 +297,8 @@ class Span:
         self.metadata = dict(metadata)
 
     def __enter__(self) -> Self:
+        opener = _openers.get(self._name)
+        self._close = None if opener is None else opener(self._name, self.metadata)
         self._began = perf_counter()
         return self
 
@@ -272,10 +308,13 @@ class Span:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        if self._name in _handlers:
-            self.metadata.setdefault("outcome", kind.__name__ if kind else "done")
-            self.measurements["seconds"] = perf_counter() - self._began
-            emit(self._name, self.measurements, self.metadata)
+        if self._close is None and self._name not in _handlers:
+            return
+        self.metadata.setdefault("outcome", kind.__name__ if kind else "done")
+        self.measurements["seconds"] = perf_counter() - self._began
+        if self._close is not None:
+            self._close(self.measurements, self.metadata)
+        emit(self._name, self.measurements, self.metadata)
 
 
 def span(name: str, metadata: Metadata = _NOTHING) -> Span:

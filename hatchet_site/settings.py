@@ -54,6 +54,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
+if HATCHET.exports.otlp is not None:
+    MIDDLEWARE.insert(0, "hatchet_site.spans.span_requests")
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -28,6 +28,7 @@ _EXPORTS = {
 }
 _TEXTS = ("actor", "action", "resource", "search")
 _PAGES = {
+    "bulk_action": "bulk_action",
     "cron": "cron",
     "filter": "filter",
     "run": "run",

@@ -27,7 +27,6 @@ from dashboard.url_filters import parse_list_filters
 from engine.domain.cron.expression import MAX_CRON_LENGTH
 from engine.domain.cron.firing import LATEST, MOST_MADE_UP
 from engine.errors import HatchetError
-from engine.models.pages import newest_page
 from engine.models.timetable import Cron
 from engine.models.wide_columns import with_head, with_small
 from engine.operations.timetable.change_crons import (
@@ -74,13 +73,10 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     crons = _crons(request).filter(filters.metadata_condition())
     if filters.workflow_id:
         crons = crons.filter(workflow_id=filters.workflow_id)
-    page, has_newer, has_older = newest_page(
-        with_small(crons, "additional_metadata", SMALL_BYTES),
-        before=filters.before,
-        after=filters.after,
-        size=PAGE_SIZE,
+    page, pager = filters.page(
+        with_small(crons, "additional_metadata", SMALL_BYTES), size=PAGE_SIZE
     )
-    return {"filters": filters, "crons": page} | filters.pager(page, has_newer, has_older)
+    return {"crons": page} | pager
 
 
 @tenant_page()

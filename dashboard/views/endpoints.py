@@ -20,7 +20,6 @@ from dashboard.payloads import show_json
 from dashboard.rendering import render_fragment
 from dashboard.run_form import workflow_choices
 from dashboard.url_filters import parse_list_filters
-from engine.models.pages import newest_page
 from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
 from webhooks.models import Dispatch, DispatchState, Endpoint, Message
@@ -30,7 +29,11 @@ from webhooks.outgoing.queries import dispatches_to, endpoints_of, find_endpoint
 from webhooks.outgoing.signing import name_of
 
 PAGE_SIZE = 25
-_SHOWN = {"waiting": DispatchState.PENDING, "failed": DispatchState.FAILED}
+_SHOWN = {
+    "": ("All", Q()),
+    "waiting": ("Waiting", Q(state=DispatchState.PENDING)),
+    "failed": ("Given up", Q(state=DispatchState.FAILED)),
+}
 
 
 @tenant_page()
@@ -109,11 +112,7 @@ def detail_live(request: PageRequest, endpoint_id: UUID) -> HttpResponse:
 def _messages_context(request: PageRequest, endpoint: Endpoint) -> dict[str, Any]:
     filters = parse_list_filters(request.GET, "show")
     found = dispatches_to(endpoint).defer("log")
-    if state := _SHOWN.get(filters.text("show")):
-        found = found.filter(state=state)
-    page, has_newer, has_older = newest_page(
-        found, before=filters.before, after=filters.after, size=PAGE_SIZE
-    )
+    page, pager = filters.page_of_shown(found, _SHOWN, size=PAGE_SIZE)
     wanted = Message.objects.filter(message_id__in=[one.message_id for one in page])
     known = {one.message_id: one for one in wanted.defer("body")}
     rows = [(one, known.get(one.message_id), words_of_dispatch(one)) for one in page]
@@ -121,10 +120,8 @@ def _messages_context(request: PageRequest, endpoint: Endpoint) -> dict[str, Any
         "endpoint": endpoint,
         "words": words_of_endpoint(endpoint),
         "may_manage": request.access.includes(Role.ADMIN),
-        "filters": filters,
-        "show": filters.text("show"),
         "rows": rows,
-    } | filters.pager(page, has_newer, has_older)
+    } | pager
 
 
 @tenant_page("POST", needs=Role.ADMIN, audits=Changes("endpoint.update"))

@@ -25,7 +25,6 @@ from engine.errors import HatchetError
 from engine.ids import id_at
 from engine.models.definitions import Workflow
 from engine.models.filters import CelFailure
-from engine.models.pages import newest_page
 from engine.models.payload_queries import payload_head
 from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import Event, Run
@@ -75,17 +74,13 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     if filters.workflow_id:
         started = Run.objects.filter(event_id=OuterRef("id"), workflow_id=filters.workflow_id)
         found = found.filter(Exists(started))
-    page, has_newer, has_older = newest_page(
-        with_small(found, "additional_metadata", SMALL_BYTES),
-        before=filters.before,
-        after=filters.after,
-        size=PAGE_SIZE,
+    page, pager = filters.page(
+        with_small(found, "additional_metadata", SMALL_BYTES), size=PAGE_SIZE
     )
     return {
-        "filters": filters,
         "rows": _with_counts(page),
         "default_window": DEFAULT_WINDOW,
-    } | filters.pager(page, has_newer, has_older)
+    } | pager
 
 
 def _with_counts(events: Sequence[Event]) -> list[tuple[Event, list[tuple[Status, int]]]]:

@@ -17,7 +17,6 @@ from dashboard.run_form import chosen_workflow, workflow_choices
 from dashboard.url_filters import parse_list_filters
 from engine.errors import HatchetError
 from engine.models.filters import Filter
-from engine.models.pages import newest_page
 from engine.operations.change_filters import create_filter, delete_filter, update_filter
 from engine.store import sync_db
 from tenants.audit.declared import ONLY_READS, Changes
@@ -34,11 +33,8 @@ def index(request: PageRequest) -> HttpResponse:
         found = found.filter(workflow_id=filters.workflow_id)
     if filters.text("scope"):
         found = found.filter(scope=filters.text("scope"))
-    page, has_newer, has_older = newest_page(
-        found.defer("payload"), before=filters.before, after=filters.after, size=PAGE_SIZE
-    )
-    context = {"filters": filters, "found": page, "workflows": workflow_choices(request)}
-    context |= filters.pager(page, has_newer, has_older)
+    page, pager = filters.page(found.defer("payload"), size=PAGE_SIZE)
+    context = {"found": page, "workflows": workflow_choices(request)} | pager
     return render(request, "dashboard/filters/index.html", context)
 
 

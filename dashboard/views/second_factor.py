@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 from dashboard.gate import OwnRequest, audited_page, own_page
 from tenants import passwords, sign_in_limits
 from tenants.audit.declared import TOLD_BY_SESSIONS, Acts
+from tenants.audit.sessions import code_was_wrong
 from tenants.sign_in import second_factor
 from tenants.sign_in.enter import complete, pending
 
@@ -36,6 +37,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     elif second_factor.check(half.user, request.POST.get("code", "")):
         return complete(request, half.user, half.wanted)
     else:
+        code_was_wrong(request, half.user.email)
         context["error"], status = _WRONG, 422
     return render(request, "dashboard/account/code.html", context, status=status)
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
@@ -20,7 +20,6 @@ from dashboard.rendering import render_fragment
 from dashboard.url_filters import parse_list_filters
 from dashboard.webhook_form import AUTH_WORDS, WebhookForm
 from engine.ids import id_at
-from engine.models.pages import newest_page
 from engine.models.run_queries import runs_of, with_workflow_names
 from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
@@ -33,6 +32,11 @@ from webhooks.queries import deliveries_of
 from webhooks.sources import all_sources
 
 PAGE_SIZE = 25
+_SHOWN = {
+    "": ("All", Q()),
+    "accepted": ("Accepted", Q(status__lt=400)),
+    "refused": ("Refused", Q(status__gte=400)),
+}
 RUNS_SHOWN = 100
 
 
@@ -126,20 +130,12 @@ def detail_live(request: PageRequest, webhook_id: UUID) -> HttpResponse:
 def _deliveries_context(request: PageRequest, webhook: Webhook) -> dict[str, Any]:
     filters = parse_list_filters(request.GET, "show")
     found = deliveries_of(request.tenant.id).filter(webhook=webhook).defer("headers", "body")
-    if filters.text("show") == "refused":
-        found = found.filter(status__gte=400)
-    elif filters.text("show") == "accepted":
-        found = found.filter(status__lt=400)
-    page, has_newer, has_older = newest_page(
-        found, before=filters.before, after=filters.after, size=PAGE_SIZE
-    )
+    page, pager = filters.page_of_shown(found, _SHOWN, size=PAGE_SIZE)
     rows = [(delivery, words_of(delivery.verdict)) for delivery in page]
     return {
         "webhook": webhook,
-        "filters": filters,
-        "show": filters.text("show"),
         "rows": rows,
-    } | filters.pager(page, has_newer, has_older)
+    } | pager
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=Changes("webhook.delete"))

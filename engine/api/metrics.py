@@ -9,8 +9,8 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from engine.api.buckets import Buckets
 from engine.api.run_selection import RunSelection
+from engine.api.spans import buckets_between
 from engine.api.views import EngineView
 from engine.models.metric_queries import (
     count_by_status,
@@ -68,7 +68,7 @@ class TaskPointMetricsView(EngineView):
 
     @takes_query(Span)
     def get(self, request: Request, span: Span, **_: Any) -> Response:
-        buckets = Buckets.between(span.since, span.until, names=("createdAfter", "finishedBefore"))
+        buckets = buckets_between(span.since, span.until, names=("createdAfter", "finishedBefore"))
         counts = outcomes_by_bucket(self.tenant.id, buckets.start, buckets.until, buckets.width)
         results = [
             {

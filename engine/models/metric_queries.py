@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db.models import Count, DateTimeField, Func, QuerySet, Sum, Value
 
 from engine.ids import id_at
-from engine.models.runs import LogLine, Run, RunTally, Task
-from engine.states import LogLevel, Status
+from engine.models.runs import Run, RunTally, Task
+from engine.states import Status
 
 MINUTE = timedelta(minutes=1)
 
@@ -61,19 +61,6 @@ def outcomes_by_bucket(
         .order_by()
     )
     return {(at, Status(status)): number for at, status, number in rows}
-
-
-def levels_by_bucket(
-    lines: QuerySet[LogLine], since: datetime, until: datetime, width: timedelta
-) -> dict[tuple[datetime, LogLevel], int]:
-    """Count log lines by the bucket they were written in (aligned to `since`) and their level."""
-    rows = (
-        lines.filter(created_at__gte=since, created_at__lte=until)
-        .values_list(_bucket("created_at", since, width), "level")
-        .annotate(number=Count("id"))
-        .order_by()
-    )
-    return {(at, LogLevel(level)): number for at, level, number in rows}
 
 
 def _bucket(column: str, since: datetime, width: timedelta) -> Func:

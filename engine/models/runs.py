@@ -12,7 +12,7 @@ from django.db.models.functions import MD5
 
 from engine.ids import new_id
 from engine.models.json_objects import JsonObjectField
-from engine.states import Status
+from engine.states import LogLevel, Status
 
 
 class Run(models.Model):
@@ -177,18 +177,29 @@ class Payload(models.Model):
 
 
 class LogLine(models.Model):
-    """One line a task logged with PutLog."""
+    """One line a task logged with PutLog. Lines written by engines of before 0031 may lack their step."""
 
     pk = models.CompositePrimaryKey("run_id", "id")
     id = models.UUIDField(default=new_id)
     run_id = models.UUIDField()
     task_id = models.UUIDField()
+    step_id = models.UUIDField(null=True, blank=True)
     tenant_id = models.UUIDField()
     retry_count = models.IntegerField()
     level = models.SmallIntegerField()
     message = models.TextField()
     metadata = JsonObjectField(null=True, blank=True)
     created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant_id", "id"], name="log_line_by_tenant"),
+            models.Index(
+                fields=["tenant_id", "id"],
+                condition=Q(level__gte=LogLevel.WARN),
+                name="log_line_grave",
+            ),
+        ]
 
 
 class Event(models.Model):
@@ -280,4 +291,23 @@ class RunTally(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["tenant_id", "minute"], name="run_tally_by_minute")
+        ]
+
+
+class LogTally(models.Model):
+    """Log lines that were written for a step in a minute, by level; a count is the sum of its rows.
+
+    Written by a statement trigger on log line, compacted and cleared by a controller.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.UUIDField()
+    step_id = models.UUIDField()
+    minute = models.DateTimeField()
+    level = models.SmallIntegerField()
+    lines = models.IntegerField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant_id", "minute"], name="log_tally_by_minute")
         ]

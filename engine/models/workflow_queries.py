@@ -10,7 +10,7 @@ import orjson
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from engine.models.definitions import Workflow, WorkflowVersion
+from engine.models.definitions import Step, Workflow, WorkflowVersion
 from engine.models.wide_columns import wide_values
 
 
@@ -57,3 +57,10 @@ def of_live_workflows(rows: QuerySet[Model]) -> QuerySet[Model]:
         default_priority=Subquery(newest.values("definition__default_priority")[:1]),
     )
     return cast("QuerySet[Model]", annotated)
+
+
+def steps_of(tenant_id: UUID, workflow_ids: Sequence[UUID]) -> QuerySet[Step]:
+    """The steps of all versions of these workflows."""
+    return Step.objects.filter(
+        version__workflow_id__in=workflow_ids, version__workflow__tenant_id=tenant_id
+    )

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.store import audit
-from engine.store.query import Operation, called, fetch, name_of
+from engine.store.query import Operation, Repeatable, called, fetch, name_of
 from tenants.audit.declared import Acts, Changes
 from tenants.caller import calling
 from tenants.token_claims import VerifiedToken
 
 CANCEL, REPLAY = Acts("run.cancel"), Acts("run.replay")
 PUT_RATE_LIMIT, PUT_WORKFLOW = Changes("rate_limit.put"), Changes("workflow.put")
+SCHEDULE = Changes("schedule.create")
 IDS_TOLD = 100
 
 Result = TypeVar("Result")
@@ -27,7 +28,7 @@ def changing(declared: Changes, operation: Operation[Result]) -> Operation[Resul
     caller = calling.get()
     if caller is None:
         return operation
-    return called(name_of(operation), _changing(declared, caller, operation))
+    return _like(operation, lambda: _changing(declared, caller, operation))
 
 
 def _changing(
@@ -46,7 +47,16 @@ def acting(
     caller = calling.get()
     if caller is None:
         return operation
-    return called(name_of(operation), _acting(declared, caller, operation, ids_of))
+    return _like(operation, lambda: _acting(declared, caller, operation, ids_of))
+
+
+def _like(
+    operation: Operation[Result], begin: Callable[[], Operation[Result]]
+) -> Operation[Result]:
+    """What can be begun anew still can be."""
+    if isinstance(operation, Repeatable):
+        return Repeatable(begin, name_of(operation))
+    return called(name_of(operation), begin())
 
 
 def _acting(

@@ -13,7 +13,7 @@ from engine.operations.parts.fail_attempts import Failure, fail_attempts
 from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
 from engine.operations.report_tasks import lock_dag_runs
 from engine.states import LogLevel, Status, TaskEventKind
-from engine.store import events, lost_tasks, task_events, tasks
+from engine.store import log_lines, lost_tasks, task_events, tasks
 from engine.store.changes import Changes
 from engine.store.lost_tasks import LostAttempt, Swallowed
 from engine.store.query import Operation, fetch, fetch_all, repeatable
@@ -66,7 +66,7 @@ def postpone_task(task_id: UUID, cause: str, now: datetime, until: datetime) -> 
     message = f"The engine could not act on this task when its time was up: {cause}"
     for tenant_id in (yield from fetch(tasks.postpone(task_id, now, until))):
         line = LogInput(tenant_id, task_id, message, LogLevel.ERROR)
-        yield from fetch(events.insert_log_lines([new_id()], [line], now))
+        yield from fetch(log_lines.insert([new_id()], [line], now))
 
 
 def _end_delays(rows: Sequence[TaskRow], now: datetime) -> Operation[None]:

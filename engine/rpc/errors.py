@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from typing import NamedTuple, NoReturn
 
 import grpc
@@ -52,6 +53,8 @@ _STATUSES: dict[type[HatchetError], grpc.StatusCode] = {
     PayloadsAway: grpc.StatusCode.UNAVAILABLE,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
+refused_as: ContextVar[str] = ContextVar("the status a call was refused with", default="OK")
+
 # Trailers hold the message with each byte that is not ASCII tripled; clients refuse more than 8 KiB.
 _LONGEST_MESSAGE_BYTES = 2_000
 
@@ -75,6 +78,7 @@ class Refusal(NamedTuple):
 def refusal_of(method: str, error: BaseException) -> Refusal:
     """Return the status of `error`; what we did not expect is logged, not shown."""
     refusal = _refusal_of(method, error)
+    refused_as.set(refusal.code.name)
     metadata = {"method": method, "code": refusal.code.name, "message": refusal.message}
     telemetry.emit("grpc.refused", {}, metadata)
     return refusal

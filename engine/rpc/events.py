@@ -76,16 +76,22 @@ def _parse_event(request: pb.PushEventRequest, prefix: str = "") -> EventInput:
 
 
 def _parse_log(request: pb.PutLogRequest, tenant_id: UUID) -> LogInput:
-    if not 1 <= len(request.message) <= MAX_LOG_LENGTH:
-        raise InvalidArgument(f"message must have between 1 and {MAX_LOG_LENGTH} characters")
     level = request.level or LogLevel.INFO.name
     if level not in LogLevel.__members__:
         raise InvalidArgument(f'level: "{level[:50]}" is not one of DEBUG, INFO, WARN, ERROR')
     return LogInput(
         tenant_id=tenant_id,
         task_id=parse_uuid(request.task_run_external_id, "task_run_external_id"),
-        message=without_nul(request.message),
+        message=_cut(without_nul(request.message)),
         level=LogLevel[level],
         metadata=parse_metadata(request.metadata, "metadata"),
         retry_count=request.task_retry_count if request.HasField("task_retry_count") else None,
     )
+
+
+def _cut(message: str) -> str:
+    """Clients do not send a refused line again, so a long one is cut and says so."""
+    if len(message) <= MAX_LOG_LENGTH:
+        return message
+    mark = f" … [{len(message):,} characters, cut]"
+    return message[: MAX_LOG_LENGTH - len(mark)] + mark

@@ -28,6 +28,7 @@ from engine.rpc.auth import Authenticator, bearer_token
 from engine.rpc.errors import NotImplementedYet, refusal_of
 from engine.rpc.messages import Parser, first_message, messages_of
 from engine.rpc.permissions import Permission, permission_of
+from engine.rpc.spans import spanned
 from engine.rpc.streams import Context, OpenStreams, Stream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -103,11 +104,13 @@ class Routes(grpc.GenericRpcHandler):
             return _Route(stream, stream)
         return _Route(
             grpc.unary_unary_rpc_method_handler(
-                self._unary(permission, implementation, parse, _token_found),
+                spanned(
+                    permission.method, self._unary(permission, implementation, parse, _token_found)
+                ),
                 response_serializer=serialize,
             ),
             grpc.stream_stream_rpc_method_handler(
-                self._late_unary(permission, implementation, parse),
+                spanned(permission.method, self._late_unary(permission, implementation, parse)),
                 response_serializer=serialize,
             ),
         )
@@ -118,7 +121,9 @@ class Routes(grpc.GenericRpcHandler):
         if method.server_streaming:
             stream = self._stream(permission, implementation, partial(_whole_request, parse))
             return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serialize)
-        call = self._unary(permission, implementation, parse, _token_shown)
+        call = spanned(
+            permission.method, self._unary(permission, implementation, parse, _token_shown)
+        )
         return grpc.unary_unary_rpc_method_handler(call, response_serializer=serialize)
 
     def _parser(self, method: MethodDescriptor) -> Parser[Any]:
@@ -137,7 +142,7 @@ class Routes(grpc.GenericRpcHandler):
             try:
                 # It may have been revoked while its message came in.
                 token = token_of(context)
-                caller = authenticator.known(token) or await authenticator.verify(token)
+                caller = authenticator.known(token) or await authenticator.checked(token)
                 permission.check(caller)
                 return await implementation(
                     permission.checked(parse(raw), caller), caller.tenant_id

@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from engine.errors import NotFound
-from engine.operations.audited import CANCEL, PUT_RATE_LIMIT, REPLAY, acting, changing
+from engine.operations.audited import CANCEL, PUT_RATE_LIMIT, REPLAY, SCHEDULE, acting, changing
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.change_rate_limits import pause_rate_limit, put_rate_limit
 from engine.operations.choose_runs import few_at_a_time, matching_runs
@@ -38,7 +38,8 @@ class Calls:
     async def schedule_runs(
         self, tenant_id: UUID, request: TriggerRequest, times: Sequence[datetime]
     ) -> ScheduledRuns:
-        return await self.database.run(schedule_runs(tenant_id, request, times, datetime.now(UTC)))
+        operation = schedule_runs(tenant_id, request, times, datetime.now(UTC))
+        return await self.database.run(changing(SCHEDULE, operation))
 
     async def replay_event(self, tenant_id: UUID, event_id: UUID) -> EventRecord:
         return await self.database.run(replay_event(tenant_id, event_id, datetime.now(UTC)))

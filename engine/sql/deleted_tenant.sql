@@ -79,6 +79,11 @@ WITH gone AS MATERIALIZED (
         SELECT tenant_id, since, is_hour, version_id, timed FROM engine_workflowtiming
          WHERE tenant_id IN (SELECT id FROM gone) LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
+), log_tallies AS (
+    DELETE FROM engine_logtally WHERE id IN (
+        SELECT id FROM engine_logtally WHERE tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
 ), keys AS (
     DELETE FROM engine_idempotencykey WHERE (tenant_id, digest) IN (
         SELECT tenant_id, digest FROM engine_idempotencykey WHERE tenant_id IN (SELECT id FROM gone)
@@ -120,7 +125,8 @@ WITH gone AS MATERIALIZED (
          LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
 )
-SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM timings UNION ALL SELECT 1 FROM keys
+SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM timings UNION ALL SELECT 1 FROM log_tallies
+UNION ALL SELECT 1 FROM keys
 UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM wishes UNION ALL SELECT 1 FROM wish_keys
 UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans UNION ALL SELECT 1 FROM workers;
 

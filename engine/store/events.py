@@ -1,4 +1,4 @@
-"""Statements of engine/sql/event.sql and log_line.sql: what clients push."""
+"""Statements of engine/sql/event.sql: what clients push."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from engine.store.payloads import ReadMetadata
-from engine.store.query import Query, no_row, the_value
-from engine.types import EventInput, EventRecord, LogInput
+from engine.store.query import Query, no_row
+from engine.types import EventInput, EventRecord
 
 
 class TriggerMatch(NamedTuple):
@@ -69,23 +69,6 @@ def hold_targets(
         "targets": list(targets),
     }
     return Query("event.hold_targets", params, no_row)
-
-
-def insert_log_lines(ids: Sequence[UUID], lines: Sequence[LogInput], now: datetime) -> Query[UUID]:
-    return Query(
-        "log_line.insert",
-        {
-            "now": now,
-            "ids": list(ids),
-            "tenant_ids": [line.tenant_id for line in lines],
-            "task_ids": [line.task_id for line in lines],
-            "retry_counts": [line.retry_count for line in lines],
-            "levels": [int(line.level) for line in lines],
-            "messages": [line.message for line in lines],
-            "metadata": [m and m.decode() for m in (line.metadata for line in lines)],
-        },
-        the_value,
-    )
 
 
 def metadata(ids: Collection[UUID], *, room: int) -> Query[ReadMetadata]:

@@ -38,25 +38,7 @@ class CallbackView(_ServiceView):
         return services.come_back(request._request, self.scheme)
 
 
-class GoogleStartView(StartView):
-    scheme = "google"
-
-
-class GoogleCallbackView(CallbackView):
-    scheme = "google"
-
-
-class GitHubStartView(StartView):
-    scheme = "github"
-
-
-class GitHubCallbackView(CallbackView):
-    scheme = "github"
-
-
-class OidcStartView(StartView):
-    scheme = "oidc"
-
-
-class OidcCallbackView(CallbackView):
-    scheme = "oidc"
+def view_of(scheme: str, way: str) -> type[PublicView]:
+    """The view of one service and one of the two ways, `start` and `callback`."""
+    base = {"start": StartView, "callback": CallbackView}[way]
+    return type(f"{scheme.title()}{base.__name__}", (base,), {"scheme": scheme})

@@ -39,35 +39,14 @@ urlpatterns: list[URLPattern] = [
             audits=Changes("user.change_password", in_parts=True),
         ),
     ),
-    route(
-        "api/v1/users/google/start",
-        sign_in.GoogleStartView,
-        Operation("GET", "user:update:google-oauth-start", None, is_public=True, status=302),
-    ),
-    route(
-        "api/v1/users/google/callback",
-        sign_in.GoogleCallbackView,
-        Operation("GET", "user:update:google-oauth-callback", None, is_public=True, status=302),
-    ),
-    route(
-        "api/v1/users/github/start",
-        sign_in.GitHubStartView,
-        Operation("GET", "user:update:github-oauth-start", None, is_public=True, status=302),
-    ),
-    route(
-        "api/v1/users/github/callback",
-        sign_in.GitHubCallbackView,
-        Operation("GET", "user:update:github-oauth-callback", None, is_public=True, status=302),
-    ),
-    route(
-        "api/v1/users/oidc/start",
-        sign_in.OidcStartView,
-        Operation("GET", "user:update:oidc-oauth-start", None, is_public=True, status=302),
-    ),
-    route(
-        "api/v1/users/oidc/callback",
-        sign_in.OidcCallbackView,
-        Operation("GET", "user:update:oidc-oauth-callback", None, is_public=True, status=302),
+    *(
+        route(
+            f"api/v1/users/{scheme}/{way}",
+            sign_in.view_of(scheme, way),
+            Operation("GET", f"user:update:{scheme}-oauth-{way}", None, is_public=True, status=302),
+        )
+        for scheme in ("google", "github", "oidc")
+        for way in ("start", "callback")
     ),
     route(
         "api/v1/users/logout",

@@ -32,6 +32,7 @@ from tenants.audit.actors import Actor, actor_of_request
 from tenants.audit.declared import Acts, Changes
 from tenants.audit.recording import Acting, answer_audited, recorded_changes
 from tenants.buckets import Buckets
+from tenants.log_fields import serve_tenant
 from tenants.models import Role, Tenant, User
 from tenants.rest.conditional import leave_out_what_is_known
 from tenants.rest.cors import add_cors_headers, refuse_foreign_pages
@@ -237,6 +238,7 @@ class TenantView(PublicView):
         is_resting = tenant.archived_at is not None and not is_reading
         if is_resting and request.method not in self.of_archived:
             raise ApiError(409, ARCHIVED)
+        serve_tenant(tenant.id)
         self.check_resource()
 
     def find_tenant(self) -> UUID:

@@ -220,6 +220,7 @@ SELDOM = {
     "engine_endedchild",
     "engine_lease",
     "engine_logline",
+    "engine_logtally",
     "engine_sharedstrategy",
     "engine_stepwait",
 }

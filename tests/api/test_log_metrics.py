@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.api.buckets import Buckets
+from engine.api import logs
+from engine.api.spans import buckets_between
 from engine.ids import id_at, new_id
 from engine.models import LogLine, Run, Task
 from engine.states import LogLevel
@@ -30,6 +31,7 @@ def say(run: Run, message: str, level: LogLevel, at: datetime | None = None) -> 
         id=new_id() if at is None else id_at(at),
         run_id=run.id,
         task_id=run.id,
+        step_id=tasks_of(run)[0].step_id,
         tenant_id=run.tenant_id,
         retry_count=0,
         level=level,
@@ -108,6 +110,7 @@ def test_another_tenants_lines_are_not_counted(api: ApiClient, path: str, cast: 
         {"levels": "LOUD"},
         {"step_ids": "x"},
         {"search": "\0"},
+        {"search": "%_" * 5_000},
     ],
 )
 def test_a_wrong_question_is_refused(api: ApiClient, path: str, query: dict[str, str]) -> None:
@@ -118,7 +121,38 @@ def test_a_wrong_question_is_refused(api: ApiClient, path: str, query: dict[str,
 
 def test_buckets_end_where_time_does() -> None:
     last = datetime.fromisoformat("9999-12-31T23:59:59.999999+00:00")
-    buckets = Buckets.between(last - timedelta(hours=1), last, names=("a", "b"))
+    buckets = buckets_between(last - timedelta(hours=1), last, names=("a", "b"))
     assert len(list(buckets.times())) == 61
     with pytest.raises(ApiError):
-        Buckets.between(last, last - timedelta(hours=1), names=("a", "b"))
+        buckets_between(last, last - timedelta(hours=1), names=("a", "b"))
+
+
+def test_what_was_not_looked_at_is_left_out_and_told(
+    api: ApiClient, cast: Cast, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MOST_LOOKED_AT", 2)
+    make_workflow(cast.tenant)
+    run = start_run(cast.tenant)
+    start = now().replace(second=0, microsecond=0) - timedelta(minutes=30)
+    for minute in (5, 10, 15, 20):
+        say(run, "Some words", LogLevel.INFO, start + timedelta(minutes=minute))
+    asked = {"since": start.isoformat(), "search": "words"}
+    counted = api.get(path, asked)
+    assert datetime.fromisoformat(counted.headers["X-Searched-To"]) == start + timedelta(minutes=15)
+    points = counted.json["results"]
+    assert datetime.fromisoformat(points[0]["time"]) == start + timedelta(minutes=16)
+    assert sum(point["INFO"] for point in points) == 1
+
+    rows = path.replace("log-point-metrics", "logs")
+    first = api.get(rows, asked | {"search": "nowhere"})
+    assert first.json["rows"] == []
+    onwards = datetime.fromisoformat(first.headers["X-Searched-To"])
+    assert start + timedelta(minutes=9) < onwards < start + timedelta(minutes=10)
+    second = api.get(rows, asked | {"since": onwards.isoformat()})
+    assert len(second.json["rows"]) == 2
+    newest = api.get(rows, asked | {"order_by_direction": "DESC", "limit": 2})
+    assert len(newest.json["rows"]) == 2
+    assert "X-Searched-To" not in newest.headers
+    whole = api.get(rows, asked | {"until": (start + timedelta(minutes=6)).isoformat()})
+    assert len(whole.json["rows"]) == 1
+    assert "X-Searched-To" not in whole.headers

@@ -13,6 +13,7 @@ from engine.domain.definition import Idempotency, StepDefinition, WorkflowDefini
 from engine.domain.definition_form import canonical_form, checksum
 from engine.ids import id_at, new_id
 from engine.models import (
+    BulkAction,
     Cron,
     DurableEntry,
     DurableTask,
@@ -32,11 +33,13 @@ from engine.models import (
     Workflow,
     WorkflowVersion,
 )
+from engine.operations.change_bulk_actions import stage_bulk_action
 from engine.operations.change_filters import create_filter
 from engine.operations.push_events import push_events
 from engine.operations.timetable.change_crons import create_cron
 from engine.operations.timetable.change_schedules import schedule_runs
 from engine.states import (
+    BulkKind,
     DurableKind,
     LogLevel,
     PayloadKind,
@@ -47,7 +50,7 @@ from engine.states import (
 )
 from engine.store import sync_db
 from engine.store.filters import NewFilter
-from engine.types import EventInput, TriggerRequest
+from engine.types import EventInput, RunFilter, TriggerRequest
 from tenants.audit.models import ActorKind
 from tenants.models import AuditEntry, Member, Role, Tenant, TenantInvite, User
 from tenants.people.invites import LIFETIME
@@ -249,12 +252,22 @@ def add_log(task: Task, message: str, level: LogLevel = LogLevel.INFO) -> LogLin
     return LogLine.objects.create(
         run_id=task.run_id,
         task_id=task.id,
+        step_id=task.step_id,
         tenant_id=task.tenant_id,
         retry_count=0,
         level=level,
         message=message,
         created_at=datetime.now(UTC),
     )
+
+
+def make_bulk_action(tenant: Tenant, kind: BulkKind = BulkKind.CANCEL) -> BulkAction:
+    """One that is staged, of all runs of the last day."""
+    now, action_id = datetime.now(UTC), new_id()
+    chosen = RunFilter(since=now - timedelta(days=1), until=now)
+    total = Run.objects.filter(tenant_id=tenant.id).count()
+    sync_db.run(stage_bulk_action(tenant.id, action_id, kind, chosen, total=total, now=now))
+    return BulkAction.objects.get(id=action_id)
 
 
 def make_worker(tenant: Tenant, name: str = "worker-1", **options: Any) -> Worker:

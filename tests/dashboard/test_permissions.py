@@ -10,7 +10,18 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.urls import urlpatterns
-from engine.models import Cron, Event, Filter, RateLimit, Run, Schedule, Task, Worker, Workflow
+from engine.models import (
+    BulkAction,
+    Cron,
+    Event,
+    Filter,
+    RateLimit,
+    Run,
+    Schedule,
+    Task,
+    Worker,
+    Workflow,
+)
 from tenants.models import APIToken, AuditEntry, Member, Role, Tenant, TenantInvite, User
 from tenants.tokens import create_token
 from tests.dashboard import factories
@@ -39,11 +50,18 @@ ROUTES: dict[str, tuple[str, Role]] = {
     "run_payload": ("runs/{run}/input/{run}", READ),
     "run_task_reset": ("runs/{run}/tasks/{run}/reset?step=1.1", WRITE),
     "trigger": ("trigger", WRITE),
+    "bulk_actions": ("bulk-actions", READ),
+    "bulk_actions_live": ("bulk-actions/live", READ),
+    "bulk_action_new": ("bulk-actions/new", WRITE),
+    "bulk_action": ("bulk-actions/{action}", READ),
+    "bulk_action_live": ("bulk-actions/{action}/live", READ),
     "workflows": ("workflows", READ),
     "workflows_live": ("workflows/live", READ),
     "workflow": ("workflows/{workflow}", READ),
     "workflow_live": ("workflows/{workflow}/live", READ),
     "workflow_delete": ("workflows/{workflow}/delete", WRITE),
+    "logs": ("logs", READ),
+    "logs_live": ("logs/live", READ),
     "rate_limits": ("rate-limits", READ),
     "rate_limits_live": ("rate-limits/live", READ),
     "rate_limit_delete": ("rate-limits/delete?key=api", WRITE),
@@ -114,6 +132,9 @@ POSTS: dict[str, tuple[str, Role]] = {
     "run_task_reset": ("runs/{run}/tasks/{run}/reset?step=1.1", WRITE),
     "worker_pause": ("workers/{worker}/pause", WRITE),
     "trigger": ("trigger", WRITE),
+    "bulk_action_new": ("bulk-actions/new", WRITE),
+    "bulk_action_start": ("bulk-actions/{action}/start", WRITE),
+    "bulk_action_stop": ("bulk-actions/{action}/stop", WRITE),
     "workflow_delete": ("workflows/{workflow}/delete", WRITE),
     "workflow_pause": ("workflows/{workflow}/pause", WRITE),
     "workflow_resume": ("workflows/{workflow}/resume", WRITE),
@@ -165,6 +186,7 @@ OUTSIDE_TENANTS = {one.name for one in urlpatterns if not str(one.pattern).start
 }
 """Of people, not of tenants; and the address of sockets, which is no page."""
 GIVEN = {
+    "bulk_action_new": {"action": "cancel"},
     "member": {"role": "ADMIN", "payloads": "yes"},
     "invite_new": {"email": "somebody@example.org", "role": "VIEWER"},
     "settings_rename": {"name": "Another"},
@@ -195,6 +217,7 @@ class World:
     entry: AuditEntry
     alert: Alert
     channel: AlertChannel
+    action: BulkAction
 
     def url(self, path: str) -> str:
         ids = {
@@ -216,6 +239,7 @@ class World:
             "alert": self.alert.id,
             "rule": self.alert.rule_id,
             "channel": self.channel.id,
+            "action": self.action.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -245,6 +269,7 @@ def world(tenant: Tenant) -> World:
         factories.make_audit_entry(tenant),
         alerting.open_alert(tenant),
         alerting.make_channel(tenant),
+        factories.make_bulk_action(tenant),
     )
 
 

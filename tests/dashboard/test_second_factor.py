@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
+from tenants.audit.models import AuditEntry
 from tenants.models import Role, Tenant, User
 from tenants.sign_in import enter, second_factor
 from tenants.sign_in_limits import CODES_PER_ACCOUNT
@@ -78,6 +79,8 @@ class TestSignIn:
         browser = give_password(user)
         assert give_code(browser, code) == 422
         assert not is_signed_in(browser)
+        (told,) = AuditEntry.objects.filter(action="user.sign_in_failed")
+        assert told.resource_name == user.email
         assert give_code(browser, device.next_code()) == 302
 
     def test_the_code_it_was_set_up_with_is_used_up(self, user: User, device: Device) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from tenants.audit.models import AuditEntry
 from tenants.models import Role, SignInTries, Tenant, User
 from tenants.sign_in_limits import TRIES_PER_ADDRESS_AND_ACCOUNT
 from tests.dashboard import factories
@@ -51,6 +52,27 @@ def test_every_failure_reads_the_same(anonymous: Client, user: User) -> None:
         texts.add(text[text.index('role="alert"') : text.index("</p>", text.index("alert"))])
     assert len(texts) == 1
     assert "_auth_user_id" not in anonymous.session
+
+
+def failed() -> list[tuple[str, str, str]]:
+    told = AuditEntry.objects.filter(action="user.sign_in_failed").order_by("id")
+    return [(one.resource_name, one.actor_id, one.address) for one in told]
+
+
+def test_failures_are_in_the_audit_log_whether_or_not_there_is_such_an_account(
+    anonymous: Client, user: User
+) -> None:
+    attempt(anonymous, user.email, "wrong")
+    attempt(anonymous, "nobody@example.org", "wrong")
+    wrong = {"email": user.email, "password": "Wrong-1"}
+    answer = anonymous.post("/api/v1/users/login", wrong, content_type="application/json")
+    assert answer.status_code == 400
+    assert failed() == [
+        (email, "", "127.0.0.1") for email in (user.email, "nobody@example.org", user.email)
+    ]
+    assert "wrong" not in str(AuditEntry.objects.values_list())
+    attempt(anonymous, user.email, factories.PASSWORD)
+    assert len(failed()) == 3
 
 
 def test_too_many_tries_are_refused_even_with_the_right_password(

@@ -369,7 +369,8 @@ def test_nothing_is_wider_than_a_small_phone(
     paths = ("runs", "workflows", "workers", "tokens", "trigger", "crons", "crons/new", "scheduled")
     people = ("members", "invites/new", "settings", "settings/leave", "settings/delete")
     rest = ("scheduled/new", "events", "events/push", "filters", "filters/new")
-    for path in (*paths, *rest, *people):
+    found = ("logs", "bulk-actions", "bulk-actions/new")
+    for path in (*paths, *rest, *found, *people):
         page.goto(f"{stack.server_url}/t/default/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
     page.goto(f"{stack.server_url}/t/default/runs")

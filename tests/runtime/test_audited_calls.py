@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from engine.domain.definition import WorkflowDefinition
+from engine.operations.audited import REPLAY, acting
+from engine.operations.replay_tasks import replay_tasks
 from engine.runtime.engine import HatchetEngine
 from engine.states import RateLimitWindow
+from engine.store.query import Repeatable, name_of
 from engine.types import TriggerRequest
 from tenants.audit.models import AuditEntry
 from tenants.caller import calling
@@ -85,6 +89,33 @@ def test_cancels_and_replays_are_told(conninfo: str, tenant_id: UUID) -> None:
         ("run.replay", str(runs[0])),
     ]
     assert acts[0].after == {"count": 1, "ids": [str(runs[0])]}
+
+
+def test_schedules_are_told(conninfo: str, tenant_id: UUID) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    async def schedule(engine: HatchetEngine) -> None:
+        await engine.put_workflow(tenant_id, workflow())
+        request = TriggerRequest("work", input=b'{"card":"4111"}')
+        await engine.schedule_runs(tenant_id, request, [tomorrow, tomorrow + timedelta(days=1)])
+
+    entries = told_of(conninfo, tenant_id, schedule, caller=make_token(tenant_id))
+    made = [one for one in entries if one.resource_kind == "schedule"]
+    assert [one.action for one in made] == ["schedule.create"] * 2
+    assert {one.resource_name for one in made} == {"work"}
+    assert "4111" not in str([one.after for one in made])
+
+
+def test_what_is_told_can_still_be_begun_anew() -> None:
+    """So that costly expressions of a replayed run are evaluated outside of its transaction."""
+    until = datetime(2099, 1, 1, tzinfo=UTC)
+    context = copy_context()
+    context.run(calling.set, VerifiedToken(UUID(int=1), UUID(int=2), until, TokenScope.FULL))
+    replay = replay_tasks(UUID(int=1), [], until)
+    told = context.run(acting, REPLAY, replay, lambda done: done.ids)
+    assert isinstance(told, Repeatable)
+    assert told is not replay
+    assert name_of(told) == name_of(replay)
 
 
 def test_what_the_engine_does_by_itself_is_not_told(conninfo: str, tenant_id: UUID) -> None:

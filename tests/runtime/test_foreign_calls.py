@@ -29,7 +29,7 @@ from tests.runtime.harness import with_django
 from tests.tenant_rows import rows_of
 
 SECRET = "zanzibar"
-OF_THE_ENGINES = {"engine_lease", "engine_runtally"}
+OF_THE_ENGINES = {"engine_lease", "engine_runtally", "engine_logtally"}
 """Tables that engines write by themselves."""
 SILENCE_SECONDS = 0.3
 """How long a stream that says nothing is listened to."""

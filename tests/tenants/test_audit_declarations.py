@@ -53,6 +53,7 @@ NOT_AUDITED = {
     "engine_logline": "data plane",
     "engine_outboxkey": "data plane",
     "engine_outboxrow": "data plane",
+    "engine_logtally": "data plane",
     "engine_payload": "data plane",
     "engine_run": "data plane",
     "engine_runslot": "data plane",

@@ -120,6 +120,16 @@ OTHER: dict[str, str] = {
     "SERVER_PROMETHEUS_PATH": "/custom-metrics",
     "SERVER_LOGGER_LEVEL": "debug",
     "SERVER_LOGGER_FORMAT": "json",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+    "SERVER_OTEL_COLLECTOR_URL": "collector:4317",
+    "SERVER_OTEL_INSECURE": "true",
+    "SERVER_OTEL_COLLECTOR_AUTH": "Bearer other",
+    "SERVER_OTEL_SERVICE_NAME": "other",
+    "SERVER_OTEL_TRACE_ID_RATIO": "0.1",
+    "SERVER_ALERTING_SENTRY_DSN": "https://key@sentry.example.com/1",
+    "SERVER_ALERTING_SENTRY_ENABLED": "false",
+    "SERVER_ALERTING_SENTRY_ENVIRONMENT": "other",
+    "SERVER_ALERTING_SENTRY_SAMPLE_RATE": "0.5",
 }
 """A value that differs from the default."""
 
@@ -150,6 +160,8 @@ SLACK = {
     "SERVER_TENANT_ALERTING_SLACK_CLIENT_ID": "given",
     "SERVER_TENANT_ALERTING_SLACK_CLIENT_SECRET": "given",
 }
+COLLECTOR = {"SERVER_OTEL_COLLECTOR_URL": "collector.example.com:4317"}
+SENTRY = {"SERVER_ALERTING_SENTRY_DSN": "https://key@sentry.example.com/2"}
 BESIDE: dict[str, dict[str, str]] = {
     **{name: SLACK for name in OTHER if name.startswith("SERVER_TENANT_ALERTING_SLACK_")},
     **{name: PARTS for name in OTHER if name.startswith("DATABASE_POSTGRES_")},
@@ -158,6 +170,10 @@ BESIDE: dict[str, dict[str, str]] = {
     **{name: provider("GITHUB") for name in OTHER if name.startswith("SERVER_AUTH_GITHUB_")},
     **{name: SMTP for name in OTHER if name.startswith("SERVER_EMAIL_SMTP_")},
     **{name: POSTMARK for name in OTHER if name.startswith("SERVER_EMAIL_POSTMARK_")},
+    **{name: COLLECTOR for name in OTHER if name.startswith("SERVER_OTEL_")},
+    **{name: SENTRY for name in OTHER if name.startswith("SERVER_ALERTING_SENTRY_")},
+    "SERVER_OTEL_COLLECTOR_URL": {},
+    "SERVER_ALERTING_SENTRY_DSN": {},
     **dict.fromkeys(SMTP_ACCOUNT, SMTP | SMTP_ACCOUNT),
     "SERVER_AUTH_BASIC_AUTH_ENABLED": OIDC,
     "SERVER_ENCRYPTION_AWSKMS_ENABLED": {"SERVER_ENCRYPTION_AWSKMS_KEY_ID": "alias/hatchet"},

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from engine.config import Config
 from engine.environment import ConfigError
+from engine.exporting import exporting
 from engine.management.database import check_database
 from engine.management.engine_metrics import watch_engine
 from engine.management.startup import check_port
@@ -57,10 +58,13 @@ class Command(BaseCommand):
             check_payloads(config)
         except ConfigError as error:
             raise CommandError(f"The engine cannot start: {error}") from None
-        supervisor = Supervisor(
-            lambda on_ready: uvloop.run(serve(config, on_ready)), options["processes"]
-        )
+        supervisor = Supervisor(lambda on_ready: run(config, on_ready), options["processes"])
         raise SystemExit(supervisor.run())
+
+
+def run(config: Config, on_ready: OnReady) -> None:
+    with exporting(config.exports, "engine"):
+        uvloop.run(serve(config, on_ready))
 
 
 async def serve(config: Config, on_ready: OnReady) -> None:

@@ -15,6 +15,7 @@ from django.urls import get_resolver
 
 from engine.config import Config
 from engine.environment import ConfigError
+from engine.exporting import exporting
 from engine.management.options import number_of_processes
 from engine.management.startup import check_port, socket_for
 from engine.management.supervision import OnReady, Supervisor
@@ -49,9 +50,14 @@ class Command(BaseCommand):
         except ConfigError as error:
             raise CommandError(f"The web server cannot start: {error}") from None
         supervisor = Supervisor(
-            lambda on_ready: serve(config, on_ready), options["processes"], name="web"
+            lambda on_ready: run(config, on_ready), options["processes"], name="web"
         )
         raise SystemExit(supervisor.run())
+
+
+def run(config: Config, on_ready: OnReady) -> None:
+    with exporting(config.exports, "web"):
+        serve(config, on_ready)
 
 
 def serve(config: Config, on_ready: OnReady) -> None:

@@ -18,6 +18,7 @@ from engine.store import (
     filters,
     housekeeping,
     idempotency,
+    log_lines,
     outbox,
     rate_limits,
 )
@@ -53,7 +54,7 @@ class Housekeeping(PeriodicService):
         ]
         if self._turns % 60 == 0:
             jobs += [self._ensure_partitions, self._forget_the_old, self._forget_idle_limits]
-            jobs.append(self._expire_audit)
+            jobs += [self._expire_audit, self._drop_log_tallies]
         self._turns += 1
         for job in jobs:
             await each_alone(job.__name__.strip("_"), [job], lambda run: run())
@@ -61,6 +62,10 @@ class Housekeeping(PeriodicService):
 
     async def _compact_tallies(self) -> None:
         await self._database.fetch(housekeeping.compact_tallies())
+        await self._database.fetch(log_lines.compact_tallies())
+
+    async def _drop_log_tallies(self) -> None:
+        await self._database.fetch(log_lines.drop_tallies())
 
     async def _release_keys(self) -> None:
         await self._database.fetch(idempotency.delete_expired(datetime.now(UTC)))

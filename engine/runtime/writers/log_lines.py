@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from engine.errors import InvalidArgument
 from engine.ids import new_id
 from engine.runtime.loops.batcher import Batcher
-from engine.store import events
+from engine.store import log_lines
 from engine.store.async_db import AsyncDatabase
 from engine.types import LogInput
 
@@ -25,7 +25,7 @@ class LogLines:
 
     async def _flush(self, lines: Sequence[LogInput]) -> list[Exception | None]:
         ids = [new_id() for _ in lines]
-        query = events.insert_log_lines(ids, lines, datetime.now(UTC))
+        query = log_lines.insert(ids, lines, datetime.now(UTC))
         written = set(await self._database.fetch(query))
         return [
             None if line_id in written else InvalidArgument(f"unknown task {line.task_id}")
