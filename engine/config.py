@@ -23,19 +23,21 @@ from engine import pem, secret_files
 from engine.alerting_config import AlertingConfig
 from engine.environment import FALSE_WORDS, ConfigError, Environment
 from engine.export_config import ExportConfig
+from engine.limits_config import enforced_limits
 from engine.mail_config import MailConfig
 from engine.metrics_config import MetricsConfig
 from engine.payload_config import PayloadConfig
 from engine.people_config import PeopleConfig
 from engine.postgres import BundledPostgres, home_for
+from engine.retention_config import RetentionConfig
 from engine.secret_files import random_text
 from engine.sign_in_config import SignInConfig
 from engine.tracing_config import TracingConfig
+from tenants.resources import Limit, Resource
 
 MEBIBYTE = 1024 * 1024
 MAX_MESSAGE_BYTES = 4 * MEBIBYTE
 """What clients and engines send and accept at most unless they are told otherwise."""
-AUDIT_DAYS = 365
 LOOPBACK = "127.0.0.0/8 ::1/128"
 SHORTEST_SECRET = 16
 FEWEST_CHARACTERS = 5
@@ -117,10 +119,11 @@ class Config:
     alerting: AlertingConfig
     people: PeopleConfig
     sign_in: SignInConfig
-    audit_retention_days: int
-    """How long entries of the audit log are kept."""
+    retention: RetentionConfig
     tracing: TracingConfig | None
     """None: no spans are taken, and workers are told of no traces."""
+    limits: Mapping[Resource, Limit]
+    """What every tenant may have only so much of; nothing unless limits are enforced."""
 
     metrics: MetricsConfig
     log_level: str
@@ -130,8 +133,7 @@ class Config:
     @classmethod
     def from_environment(cls, variables: Mapping[str, str], base_dir: Path) -> Config:
         """Raise ConfigError for the first wrong value."""
-        env = Environment(variables)
-        _refuse_unsupported(env)
+        env = _supported(Environment(variables))
         data_dir = _data_dir(env, base_dir)
         http_port, grpc_port = _ports(env)
         server_url = env.http_url("SERVER_URL", f"http://localhost:{http_port}")
@@ -173,16 +175,18 @@ class Config:
             alerting=AlertingConfig.from_environment(env),
             people=PeopleConfig.from_environment(env),
             sign_in=SignInConfig.from_environment(env),
-            audit_retention_days=_audit_retention_days(env),
+            retention=RetentionConfig.from_environment(env),
             tracing=TracingConfig.from_environment(env, keeps_payloads=not payloads.encrypts),
             metrics=MetricsConfig.from_environment(env),
+            limits=enforced_limits(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
             exports=ExportConfig.from_environment(env),
         )
 
 
-def _refuse_unsupported(env: Environment) -> None:
+def _supported(env: Environment) -> Environment:
+    """Refuse what is asked for and not supported."""
     off = tuple(FALSE_WORDS)
     env.refuse(
         "SERVER_MSGQUEUE_KIND", unless=("postgres",), because="Postgres carries the messages"
@@ -195,6 +199,7 @@ def _refuse_unsupported(env: Environment) -> None:
         unless=off,
         because="point DATABASE_URL at Postgres itself for now",
     )
+    return env
 
 
 def _ports(env: Environment) -> tuple[int, int]:
@@ -273,10 +278,6 @@ def _message_bytes(env: Environment) -> int:
     """Less would not hold the longest lists of ids that answers consist of."""
     name = "SERVER_GRPC_MAX_MSG_SIZE"
     return env.integer(name, MAX_MESSAGE_BYTES, at_least=MEBIBYTE, at_most=512 * MEBIBYTE)
-
-
-def _audit_retention_days(env: Environment) -> int:
-    return env.integer("SERVER_AUDIT_RETENTION_DAYS", AUDIT_DAYS, at_least=2, at_most=36_500)
 
 
 def _grpc_tls(env: Environment) -> TlsConfig | None:

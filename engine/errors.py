@@ -6,6 +6,7 @@ HatchetError
 ├── FailedPrecondition   right request, wrong moment
 ├── IdempotencyCollision the runs' idempotency keys are held by other runs
 ├── ResourceExhausted    a bound was hit; trying again later may work
+│   └── LimitReached     a tenant has as much of something as it may have
 ├── PayloadsAway         the object store or the key service cannot be reached
 └── Unavailable          the engine is stopping or cannot reach the database
     ├── NotSent          no connection was free: the database was not asked
@@ -58,6 +59,14 @@ class IdempotencyCollision(HatchetError):
 
 class ResourceExhausted(HatchetError):
     code = "resource_exhausted"
+
+
+class LimitReached(ResourceExhausted):
+    """Nothing was done. `room` is how much of what was asked for the tenant could have had."""
+
+    def __init__(self, message: str, tenant_id: UUID | None = None, room: int = 0) -> None:
+        super().__init__(message)
+        self.tenant_id, self.room = tenant_id, room
 
 
 class PayloadsAway(HatchetError):

@@ -484,6 +484,35 @@ CREATE FUNCTION public.engine_day_start_id(day date) RETURNS uuid
             || '00000000000000000000')::uuid
 $$;
 
+CREATE FUNCTION public.engine_drop_day(tables text[], day text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    parent text;
+    child text;
+    is_live boolean := false;
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', true);
+    FOREACH parent IN ARRAY tables LOOP
+        EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', parent);
+    END LOOP;
+    FOREACH parent IN ARRAY tables LOOP
+        child := parent || '_' || day;
+        IF parent = 'engine_task' AND to_regclass(child) IS NOT NULL THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %1$I WHERE status = 1)'
+                           ' OR EXISTS (SELECT FROM %1$I WHERE status = 0 AND NOT is_delayed)'
+                           ' OR EXISTS (SELECT FROM %1$I WHERE due_at IS NOT NULL)', child) INTO is_live;
+        END IF;
+    END LOOP;
+    IF is_live THEN
+        RETURN false;
+    END IF;
+    FOREACH parent IN ARRAY tables LOOP
+        EXECUTE format('DROP TABLE IF EXISTS %I', parent || '_' || day);
+    END LOOP;
+    RETURN true;
+END $_$;
+
 CREATE FUNCTION public.engine_ensure_partitions(days_ahead integer) RETURNS SETOF text
     LANGUAGE plpgsql
     AS $$
@@ -818,6 +847,25 @@ $$;
 
 COMMENT ON FUNCTION public.tenants_apitoken_audited() IS '{"kind": "token", "shown": ["name", "scope", "expires_at", "revoked_at", "replaced_by_id"], "withheld": [], "ignored": ["id", "tenant_id", "is_internal", "last_used_at", "created_at", "updated_at"]}';
 
+CREATE FUNCTION public.tenants_hold(tenant uuid, kind text, current_value bigint, amount bigint, most bigint) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    own bigint;
+BEGIN
+    INSERT INTO tenants_resourcelimit AS l (tenant_id, resource, value) VALUES (tenant, kind, current_value)
+    ON CONFLICT (tenant_id, resource) DO UPDATE SET value = excluded.value
+    RETURNING l.limit_value INTO own;
+    PERFORM tenants_refuse_beyond(tenant, kind, current_value, coalesce(own, most), amount);
+    RETURN 0;
+END $$;
+
+CREATE FUNCTION public.tenants_lock_limit(tenant uuid, kind text) RETURNS integer
+    LANGUAGE sql
+    AS $$
+    SELECT 0 FROM pg_advisory_xact_lock(hashtextextended('hatchet.limit.' || kind || '.' || tenant, 0))
+$$;
+
 CREATE FUNCTION public.tenants_member_audited() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -839,6 +887,84 @@ END
 $$;
 
 COMMENT ON FUNCTION public.tenants_member_audited() IS '{"kind": "member", "shown": ["user_id", "role", "can_view_payloads", "is_by_group"], "withheld": [], "ignored": ["id", "tenant_id", "created_at", "updated_at"]}';
+
+CREATE FUNCTION public.tenants_refuse_beyond(tenant uuid, kind text, wanted bigint, most bigint, amount bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF wanted > most THEN
+        RAISE EXCEPTION USING ERRCODE = 'HT003',
+            MESSAGE = format('the tenant has reached its limit of %s (%s)', most, kind),
+            DETAIL = jsonb_build_object('tenant_id', tenant, 'room', greatest(most - wanted + amount, 0))::text;
+    END IF;
+END $$;
+
+CREATE FUNCTION public.tenants_resourcelimit_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('limit_value', OLD."limit_value", 'alarm_value', OLD."alarm_value"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('limit_value', NEW."limit_value", 'alarm_value', NEW."alarm_value"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('resource_limit', TG_OP, subject.tenant_id, subject."resource"::text,
+                         subject.resource, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_resourcelimit_audited() IS '{"kind": "resource_limit", "shown": ["limit_value", "alarm_value"], "withheld": [], "ignored": ["tenant_id", "resource", "value", "window_began_at", "announced"]}';
+
+CREATE FUNCTION public.tenants_retentionperiod_audited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    subject record;
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN subject := OLD; ELSE subject := NEW; END IF;
+    IF TG_OP <> 'INSERT' THEN before := jsonb_build_object('kind', OLD."kind", 'seconds', OLD."seconds"); END IF;
+    IF TG_OP <> 'DELETE' THEN after := jsonb_build_object('kind', NEW."kind", 'seconds', NEW."seconds"); END IF;
+    IF TG_OP = 'UPDATE' THEN
+        NULL;
+    END IF;
+    PERFORM audit_change('retention', TG_OP, subject.tenant_id, subject."kind"::text,
+                         subject.kind, before, after);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.tenants_retentionperiod_audited() IS '{"kind": "retention", "shown": ["kind", "seconds"], "withheld": [], "ignored": ["tenant_id"]}';
+
+CREATE FUNCTION public.tenants_take(tenants uuid[], amounts bigint[], kind text, most bigint, window_seconds bigint, at timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    one record;
+    taken record;
+BEGIN
+    FOR one IN SELECT * FROM unnest(tenants, amounts) AS u(tenant_id, amount) ORDER BY 1 LOOP
+        INSERT INTO tenants_resourcelimit AS l (tenant_id, resource, value, window_began_at)
+        VALUES (one.tenant_id, kind, one.amount, at)
+        ON CONFLICT (tenant_id, resource) DO UPDATE SET (value, window_began_at, announced) = (
+            SELECT CASE WHEN is_open THEN l.value ELSE 0 END + one.amount,
+                   CASE WHEN is_open THEN l.window_began_at ELSE at END,
+                   CASE WHEN is_open THEN l.announced ELSE 0 END
+              FROM (SELECT coalesce(l.window_began_at + make_interval(secs => window_seconds) > at, false)
+                           AS is_open) AS w)
+        RETURNING l.value, l.limit_value INTO taken;
+        PERFORM tenants_refuse_beyond(one.tenant_id, kind, taken.value,
+                                      coalesce(taken.limit_value, most), one.amount);
+    END LOOP;
+    RETURN 0;
+END $$;
 
 CREATE FUNCTION public.tenants_tenant_audited() RETURNS trigger
     LANGUAGE plpgsql
@@ -2261,6 +2387,23 @@ CREATE TABLE public.tenants_member (
     is_by_group boolean DEFAULT false NOT NULL
 );
 
+CREATE TABLE public.tenants_resourcelimit (
+    resource text NOT NULL,
+    limit_value bigint,
+    alarm_value bigint,
+    value bigint DEFAULT 0 NOT NULL,
+    window_began_at timestamp with time zone,
+    announced smallint DEFAULT 0 NOT NULL,
+    tenant_id uuid NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.tenants_retentionperiod (
+    kind text NOT NULL,
+    seconds bigint NOT NULL,
+    tenant_id uuid NOT NULL
+);
+
 CREATE TABLE public.tenants_signintries (
     subject character varying(80) NOT NULL,
     tries integer NOT NULL,
@@ -2804,6 +2947,12 @@ ALTER TABLE ONLY public.tenants_browsersession
 ALTER TABLE ONLY public.tenants_member
     ADD CONSTRAINT tenants_member_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.tenants_resourcelimit
+    ADD CONSTRAINT tenants_resourcelimit_pkey PRIMARY KEY (tenant_id, resource);
+
+ALTER TABLE ONLY public.tenants_retentionperiod
+    ADD CONSTRAINT tenants_retentionperiod_pkey PRIMARY KEY (tenant_id, kind);
+
 ALTER TABLE ONLY public.tenants_signintries
     ADD CONSTRAINT tenants_signintries_pkey PRIMARY KEY (subject);
 
@@ -3119,6 +3268,8 @@ CREATE INDEX step_wait_by_event ON public.engine_stepwait USING btree (tenant_id
 
 CREATE INDEX step_wait_due ON public.engine_stepwait USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (satisfied_at IS NULL));
 
+CREATE INDEX step_wait_of_event ON public.engine_stepwait USING btree (event_id) WHERE (event_id IS NOT NULL);
+
 CREATE INDEX tenant_key_by_tenant ON public.engine_tenantkey USING btree (tenant_id, id);
 
 CREATE INDEX tenant_told_of_failures ON public.tenants_tenant USING btree (id) WHERE alerts_of_failures;
@@ -3134,6 +3285,10 @@ CREATE INDEX tenants_browsersession_user_id_6e32b65d ON public.tenants_browserse
 CREATE INDEX tenants_member_tenant_id_5705973e ON public.tenants_member USING btree (tenant_id);
 
 CREATE INDEX tenants_member_user_id_bab66e1c ON public.tenants_member USING btree (user_id);
+
+CREATE INDEX tenants_resourcelimit_tenant_id_065d3f1f ON public.tenants_resourcelimit USING btree (tenant_id);
+
+CREATE INDEX tenants_retentionperiod_tenant_id_9792286b ON public.tenants_retentionperiod USING btree (tenant_id);
 
 CREATE INDEX tenants_signintries_expires_at_9fcf19de ON public.tenants_signintries USING btree (expires_at);
 
@@ -3256,6 +3411,10 @@ CREATE TRIGGER audited AFTER INSERT ON public.engine_workflowversion FOR EACH RO
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, scope, expires_at, revoked_at, replaced_by_id ON public.tenants_apitoken FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_apitoken_audited();
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF user_id, role, can_view_payloads, is_by_group ON public.tenants_member FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_member_audited();
+
+CREATE TRIGGER audited AFTER UPDATE OF limit_value, alarm_value ON public.tenants_resourcelimit FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_resourcelimit_audited();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF kind, seconds ON public.tenants_retentionperiod FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_retentionperiod_audited();
 
 CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE OF name, slug, environment, archived_at, deleted_at, alert_frequency_seconds, alerts_members, alerts_of_failures, alerts_of_tokens, alerts_of_limits ON public.tenants_tenant FOR EACH ROW WHEN ((current_setting('hatchet.audit'::text, true) <> ''::text)) EXECUTE FUNCTION public.tenants_tenant_audited();
 
@@ -3391,6 +3550,12 @@ ALTER TABLE ONLY public.tenants_member
 
 ALTER TABLE ONLY public.tenants_member
     ADD CONSTRAINT tenants_member_user_id_bab66e1c_fk_tenants_user_id FOREIGN KEY (user_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.tenants_resourcelimit
+    ADD CONSTRAINT tenants_resourcelimit_tenant_id_065d3f1f_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.tenants_retentionperiod
+    ADD CONSTRAINT tenants_retentionperiod_tenant_id_9792286b_fk_tenants_tenant_id FOREIGN KEY (tenant_id) REFERENCES public.tenants_tenant(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.tenants_tenantinvite
     ADD CONSTRAINT tenants_tenantinvite_invited_by_id_19785941_fk_tenants_user_id FOREIGN KEY (invited_by_id) REFERENCES public.tenants_user(id) DEFERRABLE INITIALLY DEFERRED;

@@ -127,6 +127,26 @@ EVENTS: Mapping[str, Event] = {
         ("rows", "seconds", "waiting"),
         {"batcher": str},
     ),
+    # What is old
+    "retention.dropped": Event(
+        "The partitions of a day were dropped: nobody needed anything in them any more.",
+        (),
+        {"kind": str, "tables": str, "day": str},
+    ),
+    "retention.removed": Event(
+        "Rows that were old enough were removed one by one.", ("rows",), {"kind": str}
+    ),
+    # Limits of tenants, where they are enforced
+    "limit.alarmed": Event(
+        "A tenant comes near a limit: its alarm is reached.",
+        ("value", "limit"),
+        _TENANT | {"resource": str},
+    ),
+    "limit.reached": Event(
+        "A tenant has as much of something as it may have.",
+        ("value", "limit"),
+        _TENANT | {"resource": str},
+    ),
     # Workers
     "worker.registered": Event("A worker registered.", (), _WORKER),
     "worker.listening": Event("A worker opened its action stream.", (), _WORKER),

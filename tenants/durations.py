@@ -22,6 +22,8 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)")
 _SUM = re.compile(rf"(?:{_PART.pattern})+")
 _LONG = re.compile(r"([0-9]{1,9})([dwy])")
 _LONGEST_TEXT = 100
+_SHORTEST_KEPT = timedelta(days=1)
+_LONGEST_KEPT = timedelta(days=36_500)
 
 
 def seconds_of(text: str, *, with_days: bool = False) -> float:
@@ -63,3 +65,17 @@ def parse_lifetime(text: str) -> timedelta:
     if lifetime <= timedelta(0):
         raise ValueError("a duration must be longer than nothing")
     return lifetime
+
+
+def parse_kept(text: str) -> timedelta:
+    """Return for how long something is to be kept; ValueError with a sentence that names what is wrong."""
+    kept = parse_span(text)
+    if not _SHORTEST_KEPT <= kept <= _LONGEST_KEPT:
+        raise ValueError("what is kept is kept from a day (24h) to a hundred years (36500d)")
+    return timedelta(seconds=round(kept.total_seconds()))
+
+
+def shown_kept(seconds: float) -> str:
+    """Return whole hours as clients read them, or seconds where they are none."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{round(seconds)}s" if rest else f"{hours}h"

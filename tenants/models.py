@@ -15,6 +15,8 @@ __all__ = [
     "APIToken",
     "AuditEntry",
     "Member",
+    "ResourceLimit",
+    "RetentionPeriod",
     "Role",
     "SignInTries",
     "Tenant",
@@ -218,6 +220,32 @@ class BrowserSession(models.Model):
     agent = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)
+
+
+class RetentionPeriod(models.Model):
+    """For how long a tenant keeps something, where that is not what holds for the installation."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "kind")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="retention_periods")
+    kind = models.TextField()
+    seconds = models.BigIntegerField()
+
+
+class ResourceLimit(models.Model):
+    """How much of a resource a tenant has, and may have where that is not what holds for the installation.
+
+    `value` is what was taken since `window_began_at`, or counted when something was added last. `announced`
+    is what was told last: 1 that the limit is near, 2 that it is reached. Written while limits are enforced.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "resource")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="resource_limits")
+    resource = models.TextField()
+    limit_value = models.BigIntegerField(null=True, blank=True)
+    alarm_value = models.BigIntegerField(null=True, blank=True)
+    value = models.BigIntegerField(default=0, db_default=0)
+    window_began_at = models.DateTimeField(null=True, blank=True)
+    announced = models.SmallIntegerField(default=0, db_default=0)
 
 
 class SignInTries(models.Model):

@@ -10,7 +10,9 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from tenants import token_cache
+from tenants.limits import hold
 from tenants.models import APIToken, Tenant, TokenScope
+from tenants.resources import Resource
 from tenants.token_claims import InvalidToken, VerifiedToken, read_token, sign_token
 from tenants.token_rows import check_row
 
@@ -45,7 +47,26 @@ def create_token(
     scope: TokenScope = TokenScope.FULL,
     is_internal: bool = False,
 ) -> tuple[APIToken, str]:
-    """Store a token's record and return it with the token itself, which is never seen again."""
+    """Store a token's record and return it with the token itself, which is never seen again.
+
+    LimitReached: the tenant has as many as it may have.
+    """
+    with transaction.atomic():
+        made = _sign(tenant, name, expires_in, scope=scope, is_internal=is_internal)
+        if not is_internal:
+            hold(tenant.id, Resource.API_TOKEN, 1, lambda: _accepted(tenant))
+    return made
+
+
+def _accepted(tenant: Tenant) -> int:
+    """How many there are, but for the server's own."""
+    used = APIToken.objects.filter(tenant=tenant, is_internal=False, revoked_at=None)
+    return used.filter(expires_at__gt=datetime.now(UTC)).count()
+
+
+def _sign(
+    tenant: Tenant, name: str, expires_in: timedelta, *, scope: TokenScope, is_internal: bool
+) -> tuple[APIToken, str]:
     # Whole seconds: the claims hold no fractions, and record and token must expire together.
     now = datetime.now(UTC).replace(microsecond=0)
     record = APIToken.objects.create(
@@ -82,11 +103,12 @@ def rotate_token(
         if replaced.replaced_by_id is not None:
             raise CannotRotate("this token was rotated already")
         lifetime = replaced.expires_at - replaced.created_at.replace(microsecond=0)
-        made, text = create_token(
+        made, text = _sign(
             replaced.tenant,
             replaced.name,
             lifetime if expires_in is None else expires_in,
             scope=TokenScope(replaced.scope),
+            is_internal=False,
         )
         replaced.replaced_by = made
         replaced.expires_at = min(replaced.expires_at, now + overlap)

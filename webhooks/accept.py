@@ -47,7 +47,7 @@ def accept(webhook: Webhook, arrived: Arrived) -> Outcome:
         record(webhook, arrived, outcome)
     else:
         _finish(webhook, arrived, outcome, source)
-    sweep_sometimes(webhook.id, arrived.at)
+    sweep_sometimes(webhook.id)
     return outcome
 
 

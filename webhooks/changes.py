@@ -11,7 +11,10 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from engine.errors import InvalidArgument
+from engine.operations.parts.count_usage import hold
+from engine.store import sync_db
 from tenants.installation import installation
+from tenants.resources import Resource
 from webhooks import expressions
 from webhooks.credentials import Credentials
 from webhooks.encryption import encrypt
@@ -57,7 +60,10 @@ def basic_secret(user: str, password: str) -> str:
 
 
 def create_webhook(tenant_id: UUID, new: NewWebhook, now: datetime) -> Webhook:
-    """Make a webhook. InvalidArgument: something of it is wrong, or there is one of that name."""
+    """Make a webhook.
+
+    InvalidArgument: something of it is wrong, or there is one of that name. LimitReached: there are enough.
+    """
     _check_name(new.name)
     source = all_sources().get(new.source_name)
     if source is None:
@@ -73,7 +79,7 @@ def create_webhook(tenant_id: UUID, new: NewWebhook, now: datetime) -> Webhook:
     is_signed = given.auth_type is AuthType.HMAC
     try:
         with transaction.atomic():
-            return Webhook.objects.create(
+            made = Webhook.objects.create(
                 tenant_id=tenant_id,
                 name=new.name,
                 source_name=source.name,
@@ -89,6 +95,8 @@ def create_webhook(tenant_id: UUID, new: NewWebhook, now: datetime) -> Webhook:
                 created_at=now,
                 updated_at=now,
             )
+            sync_db.run(hold(tenant_id, Resource.INCOMING_WEBHOOK, 1, now))
+            return made
     except IntegrityError:
         raise InvalidArgument(f'there is a webhook named "{new.name}" already') from None
 

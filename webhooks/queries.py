@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from engine.ids import id_at
 from webhooks.models import Delivery, EventOrigin, Webhook
-from webhooks.retention import KEPT
 
 
 def find_webhook(tenant_id: UUID, name: str) -> Webhook | None:
@@ -30,7 +27,5 @@ def webhook_names(event_ids: Sequence[UUID]) -> Mapping[UUID, str]:
 
 
 def deliveries_of(tenant_id: UUID) -> QuerySet[Delivery]:
-    """Return a tenant's deliveries, newest first, without their bodies; what is too old is gone."""
-    oldest = id_at(datetime.now(UTC) - KEPT)
-    found = Delivery.objects.filter(tenant_id=tenant_id, id__gte=oldest)
-    return found.defer("body").order_by("-id")
+    """Return a tenant's deliveries, newest first, without their bodies."""
+    return Delivery.objects.filter(tenant_id=tenant_id).defer("body").order_by("-id")

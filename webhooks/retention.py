@@ -1,20 +1,15 @@
-"""How long deliveries are kept: so many of each webhook, and no longer than two weeks.
+"""How many deliveries are kept of each webhook; for how long, tenants say and the engine sees to.
 
-Whatever receives deliveries also removes them, a bounded number at a time: there is no job for it. So a
-table that nothing is added to may hold older rows, which nobody is shown.
+Whatever receives deliveries also removes them, a bounded number at a time: there is no job for it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from random import random
 from uuid import UUID
 
 from django.db import connection
 
-from engine.ids import id_at
-
-KEPT = timedelta(days=14)
 KEPT_OF_EACH = 1_000
 """Of each webhook: of the deliveries that became events, and of the others, which may be anybody's."""
 _CHANCE = 1 / 64
@@ -27,22 +22,16 @@ DELETE FROM webhooks_delivery WHERE id IN (
      ORDER BY id DESC OFFSET %(kept)s::int LIMIT %(at_once)s::int
 )
 """
-_SWEEP_OLD = """
-DELETE FROM webhooks_delivery WHERE id IN (
-    SELECT id FROM webhooks_delivery WHERE id < %(before)s::uuid
-     ORDER BY id LIMIT %(at_once)s::int FOR UPDATE SKIP LOCKED
-)
-"""
 
 
-def sweep_sometimes(webhook_id: UUID, now: datetime) -> None:
+def sweep_sometimes(webhook_id: UUID) -> None:
     """Sweep after one of many deliveries: a sweep takes many more than came since the last."""
     if random() < _CHANCE:
-        sweep(webhook_id, now)
+        sweep(webhook_id)
 
 
-def sweep(webhook_id: UUID, now: datetime) -> None:
-    """Remove some of what this webhook has too many of, and some of what is too old, of any webhook."""
+def sweep(webhook_id: UUID) -> None:
+    """Remove some of what this webhook has too many of."""
     with connection.cursor() as cursor:
         for is_without_event in (False, True):
             cursor.execute(
@@ -54,4 +43,3 @@ def sweep(webhook_id: UUID, now: datetime) -> None:
                     "at_once": _AT_ONCE,
                 },
             )
-        cursor.execute(_SWEEP_OLD, {"before": id_at(now - KEPT), "at_once": _AT_ONCE})

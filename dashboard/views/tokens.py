@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from dashboard.gate import PageRequest, tenant_page
 from tenants.audit.declared import Changes
 from tenants.models import APIToken, Role, TokenScope
+from tenants.resources import LimitReached
 from tenants.tokens import CannotRotate, create_token, revoke_token, rotate_token
 
 LIFETIMES = {"30": "30 days", "90": "90 days", "365": "1 year"}
@@ -59,12 +60,15 @@ def index(request: PageRequest) -> HttpResponse:
     wanted = _read(request.POST)
     if wanted.problem:
         return _page(request, wanted, error=wanted.problem)
-    record, text = create_token(
-        request.tenant,
-        wanted.name,
-        timedelta(days=int(wanted.lifetime)),
-        scope=TokenScope(wanted.scope),
-    )
+    try:
+        record, text = create_token(
+            request.tenant,
+            wanted.name,
+            timedelta(days=int(wanted.lifetime)),
+            scope=TokenScope(wanted.scope),
+        )
+    except LimitReached as error:
+        return _page(request, wanted, error=f"{str(error)[:1].upper()}{str(error)[1:]}.")
     return _page(request, _read(QueryDict()), made=record, text=text)
 
 

@@ -10,6 +10,7 @@ from django.urls import URLPattern
 from engine.api import (
     bulk_actions,
     outbox,
+    retention,
     run_export,
     run_pages,
     run_tree,
@@ -21,6 +22,7 @@ from engine.api.answers.additions import (
     BulkActionList,
     OutboxEntry,
     OutboxList,
+    Retention,
     RunPage,
     RunTree,
     WorkflowTimings,
@@ -96,5 +98,11 @@ ADDITIONS: list[URLPattern] = [
         f"{_OUTBOX}/<str:row>/retry",
         outbox.OutboxRetryView,
         post("outbox:retry", OutboxEntry, Acts("outbox.retry")),
+    ),
+    route(
+        f"{ST}/retention",
+        retention.RetentionView,
+        get("retention:get", Retention),
+        Operation("PATCH", "retention:update", Retention, audits=Changes("retention.update")),
     ),
 ]

@@ -19,6 +19,7 @@ from engine.api import (
     not_offered,
     prometheus,
     rate_limits,
+    resource_limits,
     run_actions,
     run_details,
     runs,
@@ -78,6 +79,7 @@ from engine.api.url_parts import (
     post,
 )
 from engine.states import Status
+from tenants.api.answers import TenantResourcePolicy
 from tenants.audit.declared import DATA_PLANE, ONLY_READS, Acts, Changes
 from tenants.rest.errors import APIErrors
 from tenants.rest.schema import Operation, route
@@ -313,6 +315,11 @@ _RATE_LIMITS = [
         rate_limits.RateLimitsView,
         get("rate-limit:list", RateLimitList),
         Operation("DELETE", "rate-limit:delete", None, audits=Changes("rate_limit.delete")),
+    ),
+    route(
+        f"{T}/resource-policy",
+        resource_limits.ResourcePolicyView,
+        get("tenant-resource-policy:get", TenantResourcePolicy),
     ),
 ]
 

@@ -37,4 +37,9 @@ class StepWait(models.Model):
                 condition=Q(satisfied_at__isnull=True, event_key__isnull=False),
                 name="step_wait_by_event",
             ),
+            models.Index(
+                fields=["event_id"],
+                condition=Q(event_id__isnull=False),
+                name="step_wait_of_event",
+            ),
         ]

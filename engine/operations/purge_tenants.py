@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from engine.operations import app_tables
+from engine.operations.parts.remove_runs import remove_runs
 from engine.store import deleted_tenants
-from engine.store.query import Operation, fetch
+from engine.store.query import Operation, fetch, fetch_all
 
 BATCH = 100
 KEPT = timedelta(minutes=10)
@@ -21,14 +23,16 @@ def purge_tenants(now: datetime, batch: int = BATCH) -> Operation[bool]:
     yield from fetch(deleted_tenants.remove_keys())
     run_ids = yield from fetch(deleted_tenants.lock_runs(batch))
     if run_ids:
-        task_ids = yield from fetch(deleted_tenants.lock_tasks(sorted(run_ids)))
-        yield from fetch(deleted_tenants.remove_runs(run_ids, task_ids))
+        yield from remove_runs(run_ids)
         return True
-    if (yield from fetch(deleted_tenants.remove_events(batch))):
+    event_ids = yield from fetch(deleted_tenants.remove_events(batch))
+    if event_ids:
+        yield from fetch_all(*app_tables.of_events(event_ids))
         return True
     if (yield from fetch(deleted_tenants.remove_numerous(batch))):
         return True
     tenant_ids = yield from fetch(deleted_tenants.emptied(now - KEPT))
     if tenant_ids:
+        yield from fetch_all(*app_tables.of_tenants(tenant_ids))
         yield from fetch(deleted_tenants.remove(tenant_ids))
     return False

@@ -11,6 +11,7 @@ from uuid import UUID
 from engine.domain.cel.answers import asking_for, repeated_id
 from engine.errors import NotFound
 from engine.operations.durable import satisfy_entries
+from engine.operations.parts.count_usage import taking
 from engine.operations.parts.event_targets import (
     KeyAndScope,
     KnownTargets,
@@ -30,6 +31,7 @@ from engine.store.filters import Failure, FilterRow
 from engine.store.query import Operation, Query, fetch, fetch_all, fetch_last, repeatable
 from engine.types import EventInput, EventRecord, TriggerRequest
 from tenants.json_text import members, object_of, with_texts
+from tenants.resources import Resource
 
 _KEPT_MARKS = frozenset({"hatchet__source_workflow_run_id", "hatchet__source_step_run_id"})
 
@@ -114,7 +116,8 @@ def _push(
     is_last: bool,
     known: KnownTargets | None = None,
 ) -> Operation[None]:
-    locked = _share_scopes(tenant_id, records)
+    taken = taking(Resource.EVENT, {tenant_id: len(records)}, now)
+    locked = [*taken, *_share_scopes(tenant_id, records)]
     insert = events.insert(tenant_id, records, priorities, now)
     if known and (targets := known.find(tenant_id, records)):
         first = (*locked, insert, hold(tenant_id, targets))

@@ -11,10 +11,12 @@ from engine.domain.cron.expression import parse_cron
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.definition_form import canonical_form, checksum
 from engine.ids import new_id
+from engine.operations.parts.count_usage import hold
 from engine.store import crons, filters, shared_strategies, workflows
 from engine.store.changes import Changes
 from engine.store.filters import NewFilter
 from engine.store.query import Operation, Query, fetch, fetch_all
+from tenants.resources import Resource
 
 
 class PutWorkflow(NamedTuple):
@@ -29,6 +31,7 @@ def put_workflow(
     """Store the definition unless the latest version equals it. One name at a time per tenant.
 
     Concurrency strategies of the whole tenant are as they were registered last, by whatever version.
+    LimitReached: with the definition's crons the tenant would have more than it may.
     """
     _, found = yield from fetch_all(
         workflows.lock_name(tenant_id, definition.name),
@@ -53,6 +56,7 @@ def put_workflow(
         workflows.insert_steps(put.version_id, _new_steps(definition)),
         *_replace_declared(tenant_id, definition, put.workflow_id, now),
     )
+    yield from hold(tenant_id, Resource.CRON, len(definition.cron_triggers), now)
     yield _changed_catalog(tenant_id)
     return put
 

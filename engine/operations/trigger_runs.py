@@ -14,6 +14,7 @@ from engine.errors import Collision, IdempotencyCollision, InvalidArgument
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.arm_waits import new_waits
 from engine.operations.parts.claim_keys import claim_children, claim_keys, record_failures
+from engine.operations.parts.count_usage import taking_runs
 from engine.operations.parts.fail_keyless import end_keyless, fail_keyless
 from engine.operations.parts.group_keys import ask_for_slots
 from engine.operations.parts.plan_runs import PlannedRun, plan_new_run, resolve_names
@@ -54,7 +55,7 @@ def insert_runs(
 
     `first` are queries to be run before, which cost no round trip of their own then. `is_last` says that the operation around it asks for nothing more, which saves a round trip.
 
-    Raises LeaseLost when a place was found under a lease that has passed to another engine.
+    Raises LeaseLost when a place was found under a lease that has passed to another engine; LimitReached.
     """
     versions = yield from load_versions({item.run.version_id for item in planned})
     collisions: Mapping[UUID, UUID] = {}
@@ -78,6 +79,7 @@ def insert_runs(
         *(fail_keyless(keyless, now) if keyless else []),
         *_consume(planned, places.taken, now),
         *_begin_durable(planned, versions, worker_of),
+        *taking_runs(planned, now),
     ]
     is_last = is_last and not any(task.id != task.run_id for task in keyless)
     yield from fetch_last(*queries) if is_last else fetch_all(*queries)

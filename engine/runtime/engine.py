@@ -6,34 +6,34 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from engine.background import make_background
-from engine.config import AUDIT_DAYS, MAX_MESSAGE_BYTES
+from engine.config import MAX_MESSAGE_BYTES
 from engine.domain.definition import WorkflowDefinition
 from engine.domain.spans import NewSpan
 from engine.errors import Unavailable
 from engine.ids import new_id
 from engine.operations.audited import PUT_WORKFLOW, changing
 from engine.operations.put_workflow import put_workflow
+from engine.retention_config import RetentionConfig
 from engine.runtime.calls import Calls
 from engine.runtime.catalog import Catalog
 from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.controllers.background import BackgroundLoop
-from engine.runtime.controllers.bulk_actions import BulkActions
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.ended_children import EndedChildren
 from engine.runtime.controllers.figures import Figures
-from engine.runtime.controllers.housekeeping import Housekeeping
 from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.controllers.outbox import OutboxTaker
 from engine.runtime.controllers.slow_poll import SlowPoll
 from engine.runtime.controllers.stray_objects import StrayObjects
 from engine.runtime.controllers.timetable import Timetable
+from engine.runtime.controllers.upkeep import upkeep
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.dispatcher.workers import Workers
 from engine.runtime.durable.service import Durable
@@ -80,8 +80,7 @@ Result = TypeVar("Result")
 class HatchetEngine(Calls):
     """One engine. `start`, then serve; `stop` drains what was accepted and gives tenants up."""
 
-    audit_kept = timedelta(days=AUDIT_DAYS)
-    """How long entries of the audit log are kept."""
+    retention = RetentionConfig()
 
     def __init__(
         self, conninfo: str, *, pool_size: int = 8, max_message_bytes: int = MAX_MESSAGE_BYTES
@@ -219,6 +218,7 @@ class HatchetEngine(Calls):
             notifier=self.notifier,
             owners=owners,
         )
+        kept = (*upkeep(self.database, self.retention), *self._background, *self._sweepers)
         loops: list[tuple[str, Coroutine[Any, Any, None]]] = [
             ("leases", self.ownership.run()),
             ("rebuild", self.ownership.rebuild_loop()),
@@ -229,14 +229,12 @@ class HatchetEngine(Calls):
             ("outbox", self.outbox.run()),
             ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
-            ("housekeeping", Housekeeping(self.database, self.audit_kept).run()),
             ("figures", Figures(self.database, owners).run()),
-            ("bulk actions", BulkActions(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),
             ("ended children", EndedChildren(self.database, self.effects.durable, owners).run()),
-            *((loop.name, loop.run()) for loop in (*self._background, *self._sweepers)),
+            *((loop.name, loop.run()) for loop in kept),
         ]
         for name, loop in loops:
             self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))

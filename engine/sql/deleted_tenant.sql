@@ -46,7 +46,7 @@ WITH payloads AS (
 DELETE FROM engine_run WHERE id = ANY(%(run_ids)s::uuid[]) RETURNING id;
 
 -- name: deleted_tenant.remove_events
--- Some events of deleted tenants, with their payloads and the names of the webhooks they came by.
+-- Some events of deleted tenants, with their payloads.
 WITH chosen AS MATERIALIZED (
     SELECT e.id FROM tenants_tenant t
      CROSS JOIN LATERAL (
@@ -55,8 +55,6 @@ WITH chosen AS MATERIALIZED (
      WHERE t.deleted_at IS NOT NULL LIMIT %(limit)s::int
 ), payloads AS (
     DELETE FROM engine_payload WHERE owner_id IN (SELECT id FROM chosen)
-), origins AS (
-    DELETE FROM webhooks_eventorigin WHERE event_id IN (SELECT id FROM chosen)
 )
 DELETE FROM engine_event WHERE id IN (SELECT id FROM chosen) RETURNING id;
 
@@ -140,8 +138,7 @@ SELECT t.id FROM tenants_tenant t
  ORDER BY t.id FOR UPDATE SKIP LOCKED;
 
 -- name: deleted_tenant.remove
--- What is left of these tenants: their definitions, messages to endpoints that are gone, alerts, their leases, and
--- themselves.
+-- What is left of these tenants: their definitions, their leases, and themselves.
 WITH kept AS MATERIALIZED (
     SELECT id FROM engine_workflow WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), versions AS MATERIALIZED (
@@ -157,18 +154,6 @@ WITH kept AS MATERIALIZED (
     DELETE FROM engine_filter WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), strategies AS (
     DELETE FROM engine_sharedstrategy WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
-), occurrences AS (
-    DELETE FROM webhooks_occurrence WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
-), dispatches AS (
-    DELETE FROM webhooks_dispatch WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
-), messages AS (
-    DELETE FROM webhooks_message WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
-), failed_runs AS (
-    DELETE FROM webhooks_failedruns WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
-), notifications AS (
-    DELETE FROM webhooks_alertnotification WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
-), alerts AS (
-    DELETE FROM webhooks_alert WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), actions AS (
     DELETE FROM engine_bulkaction WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), sql_roles AS (
@@ -177,6 +162,8 @@ WITH kept AS MATERIALIZED (
     DELETE FROM engine_tenanttotal WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), leases AS (
     DELETE FROM engine_lease WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), usage AS (
+    DELETE FROM tenants_resourcelimit WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), steps AS (
     DELETE FROM engine_step WHERE version_id IN (SELECT id FROM versions)
 ), old_versions AS (

@@ -20,7 +20,3 @@ INSERT INTO engine_runtally (tenant_id, workflow_id, minute, status, delta)
 SELECT tenant_id, workflow_id, minute, status, sum(delta) FROM dropped
  GROUP BY 1, 2, 3, 4 HAVING sum(delta) <> 0
 RETURNING 1;
-
--- name: housekeeping.expire_audit
--- Removes entries of the audit log that are old enough; returns how many.
-SELECT audit_remove_before(%(before)s::timestamptz, %(at_most)s::int);

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
+import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 
@@ -12,11 +14,13 @@ from engine.errors import (
     HatchetError,
     InvalidArgument,
     LeaseLost,
+    LimitReached,
     LostRace,
     NotSent,
     TargetsChanged,
     Unavailable,
 )
+from tenants.resources import LIMIT_REACHED
 
 _LEASE_LOST, _TARGETS_CHANGED = "HT001", "HT002"
 _LOST_RACES = (
@@ -43,6 +47,8 @@ def named(error: psycopg.Error | OSError) -> HatchetError | None:
         return LeaseLost("the lease of a tenant has passed to another engine")
     if isinstance(error, psycopg.Error) and error.sqlstate == _TARGETS_CHANGED:
         return TargetsChanged("the events have other targets now")
+    if isinstance(error, psycopg.Error) and error.sqlstate == LIMIT_REACHED:
+        return _limit_reached(error)
     if isinstance(error, _LOST_RACES):
         return LostRace("another transaction was first; try again")
     if isinstance(error, _TOO_MUCH):
@@ -55,3 +61,9 @@ def named(error: psycopg.Error | OSError) -> HatchetError | None:
     if isinstance(error, _ABSENCES):
         return Unavailable("the database cannot be reached")
     return None
+
+
+def _limit_reached(error: psycopg.Error) -> LimitReached:
+    told = orjson.loads(error.diag.message_detail or "{}")
+    tenant_id = UUID(told["tenant_id"])
+    return LimitReached(error.diag.message_primary or "", tenant_id, told["room"])

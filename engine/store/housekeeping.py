@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from engine.store.query import Query, no_row, the_value
 
 
@@ -13,7 +11,3 @@ def ensure_partitions() -> Query[str]:
 
 def compact_tallies() -> Query[None]:
     return Query("housekeeping.compact_tallies", {}, no_row)
-
-
-def expire_audit(before: datetime, at_most: int) -> Query[int]:
-    return Query("housekeeping.expire_audit", {"before": before, "at_most": at_most}, the_value)

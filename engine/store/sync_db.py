@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, TypeVar, cast
 
-from django.db import connection, transaction
+import psycopg
+from django.db import DatabaseError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from engine import telemetry
 from engine.domain.cel.answers import Answers, Unanswered
+from engine.errors import LimitReached
 from engine.sandbox import pool
 from engine.store import sealing
 from engine.store.changes import Changes
+from engine.store.failures import named
 from engine.store.hints import messages_of, notify
 from engine.store.placing import NO_PLACES, Wanting
 from engine.store.query import Operation, Query, Repeatable, insisting, statements
@@ -65,6 +68,16 @@ def _transact(operation: Operation[Result]) -> Result:
 
     One that fails is closed, so that it lets go of what it holds.
     """
+    try:
+        return _step_through(operation)
+    except DatabaseError as error:
+        failure = named(error.__cause__) if isinstance(error.__cause__, psycopg.Error) else None
+        if isinstance(failure, LimitReached):
+            raise failure from error
+        raise
+
+
+def _step_through(operation: Operation[Result]) -> Result:
     changes = Changes()
     with closing(operation), transaction.atomic(), connection.cursor() as cursor:
         try:

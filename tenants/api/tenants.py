@@ -127,13 +127,6 @@ class AlertingView(TenantView):
         return Response(shape)
 
 
-class ResourcePolicyView(TenantView):
-    """No limits are enforced, so there are none to list."""
-
-    def get(self, request: Request, **_: Any) -> Response:
-        return Response({"limits": []})
-
-
 @dataclass(frozen=True, slots=True)
 class FeatureFlag:
     identity: str | None = in_query.text("featureFlagId")

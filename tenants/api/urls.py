@@ -172,11 +172,6 @@ urlpatterns: list[URLPattern] = [
         ),
     ),
     route(
-        f"{_T}/resource-policy",
-        tenants.ResourcePolicyView,
-        Operation("GET", "tenant-resource-policy:get", answers.TenantResourcePolicy),
-    ),
-    route(
         f"{_T}/feature-flags",
         tenants.FeatureFlagView,
         Operation(

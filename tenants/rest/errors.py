@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from tenants.access import AccessDenied
+from tenants.resources import LimitReached
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ def _meaning_of(error: Exception) -> tuple[int, str, str | None]:
             return error.status, error.description, error.field
         case AccessDenied():
             return 401, str(error), None
+        case LimitReached():
+            return 429, str(error), None
         case exceptions.APIException():
             return error.status_code, str(error.detail), None
         case Http404():

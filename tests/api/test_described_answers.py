@@ -113,6 +113,11 @@ def walk_outbox(walk: Walk, stable: str, tenant: Tenant) -> None:
     walk.delete(f"{stable}/outbox/{second.id}")
 
 
+def walk_retention(walk: Walk, stable: str) -> None:
+    assert walk.get(f"{stable}/retention")["rows"]
+    walk.patch(f"{stable}/retention", {"kind": "logs", "period": "7d"})
+
+
 def walk_durable_tasks(walk: Walk, stable: str, cast: Cast) -> None:
     _, task = start_durable(cast)
     call(task, WaitCall((sleep("90s"), event("go")), "for a while"))
@@ -315,6 +320,7 @@ def test_every_operation_answers_as_described(
     walk_runs(walk, stable, world)
     walk_bulk_actions(walk, stable)
     walk_outbox(walk, stable, cast.tenant)
+    walk_retention(walk, stable)
     walk_durable_tasks(walk, stable, cast)
     walk_events(walk, stable, tenant, world)
     walk_webhooks(walk, stable)

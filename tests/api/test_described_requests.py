@@ -78,6 +78,7 @@ TEXTS = {
 NEED_MORE_THAN_LUCK = {
     "DELETE /api/v1/tenants/{tenant}",
     "GET /api/v1/tenants/{tenant}/slack/start",
+    "PATCH /api/v1/stable/tenants/{tenant}/retention",
     "POST /api/v1/sns/{tenant}/{event}",
     "POST /api/v1/stable/tenants/{tenant}/alert-channels",
     "POST /api/v1/stable/tenants/{tenant}/alert-rules",

@@ -30,6 +30,7 @@ NEEDS = {
     "tenant:unarchive": Role.OWNER,
     "tenant:delete": Role.OWNER,
     "tenant:leave": Role.VIEWER,
+    "retention:update": Role.ADMIN,
     "webhook-endpoint:create": Role.ADMIN,
     "webhook-endpoint:update": Role.ADMIN,
     "webhook-endpoint:delete": Role.ADMIN,

@@ -117,6 +117,7 @@ ROUTES: dict[str, tuple[str, Role]] = {
     "invite_renew": ("invites/{invite}/renew", ADMIN),
     "invite_revoke": ("invites/{invite}/revoke", ADMIN),
     "settings": ("settings", READ),
+    "settings_usage": ("settings/usage", READ),
     "settings_leave": ("settings/leave", READ),
     "settings_delete": ("settings/delete", OWNER),
     "tokens": ("tokens", ADMIN),
@@ -174,6 +175,7 @@ POSTS: dict[str, tuple[str, Role]] = {
     "invite_renew": ("invites/{invite}/renew", ADMIN),
     "invite_revoke": ("invites/{invite}/revoke", ADMIN),
     "settings_rename": ("settings/rename", WRITE),
+    "settings_retain": ("settings/usage/retain", ADMIN),
     "settings_leave": ("settings/leave", READ),
     "settings_archive": ("settings/archive", OWNER),
     "settings_delete": ("settings/delete", OWNER),
@@ -190,6 +192,7 @@ GIVEN = {
     "member": {"role": "ADMIN", "payloads": "yes"},
     "invite_new": {"email": "somebody@example.org", "role": "VIEWER"},
     "settings_rename": {"name": "Another"},
+    "settings_retain": {"kind": "runs", "period": "48h"},
     "settings_archive": {"archived": "yes"},
 }
 """What would change something, if it were allowed."""

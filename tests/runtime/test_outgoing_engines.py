@@ -176,18 +176,6 @@ async def test_during_a_rotation_both_secrets_sign(
     assert not told.is_signed_with(old)
 
 
-async def test_what_is_too_old_is_removed(
-    engine: HatchetEngine, tenant_id: UUID, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    endpoint, _ = await endpoint_for(tenant_id, receiver, "run.created")
-    await engine.put_workflow(tenant_id, workflow())
-    await trigger(engine, tenant_id)
-    await until_rows(lambda: all_are(endpoint, DispatchState.DELIVERED, 1))
-    monkeypatch.setattr(deliver, "KEPT", timedelta(seconds=-60))
-    deliverer_of(engine)._sweep_at = datetime.now(UTC)
-    await until_rows(lambda: not Dispatch.objects.filter(endpoint_id=endpoint.id).exists())
-
-
 async def test_an_endpoint_that_fails_is_sent_one_message_at_a_time(
     engine: HatchetEngine, tenant_id: UUID, receiver: Receiver
 ) -> None:

@@ -76,7 +76,7 @@ async def test_an_engine_survives_the_deletion_of_what_it_schedules(
     await recorder.wait_for("lease.lost", tenant_id=tenant_id)
     # What others have locked at the moment is passed over.
     while await with_django(lambda: Tenant.with_deleted.filter(id=tenant_id).exists()):
-        await Housekeeping(engine.database, HatchetEngine.audit_kept).tick()
+        await Housekeeping(engine.database).tick()
     assert not await with_django(lambda: Run.objects.filter(tenant_id=tenant_id).exists())
     with pytest.raises(InvalidArgument, match="unknown task"):
         await worker.complete(action)

@@ -241,7 +241,7 @@ async def test_operations_are_told_of_by_their_names(
     (run_id,) = await trigger(engine, tenant_id)
     await worker.complete(await worker.next_start())
     await result_of(engine, tenant_id, run_id)
-    for operation in ("report_tasks", "worker.insert", "load_snapshot"):
+    for operation in ("report_tasks", "register_worker", "load_snapshot"):
         done = await recorder.wait_for("database.operation", operation=operation)
         assert done.metadata["outcome"] == "committed"
         assert done.measurements["statements"] >= done.measurements["round_trips"] >= 1

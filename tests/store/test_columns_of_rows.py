@@ -22,6 +22,7 @@ from engine.store.binary import prepare
 from engine.store.query import no_row, statements, the_value
 from engine.store.queues import QueuedRow
 from engine.store.runs import KeyData
+from webhooks import tables as webhook_tables
 from webhooks.alerts import store as alerts_store
 from webhooks.outgoing import store as outgoing_store
 
@@ -42,7 +43,12 @@ def builders() -> dict[str, Builder]:
     found: dict[str, Builder] = {}
     for module in pkgutil.iter_modules(store.__path__, "engine.store."):
         found |= builders_in(importlib.import_module(module.name))
-    return found | builders_in(outgoing_store) | builders_in(alerts_store)
+    return (
+        found
+        | builders_in(outgoing_store)
+        | builders_in(alerts_store)
+        | builders_in(webhook_tables)
+    )
 
 
 BUILDERS = builders()

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.errors import Unavailable
-from engine.ids import id_at, new_id
+from engine.ids import new_id
 from engine.store.async_db import AsyncDatabase
 from webhooks import encryption
 from webhooks.outgoing import store
 from webhooks.outgoing.answered import Answered
 from webhooks.outgoing.gather import gather
-from webhooks.outgoing.queries import KEPT
 from webhooks.outgoing.record import outcome_of, record_attempts
 from webhooks.outgoing.signing import signed_headers
 from webhooks.outgoing.store import Claimed, Outcome
@@ -38,8 +37,6 @@ MOST_OF_EACH = 8
 """Attempts under way to one endpoint, in each engine."""
 _GATHERED_AT_ONCE = 200
 _SILENCE_EVERY = timedelta(seconds=5)
-_SWEPT_AT_ONCE = 1_000
-_SWEPT_EVERY = timedelta(minutes=10)
 _INTERVAL_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
 """Between looks for an endpoint while there is none."""
@@ -62,7 +59,6 @@ class Deliverer:
         self._woken = asyncio.Event()
         self._has_work = False
         self._silence_at = datetime.now(UTC)
-        self._sweep_at = datetime.now(UTC) + _SWEPT_EVERY * random.random()
 
     async def tick(self) -> bool:
         self._woken.clear()
@@ -76,7 +72,7 @@ class Deliverer:
             self._silence_at = now + _SILENCE_EVERY
         gathered = await self._database.run(gather(_GATHERED_AT_ONCE, now, looks_for_silence=looks))
         await self._send_due(datetime.now(UTC))
-        return gathered == _GATHERED_AT_ONCE or await self._sweep(now)
+        return gathered == _GATHERED_AT_ONCE
 
     async def wait(self) -> None:
         seconds = _INTERVAL_SECONDS if self._has_work else _IDLE_SECONDS
@@ -151,15 +147,6 @@ class Deliverer:
             except Unavailable:
                 self._outcomes = outcomes + self._outcomes
                 raise
-
-    async def _sweep(self, now: datetime) -> bool:
-        if now < self._sweep_at:
-            return False
-        [swept] = await self._database.fetch(store.sweep(id_at(now - KEPT), _SWEPT_AT_ONCE))
-        has_more = _SWEPT_AT_ONCE in swept
-        if not has_more:
-            self._sweep_at = now + _SWEPT_EVERY
-        return has_more
 
 
 def secrets_of(claimed: Claimed, now: datetime) -> list[str]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from engine.ids import id_at
 from webhooks.models import Dispatch, Endpoint
-
-KEPT = timedelta(days=14)
-"""How long messages are kept, whether they arrived or not."""
 
 
 def endpoints_of(tenant_id: UUID) -> QuerySet[Endpoint]:
@@ -25,6 +20,5 @@ def find_endpoint(tenant_id: UUID, endpoint_id: UUID) -> Endpoint | None:
 
 
 def dispatches_to(endpoint: Endpoint) -> QuerySet[Dispatch]:
-    """Return what went or goes to an endpoint; what is too old is gone."""
-    oldest = id_at(datetime.now(UTC) - KEPT)
-    return Dispatch.objects.filter(endpoint_id=endpoint.id, id__gte=oldest)
+    """Return what went or goes to an endpoint."""
+    return Dispatch.objects.filter(endpoint_id=endpoint.id)

@@ -89,11 +89,6 @@ class Finding(NamedTuple):
     not_before: datetime | None
 
 
-class Swept(NamedTuple):
-    dispatches: int
-    messages: int
-
-
 def has_work() -> Query[bool]:
     return Query("outgoing.has_work", {}, the_value)
 
@@ -201,7 +196,3 @@ def judge(findings: Sequence[Finding], *, dead_since: datetime, now: datetime) -
         },
         the_value,
     )
-
-
-def sweep(before: UUID, limit: int) -> Query[Swept]:
-    return Query("outgoing.sweep", {"before": before, "limit": limit}, Swept)

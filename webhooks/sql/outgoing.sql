@@ -144,19 +144,3 @@ UPDATE webhooks_endpoint e
  WHERE e.id = u.id
    AND (NOT u.has_worked OR e.failing_since IS NOT NULL OR e.not_before IS NOT NULL)
 RETURNING e.id;
-
--- name: outgoing.sweep
--- Some of the dispatches and messages that are too old, whether they arrived or not.
-WITH dispatches AS (
-    DELETE FROM webhooks_dispatch WHERE id IN (
-        SELECT id FROM webhooks_dispatch WHERE id < %(before)s::uuid
-         ORDER BY id LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
-    RETURNING id
-), messages AS (
-    DELETE FROM webhooks_message WHERE position IN (
-        SELECT m.position FROM webhooks_message m
-         WHERE m.message_id < %(before)s::uuid
-         ORDER BY m.message_id LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
-    RETURNING position
-)
-SELECT (SELECT count(*) FROM dispatches)::int AS dispatches, (SELECT count(*) FROM messages)::int AS messages;

@@ -145,3 +145,19 @@ class OutboxEntry(TypedDict):
 class OutboxList(TypedDict):
     pagination: PaginationResponse
     rows: list[OutboxEntry]
+
+
+class RetentionRow(TypedDict):
+    """`period` holds; `isDefault`: because nothing else was chosen."""
+
+    kind: str
+    period: str
+    default: str
+    isDefault: bool
+
+
+class Retention(TypedDict):
+    """`isEnabled`: whether anything is removed at all on this server."""
+
+    isEnabled: bool
+    rows: list[RetentionRow]

@@ -7,7 +7,6 @@ import gc
 import logging
 import signal
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +70,7 @@ async def serve(config: Config, on_ready: OnReady) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new work, drain, give tenants up."""
     log_events()
     engine = HatchetEngine(config.database_url, max_message_bytes=config.grpc_max_message_bytes)
-    engine.audit_kept = timedelta(days=config.audit_retention_days)
+    engine.retention = config.retention
     tokens = TokenCache(max_age_seconds=_TOKEN_TRUSTED_SECONDS)
     server = RpcServer(
         engine,

@@ -9,6 +9,7 @@ from engine.domain.cron.expression import parse_cron
 from engine.domain.cron.firing import first_due
 from engine.errors import InvalidArgument, NotFound
 from engine.ids import new_id
+from engine.operations.parts.count_usage import hold
 from engine.operations.parts.plan_runs import resolve_names
 from engine.states import MissedPolicy
 from engine.store import crons
@@ -16,6 +17,7 @@ from engine.store.changes import Changes
 from engine.store.crons import NewCron
 from engine.store.query import Operation, fetch
 from engine.types import TriggerRequest
+from tenants.resources import Resource
 
 UNKNOWN = "there is no such cron"
 
@@ -53,6 +55,7 @@ def create_cron(
         raise InvalidArgument(
             f'workflow {request.workflow_name} has a cron "{name}" with that expression already'
         )
+    yield from hold(tenant_id, Resource.CRON, 1, now)
     yield _changed(tenant_id)
     return made[0]
 

@@ -10,11 +10,13 @@ from uuid import UUID
 from engine.errors import NotFound
 from engine.ids import new_id
 from engine.operations.parts.adopt_children import adopt_children
+from engine.operations.parts.count_usage import hold
 from engine.operations.timetable.fire_schedules import ALREADY_FIRED, UNKNOWN
 from engine.store import schedules, workflows
 from engine.store.changes import Changes
 from engine.store.query import Operation, fetch
 from engine.types import ScheduledRuns, TriggerRequest
+from tenants.resources import Resource
 
 
 class Outcome(NamedTuple):
@@ -37,6 +39,7 @@ def schedule_runs(
     yield from adopt_children(tenant_id, [request])
     made = [(new_id(), trigger_at) for trigger_at in times]
     yield from fetch(schedules.insert(tenant_id, found[0].workflow_id, request, made, now))
+    yield from hold(tenant_id, Resource.SCHEDULE, len(made), now)
     yield _changed(tenant_id)
     return ScheduledRuns(
         workflow_id=found[0].workflow_id,

@@ -28,7 +28,6 @@ log = logging.getLogger("hatchet.controllers")
 
 _PURGE_SECONDS = 10.0
 """So much of every minute goes into the rows of deleted tenants, and no more."""
-_EXPIRED_AT_ONCE = 50_000
 _FAILURES_KEPT = timedelta(days=7)
 _MISSES_KEPT = _ACTIONS_KEPT = _REFUSED_KEPT = timedelta(days=30)
 
@@ -39,9 +38,8 @@ class Housekeeping(PeriodicService):
     name = "housekeeping"
     interval_seconds = 60.0
 
-    def __init__(self, database: AsyncDatabase, audit_kept: timedelta) -> None:
+    def __init__(self, database: AsyncDatabase) -> None:
         self._database = database
-        self._audit_kept = audit_kept
         self._turns = 0
 
     async def tick(self) -> bool:
@@ -54,7 +52,7 @@ class Housekeeping(PeriodicService):
         ]
         if self._turns % 60 == 0:
             jobs += [self._ensure_partitions, self._forget_the_old, self._forget_idle_limits]
-            jobs += [self._expire_audit, self._drop_log_tallies]
+            jobs += [self._drop_log_tallies]
         self._turns += 1
         for job in jobs:
             await each_alone(job.__name__.strip("_"), [job], lambda run: run())
@@ -90,11 +88,6 @@ class Housekeeping(PeriodicService):
 
     async def _forget_answers(self) -> None:
         await self._database.fetch(answered_requests.delete_expired(datetime.now(UTC)))
-
-    async def _expire_audit(self) -> None:
-        await self._database.fetch(
-            housekeeping.expire_audit(datetime.now(UTC) - self._audit_kept, _EXPIRED_AT_ONCE)
-        )
 
     async def _forget_idle_limits(self) -> None:
         idle_since = datetime.now(UTC) - timedelta(seconds=IDLE_SECONDS)

@@ -12,6 +12,7 @@ from engine import telemetry
 from engine.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 from engine.ids import new_id
 from engine.operations.rebuild_scheduler import load_workers
+from engine.operations.register_worker import register_worker
 from engine.runtime.dispatcher.completing import send_complete
 from engine.runtime.dispatcher.sessions import ActionSession, Sessions
 from engine.runtime.effects import Effects
@@ -53,10 +54,10 @@ class Workers:
         self.beats: Batcher[_Beat, bool | None] = Batcher("heartbeats", self._beat)
 
     async def register(self, tenant_id: UUID, registration: WorkerRegistration) -> UUID:
-        """Always make a new worker; it is assignable once it listens and beats."""
+        """Make a new worker; it is assignable once it listens and beats. LimitReached: there are enough."""
         worker_id = new_id()
         now = datetime.now(UTC)
-        await self._database.fetch(workers.insert(worker_id, tenant_id, registration, now))
+        await self._database.run(register_worker(worker_id, tenant_id, registration, now))
         await self._changed(tenant_id, worker_id)
         telemetry.emit("worker.registered", {}, {"tenant_id": tenant_id, "worker_id": worker_id})
         return worker_id

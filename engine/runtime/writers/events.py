@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from engine.errors import AlreadyWritten, TargetsChanged
+from engine.errors import AlreadyWritten, LimitReached, TargetsChanged
 from engine.ids import new_id
 from engine.operations.parts.event_targets import KnownTargets
 from engine.operations.push_events import PushedEvents, push_calls, records_of
 from engine.runtime.loops.batcher import Batcher
+from engine.runtime.writers.fullness import Fullness
 from engine.runtime.writers.large_payloads import keep_large
 from engine.states import PayloadKind
 from engine.store import sealing
@@ -29,6 +30,7 @@ class Events:
     def __init__(self, database: AsyncDatabase, *, on_outage: Callable[[], None]) -> None:
         self._database, self._on_outage = database, on_outage
         self._known = KnownTargets()
+        self._full = Fullness()
         self.batcher: Batcher[PushedEvents, None] = Batcher(
             "events", self._flush, on_outage=on_outage, tenant_of=lambda call: call.tenant_id
         )
@@ -45,13 +47,25 @@ class Events:
         await self.batcher.submit(call, rows=len(inputs), size=size)
         return records
 
-    async def _flush(self, calls: Sequence[PushedEvents]) -> list[None]:
+    async def _flush(self, calls: Sequence[PushedEvents]) -> list[Exception | None]:
+        refused = [self._full.of(call.tenant_id) for call in calls]
+        if any(refused):
+            left = [call for call, error in zip(calls, refused, strict=True) if error is None]
+            if left:
+                await self._write(left)
+            return list(refused)
+        await self._write(calls)
+        return [None] * len(calls)
+
+    async def _write(self, calls: Sequence[PushedEvents]) -> None:
         try:
             await self._push(calls)
+        except LimitReached as error:
+            self._full.note(error)
+            raise
         except AlreadyWritten:
             # Memory may have been read before.
             self._on_outage()
-        return [None] * len(calls)
 
     async def _push(self, calls: Sequence[PushedEvents]) -> None:
         try:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.errors import AlreadyWritten, IdempotencyCollision
+from engine.errors import AlreadyWritten, IdempotencyCollision, LimitReached
 from engine.operations.parts.adopt_children import adopt_children
 from engine.operations.parts.plan_runs import PlannedRun, plan_new_run
 from engine.operations.trigger_runs import collision_of, insert_new_runs, refuse_problems
 from engine.runtime.catalog import Catalog
 from engine.runtime.loops.batcher import Batcher
+from engine.runtime.writers.fullness import Fullness
 from engine.runtime.writers.large_payloads import keep_large
 from engine.sandbox.pool import settled_async
 from engine.states import PayloadKind
@@ -36,7 +37,7 @@ class Triggers:
         self, database: AsyncDatabase, catalog: Catalog, *, on_outage: Callable[[], None]
     ) -> None:
         self._database, self._catalog = database, catalog
-        self._on_outage = on_outage
+        self._on_outage, self._full = on_outage, Fullness()
         self.batcher: Batcher[_Call, list[UUID]] = Batcher(
             "triggers", self._flush, on_outage=on_outage, tenant_of=lambda call: call.tenant_id
         )
@@ -59,11 +60,30 @@ class Triggers:
         return await self.batcher.submit(_Call(tenant_id, planned), rows=len(planned), size=size)
 
     async def _flush(self, calls: Sequence[_Call]) -> list[list[UUID] | Exception]:
+        refused = [self._refusal_of(call) for call in calls]
+        if any(refused):
+            left = [call for call, error in zip(calls, refused, strict=True) if error is None]
+            answers = iter(await self._write(left) if left else [])
+            return [error or next(answers) for error in refused]
+        return await self._write(calls)
+
+    def _refusal_of(self, call: _Call) -> LimitReached | None:
+        """Return why it is refused; one that may name runs which are there already is looked at."""
+        error = self._full.of(call.tenant_id)
+        is_new = error is not None and all(
+            item.run.child_key is None and item.run.child_index is None for item in call.planned
+        )
+        return error if is_new else None
+
+    async def _write(self, calls: Sequence[_Call]) -> list[list[UUID] | Exception]:
         planned = [item for call in calls for item in call.planned]
         try:
             inserted = await self._database.run(
                 insert_new_runs(planned, datetime.now(UTC), is_last=True)
             )
+        except LimitReached as error:
+            self._full.note(error)
+            raise
         except AlreadyWritten:
             # Memory may have been read before.
             self._on_outage()

@@ -12,6 +12,7 @@ from tenants.audit.declared import Changes
 from tenants.durations import parse_lifetime
 from tenants.management.audited import AuditedCommand
 from tenants.models import Tenant, TokenScope
+from tenants.resources import LimitReached
 from tenants.tokens import DEFAULT_LIFETIME, create_token
 
 
@@ -44,6 +45,9 @@ class Command(AuditedCommand):
         if tenant is None:
             raise CommandError(f'there is no tenant "{options["tenant"]}"')
         scope = TokenScope(options["scope"])
-        with self.recorded_changes(tenant):
-            _, token = create_token(tenant, options["name"], options["expires_in"], scope=scope)
+        try:
+            with self.recorded_changes(tenant):
+                _, token = create_token(tenant, options["name"], options["expires_in"], scope=scope)
+        except LimitReached as error:
+            raise CommandError(str(error)) from None
         self.stdout.write(token)
