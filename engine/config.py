@@ -319,10 +319,6 @@ def _grpc_front(env: Environment, tls: TlsConfig | None) -> GrpcFront:
     return front
 
 
-def _admin_password(env: Environment, data_dir: Path) -> str:
-    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
-
-
 def _secret_keys(env: Environment, data_dir: Path) -> tuple[str, ...]:
     """The first signs cookies; the others are still accepted, so that keys can be renewed."""
     name = "SERVER_AUTH_COOKIE_SECRETS"
@@ -364,10 +360,6 @@ def _jwt_private_key(env: Environment, data_dir: Path) -> str:
             f"SERVER_ENCRYPTION_JWT_PUBLIC_KEYSET is not the PEM public half of {name}."
         )
     return private
-
-
-def _admin_password(env: Environment, data_dir: Path) -> str:
-    return env.optional("ADMIN_PASSWORD") or _kept_secret(data_dir, "admin_password")
 
 
 def _name(env: Environment, name: str, default: str) -> str:

@@ -17,7 +17,6 @@ from dashboard.refusals import explain, sentence_of
 from dashboard.rendering import render_fragment
 from dashboard.url_filters import parse_list_filters
 from engine.errors import HatchetError
-from engine.models.pages import newest_page
 from tenants import mail
 from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
@@ -77,17 +76,8 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     filters = parse_list_filters(request.GET, "show")
     show, now = filters.text("show"), datetime.now(UTC)
     is_open = {"": True, "ended": False}.get(show)
-    page, has_newer, has_older = newest_page(
-        alerts_of(request.tenant.id, is_open=is_open),
-        before=filters.before,
-        after=filters.after,
-        size=PAGE_SIZE,
-    )
-    return {
-        "filters": filters,
-        "show": show,
-        "rows": [(alert, words_of_alert(alert, now)) for alert in page],
-    } | filters.pager(page, has_newer, has_older)
+    page, pager = filters.page(alerts_of(request.tenant.id, is_open=is_open), size=PAGE_SIZE)
+    return pager | {"show": show, "rows": [(alert, words_of_alert(alert, now)) for alert in page]}
 
 
 @tenant_page("POST", needs=Role.MEMBER, audits=Changes("tenant.update"))
