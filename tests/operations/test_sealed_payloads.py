@@ -12,7 +12,7 @@ import pytest
 
 from engine.domain.definition import StepCondition, StepDefinition
 from engine.domain.durable.calls import MemoAnswer
-from engine.domain.payload import left_out_of, length_of, reason_of
+from engine.domain.payload import left_out_of, length_of, reason_of, with_left_out
 from engine.errors import PayloadsAway
 from engine.models import DurableWait, Payload, Run, TenantKey
 from engine.operations.purge_tenants import purge_tenants
@@ -145,6 +145,26 @@ def start(flow: Flow, name: str) -> bytes:
     with pytest.raises(orjson.JSONDecodeError):
         flow.start(name)
     return flow.running[name].payload
+
+
+def test_a_start_waits_for_a_key_that_cannot_be_had_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bytes:
+        raise PayloadsAway("AWS KMS cannot be reached")
+
+    flow = Flow(*steps())
+    with sealing_with(MASTER):
+        run_id = flow.trigger(b'{"card": 1}')
+    with sealing_with(MASTER) as sealer:  # one that knows no key yet
+        with monkeypatch.context() as patched:
+            patched.setattr(Masters, "unwrap", refuse)
+            marked = start(flow, "pay")
+            with pytest.raises(PayloadsAway):
+                flow.details(run_id)
+        (stored,) = left_out_of(marked)
+        assert sealer.plain(stored) == b'{"card": 1}'
+        whole = with_left_out(marked, iter([b'{"card": 1}']))
+        assert orjson.loads(whole)["input"] == {"card": 1}
+        assert length_of(marked) == len(whole)
 
 
 def test_large_payloads_are_objects_and_small_ones_are_not(tmp_path: Path) -> None:
