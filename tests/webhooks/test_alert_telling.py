@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import FailedPrecondition
 from engine.store import sync_db
-from tenants.models import Member, Role, Tenant
+from tenants.models import Member, ResourceLimit, Role, Tenant
+from tenants.resources import Limit, Resource
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.api.factories import fail, make_workflow, start_run, tasks_of
@@ -304,6 +305,55 @@ def test_tokens_that_expire_soon_are_told_of_once(tenant: Tenant) -> None:
     token.save()
     assert look_then(27) == []
     assert len(told(alert)) == 1
+
+
+ENFORCED = {
+    Resource.CRON: Limit(10, 8),
+    Resource.TASK_RUN: Limit(100, 80, window_seconds=86_400),
+}
+
+
+def used(tenant: Tenant, resource: Resource, value: int, **given: Any) -> None:
+    ResourceLimit.objects.filter(tenant=tenant, resource=resource.value).delete()
+    ResourceLimit.objects.create(tenant=tenant, resource=resource.value, value=value, **given)
+
+
+def near(at: datetime, enforced: Any = ENFORCED) -> list[str]:
+    sync_db.run(look.look_at_limits(enforced, at))
+    tell(at)
+    return [one.title for one in alerts(resolved_at=None)]
+
+
+def test_limits_that_are_near_and_reached_are_told_of(tenant: Tenant) -> None:
+    make_channel(tenant)
+    at = now()
+    used(tenant, Resource.CRON, 7)
+    used(tenant, Resource.TASK_RUN, 90, window_began_at=at - timedelta(days=2))
+    assert near(at) == []
+    used(tenant, Resource.CRON, 8)
+    assert near(at) == near(at) == ["The limit of crons is nearly reached"]
+    used(tenant, Resource.CRON, 10)
+    assert near(at) == ["The limit of crons is nearly reached", "The limit of crons is reached"]
+    used(tenant, Resource.CRON, 3)
+    assert near(at) == []
+    assert AlertNotification.objects.filter(event="OPENED").count() == 2
+    assert AlertNotification.objects.filter(event="RESOLVED").count() == 2
+    used(
+        tenant,
+        Resource.TASK_RUN,
+        90,
+        window_began_at=at - HOUR,
+        limit_value=1_000,
+        alarm_value=90,
+    )
+    assert near(at) == ["The limit of task runs is nearly reached"]
+    assert near(at, {}) == []
+
+
+def test_a_tenant_may_not_want_to_know_of_limits(tenant: Tenant) -> None:
+    used(tenant, Resource.CRON, 10)
+    Tenant.objects.filter(id=tenant.id).update(alerts_of_limits=False)
+    assert near(now()) == []
 
 
 def test_a_tenant_may_not_want_to_know_of_tokens(tenant: Tenant) -> None:

@@ -22,6 +22,7 @@ from engine.errors import Unavailable
 from engine.ids import id_at, new_id
 from engine.store.async_db import AsyncDatabase
 from tenants import mail
+from tenants.limits import enforced
 from webhooks import encryption
 from webhooks.alert_models import AlertEvent, ChannelKind, NotificationState
 from webhooks.alerts import look, store
@@ -48,6 +49,7 @@ _TOLD_AT_ONCE = 100
 _SWEPT_AT_ONCE = 1_000
 _SWEPT_EVERY = timedelta(minutes=10)
 _FAILURES_EVERY = timedelta(minutes=1)
+_LIMITS_EVERY = timedelta(minutes=1)
 _TOKENS_EVERY = timedelta(minutes=10)
 _INTERVAL_SECONDS = 5.0
 _CLOSING_SECONDS = 5.0
@@ -65,7 +67,7 @@ class Alerter:
         self._busy: Counter[UUID] = Counter()
         self._woken = asyncio.Event()
         now = datetime.now(UTC)
-        self._failures_at = self._tokens_at = now
+        self._failures_at = self._tokens_at = self._limits_at = now
         self._sweep_at = now + _SWEPT_EVERY * random.random()
 
     async def tick(self) -> bool:
@@ -106,6 +108,10 @@ class Alerter:
             self._failures_at = now + _FAILURES_EVERY
             has_looked = True
             has_more |= await self._database.run(look.look_at_failures(now))
+        if now >= self._limits_at:
+            self._limits_at = now + _LIMITS_EVERY
+            has_looked = True
+            await self._database.run(look.look_at_limits(enforced(), now))
         if now >= self._tokens_at:
             self._tokens_at = now + _TOKENS_EVERY
             has_looked = True

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.states import CronMissCause
+from tenants.resources import Resource
 from webhooks.alerts.store import (
     ExpiringToken,
     FailureRow,
     Finding,
     Health,
     MissedCron,
+    UsedUp,
     WaitingAction,
 )
 
@@ -25,6 +27,16 @@ MOST_CONNECTIONS = 0.9
 """Of those that the database takes."""
 OLDEST_TRANSACTION = timedelta(minutes=10)
 MOST_UNFROZEN = 1_500_000_000
+_RESOURCE_WORDS: Mapping[str, str] = {
+    Resource.TASK_RUN: "task runs",
+    Resource.EVENT: "events",
+    Resource.WORKER: "workers",
+    Resource.WORKER_SLOT: "worker slots",
+    Resource.CRON: "crons",
+    Resource.SCHEDULE: "scheduled runs",
+    Resource.INCOMING_WEBHOOK: "incoming webhooks",
+    Resource.API_TOKEN: "API tokens",
+}
 _MISSED_WORDS: Mapping[int | None, str] = {
     None: "it is overdue",
     CronMissCause.STOPPED: "no engine was running",
@@ -145,6 +157,17 @@ def expiring(token: ExpiringToken) -> Finding:
         f"From {token.expires_at:%Y-%m-%d %H:%M} UTC on what uses it is refused. Rotate it in time.",
         f"/t/{token.slug}/tokens",
     )
+
+
+def limits(row: UsedUp) -> list[Finding]:
+    """That a limit is near; and that it is reached, which is told besides."""
+    name, link = _RESOURCE_WORDS[row.resource], f"/t/{row.slug}/settings/usage"
+    key, text = f"limit:{row.resource}", f"{row.value} of {row.most} {name} are used."
+    found = [_found(f"{key}:near", f"The limit of {name} is nearly reached", text, link)]
+    if row.value >= row.most:
+        title = f"The limit of {name} is reached"
+        found.append(_found(f"{key}:reached", title, f"{text} More are refused.", link))
+    return found
 
 
 def in_words(seconds: float) -> str:

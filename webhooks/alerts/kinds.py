@@ -12,6 +12,7 @@ from engine.states import Status
 
 RUN_FAILURES = "RUN_FAILURES"
 EXPIRING_TOKENS = "EXPIRING_TOKENS"
+LIMITS = "LIMITS"
 RUNS = "RUNS"
 QUEUE_AGE = "QUEUE_AGE"
 NO_WORKER = "NO_WORKER"
@@ -92,11 +93,13 @@ KINDS: Mapping[str, RuleKind] = {
 OWN_NAMES: Mapping[str, str] = {
     RUN_FAILURES: "Failed runs",
     EXPIRING_TOKENS: "Expiring tokens",
+    LIMITS: "Limits",
 }
 """What the settings of a tenant ask for, by its kind."""
 
 SEVERITIES: Mapping[str, str] = {
     RUN_FAILURES: "error",
     EXPIRING_TOKENS: "warning",
+    LIMITS: "warning",
     **{kind.name: kind.severity for kind in KINDS.values()},
 }

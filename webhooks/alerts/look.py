@@ -12,11 +12,13 @@ import orjson
 
 from engine.store.changes import Changes
 from engine.store.query import Operation, fetch
+from tenants.resources import Limit, Resource
 from webhooks.alerts import findings, store
 from webhooks.alerts.findings import FAILURES_KEY, MOST_FINDINGS
 from webhooks.alerts.kinds import (
     EXPIRING_TOKENS,
     HEALTH,
+    LIMITS,
     MISSED_CRON,
     NO_WORKER,
     OWN_NAMES,
@@ -136,6 +138,21 @@ def look_at_tokens(now: datetime) -> Operation[None]:
         found = [(token.tenant_id, findings.expiring(token)) for token in tokens]
         changed += yield from fetch(store.open_alerts(source, found, now))
     changed += yield from fetch(store.end_tokens(EXPIRING_TOKENS, now))
+    yield from _tell_pages(changed)
+
+
+def look_at_limits(enforced: Mapping[Resource, Limit], now: datetime) -> Operation[None]:
+    """Open alerts of limits that are near or reached, and end those that are not any more."""
+    [is_ours] = yield from fetch(store.take_turn())
+    if not is_ours:
+        return
+    rows = (yield from fetch(store.used_up(enforced, now))) if enforced else []
+    found = [(row.tenant_id, one) for row in rows for one in findings.limits(row)]
+    changed: list[Changed] = []
+    if found:
+        source = Source(LIMITS, OWN_NAMES[LIMITS])
+        changed += yield from fetch(store.open_alerts(source, found, now))
+    changed += yield from fetch(store.end_limits(LIMITS, found, now))
     yield from _tell_pages(changed)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from engine.ids import new_id
 from engine.states import CronMissCause
 from engine.store.query import Query, the_value
+from tenants.resources import Limit, Resource
 
 
 class Pulse(NamedTuple):
@@ -75,6 +76,16 @@ class ExpiringToken(NamedTuple):
     token_id: UUID
     name: str
     expires_at: datetime
+
+
+class UsedUp(NamedTuple):
+    """How much a tenant has of a resource, from where on people are told, and how much it may have."""
+
+    tenant_id: UUID
+    slug: str
+    resource: str
+    value: int
+    most: int
 
 
 class Changed(NamedTuple):
@@ -236,6 +247,32 @@ def expiring_tokens(before: datetime, limit: int, now: datetime) -> Query[Expiri
 
 def end_tokens(kind: str, now: datetime) -> Query[Changed]:
     return Query("alert.end_tokens", {"kind": kind, "now": now}, Changed)
+
+
+def used_up(limits: Mapping[Resource, Limit], now: datetime) -> Query[UsedUp]:
+    return Query(
+        "alert.used_up",
+        {
+            "resources": [resource.value for resource in limits],
+            "mosts": [limit.value for limit in limits.values()],
+            "alarms": [limit.alarm for limit in limits.values()],
+            "windows": [limit.window_seconds for limit in limits.values()],
+            "now": now,
+        },
+        UsedUp,
+    )
+
+
+def end_limits(
+    kind: str, still_there: Sequence[tuple[UUID, Finding]], now: datetime
+) -> Query[Changed]:
+    params = {
+        "kind": kind,
+        "tenant_ids": [tenant_id for tenant_id, _ in still_there],
+        "keys": [one.key for _, one in still_there],
+        "now": now,
+    }
+    return Query("alert.end_limits", params, Changed)
 
 
 def tell(limit: int, *, mails: bool, server_url: str, now: datetime) -> Query[Changed]:

@@ -194,6 +194,28 @@ UPDATE webhooks_alert a SET resolved_at = %(now)s::timestamptz, notify_at = NULL
           AND k.expires_at > %(now)s::timestamptz)
 RETURNING a.id, a.tenant_id;
 
+-- name: alert.used_up
+-- Limits that tenants have reached, or nearly, and want to know of; windows that are over do not count.
+SELECT l.tenant_id, t.slug, l.resource, l.value, coalesce(l.limit_value, d.most) AS most
+  FROM tenants_resourcelimit l
+  JOIN unnest(%(resources)s::text[], %(mosts)s::bigint[], %(alarms)s::bigint[], %(windows)s::bigint[])
+       AS d(resource, most, alarm, window_seconds) ON d.resource = l.resource
+  JOIN tenants_tenant t ON t.id = l.tenant_id AND t.alerts_of_limits AND t.archived_at IS NULL
+ WHERE l.value >= coalesce(l.alarm_value, l.limit_value, d.alarm)
+   AND (l.window_began_at IS NULL
+        OR l.window_began_at + make_interval(secs => d.window_seconds) > %(now)s::timestamptz)
+ ORDER BY l.tenant_id, l.resource;
+
+-- name: alert.end_limits
+-- Alerts of limits that are not found any more.
+UPDATE webhooks_alert a
+   SET resolved_at = %(now)s::timestamptz,
+       notify_at = CASE WHEN last_notified_at IS NOT NULL THEN %(now)s::timestamptz END
+ WHERE a.kind = %(kind)s::text AND a.resolved_at IS NULL
+   AND NOT EXISTS (SELECT FROM unnest(%(tenant_ids)s::uuid[], %(keys)s::text[]) AS u(tenant_id, dedup_key)
+                    WHERE u.tenant_id = a.tenant_id AND u.dedup_key = a.dedup_key)
+RETURNING id, tenant_id;
+
 -- name: alert.tell
 -- Alerts of which people are to be told: their messages to every channel, and to endpoints that ask for them. One
 -- that is silenced waits until it is not; of one that somebody has acknowledged only the end is told.
