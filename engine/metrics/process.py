@@ -84,7 +84,6 @@ class ProcessMetrics:
         )
         about.labels(kind, ENGINE_VERSION).set(1)
         self._handlers: dict[str, Callable[[Measurements, Metadata], None]] = {}
-        self._operations: set[str] = set()
         self._add_counts()
         self._add_database()
         if kind == "engine":
@@ -131,20 +130,26 @@ class ProcessMetrics:
             registry=self.registry,
         )
 
+        outcomes: dict[str, Histogram] = {}
+        operations: dict[str, Summary] = {}
+
         def handle(measurements: Measurements, metadata: Metadata) -> None:
-            took = measurements["seconds"]
-            seconds.labels(metadata["outcome"].replace(" ", "_")).observe(took)
-            by_name.labels(self._told_apart(metadata["operation"])).observe(took)
+            """Happens several times a batch: what has these labels is looked up once."""
+            took, outcome, operation = (
+                measurements["seconds"],
+                metadata["outcome"],
+                metadata["operation"],
+            )
+            if outcome not in outcomes:
+                outcomes[outcome] = seconds.labels(outcome.replace(" ", "_"))
+            if operation not in operations and len(operations) >= MOST_OPERATIONS:
+                operation = "other"
+            if operation not in operations:
+                operations[operation] = by_name.labels(operation)
+            outcomes[outcome].observe(took)
+            operations[operation].observe(took)
 
         self._handlers["database.operation"] = handle
-
-    def _told_apart(self, operation: str) -> str:
-        if operation in self._operations:
-            return operation
-        if len(self._operations) >= MOST_OPERATIONS:
-            return "other"
-        self._operations.add(operation)
-        return operation
 
     def _add_tasks(self) -> None:
         counters = {metric: self._counter(name, about) for metric, (name, about) in TASKS.items()}
