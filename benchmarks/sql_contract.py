@@ -125,9 +125,8 @@ def _seconds_to_take(database: psycopg.Connection) -> float:
     """From the commit of all rows until the last of them is gone."""
     with database.transaction():
         database.execute(
-            "SELECT count(hatchet_v1.enqueue_many('bench-sql-many',"
-            ' array_fill(\'{"sent":12345.678901,"key":"key-0"}\'::jsonb, ARRAY[%s])))',
-            [ROWS],
+            "SELECT count(*) FROM hatchet_v1.enqueue_many('bench-sql-many', array_fill(%s::jsonb, ARRAY[%s]))",
+            ['{"sent":12345.678901,"key":"key-0"}', ROWS],
         )
     started = time.monotonic()
     while time.monotonic() < started + WAIT_SECONDS:

@@ -12,21 +12,24 @@ from uuid import UUID
 
 from engine.errors import NotFound
 from engine.operations.cancel_tasks import cancel_tasks
-from engine.operations.parts.plan_runs import plan_new_run, resolve_names
+from engine.operations.parts.plan_runs import plan_new_run
+from engine.operations.parts.versions import load_versions
 from engine.operations.push_events import PushedEvents, push_calls, records_of
 from engine.operations.report_tasks import report_tasks
 from engine.operations.trigger_runs import insert_new_runs
 from engine.states import OutboxKind, Status
 from engine.store import outbox, schedules, workflows
 from engine.store.changes import Changes
-from engine.store.outbox import Ready, Refused, Wish
-from engine.store.query import Operation, fetch, repeatable
+from engine.store.outbox import Refused, Wish
+from engine.store.query import Operation, fetch, fetch_all, fetch_last, repeatable
 from engine.types import EventInput, ReportKind, TaskReport, TriggerRequest
 
 MOST_OF_EACH = 500
 """Rows of one tenant taken at once."""
 MOST_ROWS = 2_000
 """Rows of all tenants taken at once."""
+MOST_WOKEN = 10_000
+"""Rows that waited and become ready at once."""
 MOST_BYTES = 16 * 1024 * 1024
 """What rows taken at once hold together, unless a single one holds more."""
 AGAIN_AFTER = timedelta(seconds=1)
@@ -36,10 +39,15 @@ Refusals = list[tuple[UUID, str]]
 
 
 class Taken(NamedTuple):
-    """How many rows were looked at, and those of them that could not be carried out."""
+    """How many rows were looked at, and those of them that could not be carried out.
+
+    `next_due_at` is when the next of those that wait will be ready.
+    """
 
     rows: int
     refused: list[Refused]
+    has_more: bool
+    next_due_at: datetime | None
 
 
 @repeatable
@@ -52,32 +60,46 @@ def take_outbox(
 ) -> Operation[Taken]:
     """Carry out the next rows of each tenant, or of them these `ids`, in the order they were asked for.
 
+    Those whose time has come are ready for the next turn.
+
     Rows of one kind that follow each other are carried out together. `only` and `but` choose tenants.
     """
     claim = outbox.claim(MOST_OF_EACH, MOST_ROWS, only=only, but=but)
-    ready = yield from fetch(claim if ids is None else outbox.claim_of(ids))
-    if not ready:
-        return Taken(0, [])
-    chosen = _first_bytes(ready)
-    wishes = yield from fetch(outbox.read(chosen))
+    claimed, [woken] = yield from fetch_all(
+        claim if ids is None else outbox.claim_of(ids), outbox.wake(now, MOST_WOKEN)
+    )
+    wishes = yield from _with_data(_first_bytes(claimed))
+    is_cut = len(claimed) >= MOST_OF_EACH or len(wishes) < len(claimed)
+    has_more = is_cut or woken.count > 0
+    if not wishes:
+        return Taken(0, [], has_more, woken.next_due_at)
     refusals: Refusals = []
     for kind, alike in groupby(wishes, attrgetter("kind")):
         refusals += yield from _CARRY_OUT[OutboxKind(kind)](list(alike), now)
     refused = (yield from fetch(outbox.refuse(refusals, now))) if refusals else []
     left = {row.id for row in refused}
-    yield from fetch(outbox.remove_ready([wish for wish in chosen if wish not in left]))
-    return Taken(len(chosen), refused)
+    done = [wish.id for wish in wishes if wish.id not in left]
+    yield from fetch_last(outbox.remove_ready(done))
+    return Taken(len(wishes), refused, has_more, woken.next_due_at)
 
 
-def _first_bytes(ready: Sequence[Ready]) -> list[UUID]:
-    chosen: list[UUID] = []
+def _first_bytes(claimed: Sequence[Wish]) -> list[Wish]:
+    chosen: list[Wish] = []
     size = 0
-    for row in sorted(ready):
-        size += row.size
+    for wish in sorted(claimed, key=attrgetter("id")):
+        size += wish.size
         if chosen and size > MOST_BYTES:
             break
-        chosen.append(row.id)
+        chosen.append(wish)
     return chosen
+
+
+def _with_data(wishes: Sequence[Wish]) -> Operation[Sequence[Wish]]:
+    large = [wish.id for wish in wishes if wish.size > outbox.SMALL]
+    if not large:
+        return wishes
+    data_of = {row.id: row.data for row in (yield from fetch(outbox.read(large)))}
+    return [wish._replace(data=data_of.get(wish.id, wish.data)) for wish in wishes]
 
 
 def set_wish_aside(wish_id: UUID, cause: str, now: datetime) -> Operation[list[Refused]]:
@@ -115,18 +137,25 @@ def _request(wish: Wish) -> TriggerRequest:
 
 
 def _enqueue(wishes: Sequence[Wish], now: datetime) -> Operation[Refusals]:
-    planned = []
-    for tenant_id, listed in _by_tenant(wishes).items():
-        versions = yield from resolve_names(tenant_id, [wish.name for wish in listed])
-        planned += [
-            plan_new_run(_request(wish), versions[wish.name], run_id=wish.id) for wish in listed
-        ]
+    versions = yield from load_versions({wish.version_id for wish in wishes if wish.version_id})
+    planned = [
+        plan_new_run(_request(wish), versions[wish.version_id], run_id=wish.id)
+        for wish in wishes
+        if wish.version_id
+    ]
+    refusals = [(wish.id, _unknown(wish)) for wish in wishes if not wish.version_id]
+    if not planned:
+        return refusals
     inserted = yield from insert_new_runs(planned, now)
-    refusals = [(item.run.id, item.problem) for item in planned if item.problem]
+    refusals += [(item.run.id, item.problem) for item in planned if item.problem]
     return refusals + [
         (run_id, f"its idempotency key is held by the run {holder}")
         for run_id, holder in inserted.collisions.items()
     ]
+
+
+def _unknown(wish: Wish) -> str:
+    return f'workflow "{wish.name}" is not known'
 
 
 def _push(wishes: Sequence[Wish], now: datetime) -> Operation[Refusals]:
@@ -153,7 +182,7 @@ def _schedule(wishes: Sequence[Wish], now: datetime) -> Operation[Refusals]:
     for wish in wishes:
         found = yield from fetch(workflows.latest(wish.tenant_id, wish.name))
         if not found or wish.trigger_at is None:
-            refusals.append((wish.id, f"workflow names not found: {wish.name}"))
+            refusals.append((wish.id, _unknown(wish)))
             continue
         times = [(wish.id, wish.trigger_at)]
         workflow_id = found[0].workflow_id

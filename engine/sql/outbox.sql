@@ -1,18 +1,20 @@
 -- name: outbox.wake
--- Makes rows ready whose time has come; returns when the next of the others is due.
+-- Makes rows ready whose time has come; returns how many, and when the next of the others is due.
 WITH woken AS (
     UPDATE engine_outboxrow SET due_at = NULL WHERE id IN (
         SELECT id FROM engine_outboxrow
          WHERE failed_at IS NULL AND due_at IS NOT NULL AND due_at <= %(now)s::timestamptz
          ORDER BY due_at LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
 )
-SELECT min(due_at) FROM engine_outboxrow
+SELECT (SELECT count(*) FROM woken) AS count, min(due_at) AS next_due_at FROM engine_outboxrow
  WHERE failed_at IS NULL AND due_at IS NOT NULL AND due_at > %(now)s::timestamptz;
 
 -- name: outbox.claim
 -- The first ready rows of each tenant, locked. One engine takes a tenant's rows at a time, for they are to be carried
 -- out in the order in which they were asked for as far as they are visible. Rows of archived tenants wait. Chance says
--- who comes first where there are too many for one transaction.
+-- who comes first where there are too many for one transaction. Large data are read when it is their turn. Runs get the
+-- latest version of their workflow, none if that was deleted.
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id FROM engine_outboxrow
       WHERE failed_at IS NULL AND due_at IS NULL ORDER BY tenant_id LIMIT 1)
@@ -31,19 +33,31 @@ WITH RECURSIVE waiting AS (
        AND pg_try_advisory_xact_lock(hashtextextended('hatchet.outbox ' || w.tenant_id, 0))
      ORDER BY random()
 )
-SELECT o.id, o.size FROM ours
+SELECT o.* FROM ours
  CROSS JOIN LATERAL (
-    SELECT id, size FROM engine_outboxrow r
+    SELECT id, tenant_id, kind, name, CASE WHEN size <= %(small)s::int THEN data END AS data, size, metadata, priority,
+           scope, target_id, trigger_at,
+           CASE kind WHEN :OutboxKind.ENQUEUE THEN (
+               SELECT v.id FROM engine_workflow w JOIN engine_workflowversion v ON v.workflow_id = w.id
+                WHERE w.tenant_id = r.tenant_id AND w.name = r.name AND w.deleted_at IS NULL
+                ORDER BY v."order" DESC LIMIT 1) END AS version_id
+      FROM engine_outboxrow r
      WHERE r.failed_at IS NULL AND r.due_at IS NULL AND r.tenant_id = ours.tenant_id
      ORDER BY r.id LIMIT %(each)s::int FOR UPDATE SKIP LOCKED) o
  LIMIT %(limit)s::int;
 
 -- name: outbox.claim_of
--- Those of some rows that are still ready, locked, but for those of tenants that another engine is at.
-SELECT o.id, o.size FROM engine_outboxrow o
- WHERE o.id = ANY(%(ids)s::uuid[]) AND o.failed_at IS NULL AND o.due_at IS NULL
-   AND pg_try_advisory_xact_lock(hashtextextended('hatchet.outbox ' || o.tenant_id, 0))
- ORDER BY o.id
+-- The same of those of some rows that are still ready, but for those of tenants that another engine is at.
+SELECT id, tenant_id, kind, name, CASE WHEN size <= %(small)s::int THEN data END AS data, size, metadata, priority,
+       scope, target_id, trigger_at,
+       CASE kind WHEN :OutboxKind.ENQUEUE THEN (
+           SELECT v.id FROM engine_workflow w JOIN engine_workflowversion v ON v.workflow_id = w.id
+            WHERE w.tenant_id = r.tenant_id AND w.name = r.name AND w.deleted_at IS NULL
+            ORDER BY v."order" DESC LIMIT 1) END AS version_id
+  FROM engine_outboxrow r
+ WHERE id = ANY(%(ids)s::uuid[]) AND failed_at IS NULL AND due_at IS NULL
+   AND pg_try_advisory_xact_lock(hashtextextended('hatchet.outbox ' || tenant_id, 0))
+ ORDER BY id
    FOR UPDATE SKIP LOCKED;
 
 -- name: outbox.ready_ids
@@ -57,9 +71,8 @@ SELECT o.id FROM engine_outboxrow o
  ORDER BY o.tenant_id, o.id LIMIT %(limit)s::int;
 
 -- name: outbox.read
--- What locked rows ask for, in order.
-SELECT id, tenant_id, kind, name, data, metadata, priority, scope, target_id, retry_count, trigger_at, created_at
-  FROM engine_outboxrow WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id;
+-- The data of locked rows.
+SELECT id, data FROM engine_outboxrow WHERE id = ANY(%(ids)s::uuid[]);
 
 -- name: outbox.remove_ready
 -- Locked rows that have been carried out, and were not postponed.

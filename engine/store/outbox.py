@@ -9,29 +9,40 @@ from uuid import UUID
 
 from engine.store.query import Query, the_value
 
+SMALL = 16 * 1024
+"""Data up to this size in bytes come with the row."""
+
 
 class Wish(NamedTuple):
-    """A row of the outbox, as far as its kind needs it; see the model."""
+    """A locked row of the outbox, as far as its kind needs it; see the model.
+
+    `data` are None if they are not SMALL. `version_id` is the latest of a run's workflow, if that is there.
+    """
 
     id: UUID
     tenant_id: UUID
     kind: int
     name: str
     data: bytes | None
+    size: int
     metadata: str | None
     priority: int | None
     scope: str | None
     target_id: UUID | None
-    retry_count: int | None
     trigger_at: datetime | None
-    created_at: datetime
+    version_id: UUID | None
 
 
-class Ready(NamedTuple):
-    """A locked row; `size` is the length of its data in bytes."""
-
+class Data(NamedTuple):
     id: UUID
-    size: int
+    data: bytes
+
+
+class Woken(NamedTuple):
+    """How many rows became ready, and when the next one will."""
+
+    count: int
+    next_due_at: datetime | None
 
 
 class Refused(NamedTuple):
@@ -45,21 +56,21 @@ class TaskStatus(NamedTuple):
     status: int
 
 
-def wake(now: datetime, limit: int) -> Query[datetime | None]:
-    """Return one row: when the next waiting row is due, if any is."""
-    return Query("outbox.wake", {"now": now, "limit": limit}, the_value)
+def wake(now: datetime, limit: int) -> Query[Woken]:
+    """Return one row."""
+    return Query("outbox.wake", {"now": now, "limit": limit}, Woken)
 
 
 def claim(
     each: int, limit: int, *, only: UUID | None = None, but: Collection[UUID] = ()
-) -> Query[Ready]:
+) -> Query[Wish]:
     """At most `each` of every tenant, of one tenant, or of all but some; together at most `limit`."""
-    params = {"each": each, "limit": limit, "only": only, "but": list(but)}
-    return Query("outbox.claim", params, Ready)
+    params = {"each": each, "limit": limit, "only": only, "but": list(but), "small": SMALL}
+    return Query("outbox.claim", params, Wish)
 
 
-def claim_of(ids: Sequence[UUID]) -> Query[Ready]:
-    return Query("outbox.claim_of", {"ids": list(ids)}, Ready)
+def claim_of(ids: Sequence[UUID]) -> Query[Wish]:
+    return Query("outbox.claim_of", {"ids": list(ids), "small": SMALL}, Wish)
 
 
 def ready_ids(limit: int, *, only: UUID | None = None, but: Collection[UUID] = ()) -> Query[UUID]:
@@ -67,8 +78,8 @@ def ready_ids(limit: int, *, only: UUID | None = None, but: Collection[UUID] = (
     return Query("outbox.ready_ids", params, the_value)
 
 
-def read(ids: Sequence[UUID]) -> Query[Wish]:
-    return Query("outbox.read", {"ids": list(ids)}, Wish)
+def read(ids: Sequence[UUID]) -> Query[Data]:
+    return Query("outbox.read", {"ids": list(ids)}, Data)
 
 
 def remove_ready(ids: Sequence[UUID]) -> Query[UUID]:

@@ -10,8 +10,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from engine.domain.definition import Idempotency
 from engine.ids import new_id, time_of
 from engine.models import Event, OutboxRow, Run, Schedule
+from engine.operations import take_outbox
 from engine.operations.take_outbox import dismiss_wish, retry_wish
 from engine.states import Status
 from engine.store import outbox, sync_db
@@ -63,9 +65,9 @@ class TestEnqueueing:
         due_at = timezone.now() + timedelta(hours=1)
         run_id = contract.enqueue(run_after=due_at)
         assert abs(time_of(run_id) - due_at) < timedelta(milliseconds=2)
-        assert sync_db.read(outbox.wake(due_at - timedelta(seconds=1), 10)) == [due_at]
+        assert sync_db.read(outbox.wake(due_at - timedelta(seconds=1), 10)) == [(0, due_at)]
         assert contract.take().rows == 0
-        assert sync_db.read(outbox.wake(due_at, 10)) == [None]
+        assert sync_db.read(outbox.wake(due_at, 10)) == [(1, None)]
         assert contract.take().rows == 1
         assert contract.bench.status(run_id) is Status.QUEUED
 
@@ -87,16 +89,39 @@ class TestEnqueueing:
         assert other.call("hatchet_v1.find('k')") is None
         assert other.enqueue(key="k") != first
 
-    def test_a_deleted_workflow_fails_its_row_alone(self, contract: Contract) -> None:
+    def test_a_deleted_workflow_fails_its_rows_alone(self, contract: Contract) -> None:
         contract.bench.put(step("late"), name="late")
-        contract.enqueue(workflow="late")
+        bad = contract.enqueue(workflow="late")
+        at = timezone.now() + timedelta(days=1)
+        schedule_id = contract.call("hatchet_v1.schedule('late', %s)", at)
         good = contract.enqueue()
         with connection.cursor() as cursor:
             cursor.execute("UPDATE engine_workflow SET deleted_at = now() WHERE name = 'late'")
-        with pytest.raises(Exception, match="workflow names not found: late"):
-            contract.take()
-        assert contract.waiting() == 2, "the controller isolates it: tests/runtime/test_outbox"
-        assert not Run.objects.filter(id=good).exists()
+        assert {(row.id, row.failure) for row in contract.take().refused} == {
+            (bad, 'workflow "late" is not known'),
+            (schedule_id, 'workflow "late" is not known'),
+        }
+        assert contract.bench.status(good) is Status.QUEUED
+
+    def test_a_key_of_the_workflow_that_is_held_is_told(self, contract: Contract) -> None:
+        once = Idempotency("input.k", 60_000)
+        contract.bench.put(step("once"), name="once", idempotency=once)
+        first, second = (contract.enqueue({"k": "a"}, workflow="once") for _ in range(2))
+        keyless = contract.enqueue({"k": 1}, workflow="once")
+        refused = {row.id: row.failure for row in contract.take().refused}
+        assert refused[second] == f"its idempotency key is held by the run {first}"
+        assert "must come to a string" in refused[keyless]
+        assert contract.bench.status(first) is Status.QUEUED
+
+    def test_large_inputs_come_one_after_the_other(
+        self, contract: Contract, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(take_outbox, "MOST_BYTES", 100_000)
+        runs = [contract.enqueue({"a": "x" * 90_000}) for _ in range(2)]
+        assert [contract.take().rows for _ in range(3)] == [1, 1, 0]
+        assert {row["id"]: len(row["input"]["a"]) for row in contract.rows("runs")} == {
+            str(run_id): 90_000 for run_id in runs
+        }
 
 
 class TestOtherWishes:

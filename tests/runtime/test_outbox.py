@@ -192,9 +192,22 @@ async def test_a_bad_row_fails_alone_and_is_shown(
         await app.commit()
         assert {(await worker.next_start()).run_id for _ in range(2)} == {before, after}
     told = await recorder.wait_for("outbox.refused", tenant_id=mapped, row_id=bad)
-    assert told.metadata["cause"] == "InvalidArgument: workflow names not found: doomed"
+    assert told.metadata["cause"] == 'workflow "doomed" is not known'
     row = await with_django(lambda: OutboxRow.objects.get(tenant_id=mapped))
     assert (row.id, row.failure) == (bad, told.metadata["cause"])
+
+
+async def test_what_breaks_the_batch_is_found_and_fails_alone(
+    conninfo: str, mapped: UUID, worker: FakeWorker, recorder: Recorder
+) -> None:
+    async with program(conninfo, mapped) as app:
+        before = await enqueue(app)
+        broken, after = await enqueue(app), await enqueue(app)
+        await app.execute("UPDATE engine_outboxrow SET metadata = '{' WHERE id = %s", [broken])
+        await app.commit()
+        assert {(await worker.next_start()).run_id for _ in range(2)} == {before, after}
+    told = await recorder.wait_for("outbox.refused", tenant_id=mapped, row_id=broken)
+    assert "invalid input syntax for type json" in told.metadata["cause"]
 
 
 async def test_two_engines_start_each_run_once(

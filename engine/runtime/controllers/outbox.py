@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ from engine.store import outbox
 from engine.store.async_db import AsyncDatabase
 from engine.store.outbox import Refused
 
+log = logging.getLogger("hatchet.controllers")
+
 INTERVAL_SECONDS = 5.0
 """Between looks for what no hint told of; jittered."""
 _SHORTEST_SECONDS = 0.001
-_WOKEN_AT_ONCE = 10_000
 
 
 class OutboxTaker(PeriodicService):
@@ -37,6 +39,7 @@ class OutboxTaker(PeriodicService):
         self._woken = asyncio.Event()
         self._apart = Apart(database, spawn, "taking the outbox")
         self._due_at: datetime | None = None
+        self._has_more = False
 
     def wake(self) -> None:
         self._woken.set()
@@ -44,8 +47,9 @@ class OutboxTaker(PeriodicService):
     async def tick(self) -> bool:
         self._woken.clear()
         now = datetime.now(UTC)
-        (self._due_at,) = await self._database.fetch(outbox.wake(now, _WOKEN_AT_ONCE))
-        return await self._apart.run(lambda chosen: self._take(chosen, now)) > 0
+        self._has_more = False
+        await self._apart.run(lambda chosen: self._take(chosen, now))
+        return self._has_more
 
     async def wait(self) -> None:
         seconds = INTERVAL_SECONDS * random.uniform(0.9, 1.1)
@@ -59,7 +63,12 @@ class OutboxTaker(PeriodicService):
 
         async def take(ids: Sequence[UUID] | None) -> int:
             taken = await chosen.run(take_outbox(now, ids, only=only, but=but))
+            for row in taken.refused:
+                log.error("outbox: %s cannot be carried out: %s", row.id, row.failure)
             self._tell(taken.refused)
+            self._due_at = taken.next_due_at
+            # What breaks is looked for in parts, which say little of the whole.
+            self._has_more |= taken.has_more or ids is not None
             return taken.rows
 
         async def ready() -> list[UUID]:
