@@ -70,7 +70,7 @@ def take_outbox(
     )
     wishes = yield from _with_data(_first_bytes(claimed))
     is_cut = len(claimed) >= MOST_OF_EACH or len(wishes) < len(claimed)
-    has_more = is_cut or woken.count > 0
+    has_more = is_cut or woken.rows > 0
     if not wishes:
         return Taken(0, [], has_more, woken.next_due_at)
     refusals: Refusals = []

@@ -7,7 +7,7 @@ WITH woken AS (
          ORDER BY due_at LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM woken) AS count, min(due_at) AS next_due_at FROM engine_outboxrow
+SELECT (SELECT count(*) FROM woken) AS rows, min(due_at) AS next_due_at FROM engine_outboxrow
  WHERE failed_at IS NULL AND due_at IS NOT NULL AND due_at > %(now)s::timestamptz;
 
 -- name: outbox.claim

@@ -41,7 +41,7 @@ class Data(NamedTuple):
 class Woken(NamedTuple):
     """How many rows became ready, and when the next one will."""
 
-    count: int
+    rows: int
     next_due_at: datetime | None
 
 

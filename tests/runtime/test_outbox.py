@@ -13,6 +13,7 @@ import pytest
 from django.utils import timezone
 
 from engine.models import OutboxRow, Run, SqlRole, Workflow
+from engine.runtime.controllers import outbox
 from engine.runtime.engine import HatchetEngine
 from engine.states import Status
 from tests.recorder import Recorder
@@ -36,6 +37,12 @@ async def program(conninfo: str, tenant_id: UUID, **options: Any) -> AsyncIterat
         await connection.execute("SELECT set_config('hatchet.tenant', %s, false)", [str(tenant_id)])
         await connection.commit()
         yield connection
+
+
+@pytest.fixture
+def quick_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines that are made afterwards look for what no hint told of again and again."""
+    monkeypatch.setattr(outbox, "INTERVAL_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -101,7 +108,7 @@ async def test_the_commit_is_told_at_once(
 
 
 async def test_a_prepared_transaction_starts_its_run_when_it_is_committed(
-    conninfo: str, mapped: UUID, worker: FakeWorker
+    quick_look: None, conninfo: str, mapped: UUID, worker: FakeWorker
 ) -> None:
     name = f"two-phase-{mapped}"
     async with program(conninfo, mapped) as app:

@@ -116,7 +116,7 @@ BEGIN
     END IF;
 END $$;
 
--- Engines look at the outbox at once when the transaction has committed, and every few seconds in any case. A
+-- Engines look at the outbox at once when the transaction has committed, and several times a minute in any case. A
 -- transaction that is to be prepared (2PC) may not notify: SET LOCAL hatchet.hints = off.
 CREATE FUNCTION hatchet_v1.hint(tenant uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$

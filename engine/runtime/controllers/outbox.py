@@ -20,8 +20,8 @@ from engine.store.outbox import Refused
 
 log = logging.getLogger("hatchet.controllers")
 
-INTERVAL_SECONDS = 5.0
-"""Between looks for what no hint told of; jittered."""
+INTERVAL_SECONDS = 15.0
+"""Between looks for what no hint told of; jittered. An idle engine asks two statements then."""
 _SHORTEST_SECONDS = 0.001
 
 
