@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -171,18 +171,25 @@ class Config:
             default_tenant_id=env.uuid("DEFAULT_TENANT_ID"),
             default_tenant_name=_name(env, "DEFAULT_TENANT_NAME", "Default"),
             default_tenant_slug=env.slug("DEFAULT_TENANT_SLUG", "default", at_most=LONGEST_NAME),
-            mail=MailConfig.from_environment(env),
-            alerting=AlertingConfig.from_environment(env),
-            people=PeopleConfig.from_environment(env),
-            sign_in=SignInConfig.from_environment(env),
-            retention=RetentionConfig.from_environment(env),
-            tracing=TracingConfig.from_environment(env, keeps_payloads=not payloads.encrypts),
-            metrics=MetricsConfig.from_environment(env),
-            limits=enforced_limits(env),
             log_level=env.choice("SERVER_LOGGER_LEVEL", "info", ("debug", "info", "warn", "error")),
             log_format=env.choice("SERVER_LOGGER_FORMAT", "console", ("console", "json")),
-            exports=ExportConfig.from_environment(env),
+            **_parts(env, payloads),
         )
+
+
+def _parts(env: Environment, payloads: PayloadConfig) -> dict[str, Any]:
+    """Return what has a class of its own."""
+    return {
+        "mail": MailConfig.from_environment(env),
+        "alerting": AlertingConfig.from_environment(env),
+        "people": PeopleConfig.from_environment(env),
+        "sign_in": SignInConfig.from_environment(env),
+        "retention": RetentionConfig.from_environment(env),
+        "tracing": TracingConfig.from_environment(env, keeps_payloads=not payloads.encrypts),
+        "metrics": MetricsConfig.from_environment(env),
+        "limits": enforced_limits(env),
+        "exports": ExportConfig.from_environment(env),
+    }
 
 
 def _supported(env: Environment) -> Environment:
