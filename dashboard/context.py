@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest
 
+from dashboard.navigation import groups_for, section_of
 from tenants.access import TenantAccess
 from tenants.installation import installation
 from tenants.models import Role
@@ -17,30 +18,12 @@ def navigation(request: HttpRequest) -> dict[str, object]:
         return {}
     match = request.resolver_match
     view = match.url_name or "" if match else ""
-    section = next((name for prefix, name in _SECTIONS if view.startswith(prefix)), "runs")
+    may_administer = access.includes(Role.ADMIN)
     return {
-        "section": section,
+        "section": section_of(view),
+        "nav": groups_for(may_administer=may_administer),
         "may_write": access.includes(Role.MEMBER) and access.tenant.archived_at is None,
-        "may_administer": access.includes(Role.ADMIN),
+        "may_administer": may_administer,
         "may_create_tenant": installation().people.allow_create_tenant,
         "tls_strategy": "none" if settings.HATCHET.grpc_tls is None else "tls",
     }
-
-
-_SECTIONS = (
-    ("webhook", "webhooks"),
-    ("workflow", "workflows"),
-    ("worker", "workers"),
-    ("token", "tokens"),
-    ("audit", "audit"),
-    ("alert", "alerts"),
-    ("cron", "crons"),
-    ("schedule", "schedules"),
-    ("event", "events"),
-    ("filter", "filters"),
-    ("rate_limit", "rate_limits"),
-    ("logs", "logs"),
-    ("member", "members"),
-    ("invite", "members"),
-    ("settings", "settings"),
-)

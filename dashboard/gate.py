@@ -35,7 +35,7 @@ class OwnRequest(HttpRequest):
     user: User
 
 
-class PageRequest(HttpRequest):
+class PageRequest(OwnRequest):
     """A request that passed the gate of one tenant; `accesses` are all the user may switch to."""
 
     tenant: Tenant

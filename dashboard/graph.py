@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,8 +13,10 @@ WAY_HEIGHT = 10
 GAP_X = 44
 GAP_Y = 14
 MARGIN = 6
+_NARROW, _WIDE = "ijl.,:;|!'() ", "mwMW@%…—"
 _SWEEPS = 4
-_LABEL_LENGTH = 19
+LABEL_WIDTH = NODE_WIDTH - 34 - 8
+"""Beside the icon, and not touching the box."""
 
 # A place in a column: a step, or the way of a long edge past the columns it crosses.
 Place = tuple[str, str]
@@ -29,8 +32,7 @@ class Node:
     @property
     def label(self) -> str:
         """The name cut to what fits; the whole one stands in the title and in the table."""
-        name = self.name
-        return name if len(name) <= _LABEL_LENGTH else name[: _LABEL_LENGTH - 1] + "…"
+        return fitting(self.name, LABEL_WIDTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,29 @@ class Graph:
     edges: tuple[str, ...]
     width: int
     height: int
+
+
+def fitting(text: str, width: float) -> str:
+    """Cut a text to what fits into so many pixels."""
+    if sum(map(_width, text)) <= width:
+        return text
+    room = width - _width("…")
+    for number, letter in enumerate(text):
+        room -= _width(letter)
+        if room < 0:
+            return text[:number] + "…"
+    return text
+
+
+def _width(letter: str) -> float:
+    """How wide a letter is at most in bold type of 12 px, in the fonts that systems bring along."""
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 13.0
+    if letter in _NARROW:
+        return 5.0
+    if letter in _WIDE:
+        return 12.0
+    return 9.6 if letter.isupper() else 8.0
 
 
 def lay_out(parents: Mapping[str, Sequence[str]], last: Collection[str] = ()) -> Graph:

@@ -69,6 +69,15 @@ EVENTS: Mapping[str, Event] = {
         ("count",),
         _TASKS,
     ),
+    # Groups of failures
+    "errors.new": Event(
+        "Attempts failed in a way that none has before.", ("count",), _TENANT | {"group_ids": list}
+    ),
+    "errors.reopened": Event(
+        "Attempts failed in a way that somebody had resolved.",
+        ("count",),
+        _TENANT | {"group_ids": list},
+    ),
     # Leases and schedulers
     "lease.taken": Event("This engine schedules the tenant now.", (), _LEASE),
     "lease.lost": Event("The tenant's lease has run out, or another engine has it.", (), _LEASE),

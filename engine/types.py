@@ -265,7 +265,7 @@ class RunFilter:
     """Which runs are meant, by whichever entrance: those that meet all that is given.
 
     `since` and `until` bound the time of creation, both included. Metadata is compared as text; one of
-    the pairs is enough unless `needs_every_pair`.
+    the pairs is enough unless `needs_every_pair`. With `error_group_id`, an attempt failed in that way.
     """
 
     since: datetime | None
@@ -274,3 +274,4 @@ class RunFilter:
     workflow_ids: tuple[UUID, ...] = ()
     additional_metadata: tuple[tuple[str, str], ...] = ()
     needs_every_pair: bool = False
+    error_group_id: UUID | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -13,12 +14,15 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dashboard import ansi, graph, tracebacks
+from engine.domain import endings
 from engine.domain.trace_context import TRACEPARENT
 from engine.models.json_objects import text_of
 from engine.states import RunTrigger, Status
 from tenants.json_text import members
 
 register = template.Library()
+LANE_LABEL_WIDTH = 178
 NOTHING = "\N{EN DASH}"
 
 
@@ -109,6 +113,28 @@ def span(start: datetime | None, end: datetime | None, ticks: bool = False) -> S
     return NOTHING
 
 
+@register.simple_tag
+def ran(run: Any) -> SafeString | str:
+    """How long a run's attempt ran, or runs by now: the time before another attempt starts is none of it."""
+    return span(_started(run), run.finished_at, ticks=run.status == Status.RUNNING)
+
+
+@register.simple_tag
+def waited(run: Any) -> SafeString | str:
+    """How long a run's attempt waited in the queue, or waits by now."""
+    queued_at = getattr(run, "attempt_queued_at", None) or run.created_at
+    return span(queued_at, _started(run), ticks=run.finished_at is None)
+
+
+def _started(run: Any) -> datetime | None:
+    """When the attempt started, where the list was read with its times."""
+    if getattr(run, "attempt_queued_at", None) is None:
+        started_at: datetime | None = run.started_at
+        return started_at
+    found: datetime | None = run.attempt_started_at
+    return found
+
+
 @register.filter
 def duration_text(seconds: float) -> str:
     """12 ms, 4.21 s, 3 m 07 s, 2 h 05 m, 3 d 04 h."""
@@ -169,22 +195,58 @@ def trigger_word(trigger: int) -> str:
         RunTrigger.DURABLE_CHILD: "Parent run",
         RunTrigger.CRON: "Cron",
         RunTrigger.SCHEDULE: "Schedule",
-    }.get(RunTrigger(trigger), "Manual")
+        RunTrigger.PERSON: "Dashboard",
+    }.get(RunTrigger(trigger), "API or SDK")
 
 
 @register.filter
 def gist(text: str) -> str:
     """The line that says most: the last one of a Python traceback, the first one of anything else."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    return lines[-1] if lines[0].startswith("Traceback ") else lines[0]
+    return endings.gist(ansi.plain(text))
+
+
+@register.filter
+def coloured(text: str) -> SafeString:
+    """What a program printed, its terminal colours shown as colours."""
+    return ansi.coloured(text)
+
+
+@register.simple_tag
+def trace(text: str) -> SafeString:
+    """An error with the application's frames marked, and those of libraries folded away."""
+    return SafeString("".join(map(_trace_part, tracebacks.parts_of(text))))
+
+
+def _trace_part(part: tracebacks.Part) -> SafeString:
+    shown = ansi.coloured(part.text)
+    if part.is_folded:
+        words = f"{part.frames} frames of libraries"
+        return format_html("<details><summary>{}</summary><pre>{}</pre></details>", words, shown)
+    return format_html('<pre class="{}">{}</pre>', part.kind, shown)
+
+
+@register.filter
+def fit_lane(name: str) -> str:
+    """A step's name cut to what fits before its bars."""
+    return graph.fitting(name, LANE_LABEL_WIDTH)
+
+
+@register.filter
+def step_of(action_id: str) -> str:
+    """The step's name in an action's id."""
+    return action_id.partition(":")[2] or action_id
 
 
 @register.filter
 def is_long(text: str) -> bool:
     """Whether a message is better folded away."""
     return len(text) > 200 or "\n" in text.strip()
+
+
+@register.filter
+def of(found: Mapping[Any, Any], key: Any) -> Any:
+    """What a mapping holds for a key, or nothing."""
+    return found.get(key)
 
 
 @register.filter

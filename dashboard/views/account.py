@@ -97,7 +97,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if not accesses:
         context = {"may_create_tenant": installation().people.allow_create_tenant}
         return render(request, "dashboard/account/no_tenant.html", context)
-    return redirect("dashboard:runs", accesses[0].tenant.slug)
+    return redirect("dashboard:tenant", accesses[0].tenant.slug)
 
 
 @require_GET

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -76,7 +75,7 @@ def new(request: PageRequest) -> HttpResponse:
     if request.method == "POST" and kind is not None and not filters.problems:
         now, action_id, tenant_id = datetime.now(UTC), new_id(), request.tenant.id
         since = filters.since(now) or FIRST_MOMENT
-        wanted = replace(filters.run_filter(since), until=now)
+        wanted = filters.run_filter(since, min(filters.until_at or now, now))
         total = selected_runs(tenant_id, wanted).count()
         try:
             sync_db.run(stage_bulk_action(tenant_id, action_id, kind, wanted, total=total, now=now))
@@ -86,7 +85,9 @@ def new(request: PageRequest) -> HttpResponse:
             return redirect("dashboard:bulk_action", request.tenant.slug, action_id)
     context = {
         "filters": filters,
-        "is_narrower": filters.is_evicted or bool(filters.text),
+        "is_narrower": bool(
+            filters.is_evicted or filters.text or filters.query or filters.has_range
+        ),
         "kind": given.get("action", "replay"),
         "is_missing": request.method == "POST" and kind is None,
         "statuses": [(status, status in filters.statuses) for status in Status],

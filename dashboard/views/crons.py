@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,7 @@ from dashboard.url_filters import parse_list_filters
 from engine.domain.cron.expression import MAX_CRON_LENGTH
 from engine.domain.cron.firing import LATEST, MOST_MADE_UP
 from engine.errors import HatchetError
-from engine.models.timetable import Cron
+from engine.models.timetable import Cron, CronMiss
 from engine.models.wide_columns import with_head, with_small
 from engine.operations.timetable.change_crons import (
     choose_missed,
@@ -76,7 +77,18 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
     page, pager = filters.page(
         with_small(crons, "additional_metadata", SMALL_BYTES), size=PAGE_SIZE
     )
-    return {"crons": page} | pager
+    return {"crons": page, "misses": _misses(page)} | pager
+
+
+def _misses(crons: Sequence[Cron]) -> dict[UUID, dict[str, Any]]:
+    """How many times each of these crons missed of late, and why last."""
+    found: dict[UUID, dict[str, Any]] = {}
+    rows = CronMiss.objects.filter(cron__in=crons).order_by("id")
+    for cron_id, cause, count, last_at in rows.values_list("cron_id", "cause", "count", "last_at"):
+        known = found.setdefault(cron_id, {"count": 0})
+        known["count"] += count
+        known |= {"why": CAUSES[CronMissCause(cause)], "last_at": last_at}
+    return found
 
 
 @tenant_page()

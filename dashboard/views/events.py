@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +12,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from dashboard import trigger_form
+from dashboard.event_effects import effects_of, with_counts
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, download, show_stored
 from dashboard.rendering import render_fragment
@@ -23,28 +22,20 @@ from dashboard.trigger_form import TriggerForm
 from dashboard.url_filters import parse_list_filters
 from engine.errors import HatchetError
 from engine.ids import id_at
-from engine.models.definitions import Workflow
-from engine.models.filters import CelFailure
 from engine.models.payload_queries import payload_head
-from engine.models.run_queries import runs_of, with_workflow_names
 from engine.models.runs import Event, Run
 from engine.models.task_queries import payload
 from engine.models.wide_columns import with_small
 from engine.operations.push_events import push_events, replay_event
-from engine.states import PayloadKind, Status
-from engine.store import events as event_store
+from engine.states import PayloadKind
 from engine.store import sync_db
-from engine.store.query import fetch
 from engine.types import EventInput
 from tenants.audit.declared import DATA_PLANE
 from tenants.models import Role
 from webhooks.queries import webhook_names
 
 PAGE_SIZE = 50
-RUNS_SHOWN = 200
 MAX_KEY = 1_000
-CLOCKS_DIFFER = timedelta(minutes=1)
-FAILURES_SHOWN = 20
 
 
 @tenant_page()
@@ -78,33 +69,15 @@ def _list_context(request: PageRequest) -> dict[str, Any]:
         with_small(found, "additional_metadata", SMALL_BYTES), size=PAGE_SIZE
     )
     return {
-        "rows": _with_counts(page),
+        "rows": with_counts(page),
         "default_window": DEFAULT_WINDOW,
     } | pager
-
-
-def _with_counts(events: Sequence[Event]) -> list[tuple[Event, list[tuple[Status, int]]]]:
-    """Each event with how many of its runs are in which state, in one query."""
-    counts: dict[UUID, Counter[Status]] = defaultdict(Counter)
-    if events:
-        oldest = min(event.seen_at for event in events) - CLOCKS_DIFFER
-        runs = Run.objects.filter(event_id__in=[e.id for e in events], id__gte=id_at(oldest))
-        for event_id, status in runs.values_list("event_id", "status"):
-            if event_id is not None:
-                counts[event_id][Status(status)] += 1
-    return [
-        (
-            event,
-            [(status, counts[event.id][status]) for status in Status if counts[event.id][status]],
-        )
-        for event in events
-    ]
 
 
 @tenant_page()
 def detail(request: PageRequest, event_id: UUID) -> HttpResponse:
     event = _find(request, event_id)
-    context = _runs_context(request, event) | {
+    context = effects_of(event) | {
         "given": None,
         "webhook_name": webhook_names([event.id]).get(event.id),
     }
@@ -115,49 +88,8 @@ def detail(request: PageRequest, event_id: UUID) -> HttpResponse:
 
 @tenant_page()
 def detail_live(request: PageRequest, event_id: UUID) -> HttpResponse:
-    context = _runs_context(request, _find(request, event_id))
+    context = effects_of(_find(request, event_id))
     return render_fragment(request, "dashboard/events/_runs.html", context)
-
-
-def _runs_context(request: PageRequest, event: Event) -> dict[str, Any]:
-    since = event.seen_at - CLOCKS_DIFFER
-    runs = runs_of(request.tenant.id).filter(event_id=event.id, id__gte=id_at(since))
-    found = list(with_workflow_names(runs).order_by("id")[: RUNS_SHOWN + 1])
-    failures = _failures(event, since)
-    return {
-        "event": event,
-        "runs": found[:RUNS_SHOWN],
-        "has_more": len(found) > RUNS_SHOWN,
-        "failures": failures,
-        "why_none": _why_none(event) if not found and not failures else "",
-    }
-
-
-def _failures(event: Event, since: datetime) -> list[dict[str, Any]]:
-    """The expressions that failed on this event; they were written with it."""
-    rows = CelFailure.objects.filter(
-        tenant_id=event.tenant_id,
-        event_id=event.id,
-        id__gte=id_at(since),
-        id__lt=id_at(event.seen_at + CLOCKS_DIFFER),
-    )
-    failures = list(rows.order_by("id")[:FAILURES_SHOWN])
-    names = Workflow.objects.in_bulk({failure.workflow_id for failure in failures})
-    return [{"failure": one, "workflow": names.get(one.workflow_id)} for one in failures]
-
-
-def _why_none(event: Event) -> str:
-    """Why, as things are now, such an event starts nothing."""
-    matches = sync_db.run(fetch(event_store.triggers(event.tenant_id, [event.key])))
-    filtered = sorted({match.workflow_name for match in matches if match.has_filters})
-    if not matches:
-        return "No workflow is started by events of this key."
-    if len(filtered) < len({match.workflow_name for match in matches}):
-        return "A workflow listens for this key now, but did not when the event came."
-    names = ", ".join(filtered)
-    if not event.scope:
-        return f"The filters of {names} need a scope, and this event has none."
-    return f"No filter of {names} with this scope was true."
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=DATA_PLANE)

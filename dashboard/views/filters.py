@@ -46,6 +46,7 @@ def new(request: PageRequest) -> HttpResponse:
     form = read_filter_form(given, request.tenant.id)
     context = {"workflow": workflow, "workflows": workflow_choices(request)}
     if request.method != "POST":
+        form.wrong.clear()  # nobody has typed anything yet
         return _page(request, form, context)
     if "try" in request.POST:
         try_out(form, request.tenant.id)

@@ -72,7 +72,7 @@ def _welcome(request: HttpRequest, user: User, invite: TenantInvite | None) -> H
     if invite is None:
         return redirect("dashboard:home")
     messages.success(request, f"Welcome to {invite.tenant.name}.")
-    return redirect("dashboard:runs", invite.tenant.slug)
+    return redirect("dashboard:tenant", invite.tenant.slug)
 
 
 @audited_page(Changes("invite.answer"))
@@ -115,7 +115,7 @@ def answer_invite(request: OwnRequest, invite_id: UUID) -> HttpResponse:
 
 def _enter(request: HttpRequest, member: Member) -> HttpResponse:
     messages.success(request, f"Welcome to {member.tenant.name}.")
-    return redirect("dashboard:runs", member.tenant.slug)
+    return redirect("dashboard:tenant", member.tenant.slug)
 
 
 def _invite_of(link: str) -> TenantInvite | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -10,23 +11,34 @@ from uuid import UUID
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
-from dashboard.attempts import attempts_of
+from dashboard import snippets
+from dashboard.attempts import Attempt, Times, attempts_of, deciding_attempt, times_of
 from dashboard.definitions import definition_of, drawing, on_failure_steps
 from dashboard.durable_run import DurableTasks, durable_context, durable_tasks_of
 from dashboard.event_words import words_of
+from dashboard.gantt import chart_of
 from dashboard.gate import PageRequest, tenant_page
-from dashboard.payloads import HEAD_BYTES, SMALL_BYTES, attachment, download, show_stored, show_text
+from dashboard.payloads import (
+    HEAD_BYTES,
+    SMALL_BYTES,
+    Shown,
+    attachment,
+    download,
+    show_stored,
+    show_text,
+)
 from dashboard.rendering import render_fragment
 from dashboard.waterfall import trace_context
 from engine.domain.definition import WorkflowDefinition
 from engine.models import task_queries
-from engine.models.run_queries import runs_of, with_workflow_names
+from engine.models.run_queries import runs_of, with_attempt_times, with_workflow_names
 from engine.models.runs import LogLine, Payload, Run, Task
 from engine.models.wide_columns import with_small
 from engine.operations import copy_schedulers
 from engine.operations.explain_tasks import explain_tasks
 from engine.states import LogLevel, PayloadKind, RunTrigger, Status
 from engine.store import sync_db
+from tenants.installation import installation
 
 TABS = {
     "timeline": "Timeline",
@@ -41,6 +53,8 @@ LOG_LINES_SHOWN = 500
 MOST_LOG_BYTES = 32 * 1024 * 1024
 EXPLAINED = 20
 CHILDREN_SHOWN = 200
+LONGEST_SEARCH = 200
+LEVELS = {level.name.lower(): level for level in LogLevel}
 ERROR_HEAD_BYTES = 8 * 1024
 OUTCOME_BYTES = 1024 * 1024
 SHORTEST_HEAD = 256
@@ -64,6 +78,8 @@ def live(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
     run, tasks = _load(request, run_id)
+    readable_ids = {task.id: getattr(task, "readable_id", "") for task in tasks}
+    attempts = attempts_of(task_queries.past_events(run), readable_ids)
     whole = definition_of(getattr(run, "definition", None))
     definition = whole if run.is_dag else None
     steps = _steps(definition, tasks)
@@ -72,14 +88,18 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
     tab = request.GET.get("tab", "")
     if tab not in tabs:
         tab = "durable" if durable.tasks and not run.is_dag else "timeline"
-    readable_ids = {task.id: getattr(task, "readable_id", "") for task in tasks}
+    given = show_stored(getattr(run, "input_head", None), getattr(run, "input_length", None))
     return {
         "run": run,
         "status": Status(run.status),
+        "is_running": run.status == Status.RUNNING,
         "trigger": RunTrigger(run.trigger),
-        "input": show_stored(getattr(run, "input_head", None), getattr(run, "input_length", None)),
+        "input": given,
         "can_view_payloads": request.access.can_view_payloads,
         "tasks": steps,
+        "failures": _failures(steps),
+        "steps_in_order": sorted(steps, key=lambda step: step["state"] != "failed"),
+        "others": [step for step in steps if step["state"] != "failed"],
         "waits": _waits(request, steps),
         "graph": drawing(definition, {step["name"]: step for step in steps})
         if definition
@@ -87,8 +107,11 @@ def _context(request: PageRequest, run_id: UUID) -> dict[str, Any]:
         "tabs": list(tabs.items()),
         "tab": tab,
         "readable_ids": readable_ids,
-        "queued_at": run.created_at,
         "durable": durable,
+        "snippets": _snippets(request, run, given),
+        "times": _times(run, attempts),
+        "gantt": chart_of(attempts, datetime.now(UTC)),
+        "deciding": deciding_attempt(attempts, Status(run.status)),
     } | _tab_context(request, tab, run, readable_ids, durable)
 
 
@@ -97,6 +120,7 @@ def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
     runs = with_small(runs.defer("desired_labels"), "additional_metadata", HEAD_BYTES)
     if request.access.can_view_payloads:
         runs = task_queries.with_input_head(runs, HEAD_BYTES)
+    runs = task_queries.with_history(runs, EVENTS_SHOWN)
     run = task_queries.with_definition(runs).filter(id=run_id).first()
     if run is None:
         raise Http404("no such run")
@@ -108,6 +132,18 @@ def _load(request: PageRequest, run_id: UUID) -> tuple[Run, list[Task]]:
     return run, list(task_queries.with_error_heads(tasks, head))
 
 
+def _snippets(request: PageRequest, run: Run, given: Shown | None) -> list[snippets.Snippet]:
+    text = given.text if given and not given.is_cut else None
+    url, name = installation().server_url, getattr(run, "workflow_name", None)
+    return snippets.of_run(url, request.tenant.id, run.id, name or "", text) if name else []
+
+
+def _times(run: Run, attempts: Sequence[Attempt]) -> Times | None:
+    """How long the run waited and ran; None if only its row tells, as of a run with a very long log."""
+    is_whole = len(getattr(run, "history", [])) < EVENTS_SHOWN
+    return times_of(attempts, datetime.now(UTC)) if attempts and is_whole else None
+
+
 def _steps(definition: WorkflowDefinition | None, tasks: list[Task]) -> list[dict[str, Any]]:
     """Every task in step order; a step of the definition without a task yet is pending."""
     made = {getattr(task, "readable_id", "") or str(task.id): task for task in tasks}
@@ -117,6 +153,12 @@ def _steps(definition: WorkflowDefinition | None, tasks: list[Task]) -> list[dic
         {"name": name, "is_on_failure": name in on_failure, **_task_context(made.get(name))}
         for name in names
     ]
+
+
+def _failures(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps that failed for good, in the order in which they did."""
+    failed = [step for step in steps if step["state"] == "failed"]
+    return sorted(failed, key=lambda step: (step["task"].finished_at, step["task"].id))
 
 
 def _task_context(task: Task | None) -> dict[str, Any]:
@@ -167,14 +209,11 @@ def _tab_context(
         return {"trace": trace_context(request.access, run.id)}
     if tab == "children":
         children = task_queries.children_of_run(request.tenant.id, list(readable_ids))
-        found = list(with_workflow_names(children)[: CHILDREN_SHOWN + 1])
-        return {"children": found[:CHILDREN_SHOWN], "has_more": len(found) > CHILDREN_SHOWN}
+        return _children(list(with_attempt_times(with_workflow_names(children))[:CHILDREN_SHOWN]))
     events = list(task_queries.event_log(run.id, error_size=ERROR_HEAD_BYTES)[: EVENTS_SHOWN + 1])
     shown, has_more = events[:EVENTS_SHOWN], len(events) > EVENTS_SHOWN
     if tab == "attempts":
-        attempts = attempts_of(shown)
-        names = [(readable_ids.get(attempt.task_id, ""), attempt) for attempt in attempts]
-        return {"attempts": names, "has_more": has_more}
+        return {"attempts": attempts_of(shown, readable_ids), "has_more": has_more}
     timeline = []
     for event in shown:
         words, state = words_of(event.kind)
@@ -190,8 +229,29 @@ def _tab_context(
     return {"timeline": timeline, "has_more": has_more}
 
 
+def _children(shown: list[Run]) -> dict[str, Any]:
+    """Children with how many there are in each state, as far as one of them is shown."""
+    total = getattr(shown[0], "of_all", 0) if shown else 0
+    counts = {Status(child.status): getattr(child, "of_status", 0) for child in shown}
+    return {
+        "children": shown,
+        "total": total,
+        "counts": [(status, counts[status]) for status in Status if status in counts],
+        "uncounted": total - sum(counts.values()),
+        "has_more": total > len(shown),
+    }
+
+
 def _logs(request: PageRequest, run: Run, readable_ids: dict[UUID, str]) -> dict[str, Any]:
     lines = task_queries.log_lines(run.id, most_metadata=SMALL_BYTES)
+    level = LEVELS.get(request.GET.get("level", ""))
+    text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+    if level is not None:
+        lines = lines.filter(level__gte=level)
+    if text:
+        lines = lines.filter(message__icontains=text)
+    kept = {"level": level.name.lower() if level else "", "q": text}
+    kept = {name: value for name, value in kept.items() if value}
     after = _uuid(request.GET.get("after", ""))
     if after is not None:
         lines = lines.filter(id__gt=after)
@@ -199,7 +259,11 @@ def _logs(request: PageRequest, run: Run, readable_ids: dict[UUID, str]) -> dict
     return {
         "lines": [_line(line, readable_ids) for line in found[:LOG_LINES_SHOWN]],
         "log_after": after,
-        "live_query": urlencode({"after": after}) if after else "",
+        "live_query": urlencode(kept | ({"after": after} if after else {})),
+        "log_query": urlencode(kept),
+        "log_level": kept.get("level", ""),
+        "log_text": text,
+        "levels": list(LEVELS),
         "log_next": found[LOG_LINES_SHOWN - 1].id if len(found) > LOG_LINES_SHOWN else None,
     }
 

@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from dashboard.gate import PageRequest, tenant_page
+from engine.domain.endings import cancelled_by
 from engine.models.run_queries import runs_of
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.replay_tasks import replay_tasks
@@ -24,7 +25,9 @@ from tenants.models import Role
 def cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
     was_final = _was_final(request, run_id)
     with request.acting.on():
-        if not sync_db.run(cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC))):
+        message = cancelled_by(request.user.email)
+        operation = cancel_tasks(request.tenant.id, [run_id], datetime.now(UTC), message=message)
+        if not sync_db.run(operation):
             request.acting.leave_out()
     if was_final:
         messages.info(request, "Nothing to cancel: the run had finished already.")

@@ -40,7 +40,7 @@ def new(request: OwnRequest) -> HttpResponse:
         context["error"], status = explain(refused)
         return render(request, "dashboard/settings/new.html", context, status=status)
     messages.success(request, f"{tenant.name} is made, and you are its owner.")
-    return redirect("dashboard:runs", tenant.slug)
+    return redirect("dashboard:tenant", tenant.slug)
 
 
 @tenant_page()

@@ -18,12 +18,15 @@ from dashboard.trigger_form import TriggerForm
 from engine.errors import HatchetError
 from engine.models.run_queries import runs_of
 from engine.models.task_queries import payload
+from engine.operations.parts.plan_runs import Trigger
 from engine.operations.trigger_runs import trigger_runs
-from engine.states import PayloadKind
+from engine.states import PayloadKind, RunTrigger
 from engine.store import sync_db
 from engine.vault.envelope import Unreadable
 from tenants.audit.declared import DATA_PLANE
 from tenants.models import Role
+
+_BY_PERSON = Trigger(RunTrigger.PERSON)
 
 
 @tenant_page("GET", "HEAD", "POST", needs=Role.MEMBER, audits=DATA_PLANE)
@@ -39,7 +42,7 @@ def form(request: PageRequest) -> HttpResponse:
     wanted = read_request(asked, request)
     if wanted is None:
         return _page(request, asked, status=422)
-    operation = trigger_runs(request.tenant.id, [wanted], datetime.now(UTC))
+    operation = trigger_runs(request.tenant.id, [wanted], datetime.now(UTC), _BY_PERSON)
     try:
         [run_id] = sync_db.run(operation)
     except HatchetError as error:

@@ -20,7 +20,7 @@ from dashboard.rendering import render_fragment
 from dashboard.url_filters import parse_list_filters
 from dashboard.webhook_form import AUTH_WORDS, WebhookForm
 from engine.ids import id_at
-from engine.models.run_queries import runs_of, with_workflow_names
+from engine.models.run_queries import runs_of, with_attempt_times, with_workflow_names
 from tenants.audit.declared import Acts, Changes
 from tenants.models import Role
 from webhooks.accept import deliver_again, try_out
@@ -188,7 +188,7 @@ def _runs_context(request: PageRequest, found: Delivery) -> dict[str, Any]:
         of_event = runs_of(request.tenant.id).filter(
             event_id=found.event_id, id__gte=id_at(found.received_at)
         )
-        runs = list(with_workflow_names(of_event).order_by("id")[:RUNS_SHOWN])
+        runs = list(with_attempt_times(with_workflow_names(of_event)).order_by("id")[:RUNS_SHOWN])
     return {"delivery": found, "runs": runs}
 
 

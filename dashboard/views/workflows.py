@@ -14,7 +14,7 @@ from dashboard.definitions import definition_of, drawing
 from dashboard.gate import PageRequest, tenant_page
 from dashboard.rendering import render_fragment
 from engine.models.definitions import Workflow, WorkflowVersion
-from engine.models.run_queries import runs_of, status_counts_by_workflow
+from engine.models.run_queries import runs_of, status_counts_by_workflow, with_attempt_times
 from engine.models.runs import Run
 from engine.models.workflow_queries import (
     definitions_of_versions,
@@ -113,7 +113,7 @@ def find_workflow(request: PageRequest, workflow_id: UUID) -> Workflow:
 
 def _recent_runs(workflow: Workflow) -> list[Run]:
     runs = runs_of(workflow.tenant_id).filter(workflow_id=workflow.id)
-    return list(runs.order_by("-id").defer("additional_metadata")[:RUNS_SHOWN])
+    return list(with_attempt_times(runs).order_by("-id").defer("additional_metadata")[:RUNS_SHOWN])
 
 
 def _versions(workflow: Workflow) -> list[WorkflowVersion]:

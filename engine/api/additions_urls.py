@@ -9,6 +9,7 @@ from django.urls import URLPattern
 
 from engine.api import (
     bulk_actions,
+    error_groups,
     outbox,
     retention,
     run_export,
@@ -20,6 +21,8 @@ from engine.api import (
 from engine.api.answers.additions import (
     BulkAction,
     BulkActionList,
+    Error,
+    ErrorPage,
     OutboxEntry,
     OutboxList,
     Retention,
@@ -35,6 +38,7 @@ from tenants.rest.schema import Operation, route
 _RUNS = f"{ST}/runs"
 _BULK = f"{ST}/bulk-actions"
 _OUTBOX = f"{ST}/outbox"
+_ERRORS = f"{ST}/errors"
 
 ADDITIONS: list[URLPattern] = [
     route(_RUNS, run_pages.RunPageView, get("run:list", RunPage)),
@@ -75,6 +79,18 @@ ADDITIONS: list[URLPattern] = [
         f"{_BULK}/<str:action>/stop",
         bulk_actions.StopView,
         post("bulk-action:stop", BulkAction, Changes("bulk_action.stop")),
+    ),
+    route(_ERRORS, error_groups.ErrorListView, get("error:list", ErrorPage)),
+    route(f"{_ERRORS}/<str:error>", error_groups.ErrorView, get("error:get", Error)),
+    route(
+        f"{_ERRORS}/<str:error>/state",
+        error_groups.ErrorStateView,
+        post("error:update-state", Error, Acts("error.state")),
+    ),
+    route(
+        f"{_ERRORS}/<str:error>/assignee",
+        error_groups.ErrorAssigneeView,
+        post("error:update-assignee", Error, Acts("error.assign")),
     ),
     route(
         "v1/traces",

@@ -137,8 +137,10 @@ def _details(action: BulkAction) -> AnyDict:
     is_over = action.finished_at is not None
     sample = [] if is_over else list(remaining_runs(action)[:SAMPLED])
     names = load_names([run.workflow_id for run in sample], [])
+    failed = {"errorGroupId": str(action.error_group_id)} if action.error_group_id else {}
     return _row(action) | {
-        "filter": {
+        "filter": failed
+        | {
             "since": timestamp(run_filter.since),
             "until": timestamp(run_filter.until),
             "statuses": [status.name for status in run_filter.statuses],

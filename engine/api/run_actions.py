@@ -16,6 +16,7 @@ from engine.api.requested_run import RequestedRun
 from engine.api.run_details import run_details
 from engine.api.views import EngineView
 from engine.domain.clock_skew import upper_bound
+from engine.domain.endings import cancelled_by, token_words
 from engine.models.run_queries import lean_runs
 from engine.operations.audited import told_of
 from engine.operations.cancel_tasks import cancel_tasks
@@ -25,7 +26,7 @@ from engine.operations.trigger_runs import trigger_and_tell
 from engine.states import Status
 from engine.store import sync_db
 from engine.types import RunFilter
-from tenants.models import TokenScope
+from tenants.models import APIToken, TokenScope
 from tenants.rest import in_body
 from tenants.rest.accepted import part, takes_body
 from tenants.rest.errors import ApiError, bad_request
@@ -47,6 +48,7 @@ class RunFilterBody:
     statuses: tuple[Status, ...] = in_body.members("statuses", Status)
     workflow_ids: tuple[UUID, ...] = in_body.uuids("workflowIds")
     additional_metadata: tuple[tuple[str, str], ...] = in_body.pairs("additionalMetadata")
+    error_group_id: UUID | None = in_body.optional_uuid("errorGroupId")
 
     @property
     def run_filter(self) -> RunFilter:
@@ -56,6 +58,7 @@ class RunFilterBody:
             statuses=self.statuses,
             workflow_ids=self.workflow_ids,
             additional_metadata=self.additional_metadata,
+            error_group_id=self.error_group_id,
         )
 
 
@@ -91,6 +94,14 @@ class TriggerView(EngineView):
 
 
 class _RunActionView(EngineView):
+    def _who(self) -> str:
+        user = self.access.user
+        if user is not None:
+            return user.email
+        token_id = self.access.token_id
+        token = token_id and APIToken.objects.filter(id=token_id).only("name").first()
+        return token_words(token.name if token else "")
+
     def _tell(self, told: dict[str, Any], done: Sequence[UUID]) -> None:
         """Say in the audit log what was done, if anything was."""
         if done:
@@ -106,8 +117,9 @@ class CancelView(_RunActionView):
         if scope is TokenScope.WORKER_ONLY and targets.filter is not None:
             raise ApiError(403, refusal(scope, "v1-task:cancel with a filter"))
         cancelled: list[UUID] = []
+        message = cancelled_by(self._who())
         for some in targets.few_at_a_time(self.tenant.id):
-            operation = cancel_tasks(self.tenant.id, some, datetime.now(UTC))
+            operation = cancel_tasks(self.tenant.id, some, datetime.now(UTC), message=message)
             with self.acting.on(_only_one(some)) as told:
                 done = sync_db.run(operation)
                 self._tell(told, done)

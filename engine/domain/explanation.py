@@ -68,8 +68,11 @@ def clock(moment: datetime | float) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def explanation_of(reason: Reason | None, action_id: str) -> Explanation:
-    """Put the scheduler's reason into words; None means that the task is about to be assigned."""
+def explanation_of(reason: Reason | None, action_id: str, worker_name: str = "") -> Explanation:
+    """Put the scheduler's reason into words; None means that the task is about to be assigned.
+
+    `worker_name` is that of the worker the reason is about, if it is about one.
+    """
     if reason is None:
         return Explanation(Cause.NONE, "It is about to be assigned to a worker.")
     cause = Cause[reason.obstacle.name]
@@ -77,15 +80,19 @@ def explanation_of(reason: Reason | None, action_id: str) -> Explanation:
         return _of_group(reason)
     if reason.obstacle is Obstacle.RATE_LIMITED:
         return _of_limit(reason)
+    worker = worker_name or str(reason.worker_id)
     details = {"action": action_id, **_numbers(reason)}
-    return Explanation(cause, _WORDS[reason.obstacle].format(**_values(reason, action_id)), details)
+    if worker_name:
+        details["workerName"] = worker_name
+    message = _WORDS[reason.obstacle].format(**_values(reason, action_id, worker))
+    return Explanation(cause, message, details)
 
 
-def _values(reason: Reason, action_id: str) -> dict[str, object]:
+def _values(reason: Reason, action_id: str, worker: str) -> dict[str, object]:
     more = "or more " if reason.is_more_ahead else ""
     return {
         "action": action_id,
-        "worker": reason.worker_id,
+        "worker": worker,
         "slot": reason.slot_type or "default",
         "used": reason.used,
         "total": reason.total,

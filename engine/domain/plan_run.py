@@ -31,6 +31,8 @@ class NewTask(NamedTuple):
     step: RegisteredStep
     status: Status
     is_skipped: bool
+    reason: str = ""
+    """Why it is settled at once."""
 
 
 class Evidence(NamedTuple):
@@ -68,12 +70,17 @@ class ReplaySet(NamedTuple):
 class _Outcome(NamedTuple):
     status: Status
     is_skipped: bool
+    reason: str = ""
 
 
 _QUEUED = _Outcome(Status.QUEUED, is_skipped=False)
 _CANCELLED = _Outcome(Status.CANCELLED, is_skipped=False)
 _SKIPPED = _Outcome(Status.COMPLETED, is_skipped=True)
-_OUTCOME_OF = {Verdict.QUEUE: _QUEUED, Verdict.CANCEL: _CANCELLED, Verdict.SKIP: _SKIPPED}
+_OUTCOME_OF = {
+    Verdict.QUEUE: _QUEUED,
+    Verdict.CANCEL: _CANCELLED._replace(reason="Its conditions cancelled it."),
+    Verdict.SKIP: _SKIPPED._replace(reason="Its conditions skipped it."),
+}
 
 
 def start(version: RegisteredVersion) -> RunPlan:
@@ -102,6 +109,8 @@ def advance(
                 if verdict is Verdict.ARM:
                     arm.append(step)
                 outcome = _OUTCOME_OF.get(verdict)
+                if verdict is Verdict.CANCEL:
+                    outcome = _after_broken_parent(step, outcomes) or outcome
             else:
                 outcome = _decide(step, outcomes, len(version.steps))
             if outcome is None:
@@ -164,13 +173,23 @@ def _decide(
     if step.definition.kind is StepKind.ON_FAILURE:
         return _decide_on_failure(outcomes, step_count)
     known = [outcomes.get(name) for name in step.definition.parents]
-    if any(parent and parent.status in (Status.FAILED, Status.CANCELLED) for parent in known):
-        return _CANCELLED
+    if broken := _after_broken_parent(step, outcomes):
+        return broken
     if any(parent is None or parent.status is not Status.COMPLETED for parent in known):
         return None
     if known and all(parent and parent.is_skipped for parent in known):
-        return _SKIPPED
+        return _SKIPPED._replace(reason="All steps before it were skipped.")
     return _QUEUED
+
+
+def _after_broken_parent(step: RegisteredStep, outcomes: Mapping[str, _Outcome]) -> _Outcome | None:
+    """Return that a step is cancelled if a parent of it failed or was cancelled."""
+    for name in step.definition.parents:
+        parent = outcomes.get(name)
+        if parent and parent.status in (Status.FAILED, Status.CANCELLED):
+            words = "failed" if parent.status is Status.FAILED else "was cancelled"
+            return _CANCELLED._replace(reason=f"The step {name}, which it follows, {words}.")
+    return None
 
 
 def _judge(
@@ -194,7 +213,9 @@ def _decide_on_failure(outcomes: dict[str, _Outcome], step_count: int) -> _Outco
     if any(outcome.status is Status.FAILED for outcome in outcomes.values()):
         return _QUEUED
     is_settled = all(outcome.status.is_final for outcome in outcomes.values())
-    return _SKIPPED if is_settled and len(outcomes) == step_count - 1 else None
+    if is_settled and len(outcomes) == step_count - 1:
+        return _SKIPPED._replace(reason="No step failed.")
+    return None
 
 
 def _run_status(statuses: list[Status], *, is_finished: bool) -> Status:

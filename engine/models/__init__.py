@@ -10,6 +10,7 @@ from engine.models.definitions import (
     WorkflowVersion,
 )
 from engine.models.durable import DurableEntry, DurableTask, DurableWait, EndedChild
+from engine.models.error_groups import ErrorGroup, ErrorTally, FailedAttempt
 from engine.models.figures import FiguresPosition, TenantTotal, WorkflowTiming
 from engine.models.filters import CelFailure, Filter
 from engine.models.outbox import OutboxKey, OutboxRow, SqlRole
@@ -31,7 +32,7 @@ from engine.models.runs import (
 from engine.models.sealing import PayloadStore, TenantKey
 from engine.models.timetable import Cron, CronMiss, Schedule
 from engine.models.traces import Span
-from engine.models.waits import StepWait
+from engine.models.waits import EndedWait, StepWait
 
 __all__ = [
     "AnsweredRequest",
@@ -44,9 +45,13 @@ __all__ = [
     "DurableTask",
     "DurableWait",
     "EndedChild",
+    "EndedWait",
     "EngineProcess",
+    "ErrorGroup",
+    "ErrorTally",
     "Event",
     "EventTrigger",
+    "FailedAttempt",
     "FiguresPosition",
     "Filter",
     "IdempotencyKey",

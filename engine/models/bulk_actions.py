@@ -28,6 +28,7 @@ class BulkAction(models.Model):
     metadata_keys = ArrayField(models.TextField())
     metadata_values = ArrayField(models.TextField())
     needs_every_pair = models.BooleanField()
+    error_group_id = models.UUIDField(null=True, blank=True)
     total = models.IntegerField()
     done = models.IntegerField(default=0)
     changed = models.IntegerField(default=0)

@@ -19,6 +19,7 @@ def filter_of(action: BulkAction) -> RunFilter:
         workflow_ids=tuple(action.workflow_ids),
         additional_metadata=tuple(zip(action.metadata_keys, action.metadata_values, strict=True)),
         needs_every_pair=action.needs_every_pair,
+        error_group_id=action.error_group_id,
     )
 
 

@@ -51,12 +51,18 @@ def count_by_status(runs: QuerySet[Run]) -> dict[Status, int]:
 
 
 def outcomes_by_bucket(
-    tenant_id: UUID, since: datetime, until: datetime, width: timedelta
+    tenant_id: UUID,
+    since: datetime,
+    until: datetime,
+    width: timedelta,
+    workflow_ids: Sequence[UUID] = (),
 ) -> dict[tuple[datetime, Status], int]:
     """Count runs by the bucket of their creation (aligned to `since`) and their status."""
+    tally = RunTally.objects.filter(tenant_id=tenant_id, minute__gte=since, minute__lte=until)
+    if workflow_ids:
+        tally = tally.filter(workflow_id__in=workflow_ids)
     rows = (
-        RunTally.objects.filter(tenant_id=tenant_id, minute__gte=since, minute__lte=until)
-        .values_list(_bucket("minute", since, width), "status")
+        tally.values_list(_bucket("minute", since, width), "status")
         .annotate(number=Sum("delta"))
         .order_by()
     )

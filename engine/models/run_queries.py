@@ -14,7 +14,7 @@ from django.db.models import (
 )
 
 from engine.models.definitions import Workflow
-from engine.models.runs import Run, RunTally
+from engine.models.runs import Run, RunTally, Task
 from engine.states import Status
 
 
@@ -31,6 +31,15 @@ def with_workflow_names(runs: QuerySet[Run]) -> QuerySet[Run]:
     """Annotate `workflow_name`; deleted workflows keep theirs."""
     names = Workflow.objects.filter(id=OuterRef("workflow_id")).values("name")[:1]
     return runs.annotate(workflow_name=Subquery(names))
+
+
+def with_attempt_times(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Annotate when a standalone run's present attempt was queued and started; of graphs there is none."""
+    task = Task.objects.filter(id=OuterRef("id"))
+    return runs.annotate(
+        attempt_queued_at=Subquery(task.values("queued_at")[:1]),
+        attempt_started_at=Subquery(task.values("started_at")[:1]),
+    )
 
 
 def status_counts(

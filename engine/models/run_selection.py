@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from engine.ids import ids_between
+from engine.models.error_groups import FailedAttempt
 from engine.models.metadata_filters import all_metadata_reads, any_metadata_reads
 from engine.models.run_queries import lean_runs
 from engine.models.runs import Run, Task
@@ -16,7 +17,10 @@ from engine.types import RunFilter
 
 def selected_runs(tenant_id: UUID, run_filter: RunFilter, of_run: Q | None = None) -> QuerySet[Run]:
     """Select runs, which meet `of_run` besides; in no order, and without their wide columns."""
-    return lean_runs().filter(_bounds(tenant_id, run_filter), _metadata(run_filter), of_run or Q())
+    runs = lean_runs().filter(_bounds(tenant_id, run_filter), _metadata(run_filter), of_run or Q())
+    if run_filter.error_group_id is None:
+        return runs
+    return runs.filter(Exists(_failed(run_filter, run_id=OuterRef("id"))))
 
 
 def selected_tasks(
@@ -24,6 +28,8 @@ def selected_tasks(
 ) -> QuerySet[Task]:
     """Select tasks by their own time and state; what a run carries is looked up there."""
     tasks = lean_tasks().filter(_bounds(tenant_id, run_filter))
+    if run_filter.error_group_id is not None:
+        tasks = tasks.filter(Exists(_failed(run_filter, task_id=OuterRef("id"))))
     carried = _metadata(run_filter) & (of_run or Q())
     if not carried:
         return tasks
@@ -43,6 +49,10 @@ def _bounds(tenant_id: UUID, run_filter: RunFilter) -> Q:
     if run_filter.workflow_ids:
         bounds &= Q(workflow_id__in=run_filter.workflow_ids)
     return bounds
+
+
+def _failed(run_filter: RunFilter, **of: OuterRef) -> QuerySet[FailedAttempt]:
+    return FailedAttempt.objects.filter(group_id=run_filter.error_group_id, **of)
 
 
 def _metadata(run_filter: RunFilter) -> Q:

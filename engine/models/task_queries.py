@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
+    Case,
     Count,
     OuterRef,
     QuerySet,
     Subquery,
+    Value,
+    When,
+    Window,
 )
-from django.db.models.functions import Left
+from django.db.models.functions import JSONObject, Left
 
+from engine.domain.endings import END_WORDS
 from engine.models.cluster import Worker
 from engine.models.definitions import Step, Workflow, WorkflowVersion
 from engine.models.run_queries import lean_runs
 from engine.models.runs import LogLine, Payload, Run, Task, TaskEvent
 from engine.models.wide_columns import payload_head, payload_length, with_small
 from engine.states import PayloadKind, Status
+
+_SAID_OF_ENDS = 300
+"""How many characters of a message; the whole one is in the log."""
 
 
 def lean_tasks() -> QuerySet[Task]:
@@ -49,6 +59,45 @@ def with_input_head(runs: QuerySet[Run], size: int) -> QuerySet[Run]:
     """Annotate `input_head`, the first `size` bytes of the input or what is stored, and `input_length`."""
     of_run = payload(OuterRef("id"), PayloadKind.INPUT)
     return runs.annotate(input_head=_head(of_run, size), input_length=_length(of_run))
+
+
+class PastEvent(NamedTuple):
+    """A row of the event log without its message, but for what is said of an attempt's end."""
+
+    task_id: UUID
+    retry_count: int
+    kind: int
+    at: datetime
+    worker_id: UUID | None
+    said: str
+
+
+def with_history(runs: QuerySet[Run], most: int) -> QuerySet[Run]:
+    """Annotate `history`, the newest `most` rows of the run's event log, for `past_events`."""
+    events = TaskEvent.objects.filter(run_id=OuterRef("id")).order_by("-id")
+    said = Case(
+        When(kind__in=[int(kind) for kind in END_WORDS], then=Left("message", _SAID_OF_ENDS)),
+        default=Value(""),
+    )
+    row = JSONObject(
+        task="task_id", retry="retry_count", kind="kind", at="at", worker="worker_id", said=said
+    )
+    return runs.annotate(history=ArraySubquery(events.annotate(row=row).values("row")[:most]))
+
+
+def past_events(run: Run) -> list[PastEvent]:
+    """Return what `with_history` read, newest first."""
+    return [
+        PastEvent(
+            UUID(row["task"]),
+            row["retry"],
+            row["kind"],
+            datetime.fromisoformat(row["at"]),
+            UUID(row["worker"]) if row["worker"] else None,
+            row["said"],
+        )
+        for row in getattr(run, "history", [])
+    ]
 
 
 def tasks_of_run(run_id: UUID) -> QuerySet[Task]:
@@ -117,8 +166,26 @@ def log_texts(run_id: UUID) -> QuerySet[LogLine]:
 
 
 def children_of_run(tenant_id: UUID, task_ids: list[UUID]) -> QuerySet[Run]:
-    """Runs that these tasks spawned, oldest first."""
-    return lean_runs().filter(tenant_id=tenant_id, parent_task_id__in=task_ids).order_by("id")
+    """Runs that these tasks spawned: failed ones first, then those still at work, the oldest first.
+
+    Annotate how many there are `of_all` and `of_status`, the child's own, and of standalone ones how many
+    `grandchildren` they have.
+    """
+    spawned = Run.objects.filter(parent_task_id=OuterRef("id"), tenant_id=tenant_id).order_by()
+    number = spawned.values("parent_task_id").annotate(number=Count("id")).values("number")
+    rank = Case(
+        When(status=Status.FAILED, then=0), When(status__lt=Status.COMPLETED, then=1), default=2
+    )
+    return (
+        lean_runs()
+        .filter(tenant_id=tenant_id, parent_task_id__in=task_ids)
+        .annotate(
+            of_all=Window(Count("id")),
+            of_status=Window(Count("id"), partition_by=["status"]),
+            grandchildren=Subquery(number),
+        )
+        .order_by(rank, "id")
+    )
 
 
 class RunningStep(NamedTuple):

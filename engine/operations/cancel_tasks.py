@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.domain.endings import BY_STRATEGY
 from engine.operations.parts.advance_runs import advance_runs
 from engine.states import Status, TaskEventKind
 from engine.store import leases, run_slots, runs, step_waits, task_events, tasks
@@ -17,10 +18,12 @@ from engine.store.tasks import Settled, TaskRow
 
 
 @repeatable
-def cancel_tasks(tenant_id: UUID, ids: Sequence[UUID], now: datetime) -> Operation[list[UUID]]:
+def cancel_tasks(
+    tenant_id: UUID, ids: Sequence[UUID], now: datetime, *, message: str = ""
+) -> Operation[list[UUID]]:
     """Cancel by the ids clients hold: runs with all their tasks, or single tasks.
 
-    Return those of the ids of which something was cancelled: unknown ones are ignored and final tasks
+    `message` is what the event log says of it. Return those of the ids of which something was cancelled: unknown ones are ignored and final tasks
     left alone. Descendants of a cancelled DAG task that do not exist yet are created cancelled.
     """
     found = yield from fetch(runs.find_external(tenant_id, ids))
@@ -34,7 +37,9 @@ def cancel_tasks(tenant_id: UUID, ids: Sequence[UUID], now: datetime) -> Operati
     cancelled = {run_id for run_id in whole_runs if not Status(locked[run_id].status).is_final}
     if not targets:
         return []
-    task_ids, moved = yield from cancel_attempts([(task, None) for task in targets], now)
+    task_ids, moved = yield from cancel_attempts(
+        [(task, None) for task in targets], now, message=message
+    )
     cancelled |= task_ids
     moved |= whole_runs
     yield from advance_runs(
@@ -142,9 +147,7 @@ def cancel_superseded(
     ]
     if superseded_runs:
         superseded += yield from _attempts_of(superseded_runs)
-    _, moved = yield from cancel_attempts(
-        superseded, now, message="Cancelled due to concurrency strategy"
-    )
+    _, moved = yield from cancel_attempts(superseded, now, message=BY_STRATEGY)
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from engine.domain.endings import NOT_DELIVERED, NOT_IN_TIME, PAUSED_TOO_LONG
 from engine.ids import new_id
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.parts.advance_runs import advance_runs
@@ -46,14 +47,14 @@ def expire_tasks(
             [(row.id, row.retry_count) for row in waiting],
             now,
             kind=TaskEventKind.SCHEDULING_TIMED_OUT,
-            message="No worker took the task within its schedule timeout.",
+            message=NOT_IN_TIME,
         )
         moved |= cancelled.moved
     if held := [row for row in rows if row.is_held]:
         cancelled = yield from cancel_attempts(
             [(row.id, row.retry_count) for row in held],
             now,
-            message="The workflow was paused for longer than its queue's time to live.",
+            message=PAUSED_TOO_LONG,
         )
         moved |= cancelled.moved
     moved |= yield from _time_out([row for row in rows if row.status == Status.RUNNING], now)
@@ -162,15 +163,13 @@ def requeue_undelivered(
     So are those whose worker came back, or was heard, after `quiet_since`: it may still report.
     """
     found = yield from fetch(lost_tasks.undelivered(attempts, quiet_since))
-    error = "Could not send task to worker: its stream ended before it acknowledged the task."
+    error = f"{NOT_DELIVERED}: its stream ended before it acknowledged the task."
     yield from _fail_internally(found, _unless_started(found, error), now)
 
 
 def requeue_swallowed(found: Sequence[Swallowed], now: datetime) -> Operation[None]:
     """Give attempts a new one that their workers did not acknowledge, unless they have meanwhile."""
-    error = (
-        "Could not send task to worker: it did not acknowledge the task, although it is connected."
-    )
+    error = f"{NOT_DELIVERED}: it did not acknowledge the task, although it is connected."
     yield from _fail_internally(found, _unless_started(found, error), now)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from engine.domain.assignment import ReadyTask
+from engine.domain.assignment import ReadyTask, Reason
+from engine.domain.endings import END_WORDS, ENDING_LENGTH, ending_of
 from engine.domain.explanation import Cause, Explanation, clock, explanation_of, of_waits
 from engine.operations.copy_schedulers import SchedulerCopies, SchedulerCopy, current_copy
 from engine.operations.parts.versions import load_versions, ready_as_it_stands, step_of
-from engine.states import Status
-from engine.store import leases, step_waits, tasks
+from engine.states import Status, TaskEventKind
+from engine.store import leases, step_waits, task_events, tasks, workers
 from engine.store.query import Operation, fetch
 from engine.store.tasks import TaskRow
 
@@ -33,8 +34,9 @@ def explain_tasks(
     rows = yield from fetch(tasks.by_ids(tenant_id, ids))
     found: dict[UUID, Explanation] = {}
     queued, parked = [], []
+    endings = yield from _endings([row for row in rows if Status(row.status).is_final])
     for row in rows:
-        if explanation := _by_itself(row):
+        if explanation := endings.get(row.id) or _by_itself(row):
             found[row.id] = explanation
         elif row.is_delayed:
             parked.append(row)
@@ -47,14 +49,31 @@ def explain_tasks(
     return found
 
 
+def _endings(rows: Sequence[TaskRow]) -> Operation[Mapping[UUID, Explanation]]:
+    """Say of tasks that ended what ended them, by the event log."""
+    if not rows:
+        return {}
+    kinds, run_ids = [int(kind) for kind in END_WORDS], sorted({row.run_id for row in rows})
+    ends = yield from fetch(
+        task_events.ends(run_ids, [row.id for row in rows], kinds, ENDING_LENGTH)
+    )
+    said = {end.task_id: ending_of(TaskEventKind(end.kind), end.message) for end in ends}
+    found = {}
+    for row in rows:
+        status = Status(row.status).name
+        details = {"status": status}
+        message = f"It is {status.lower()}."
+        if ending := said.get(row.id):
+            message, details["ending"] = ending.sentence, ending.words
+        found[row.id] = Explanation(Cause.FINISHED, message, details)
+    return found
+
+
 def _by_itself(row: TaskRow) -> Explanation | None:
-    """Explain what the row alone tells."""
+    """Explain what the row alone tells of a task that goes on."""
     if row.status == Status.RUNNING:
         worker = {"workerId": str(row.worker_id)} if row.worker_id else {}
         return Explanation(Cause.RUNNING, "It is running.", worker)
-    if Status(row.status).is_final:
-        status = Status(row.status).name
-        return Explanation(Cause.FINISHED, f"It is {status.lower()}.", {"status": status})
     if row.is_held and row.due_at:
         return Explanation(
             Cause.WORKFLOW_PAUSED,
@@ -103,12 +122,25 @@ def _explain_queued(
     place = copies.place(tenant_id)
     with place.lock:
         copy = yield from current_copy(tenant_id, ready.values(), now, place)
-        found = {row.id: _explain_by(copy, row, ready[row.id]) for row in rows}
+        reasons = {row.id: _reason(copy, row, ready[row.id]) for row in rows}
     copies.trim(now)
-    return found
+    worker_ids = {r.worker_id for r in reasons.values() if isinstance(r, Reason) and r.worker_id}
+    names: dict[UUID, str] = {}
+    if worker_ids:
+        names = dict((yield from fetch(workers.names(tenant_id, sorted(worker_ids)))))
+    return {row.id: _in_words(reasons[row.id], row, names) for row in rows}
 
 
-def _explain_by(copy: SchedulerCopy, row: TaskRow, ready: ReadyTask) -> Explanation:
+def _reason(copy: SchedulerCopy, row: TaskRow, ready: ReadyTask) -> Reason | Explanation | None:
     if row.workflow_id in copy.paused:
         return Explanation(Cause.WORKFLOW_PAUSED, _PAUSED, {"workflowId": str(row.workflow_id)})
-    return explanation_of(copy.reason(ready), row.action_id)
+    return copy.reason(ready)
+
+
+def _in_words(
+    reason: Reason | Explanation | None, row: TaskRow, names: Mapping[UUID, str]
+) -> Explanation:
+    if isinstance(reason, Explanation):
+        return reason
+    worker_id = reason.worker_id if reason else None
+    return explanation_of(reason, row.action_id, names.get(worker_id, "") if worker_id else "")

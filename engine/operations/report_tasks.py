@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from engine.domain.endings import BY_WORKER
 from engine.operations.cancel_tasks import cancel_attempts
 from engine.operations.parts.advance_runs import advance_runs
 from engine.operations.parts.fail_attempts import Failure, fail_attempts
@@ -68,7 +69,7 @@ def report_tasks(
         moved |= yield from fail_attempts(failures, now)
     attempts = [(r.task_id, r.retry_count) for r in cancelled if (r.task_id, r.tenant_id) in known]
     if attempts:
-        moved |= (yield from cancel_attempts(attempts, now)).moved
+        moved |= (yield from cancel_attempts(attempts, now, message=BY_WORKER)).moved
     yield from advance_runs([locked[run_id] for run_id in sorted(moved)], now)
     return wanted - known.keys()
 

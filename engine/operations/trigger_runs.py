@@ -17,7 +17,13 @@ from engine.operations.parts.claim_keys import claim_children, claim_keys, recor
 from engine.operations.parts.count_usage import taking_runs
 from engine.operations.parts.fail_keyless import end_keyless, fail_keyless
 from engine.operations.parts.group_keys import ask_for_slots
-from engine.operations.parts.plan_runs import PlannedRun, plan_new_run, resolve_names
+from engine.operations.parts.plan_runs import (
+    NO_TRIGGER,
+    PlannedRun,
+    Trigger,
+    plan_new_run,
+    resolve_names,
+)
 from engine.operations.parts.start_actions import start_action
 from engine.operations.parts.start_steps import events_of
 from engine.operations.parts.versions import durable_steps, load_versions, ready_task, step_of
@@ -292,13 +298,16 @@ def insert_new_runs(
 
 @repeatable
 def trigger_runs(
-    tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
+    tenant_id: UUID,
+    requests: Sequence[TriggerRequest],
+    now: datetime,
+    trigger: Trigger = NO_TRIGGER,
 ) -> Operation[list[UUID]]:
     """Start runs by the names of their workflows. Return their ids in request order.
 
     With IdempotencyCollision none of them is started.
     """
-    triggered = yield from trigger_and_tell(tenant_id, requests, now)
+    triggered = yield from trigger_and_tell(tenant_id, requests, now, trigger)
     return [run.id for run in triggered]
 
 
@@ -314,12 +323,15 @@ class Triggered(NamedTuple):
 
 @repeatable
 def trigger_and_tell(
-    tenant_id: UUID, requests: Sequence[TriggerRequest], now: datetime
+    tenant_id: UUID,
+    requests: Sequence[TriggerRequest],
+    now: datetime,
+    trigger: Trigger = NO_TRIGGER,
 ) -> Operation[list[Triggered]]:
     """Like `trigger_runs`, for those who show at once what was started."""
     versions = yield from resolve_names(tenant_id, [r.workflow_name for r in requests])
     adopted = yield from adopt_children(tenant_id, requests)
-    planned = [plan_new_run(request, versions[request.workflow_name]) for request in adopted]
+    planned = [plan_new_run(r, versions[r.workflow_name], trigger) for r in adopted]
     refuse_problems(planned)
     inserted = yield from insert_new_runs(planned, now)
     if inserted.collisions:

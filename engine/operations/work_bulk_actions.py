@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from engine.domain.endings import cancelled_by
 from engine.operations.cancel_tasks import cancel_tasks
 from engine.operations.replay_tasks import replay_tasks
 from engine.states import BulkKind
@@ -31,7 +32,9 @@ def advance_bulk_action(action_id: UUID, now: datetime) -> Operation[bool]:
     )
     changed = collisions = 0
     if run_ids and action.kind == BulkKind.CANCEL:
-        changed = len((yield from cancel_tasks(action.tenant_id, run_ids, now)))
+        message = cancelled_by("a bulk action")
+        done = yield from cancel_tasks(action.tenant_id, run_ids, now, message=message)
+        changed = len(done)
     elif run_ids:
         replay = yield from replay_tasks(action.tenant_id, run_ids, now)
         changed, collisions = len(replay.ids), len(replay.refused)

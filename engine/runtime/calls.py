@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
+from engine.domain.endings import cancelled_by, token_words
 from engine.errors import NotFound
 from engine.operations.audited import CANCEL, PUT_RATE_LIMIT, REPLAY, SCHEDULE, acting, changing
 from engine.operations.cancel_tasks import cancel_tasks
@@ -17,6 +18,7 @@ from engine.operations.read_runs import load_run_details
 from engine.operations.replay_tasks import Replay, replay_tasks
 from engine.operations.timetable.change_schedules import schedule_runs
 from engine.states import RateLimitWindow
+from engine.store import tokens
 from engine.store.async_db import AsyncDatabase
 from engine.types import (
     EventRecord,
@@ -25,6 +27,7 @@ from engine.types import (
     ScheduledRuns,
     TriggerRequest,
 )
+from tenants.caller import calling
 
 Result = TypeVar("Result")
 
@@ -46,10 +49,18 @@ class Calls:
 
     async def cancel(self, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
         done: list[UUID] = []
+        message = cancelled_by(await self._caller())
         for some in few_at_a_time(ids):
-            operation = cancel_tasks(tenant_id, some, datetime.now(UTC))
+            operation = cancel_tasks(tenant_id, some, datetime.now(UTC), message=message)
             done += await self.database.run(acting(CANCEL, operation, list))
         return done
+
+    async def _caller(self) -> str:
+        caller = calling.get()
+        if caller is None:
+            return "the engine"
+        names = await self.database.fetch(tokens.name(caller.token_id))
+        return token_words(names[0] if names else "")
 
     async def cancel_matching(self, tenant_id: UUID, run_filter: RunFilter) -> list[UUID]:
         return await self.cancel(

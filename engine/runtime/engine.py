@@ -27,6 +27,7 @@ from engine.runtime.controllers.auditor import Auditor
 from engine.runtime.controllers.background import BackgroundLoop
 from engine.runtime.controllers.clock import Clock
 from engine.runtime.controllers.ended_children import EndedChildren
+from engine.runtime.controllers.error_groups import ErrorGroups
 from engine.runtime.controllers.figures import Figures
 from engine.runtime.controllers.lost_workers import LostWorkers
 from engine.runtime.controllers.outbox import OutboxTaker
@@ -73,7 +74,6 @@ from engine.types import (
 )
 
 log = logging.getLogger("hatchet.engine")
-
 Result = TypeVar("Result")
 
 
@@ -230,14 +230,14 @@ class HatchetEngine(Calls):
             ("lost workers", LostWorkers(self.database, self.effects, owners).run()),
             ("auditor", self.auditor.run()),
             ("figures", Figures(self.database, owners).run()),
+            ("error groups", ErrorGroups(self.database).run()),
             ("slow poll", slow_poll.run()),
             ("event notes", self.notes.run()),
             ("durable streams", self.durable.run()),
             ("ended children", EndedChildren(self.database, self.effects.durable, owners).run()),
             *((loop.name, loop.run()) for loop in kept),
         ]
-        for name, loop in loops:
-            self._loops.append(asyncio.create_task(self._guard(name, loop), name=name))
+        self._loops += [asyncio.create_task(self._guard(n, loop), name=n) for n, loop in loops]
 
     async def _guard(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
         try:

@@ -1,12 +1,13 @@
 -- name: bulk_action.stage
 -- Writes an action down that waits to be started.
 INSERT INTO engine_bulkaction (id, tenant_id, kind, state, since, until, statuses, workflow_ids,
-                               metadata_keys, metadata_values, needs_every_pair, total, done, changed,
+                               metadata_keys, metadata_values, needs_every_pair, error_group_id,
+                               total, done, changed,
                                collisions, error, created_at, updated_at)
 VALUES (%(id)s::uuid, %(tenant_id)s::uuid, %(kind)s::smallint, :BulkState.STAGED,
         %(since)s::timestamptz, %(until)s::timestamptz, %(statuses)s::smallint[],
         %(workflow_ids)s::uuid[], %(metadata_keys)s::text[], %(metadata_values)s::text[],
-        %(needs_every_pair)s::boolean, %(total)s::int, 0, 0, 0, '', %(now)s::timestamptz,
+        %(needs_every_pair)s::boolean, %(error_group_id)s::uuid, %(total)s::int, 0, 0, 0, '', %(now)s::timestamptz,
         %(now)s::timestamptz)
 RETURNING 1;
 
@@ -39,7 +40,7 @@ SELECT id FROM engine_bulkaction WHERE state = :BulkState.RUNNING ORDER BY updat
 -- name: bulk_action.take
 -- An action that runs, locked; nothing if another engine works on it.
 SELECT id, tenant_id, kind, since, until, statuses, workflow_ids, metadata_keys, metadata_values,
-       needs_every_pair, cursor
+       needs_every_pair, error_group_id, cursor
   FROM engine_bulkaction WHERE id = %(id)s::uuid AND state = :BulkState.RUNNING
    FOR UPDATE SKIP LOCKED;
 

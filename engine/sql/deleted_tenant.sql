@@ -107,6 +107,22 @@ WITH gone AS MATERIALIZED (
         SELECT tenant_id, digest FROM engine_outboxkey WHERE tenant_id IN (SELECT id FROM gone)
          LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
     RETURNING 1
+), failed AS (
+    DELETE FROM engine_failedattempt WHERE id IN (
+        SELECT id FROM engine_failedattempt WHERE tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
+), error_tallies AS (
+    DELETE FROM engine_errortally WHERE id IN (
+        SELECT t.id FROM engine_errortally t JOIN engine_errorgroup g ON g.id = t.group_id
+         WHERE g.tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE OF t SKIP LOCKED)
+    RETURNING 1
+), ended_waits AS (
+    DELETE FROM engine_endedwait WHERE id IN (
+        SELECT id FROM engine_endedwait WHERE tenant_id IN (SELECT id FROM gone)
+         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)
+    RETURNING 1
 ), failures AS (
     DELETE FROM engine_celfailure WHERE id IN (
         SELECT id FROM engine_celfailure WHERE tenant_id IN (SELECT id FROM gone)
@@ -126,7 +142,9 @@ WITH gone AS MATERIALIZED (
 SELECT 1 FROM schedules UNION ALL SELECT 1 FROM tallies UNION ALL SELECT 1 FROM timings UNION ALL SELECT 1 FROM log_tallies
 UNION ALL SELECT 1 FROM keys
 UNION ALL SELECT 1 FROM limits UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM wishes UNION ALL SELECT 1 FROM wish_keys
-UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans UNION ALL SELECT 1 FROM workers;
+UNION ALL SELECT 1 FROM failures UNION ALL SELECT 1 FROM spans
+UNION ALL SELECT 1 FROM failed UNION ALL SELECT 1 FROM error_tallies UNION ALL SELECT 1 FROM ended_waits
+UNION ALL SELECT 1 FROM workers;
 
 -- name: deleted_tenant.emptied
 -- Deleted tenants of which nothing numerous is left, locked. They have been deleted for a while: by then no
@@ -160,6 +178,8 @@ WITH kept AS MATERIALIZED (
     DELETE FROM engine_sqlrole WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), totals AS (
     DELETE FROM engine_tenanttotal WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
+), error_groups AS (
+    DELETE FROM engine_errorgroup WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), leases AS (
     DELETE FROM engine_lease WHERE tenant_id = ANY(%(tenant_ids)s::uuid[])
 ), usage AS (

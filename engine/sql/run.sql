@@ -140,6 +140,9 @@ SELECT id FROM engine_run
    AND (%(until)s::timestamptz IS NULL OR created_at <= %(until)s::timestamptz)
    AND (%(statuses)s::smallint[] = '{}' OR status = ANY(%(statuses)s::smallint[]))
    AND (%(workflow_ids)s::uuid[] = '{}' OR workflow_id = ANY(%(workflow_ids)s::uuid[]))
+   AND (%(error_group_id)s::uuid IS NULL OR EXISTS (
+        SELECT FROM engine_failedattempt f
+         WHERE f.group_id = %(error_group_id)s::uuid AND f.run_id = engine_run.id))
    AND (%(metadata_keys)s::text[] = '{}' OR (
         SELECT CASE WHEN %(needs_every_pair)s::boolean THEN bool_and(m.is_met) ELSE bool_or(m.is_met) END
           FROM unnest(%(metadata_keys)s::text[], %(metadata_values)s::text[]) AS p(key, value),

@@ -36,12 +36,19 @@ UPDATE engine_stepwait SET due_at = %(until)s::timestamptz
 RETURNING 1;
 
 -- name: step_wait.satisfy
--- Marks waits of locked runs; the first event counts.
-UPDATE engine_stepwait w SET satisfied_at = %(now)s::timestamptz, event_id = u.event_id
-  FROM unnest(%(task_ids)s::uuid[], %(ordinals)s::smallint[], %(event_ids)s::uuid[])
-       AS u(task_id, ordinal, event_id)
- WHERE w.task_id = u.task_id AND w.ordinal = u.ordinal AND w.satisfied_at IS NULL
-RETURNING w.run_id;
+-- Marks waits of locked runs; the first event counts, and can say so.
+WITH satisfied AS (
+    UPDATE engine_stepwait w SET satisfied_at = %(now)s::timestamptz, event_id = u.event_id
+      FROM unnest(%(ids)s::uuid[], %(task_ids)s::uuid[], %(ordinals)s::smallint[],
+                  %(event_ids)s::uuid[]) AS u(id, task_id, ordinal, event_id)
+     WHERE w.task_id = u.task_id AND w.ordinal = u.ordinal AND w.satisfied_at IS NULL
+    RETURNING u.id, w.tenant_id, w.event_id, w.run_id, w.task_id, w.ordinal
+), noted AS (
+    INSERT INTO engine_endedwait (id, tenant_id, event_id, run_id, task_id, ordinal, at)
+    SELECT id, tenant_id, event_id, run_id, task_id, ordinal, %(now)s::timestamptz
+      FROM satisfied WHERE event_id IS NOT NULL
+)
+SELECT run_id FROM satisfied;
 
 -- name: step_wait.settle
 -- The steps of these tasks are decided: what they still waited for is of no interest any more.

@@ -43,3 +43,11 @@ SELECT u.id, t.run_id, t.id, t.retry_count, :TaskEventKind.REQUEUED_RATE_LIMIT,
                       AND e.retry_count = t.retry_count AND e.kind = :TaskEventKind.REQUEUED_RATE_LIMIT)
 ON CONFLICT (run_id, id) DO NOTHING
 RETURNING 1;
+
+-- name: task_event.ends
+-- What the log says last of the end of these tasks' attempts.
+SELECT DISTINCT ON (task_id) task_id, kind, left(message, %(size)s::int) AS message
+  FROM engine_taskevent
+ WHERE run_id = ANY(%(run_ids)s::uuid[]) AND task_id = ANY(%(task_ids)s::uuid[])
+   AND kind = ANY(%(kinds)s::smallint[])
+ ORDER BY task_id, id DESC;

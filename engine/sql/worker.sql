@@ -108,3 +108,7 @@ SELECT id, actions, slots::text, labels::text, is_active AND EXISTS (
               AND e.heartbeat_at > now() - make_interval(secs => %(lease_seconds)s::float8)) AS is_active,
        is_paused, last_heartbeat_at, engine_id, updated_at, stalled_since IS NOT NULL AS is_stalled
   FROM engine_worker w WHERE id = ANY(%(ids)s::uuid[]) AND tenant_id = %(tenant_id)s::uuid;
+
+-- name: worker.names
+-- What workers are called.
+SELECT id AS worker_id, name FROM engine_worker WHERE tenant_id = %(tenant_id)s::uuid AND id = ANY(%(ids)s::uuid[]);

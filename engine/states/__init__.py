@@ -196,8 +196,16 @@ class BulkState(IntEnum):
     FAILED = 4
 
 
+class ErrorState(IntEnum):
+    """Whether people want to hear of failures of a kind."""
+
+    OPEN = 0
+    RESOLVED = 1
+    MUTED = 2
+
+
 class RunTrigger(IntEnum):
-    """What started a run."""
+    """What started a run: MANUAL is a client, over gRPC or REST, and PERSON somebody on a page."""
 
     MANUAL = 0
     EVENT = 1
@@ -205,6 +213,7 @@ class RunTrigger(IntEnum):
     CRON = 3
     SCHEDULE = 4
     DURABLE_CHILD = 5
+    PERSON = 6
 
 
 RETRY_QUEUE_PRIORITY = 4

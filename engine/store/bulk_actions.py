@@ -25,6 +25,7 @@ class BulkActionRow(NamedTuple):
     metadata_keys: Sequence[str]
     metadata_values: Sequence[str]
     needs_every_pair: bool
+    error_group_id: UUID | None
     cursor: UUID | None
 
     @property
@@ -36,6 +37,7 @@ class BulkActionRow(NamedTuple):
             workflow_ids=tuple(self.workflow_ids),
             additional_metadata=tuple(zip(self.metadata_keys, self.metadata_values, strict=True)),
             needs_every_pair=self.needs_every_pair,
+            error_group_id=self.error_group_id,
         )
 
 
@@ -71,6 +73,7 @@ def stage(
             "metadata_keys": [key for key, _ in run_filter.additional_metadata],
             "metadata_values": [value for _, value in run_filter.additional_metadata],
             "needs_every_pair": run_filter.needs_every_pair,
+            "error_group_id": run_filter.error_group_id,
             "total": total,
             "now": now,
         },

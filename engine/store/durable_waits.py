@@ -13,7 +13,7 @@ from engine.store.query import Query, no_row
 
 
 class NewWait(NamedTuple):
-    """`payload` is the event, pushed before, that meets the condition from the start."""
+    """`payload` and `event_id` are the event, pushed before, that meets the condition from the start."""
 
     task_id: UUID
     node: Node
@@ -22,6 +22,7 @@ class NewWait(NamedTuple):
     condition: Condition
     is_met: bool = False
     payload: bytes | None = None
+    event_id: UUID | None = None
 
 
 class OpenWait(NamedTuple):
@@ -47,6 +48,7 @@ class MetWait(NamedTuple):
     node: Node
     ordinal: int
     payload: bytes | None = None
+    event_id: UUID | None = None
 
 
 class WaitState(NamedTuple):

@@ -134,6 +134,7 @@ def matching(
             "metadata_keys": [key for key, _ in run_filter.additional_metadata],
             "metadata_values": [value for _, value in run_filter.additional_metadata],
             "needs_every_pair": run_filter.needs_every_pair,
+            "error_group_id": run_filter.error_group_id,
             "limit": limit,
         },
         the_value,

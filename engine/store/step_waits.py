@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.ids import new_id
 from engine.store.query import Query, no_row, the_value
 
 
@@ -94,6 +95,7 @@ def satisfy(waits: Sequence[Satisfied], now: datetime) -> Query[UUID]:
         "step_wait.satisfy",
         {
             "now": now,
+            "ids": [new_id() for _ in waits],
             "task_ids": [w.task_id for w in waits],
             "ordinals": [w.ordinal for w in waits],
             "event_ids": [w.event_id for w in waits],

@@ -47,6 +47,14 @@ class WaitingNote(NamedTuple):
     message: str
 
 
+class End(NamedTuple):
+    """What the log says last of the end of a task's attempts."""
+
+    task_id: UUID
+    kind: int
+    message: str
+
+
 def insert(events: Sequence[NewTaskEvent], now: datetime) -> Query[None]:
     return Query(
         "task_event.insert",
@@ -97,3 +105,16 @@ def _waiting(notes: Sequence[WaitingNote]) -> dict[str, object]:
         "ats": [n.at for n in notes],
         "messages": [n.message for n in notes],
     }
+
+
+def ends(
+    run_ids: Sequence[UUID], task_ids: Sequence[UUID], kinds: Sequence[int], size: int
+) -> Query[End]:
+    """`kinds` are those that say that an attempt ended, `size` how much of a message is wanted."""
+    params = {
+        "run_ids": list(run_ids),
+        "task_ids": list(task_ids),
+        "kinds": list(kinds),
+        "size": size,
+    }
+    return Query("task_event.ends", params, End)

@@ -37,6 +37,8 @@ class NewTask(NamedTuple):
     concurrency_keys: str | None = None
     failure: str = ""
     """Why the task fails before it is queued."""
+    reason: str = ""
+    """Why it is skipped or cancelled before it is queued."""
 
     @property
     def is_parked(self) -> bool:

@@ -57,6 +57,14 @@ def _json(value: Mapping[str, str | int]) -> str:
     return orjson.dumps(dict(value)).decode()
 
 
+def names(tenant_id: UUID, ids: Sequence[UUID]) -> Query[tuple[UUID, str]]:
+    return Query("worker.names", {"tenant_id": tenant_id, "ids": list(ids)}, _pair)
+
+
+def _pair(worker_id: UUID, name: str) -> tuple[UUID, str]:
+    return worker_id, name
+
+
 def open_session(tenant_id: UUID, worker_id: UUID, engine_id: UUID, now: datetime) -> Query[UUID]:
     return Query(
         "worker.open_session",

@@ -125,7 +125,7 @@
     if (!badge) return;
     badge.hidden = !fragments().length;
     badge.dataset.state = isPaused ? "off" : isLive ? "live" : "polling";
-    const text = isPaused ? "Updates paused" : isLive ? "Live" : "Connecting – checking every 5 s";
+    const text = isPaused ? "Updates paused" : isLive ? "Live" : "Connecting, checking every 5 s";
     if (badge.textContent !== text) badge.textContent = text;
     badge.setAttribute("aria-pressed", String(isPaused));
   }
@@ -203,8 +203,9 @@
     const form = event.target.closest("form[data-submit-on-change]");
     if (form && event.target.tagName === "SELECT") form.requestSubmit();
   });
-  // Empty filters stay out of the URL.
+  // A confirmation goes with its answer, and empty filters stay out of the URL.
   document.addEventListener("submit", (event) => {
+    event.target.closest("[popover]")?.hidePopover();  // asked and answered; a swap would keep it open
     if (event.target.method !== "get") return;
     for (const field of event.target.querySelectorAll("input[name], select[name]")) {
       if (field.value === "") field.disabled = true;

@@ -12,6 +12,7 @@ from engine.domain.definition import DefaultFilter, StepDefinition, WorkflowDefi
 from engine.ids import new_id
 from engine.models import Cron, Filter, OutboxRow, Run, Task, Worker
 from engine.operations.change_bulk_actions import stage_bulk_action
+from engine.operations.group_failures import group_failures
 from engine.operations.push_events import push_events
 from engine.operations.put_workflow import PutWorkflow, put_workflow
 from engine.operations.report_tasks import report_tasks
@@ -125,6 +126,14 @@ def report(task: Task, kind: ReportKind, payload: bytes = b"", **overrides: Any)
     assert not sync_db.run(report_tasks([word], now()))
 
 
+def failed_error(tenant: Tenant) -> UUID:
+    """Let a run fail; return the id of the group its failure was counted into."""
+    (task,) = tasks_of(start_run(tenant, value={"order": str(new_id())}))
+    begin(task)
+    fail(task, "ValueError: boom")
+    return sync_db.run(group_failures(now())).groups[0].id
+
+
 def push_event(tenant: Tenant, key: str, payload: object = None, **overrides: Any) -> EventRecord:
     metadata = overrides.pop("metadata", None)
     event = EventInput(
@@ -168,6 +177,7 @@ def make_one_of_each(tenant: Tenant) -> dict[str, str]:
         "action": str(stage_cancelling(tenant)),
         "row": str(make_outbox_row(tenant).id),
         **alerting.make_one_of_each(tenant),
+        "error": str(failed_error(tenant)),
     }
 
 

@@ -29,6 +29,7 @@ from tenants.people.tenants import delete_tenant
 from tests.api.client import ApiClient
 from tests.api.factories import (
     complete,
+    failed_error,
     make_outbox_row,
     make_worker,
     make_workflow,
@@ -102,7 +103,10 @@ def fill(cast: Cast, tenant: Tenant, owner: User) -> None:
     mine = Cast(**{name: getattr(cast, name) for name in Cast.__slots__} | {"tenant": tenant})
     _, task = start_durable(mine)
     call(task, WaitCall((sleep("90s"), event("go")), "for a while"))
+    call(task, WaitCall((sleep("90s"), event("stay")), "longer"))
     call(task, SpawnCall((TriggerRequest("child"),)))
+    push_event(tenant, "go", {})
+    failed_error(tenant)
     make_rate_limit(mine, "api", paused_until=now() + timedelta(hours=1))
     send_to_webhook(tenant, owner)
     invite(owner, tenant, "new@acme.test")

@@ -18,7 +18,14 @@ from tenants.models import Tenant, User
 from tests.api.alert_walk import walk_alerts, walk_slack
 from tests.api.client import ApiClient
 from tests.api.described import check, document
-from tests.api.factories import make_outbox_row, make_workflow, now, schedule_greet, step
+from tests.api.factories import (
+    failed_error,
+    make_outbox_row,
+    make_workflow,
+    now,
+    schedule_greet,
+    step,
+)
 from tests.api.test_durable_tasks import call, event, evict, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import PASSWORD, Cast, make_user
@@ -116,6 +123,15 @@ def walk_outbox(walk: Walk, stable: str, tenant: Tenant) -> None:
 def walk_retention(walk: Walk, stable: str) -> None:
     assert walk.get(f"{stable}/retention")["rows"]
     walk.patch(f"{stable}/retention", {"kind": "logs", "period": "7d"})
+
+
+def walk_errors(walk: Walk, stable: str, cast: Cast) -> None:
+    one = f"{stable}/errors/{failed_error(cast.tenant)}"
+    assert walk.get(f"{stable}/errors")["rows"]
+    until = (now() + timedelta(hours=1)).isoformat()
+    walk.post(f"{one}/state", {"state": "MUTED", "mutedUntil": until})
+    walk.post(f"{one}/assignee", {"userId": str(cast.owner.id)})
+    assert walk.get(one)["versions"]
 
 
 def walk_durable_tasks(walk: Walk, stable: str, cast: Cast) -> None:
@@ -321,6 +337,7 @@ def test_every_operation_answers_as_described(
     walk_bulk_actions(walk, stable)
     walk_outbox(walk, stable, cast.tenant)
     walk_retention(walk, stable)
+    walk_errors(walk, stable, cast)
     walk_durable_tasks(walk, stable, cast)
     walk_events(walk, stable, tenant, world)
     walk_webhooks(walk, stable)

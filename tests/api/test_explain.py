@@ -21,7 +21,10 @@ def test_a_task_is_explained_in_words_and_by_name(api: ApiClient, cast: Cast) ->
     }
     complete(tasks_of(run)[0], {"greeting": "hi"})
     answer = api.get(path).json
-    assert (answer["reason"], answer["details"]) == ("FINISHED", {"status": "COMPLETED"})
+    assert (answer["reason"], answer["details"]) == (
+        "FINISHED",
+        {"status": "COMPLETED", "ending": "Completed"},
+    )
 
 
 def test_what_is_not_there_is_not_explained(api: ApiClient) -> None:

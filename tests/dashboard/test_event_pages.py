@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from engine.models import Event, EventTrigger, Payload, Run, WorkflowVersion
-from engine.states import PayloadKind
+from engine.models import EndedWait, Event, EventTrigger, Payload, Run, WorkflowVersion
+from engine.states import PayloadKind, Status
 from tenants.models import Role, Tenant
 from tests.dashboard import factories
 
@@ -51,6 +51,23 @@ def test_the_list_counts_what_each_started(
     assert "2 queued" in text
     assert "source:web" in text
     assert "foreign" not in text
+
+
+def test_an_event_that_ended_waits_says_which(viewer: Client, tenant: Tenant, url: str) -> None:
+    event = factories.push_event(tenant, "order:paid")
+    run = factories.make_run(factories.make_version(tenant, "waiter"), Status.RUNNING)
+    known = {"tenant_id": tenant.id, "event_id": event.id, "at": event.seen_at, "ordinal": 0}
+    known |= {"run_id": run.id, "task_id": run.id}
+    EndedWait.objects.create(branch_id=1, node_id=3, **known)
+    EndedWait.objects.create(**known)
+    elsewhere = factories.make_tenant("Elsewhere")
+    EndedWait.objects.create(**known | {"tenant_id": elsewhere.id})
+    text = page(viewer, f"{url}/{event.id}")
+    assert "It started nothing" not in text
+    assert "waiter" in text
+    assert f"?tab=durable&task={run.id}#entry-1-3" in text
+    assert text.count('id="wait-') == 2
+    assert "ended 2 waits" in page(viewer, url)
 
 
 def test_filters_narrow_the_list(viewer: Client, tenant: Tenant, url: str) -> None:

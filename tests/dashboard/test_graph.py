@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,20 @@ def test_the_on_failure_step_stands_at_the_end() -> None:
     assert layers == {"a": 0, "b": 1, "oops": 1}
 
 
-def test_long_names_are_cut() -> None:
-    [node] = lay_out({"a-step-with-quite-a-long-name": ()}).nodes
-    assert node.label == "a-step-with-quite-…"
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("a-step-with-quite-a-long-name", 20), ("W" * 40, 12), ("步" * 40, 11), ("ilil" * 9, 30)],
+)
+def test_long_names_are_cut_to_what_fits(name: str, most: int) -> None:
+    """Wide letters leave room for fewer: nineteen of them touched the box."""
+    [node] = lay_out({name: ()}).nodes
+    assert node.label.endswith("…")
+    assert 8 < len(node.label) <= most
+    assert name.startswith(node.label[:-1])
+
+
+def test_short_names_stay_whole() -> None:
+    assert [node.label for node in lay_out({"charge": (), "MMMMMMMM": ()}).nodes] == [
+        "charge",
+        "MMMMMMMM",
+    ]

@@ -13,6 +13,7 @@ from dashboard.urls import urlpatterns
 from engine.models import (
     BulkAction,
     Cron,
+    ErrorGroup,
     Event,
     Filter,
     RateLimit,
@@ -22,10 +23,11 @@ from engine.models import (
     Worker,
     Workflow,
 )
+from engine.states import ErrorState
 from tenants.models import APIToken, AuditEntry, Member, Role, Tenant, TenantInvite, User
 from tenants.tokens import create_token
-from tests.dashboard import factories
-from tests.dashboard.alert_routes import ALERT_POSTS, ALERT_ROUTES
+from tests.dashboard import factories, failed
+from tests.dashboard.page_routes import LADDER, POSTS, ROUTES
 from tests.tenant_rows import rows_of
 from tests.webhooks import alerting
 from webhooks.models import (
@@ -38,151 +40,6 @@ from webhooks.models import (
     Webhook,
 )
 
-READ, WRITE, ADMIN, OWNER = LADDER = (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)
-
-ROUTES: dict[str, tuple[str, Role]] = {
-    "tenant": ("", READ),
-    "runs": ("runs", READ),
-    "runs_live": ("runs/live", READ),
-    "run": ("runs/{run}", READ),
-    "run_live": ("runs/{run}/live", READ),
-    "run_log": ("runs/{run}/log.txt", READ),
-    "run_payload": ("runs/{run}/input/{run}", READ),
-    "run_task_reset": ("runs/{run}/tasks/{run}/reset?step=1.1", WRITE),
-    "trigger": ("trigger", WRITE),
-    "bulk_actions": ("bulk-actions", READ),
-    "bulk_actions_live": ("bulk-actions/live", READ),
-    "bulk_action_new": ("bulk-actions/new", WRITE),
-    "bulk_action": ("bulk-actions/{action}", READ),
-    "bulk_action_live": ("bulk-actions/{action}/live", READ),
-    "workflows": ("workflows", READ),
-    "workflows_live": ("workflows/live", READ),
-    "workflow": ("workflows/{workflow}", READ),
-    "workflow_live": ("workflows/{workflow}/live", READ),
-    "workflow_delete": ("workflows/{workflow}/delete", WRITE),
-    "logs": ("logs", READ),
-    "logs_live": ("logs/live", READ),
-    "rate_limits": ("rate-limits", READ),
-    "rate_limits_live": ("rate-limits/live", READ),
-    "rate_limit_delete": ("rate-limits/delete?key=api", WRITE),
-    "workers": ("workers", READ),
-    "workers_live": ("workers/live", READ),
-    "worker": ("workers/{worker}", READ),
-    "worker_live": ("workers/{worker}/live", READ),
-    "workflow_pause": ("workflows/{workflow}/pause", WRITE),
-    "crons": ("crons", READ),
-    "crons_live": ("crons/live", READ),
-    "cron_new": ("crons/new?workflow={workflow}", WRITE),
-    "cron_preview": ("crons/preview?expression=0+8+*+*+*", READ),
-    "cron": ("crons/{cron}", READ),
-    "cron_input": ("crons/{cron}/input.json", READ),
-    "cron_delete": ("crons/{cron}/delete", WRITE),
-    "schedules": ("scheduled", READ),
-    "schedules_live": ("scheduled/live", READ),
-    "schedule_new": ("scheduled/new?workflow={workflow}", WRITE),
-    "schedule": ("scheduled/{schedule}", READ),
-    "schedule_input": ("scheduled/{schedule}/input.json", READ),
-    "events": ("events", READ),
-    "events_live": ("events/live", READ),
-    "event_push": ("events/push", WRITE),
-    "event": ("events/{event}", READ),
-    "event_live": ("events/{event}/live", READ),
-    "event_payload": ("events/{event}/payload.json", READ),
-    "filters": ("filters", READ),
-    "filter_new": ("filters/new?workflow={workflow}", WRITE),
-    "filter": ("filters/{filter}", READ),
-    "filter_delete": ("filters/{filter}/delete", WRITE),
-    "webhooks": ("webhooks", READ),
-    "webhooks_live": ("webhooks/live", READ),
-    "webhook_new": ("webhooks/new?source=GITHUB", WRITE),
-    "webhook": ("webhooks/{webhook}", READ),
-    "webhook_live": ("webhooks/{webhook}/live", READ),
-    "webhook_delete": ("webhooks/{webhook}/delete", WRITE),
-    "webhook_delivery": ("deliveries/{delivery}", READ),
-    "webhook_delivery_live": ("deliveries/{delivery}/live", READ),
-    "webhook_endpoints": ("webhook-endpoints", READ),
-    "webhook_endpoints_live": ("webhook-endpoints/live", READ),
-    "webhook_endpoint_new": ("webhook-endpoints/new", ADMIN),
-    "webhook_endpoint": ("webhook-endpoints/{endpoint}", READ),
-    "webhook_endpoint_live": ("webhook-endpoints/{endpoint}/live", READ),
-    "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
-    "webhook_message": ("webhook-endpoints/{endpoint}/messages/{sent}", READ),
-    "webhook_message_live": ("webhook-endpoints/{endpoint}/messages/{sent}/live", READ),
-    **ALERT_ROUTES,
-    "members": ("members", ADMIN),
-    "members_live": ("members/live", ADMIN),
-    "member": ("members/{member}", ADMIN),
-    "member_remove": ("members/{member}/remove", OWNER),
-    "invite_new": ("invites/new", ADMIN),
-    "invite_renew": ("invites/{invite}/renew", ADMIN),
-    "invite_revoke": ("invites/{invite}/revoke", ADMIN),
-    "settings": ("settings", READ),
-    "settings_usage": ("settings/usage", READ),
-    "settings_leave": ("settings/leave", READ),
-    "settings_delete": ("settings/delete", OWNER),
-    "tokens": ("tokens", ADMIN),
-    "token_rotate": ("tokens/{token}/rotate", ADMIN),
-    "token_revoke": ("tokens/{token}/revoke", ADMIN),
-    "audit": ("audit", ADMIN),
-    "audit_entry": ("audit/{entry}", ADMIN),
-}
-POSTS: dict[str, tuple[str, Role]] = {
-    "run_cancel": ("runs/{run}/cancel", WRITE),
-    "run_replay": ("runs/{run}/replay", WRITE),
-    "run_task_restore": ("runs/{run}/tasks/{run}/restore", WRITE),
-    "run_task_reset": ("runs/{run}/tasks/{run}/reset?step=1.1", WRITE),
-    "worker_pause": ("workers/{worker}/pause", WRITE),
-    "trigger": ("trigger", WRITE),
-    "bulk_action_new": ("bulk-actions/new", WRITE),
-    "bulk_action_start": ("bulk-actions/{action}/start", WRITE),
-    "bulk_action_stop": ("bulk-actions/{action}/stop", WRITE),
-    "workflow_delete": ("workflows/{workflow}/delete", WRITE),
-    "workflow_pause": ("workflows/{workflow}/pause", WRITE),
-    "workflow_resume": ("workflows/{workflow}/resume", WRITE),
-    "cron_new": ("crons/new", WRITE),
-    "cron_switch": ("crons/{cron}/switch", WRITE),
-    "cron_missed": ("crons/{cron}/missed", WRITE),
-    "cron_run": ("crons/{cron}/run", WRITE),
-    "cron_delete": ("crons/{cron}/delete", WRITE),
-    "schedule_new": ("scheduled/new", WRITE),
-    "schedule_move": ("scheduled/{schedule}/move", WRITE),
-    "schedule_run": ("scheduled/{schedule}/run", WRITE),
-    "schedules_move": ("scheduled/move", WRITE),
-    "schedules_delete": ("scheduled/delete", WRITE),
-    "event_push": ("events/push", WRITE),
-    "event_replay": ("events/{event}/replay", WRITE),
-    "filter_new": ("filters/new", WRITE),
-    "filter_change": ("filters/{filter}/change", WRITE),
-    "rate_limit_delete": ("rate-limits/delete", WRITE),
-    "filter_delete": ("filters/{filter}/delete", WRITE),
-    "webhook_new": ("webhooks/new", WRITE),
-    "webhook_change": ("webhooks/{webhook}/change", WRITE),
-    "webhook_delete": ("webhooks/{webhook}/delete", WRITE),
-    "webhook_redeliver": ("deliveries/{delivery}/redeliver", WRITE),
-    "webhook_test": ("webhooks/{webhook}/test", WRITE),
-    "webhook_endpoint_new": ("webhook-endpoints/new", ADMIN),
-    "webhook_endpoint_change": ("webhook-endpoints/{endpoint}/change", ADMIN),
-    "webhook_endpoint_pause": ("webhook-endpoints/{endpoint}/pause", ADMIN),
-    "webhook_endpoint_rotate": ("webhook-endpoints/{endpoint}/rotate", ADMIN),
-    "webhook_endpoint_test": ("webhook-endpoints/{endpoint}/test", WRITE),
-    "webhook_endpoint_again": ("webhook-endpoints/{endpoint}/again", WRITE),
-    "webhook_endpoint_delete": ("webhook-endpoints/{endpoint}/delete", ADMIN),
-    "webhook_message_again": ("webhook-endpoints/{endpoint}/messages/{sent}/again", WRITE),
-    **ALERT_POSTS,
-    "member": ("members/{member}", ADMIN),
-    "member_remove": ("members/{member}/remove", OWNER),
-    "invite_new": ("invites/new", ADMIN),
-    "invite_renew": ("invites/{invite}/renew", ADMIN),
-    "invite_revoke": ("invites/{invite}/revoke", ADMIN),
-    "settings_rename": ("settings/rename", WRITE),
-    "settings_retain": ("settings/usage/retain", ADMIN),
-    "settings_leave": ("settings/leave", READ),
-    "settings_archive": ("settings/archive", OWNER),
-    "settings_delete": ("settings/delete", OWNER),
-    "tokens": ("tokens", ADMIN),
-    "token_rotate": ("tokens/{token}/rotate", ADMIN),
-    "token_revoke": ("tokens/{token}/revoke", ADMIN),
-}
 OUTSIDE_TENANTS = {one.name for one in urlpatterns if not str(one.pattern).startswith("t/")} | {
     "live"
 }
@@ -221,6 +78,7 @@ class World:
     alert: Alert
     channel: AlertChannel
     action: BulkAction
+    error: ErrorGroup
 
     def url(self, path: str) -> str:
         ids = {
@@ -243,6 +101,7 @@ class World:
             "rule": self.alert.rule_id,
             "channel": self.channel.id,
             "action": self.action.id,
+            "error": self.error.id,
         }
         return f"/t/{self.tenant.slug}/{path.format(**ids)}"
 
@@ -273,6 +132,7 @@ def world(tenant: Tenant) -> World:
         alerting.open_alert(tenant),
         alerting.make_channel(tenant),
         factories.make_bulk_action(tenant),
+        failed.add_failure(Task.objects.get(id=run.id)),
     )
 
 
@@ -356,6 +216,9 @@ def test_too_low_a_role_strangers_and_the_anonymous_change_nothing(
     [channel] = AlertChannel.objects.filter(tenant=world.tenant)
     assert channel.updated_at == world.channel.updated_at
     assert not AlertNotification.objects.exists()
+    error = ErrorGroup.objects.get(tenant_id=world.tenant.id)
+    assert (error.state, error.assignee_id) == (ErrorState.OPEN, None)
+    assert BulkAction.objects.filter(tenant_id=world.tenant.id).count() == 1
     kept = Tenant.objects.get(id=world.tenant.id)
     assert (kept.name, kept.archived_at) == (world.tenant.name, None)
 

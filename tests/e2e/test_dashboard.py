@@ -9,7 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.e2e.browser import MILLISECONDS, Account, open_browser, open_page
-from tests.e2e.pages import EMAIL, fill_in_greet, push_event, sign_in, trigger, wait_until_live
+from tests.e2e.pages import (
+    EMAIL,
+    fill_in_greet,
+    push_event,
+    sign_in,
+    trigger,
+    visit_on_a_phone,
+    wait_until_live,
+)
 from tests.e2e.stack import ROOT, Stack
 
 WORKER = ROOT / "examples/quickstart/worker.py"
@@ -51,7 +59,7 @@ def cookies(browser: Browser, stack: Stack) -> StorageState:
 def page(browser: Browser, stack: Stack, account: Account, cookies: StorageState) -> Iterator[Page]:
     """A page of the admin, signed in, on the list of runs."""
     page = open_page(browser, account, cookies=cookies)
-    page.goto(f"{stack.server_url}/")
+    page.goto(f"{stack.server_url}/t/default/runs")
     expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     yield page
     page.context.close()
@@ -319,6 +327,7 @@ def test_a_queued_run_is_cancelled_from_its_page(page: Page, stack: Stack) -> No
     page.get_by_role("button", name="Cancel run").click()
     expect(chip).to_have_text("Cancelled")
     expect(page.get_by_text("Run cancelled.")).to_be_visible()
+    expect(page.get_by_text("Cancel this run?")).to_be_hidden()
     assert page.evaluate("window.isSamePage") is True
 
 
@@ -349,11 +358,11 @@ def test_everything_is_reached_by_keyboard(page: Page, stack: Stack) -> None:
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.id") == "f-id"
+    assert page.evaluate("document.activeElement.id") == "f-query"
     page.keyboard.type("ffff0000")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No run matches these filters")).to_be_visible()
-    assert page.url.endswith("/runs?window=1d&id=ffff0000")
+    assert page.url.endswith("/runs?q=ffff0000&window=1d")
     unreachable = page.evaluate(
         """() => [...document.querySelectorAll("a, button, input, select, summary")]
             .filter(e => e.offsetParent !== null && e.tabIndex < 0).map(e => e.outerHTML)"""
@@ -366,17 +375,10 @@ def test_nothing_is_wider_than_a_small_phone(
 ) -> None:
     page = open_page(browser, account, width=320)
     sign_in(page, stack)
-    paths = ("runs", "workflows", "workers", "tokens", "trigger", "crons", "crons/new", "scheduled")
-    people = ("members", "invites/new", "settings", "settings/leave", "settings/delete")
-    rest = ("scheduled/new", "events", "events/push", "filters", "filters/new")
-    found = ("logs", "bulk-actions", "bulk-actions/new")
-    for path in (*paths, *rest, *found, *people):
-        page.goto(f"{stack.server_url}/t/default/{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
-    page.goto(f"{stack.server_url}/t/default/runs")
+    visit_on_a_phone(page, stack, width=320)
     page.locator("#run-list tbody a").first.click()
     expect(page.locator("#run")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320, "a run"
     page.context.close()
 
 
@@ -387,7 +389,7 @@ def test_lists_are_polled_while_the_socket_is_down(
     page.route_web_socket(re.compile(".*/live"), lambda socket: socket.close())
     sign_in(page, stack)
     expect(page.locator("#live-badge")).to_contain_text("checking every 5 s")
-    with page.expect_response(re.compile(r"/runs/live")) as answer:
+    with page.expect_response(re.compile(r"/now/live")) as answer:
         pass
     assert answer.value.status in {200, 304}
     page.context.close()

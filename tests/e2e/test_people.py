@@ -19,7 +19,7 @@ def make_tenant(page: Page) -> None:
     page.get_by_role("link", name="New tenant").click()
     page.get_by_label("Name").fill("Harbour Works")
     page.get_by_role("button", name="Create tenant").click()
-    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Now", level=1)).to_be_visible()
     expect(page.locator("details.tenant > summary")).to_contain_text("Harbour Works")
 
 

@@ -102,7 +102,7 @@ def test_the_way_there_and_back_and_a_second_factor(
     expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
     page.get_by_label("Code").fill(codes[0])
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Now", level=1)).to_be_visible()
     assert [one for one in account.complaints if one.startswith(installation.server_url)] == []
     page.context.close()
 
@@ -189,7 +189,7 @@ def test_a_forgotten_password_is_replaced_by_mail(
     page.get_by_label("E-mail address").fill(EMAIL)
     page.get_by_label("Password", exact=True).fill(NEW)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Now", level=1)).to_be_visible()
     assert account.complaints == []
     assert account.foreign(installation.server_url) == []
     page.context.close()

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from engine.domain.definition import StepCondition, StepDefinition
-from engine.models import StepWait, Task
+from engine.models import EndedWait, StepWait, Task, TaskEvent
 from engine.operations.trigger_runs import trigger_runs
-from engine.states import ConditionAction, ConditionKind, Status, Sticky
+from engine.states import ConditionAction, ConditionKind, Status, Sticky, TaskEventKind
 from engine.store import sync_db
 from engine.store.hints import hints_of
 from engine.types import DesiredLabel, ReportKind, TriggerRequest
@@ -307,6 +307,31 @@ def test_a_replayed_parent_makes_the_step_wait_anew() -> None:
     flow.push("ns_go", n=3)
     assert flow.run("later")["triggers"]["go"] == {"n": 3}
     assert flow.finished == {run_id: Status.COMPLETED}
+
+
+def test_an_event_is_known_by_the_waits_of_steps_it_ended() -> None:
+    flow = Flow(step("first"), step("later", "first", event("go"), sleep(60, group=1)))
+    run_id = flow.trigger()
+    flow.run("first")
+    flow.push("ns_other")
+    (ended_it,) = flow.push("ns_go", n=1)
+    flow.push("ns_go", n=2)
+    (wait,) = EndedWait.objects.filter(tenant_id=flow.tenant_id)
+    assert (wait.event_id, wait.run_id, wait.node_id) == (ended_it.event_id, run_id, None)
+    flow.sleep(61)
+    assert EndedWait.objects.filter(tenant_id=flow.tenant_id).count() == 1, "a sleep is no event"
+
+
+def test_the_log_says_why_a_step_did_not_run() -> None:
+    flow = Flow(step("first"), step("later", "first"), step("last", "later"))
+    run_id = flow.trigger()
+    flow.start("first")
+    flow.end("first", ReportKind.FAILED)
+    said = TaskEvent.objects.filter(run_id=run_id, kind=TaskEventKind.CANCELLED).order_by("id")
+    assert list(said.values_list("message", flat=True)) == [
+        "The step first, which it follows, failed.",
+        "The step later, which it follows, was cancelled.",
+    ]
 
 
 def test_a_step_replayed_alone_runs_at_once_and_keeps_what_it_was_told() -> None:

@@ -11,6 +11,7 @@ import pytest
 from engine.domain.durable.calls import (
     WaitCall,
 )
+from engine.models import EndedWait, Event
 from engine.operations.durable import locked_logs as durable_logs
 from tests.operations.durable import DurableFlow, event, sleep
 
@@ -25,6 +26,21 @@ def test_an_event_ends_a_wait_for_it(flow: DurableFlow) -> None:
     flow.push_event("paid", amount=5)
     (told,) = flow.told
     assert orjson.loads(told.payload) == {"CREATE": {"paid": [{"amount": 5}]}}
+
+
+def test_an_event_is_known_by_the_waits_it_ended(flow: DurableFlow) -> None:
+    flow.push_event("paid", scope="a", n=0)
+    looked_back = flow.wait(event("paid", scope="a", since=flow.now - timedelta(seconds=9)))
+    node = flow.wait(event("paid"))
+    flow.push_event("other")
+    flow.push_event("paid", n=1)
+    flow.push_event("paid", n=2)
+    first, _, second, _ = Event.objects.filter(tenant_id=flow.tenant_id).order_by("id")
+    ended = EndedWait.objects.filter(tenant_id=flow.tenant_id).order_by("id")
+    assert [(wait.event_id, wait.node_id, wait.task_id) for wait in ended] == [
+        (first.id, looked_back.node_id, flow.task_id),
+        (second.id, node.node_id, flow.task_id),
+    ]
 
 
 @pytest.mark.parametrize("expression", ["input.nothing == 1", "input.amount", "1 +", "'x'"])

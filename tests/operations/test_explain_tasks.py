@@ -68,7 +68,7 @@ def test_full_slots_are_counted_and_so_are_those_before(bench: Bench) -> None:
     found = why(bench, second)
     assert found.cause is Cause.SLOTS_FULL
     assert (found.details["used"], found.details["total"], found.details["ahead"]) == (1, 1, 1)
-    assert f"1 of 1 on worker {worker_id}); 1 tasks of flow:work go before it." in found.message
+    assert "1 of 1 on worker bench); 1 tasks of flow:work go before it." in found.message
     assert Task.objects.get(id=second).status == 0
 
 
@@ -157,7 +157,7 @@ def test_what_the_row_alone_tells(bench: Bench) -> None:
     came_later = bench.trigger()[0]
     assert why(bench, came_later).cause is Cause.WORKFLOW_PAUSED
     bench.cancel(other)
-    assert why(bench, other).details == {"status": "CANCELLED"}
+    assert why(bench, other).details == {"status": "CANCELLED", "ending": "Cancelled"}
 
 
 def test_tasks_of_others_and_unknown_ones_are_left_out(bench: Bench) -> None:

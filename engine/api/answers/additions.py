@@ -7,7 +7,7 @@ from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from engine.api.answers.runs import V1TaskSummary
-from engine.states import BulkState, OutboxKind, Status
+from engine.states import BulkState, ErrorState, OutboxKind, Status
 from tenants.rest.paging import PaginationResponse
 from tenants.rest.render import APIResourceMeta
 
@@ -106,6 +106,7 @@ class BulkActionFilter(TypedDict):
     statuses: list[Status]
     workflowIds: list[UUID]
     additionalMetadata: list[str]
+    errorGroupId: NotRequired[UUID]
 
 
 class SelectedRun(TypedDict):
@@ -161,3 +162,55 @@ class Retention(TypedDict):
 
     isEnabled: bool
     rows: list[RetentionRow]
+
+
+class ErrorRow(TypedDict):
+    """Failures that are the same. `message` is without what changes: numbers, ids, addresses, paths.
+
+    `count` are attempts, `finalCount` those that no retry followed. `latest…` name the last of them.
+    """
+
+    id: UUID
+    type: str
+    message: str
+    frame: str
+    workflowId: UUID
+    workflowName: NotRequired[str]
+    actionId: str
+    state: ErrorState
+    count: int
+    finalCount: int
+    firstSeenAt: datetime
+    lastSeenAt: datetime
+    resolvedAt: NotRequired[datetime]
+    reopenedAt: NotRequired[datetime]
+    mutedUntil: NotRequired[datetime]
+    assigneeId: NotRequired[UUID]
+    assigneeEmail: NotRequired[str]
+    latestRunId: UUID
+    latestTaskId: UUID
+    latestAttempt: int
+
+
+class ErrorPage(TypedDict):
+    """`nextCursor` is where the next page begins; without it this is the last one."""
+
+    rows: list[ErrorRow]
+    nextCursor: NotRequired[str]
+
+
+class ErrorShare(TypedDict):
+    """What part of the failures a version or worker has, by whole hours. `name` is empty if it is gone."""
+
+    id: UUID
+    name: str
+    count: int
+    firstSeenAt: datetime
+    lastSeenAt: datetime
+
+
+class Error(ErrorRow):
+    """Those of the most failures first."""
+
+    versions: list[ErrorShare]
+    workers: list[ErrorShare]

@@ -13,9 +13,10 @@ from engine.domain.durable.calls import Node
 from engine.domain.durable.waits import Met, holds, is_over, result_of
 from engine.ids import id_at
 from engine.operations.durable.locked_logs import Logs
-from engine.store import durable_waits
+from engine.store import durable_waits, ended_waits
 from engine.store.changes import Changes
 from engine.store.durable_waits import LookBack, NewWait
+from engine.store.ended_waits import EndedByEvent
 from engine.store.query import Operation, Query, fetch
 
 _EVENTS_AT_ONCE = 50
@@ -40,8 +41,22 @@ def begin_waits(waits: Sequence[NewWait], logs: Logs, now: datetime) -> Operatio
             logs[task_id].log.satisfy(node, result_of(met))
         else:
             open_waits += listed
+    along: list[Query[Any]] = []
+    if ended := [
+        EndedByEvent(
+            wait.tenant_id,
+            wait.event_id,
+            logs[wait.task_id].task.run_id,
+            wait.task_id,
+            wait.node,
+            wait.ordinal,
+        )
+        for wait in waits
+        if wait.event_id is not None
+    ]:
+        along.append(ended_waits.insert(ended, now))
     if not open_waits:
-        return []
+        return along
     sleepers = {
         wait.tenant_id
         for wait in open_waits
@@ -49,7 +64,7 @@ def begin_waits(waits: Sequence[NewWait], logs: Logs, now: datetime) -> Operatio
     }
     if sleepers:
         yield Changes(sleeps_of=sleepers, wakes_clock=True)
-    return [durable_waits.insert(open_waits, now)]
+    return [*along, durable_waits.insert(open_waits, now)]
 
 
 def _elapse(wait: NewWait) -> NewWait:
@@ -86,7 +101,9 @@ def _look_back(waits: Sequence[NewWait], now: datetime) -> Operation[list[NewWai
             payload = row.payload or b"{}"
             asking_for(wait.tenant_id)
             if not wait.is_met and holds(wait.condition.expression, payload):
-                found[row.number] = wait._replace(is_met=True, payload=payload)
+                found[row.number] = wait._replace(
+                    is_met=True, payload=payload, event_id=row.event_id
+                )
         searches = [
             search._replace(before_id=seen[search.number][-1])
             for search in searches

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from engine.domain.durable.calls import Node
@@ -12,6 +13,7 @@ from engine.domain.durable.results import ChildOutcome, ChildTask, outcome_of_ch
 from engine.domain.durable.waits import Met, holds, is_over, result_of, scope_fits
 from engine.domain.payload import reason_of
 from engine.operations.durable.locked_logs import (
+    Logs,
     OpenLog,
     add_entries,
     at,
@@ -23,11 +25,12 @@ from engine.operations.durable.locked_logs import (
 from engine.operations.expire_tasks import BATCH
 from engine.operations.parts.pass_filters import AT_ONCE
 from engine.states import Status
-from engine.store import durable_entries, durable_waits, runs
+from engine.store import durable_entries, durable_waits, ended_waits, runs
 from engine.store.changes import Changes
 from engine.store.durable_entries import EndedChild
 from engine.store.durable_waits import MetWait, OpenWait, WaitState
-from engine.store.query import Operation, breathe, fetch, fetch_all
+from engine.store.ended_waits import EndedByEvent
+from engine.store.query import Operation, Query, breathe, fetch, fetch_all
 from engine.store.runs import ResultRow
 from engine.types import EventRecord
 
@@ -63,7 +66,9 @@ def offer_events(
             if question not in judged:
                 judged[question] = holds(wait.expression, event.payload)
             if judged[question]:
-                met.append(MetWait(wait.task_id, wait.node, wait.ordinal, event.payload))
+                met.append(
+                    MetWait(wait.task_id, wait.node, wait.ordinal, event.payload, event.event_id)
+                )
                 break
     yield from _satisfy(met, "an event arrived", now, is_last=is_last)
 
@@ -114,10 +119,19 @@ def _satisfy(
     tasks = (logs[wait.task_id].task for wait in partly)
     changes.touched |= {(task.tenant_id, task.run_id) for task in tasks}
     yield changes
-    along = [durable_waits.forget(sorted(over))] if over else []
+    along: list[Query[Any]] = [durable_waits.forget(sorted(over))] if over else []
+    if ended := [_ended(wait, wait.event_id, logs) for wait in newly_met if wait.event_id]:
+        along.append(ended_waits.insert(ended, now))
     asleep = [found for task_id, _ in over if (found := logs[task_id]).is_evicted]
     yield from write_logs(logs, now, *along, is_last=is_last and not asleep)
     yield from restore(asleep, cause, now)
+
+
+def _ended(wait: MetWait, event_id: UUID, logs: Logs) -> EndedByEvent:
+    task = logs[wait.task_id].task
+    return EndedByEvent(
+        task.tenant_id, event_id, task.run_id, wait.task_id, wait.node, wait.ordinal
+    )
 
 
 def _judge(

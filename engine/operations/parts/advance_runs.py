@@ -152,6 +152,7 @@ def _collect_tasks(
         *,
         is_skipped: bool = False,
         is_parked: bool = False,
+        reason: str = "",
     ) -> NewTask:
         before = parked.get(step.id)
         return new_task(
@@ -163,13 +164,14 @@ def _collect_tasks(
             status=status,
             is_skipped=is_skipped,
             is_parked=is_parked,
+            reason=reason,
             desired_worker_id=_desired_worker(version, step, rows, before),
             desired_labels=run.desired_labels,
             keys=NO_KEYS if is_parked else keys_of.get(step.id, NO_KEYS),
         )
 
     for new in plan.create:
-        task = task_of(new.step, new.status, is_skipped=new.is_skipped)
+        task = task_of(new.step, new.status, is_skipped=new.is_skipped, reason=new.reason)
         (writes.revived if new.step.id in parked else writes.created).append(task)
         if new.step.id in parked and waits(new.step.definition):
             writes.decided.append(task.id)

@@ -10,10 +10,13 @@ from uuid import UUID
 
 from engine.domain.backoff import retry_delay_seconds
 from engine.domain.definition import RegisteredVersion, StepDefinition
+from engine.domain.endings import OUT_OF_REASSIGNMENTS
+from engine.domain.fingerprints import fingerprint_of
 from engine.operations.parts.versions import load_versions, ready_task, step_of
 from engine.states import RETRY_QUEUE_PRIORITY, PayloadKind, Status, TaskEventKind
-from engine.store import payloads, task_events, tasks
+from engine.store import error_groups, payloads, task_events, tasks
 from engine.store.changes import AttemptEnd, Changes, FinishedRun
+from engine.store.error_groups import Failed
 from engine.store.payloads import NewPayload
 from engine.store.query import Operation, Query, fetch, fetch_all
 from engine.store.task_events import NewTaskEvent
@@ -67,6 +70,7 @@ def fail_attempts(failures: Sequence[Failure], now: datetime) -> Operation[set[U
     ended: list[Settled] = []
     events: list[NewTaskEvent] = []
     errors: list[NewPayload] = []
+    noted: list[Failed] = []
     for row, failure in failed:
         step = step_of(versions[row.version_id], row.step_id).definition
         following = _decide(row, step, failure)
@@ -80,15 +84,36 @@ def fail_attempts(failures: Sequence[Failure], now: datetime) -> Operation[set[U
         else:
             settled.append(row)
             ended.append(Settled(row.id, Status.FAILED, failure.was_started, ended_at))
+        if not (failure.is_internal and following.requeue):
+            noted.append(_noted(row, following))
         changes.ended.append(_end_of(row, failure, following))
         changes.touched.add((row.tenant_id, row.run_id))
-    children = yield from _write(requeues, ended, events, errors=errors, now=now)
+    along: list[Query[Any]] = [payloads.insert(errors)]
+    if noted:
+        along.append(error_groups.note(noted, now))
+    children = yield from _write(requeues, ended, events, along=along, now=now)
     for row in settled:
         if row.run_id == row.id:
             is_child = row.run_id in children
             changes.finished.append(FinishedRun(row.tenant_id, row.run_id, Status.FAILED, is_child))
     yield changes
     return {row.run_id for row in settled if row.run_id != row.id}
+
+
+def _noted(row: TaskRow, following: _Next) -> Failed:
+    """Return what is kept of a failure to group it by; of one that is not the task's fault only the last."""
+    return Failed(
+        row.tenant_id,
+        row.run_id,
+        row.id,
+        row.retry_count,
+        row.workflow_id,
+        row.version_id,
+        row.action_id,
+        row.worker_id,
+        is_final=following.requeue is None,
+        fingerprint=fingerprint_of(following.error, row.action_id),
+    )
 
 
 def _lock_failed(failures: Sequence[Failure]) -> Operation[list[tuple[TaskRow, Failure]]]:
@@ -122,7 +147,7 @@ def _ended_at(row: TaskRow, failure: Failure, now: datetime) -> datetime | None:
 def _decide(row: TaskRow, step: StepDefinition, failure: Failure) -> _Next:
     if failure.is_internal:
         if row.internal_retry_count >= MAX_INTERNAL_RETRIES:
-            return _Next(None, "Task reached its maximum reassignment count")
+            return _Next(None, OUT_OF_REASSIGNMENTS)
         count = row.internal_retry_count + 1
         delay = 0.0
         if failure.kind is not TaskEventKind.REASSIGNED:
@@ -221,11 +246,11 @@ def _write(
     settled: Sequence[Settled],
     events: Sequence[NewTaskEvent],
     *,
-    errors: Sequence[NewPayload],
+    along: Sequence[Query[Any]],
     now: datetime,
 ) -> Operation[set[UUID]]:
     """Return the runs that ended and are children of durable tasks."""
-    queries: list[Query[Any]] = [task_events.insert(events, now), payloads.insert(errors)]
+    queries: list[Query[Any]] = [task_events.insert(events, now), *along]
     if requeues:
         queries.append(tasks.requeue(requeues, now))
     if settled:

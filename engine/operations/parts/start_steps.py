@@ -28,6 +28,7 @@ def new_task(
     desired_labels: str | None = None,
     is_parked: bool = False,
     keys: Keys = NO_KEYS,
+    reason: str = "",
 ) -> NewTask:
     """Return the row of one step's task; queued ones get their schedule timeout, parked ones none.
 
@@ -53,6 +54,7 @@ def new_task(
         desired_labels=desired_labels,
         concurrency_keys=keys.stored if status is Status.QUEUED else None,
         failure=keys.error or "" if status is Status.FAILED else "",
+        reason=reason,
     )
 
 
@@ -74,7 +76,9 @@ def events_of(tasks: Iterable[NewTask]) -> list[NewTaskEvent]:
             kinds = [TaskEventKind.QUEUED]
         for kind in kinds:
             worker_id = task.worker_id if kind is TaskEventKind.ASSIGNED else None
-            event = NewTaskEvent(task.run_id, task.id, 0, kind, task.failure, worker_id)
+            event = NewTaskEvent(
+                task.run_id, task.id, 0, kind, task.failure or task.reason, worker_id
+            )
             is_queued = kind is TaskEventKind.QUEUED
             events.append(event._replace(id=task.queued_event_id) if is_queued else event)
     return events

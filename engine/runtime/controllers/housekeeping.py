@@ -15,6 +15,8 @@ from engine.store import (
     answered_requests,
     bulk_actions,
     crons,
+    ended_waits,
+    error_groups,
     filters,
     housekeeping,
     idempotency,
@@ -30,6 +32,8 @@ _PURGE_SECONDS = 10.0
 """So much of every minute goes into the rows of deleted tenants, and no more."""
 _FAILURES_KEPT = timedelta(days=7)
 _MISSES_KEPT = _ACTIONS_KEPT = _REFUSED_KEPT = timedelta(days=30)
+_ENDED_WAITS_KEPT = _FAILED_KEPT = timedelta(days=30)
+_ERRORS_KEPT = timedelta(days=90)
 
 
 class Housekeeping(PeriodicService):
@@ -83,6 +87,10 @@ class Housekeeping(PeriodicService):
         now = datetime.now(UTC)
         await self._database.fetch(filters.forget_failures(id_at(now - _FAILURES_KEPT)))
         await self._database.fetch(crons.forget_misses(id_at(now - _MISSES_KEPT)))
+        await self._database.fetch(ended_waits.forget(id_at(now - _ENDED_WAITS_KEPT)))
+        await self._database.fetch(error_groups.forget_attempts(id_at(now - _FAILED_KEPT)))
+        await self._database.fetch(error_groups.forget_tallies(now - _FAILED_KEPT))
+        await self._database.fetch(error_groups.forget(now - _ERRORS_KEPT))
         await self._database.fetch(bulk_actions.forget(id_at(now - _ACTIONS_KEPT)))
         await self._database.fetch(outbox.forget(now - _REFUSED_KEPT))
 
