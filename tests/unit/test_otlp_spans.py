@@ -147,7 +147,9 @@ def test_ids_that_are_none_are_refused(given: dict[str, Any]) -> None:
 
 class TestTimes:
     @pytest.mark.parametrize(
-        "begun", [0, 1, now_ns() - 8 * 86_400 * SECOND_NS, now_ns() + 7_200 * SECOND_NS, 2**64 - 1]
+        "begun",
+        [0, 1, now_ns() - 8 * 86_400 * SECOND_NS, now_ns() + 7_200 * SECOND_NS, 2**64 - 1],
+        ids=["never", "1970", "eight days ago", "in two hours", "never to come"],
     )
     def test_far_off_beginnings_are_refused(self, begun: int) -> None:
         assert read(span(RUN, start_time_unix_nano=begun, end_time_unix_nano=begun)) == (
@@ -155,7 +157,7 @@ class TestTimes:
             {"that began too long ago or in the future": 1},
         )
 
-    @pytest.mark.parametrize("end", [0, now_ns() - 3_600 * SECOND_NS, 2**64 - 1])
+    @pytest.mark.parametrize("end", [0, now_ns() - 3_600 * SECOND_NS, 2**64 - 1], ids=range(3))
     def test_ends_that_cannot_be_are_refused(self, end: int) -> None:
         why = "that ended before it began or long after"
         assert read(span(RUN, end_time_unix_nano=end)) == ([], {why: 1})
