@@ -177,7 +177,7 @@ class Payload(models.Model):
 
 
 class LogLine(models.Model):
-    """One line a task logged with PutLog. Lines written by engines of before 0031 may lack their step."""
+    """One line a task logged with PutLog. Lines written by engines of before 0032 may lack their step."""
 
     pk = models.CompositePrimaryKey("run_id", "id")
     id = models.UUIDField(default=new_id)
