@@ -17,8 +17,8 @@ from engine.store import log_lines
 from engine.store.log_lines import FoundLine, WantedLines
 from engine.store.query import Operation, fetch
 
-MOST_LOOKED_AT = 250_000
-"""Lines one question looks at: a hundred milliseconds or two."""
+MOST_LOOKED_AT = 100_000
+"""Lines one question looks at: some tens of milliseconds of one core."""
 _FIRST_STRETCH, _STRETCH = 5_000, 50_000
 """What is frequent is found in a few lines."""
 
