@@ -11,7 +11,15 @@ from engine.models import Cron, Filter
 from tenants.models import Member
 from tenants.tokens import create_token
 from tests.api.client import ApiClient
-from tests.api.factories import begin, make_workflow, now, schedule_greet, start_run, tasks_of
+from tests.api.factories import (
+    begin,
+    make_outbox_row,
+    make_workflow,
+    now,
+    schedule_greet,
+    start_run,
+    tasks_of,
+)
 from tests.api.test_durable_tasks import call, event, evict, sleep, start_durable
 from tests.api.test_rate_limits import make as make_rate_limit
 from tests.cast import Cast
@@ -51,6 +59,7 @@ def make_rich(cast: Cast, world: dict[str, str]) -> dict[str, str]:
         "endpoint": endpoint,
         "invite": str(invite(cast.owner, cast.tenant, "invited@acme.test").invite.id),
         "message": message,
+        "row": str(make_outbox_row(cast.tenant).id),
         "unknown": str(uuid4()),
         **alerting.make_one_of_each(cast.tenant),
         **{name: str(schedule_greet(cast.tenant)) for name in schedules},
