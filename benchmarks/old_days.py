@@ -51,14 +51,12 @@ class OldDays:
         assert row is not None
         self._tenant, self._workflow, self._version, self._step, self._action = row
 
-    def write(self, day: datetime, count: int, *, live: int = 0) -> None:
-        """Write so many runs that are over, and some that are still queued."""
+    def write(self, day: datetime, count: int) -> None:
+        """Write so many runs that were completed."""
         self._make_partitions(day)
         for start in range(0, count, _AT_ONCE):
             runs = [self._run(day, Status.COMPLETED) for _ in range(min(_AT_ONCE, count - start))]
             self._copy(runs)
-        if live:
-            self._copy([self._run(day, Status.QUEUED) for _ in range(live)])
 
     def _make_partitions(self, day: datetime) -> None:
         for table in TABLES:
