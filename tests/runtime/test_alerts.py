@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("quick_sending")
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for that a test does not wait for itself."""
     monkeypatch.setattr(deliver, "_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(deliver, "_IDLE_SECONDS", 0.05)
 
 
 def alerter_of(engine: HatchetEngine) -> Alerter:

@@ -52,6 +52,8 @@ _FAILURES_EVERY = timedelta(minutes=1)
 _LIMITS_EVERY = timedelta(minutes=1)
 _TOKENS_EVERY = timedelta(minutes=10)
 _INTERVAL_SECONDS = 5.0
+_IDLE_SECONDS = 15.0
+"""While there are no channels and nothing is to be told."""
 _CLOSING_SECONDS = 5.0
 
 
@@ -66,6 +68,7 @@ class Alerter:
         self._sending: set[asyncio.Task[None]] = set()
         self._busy: Counter[UUID] = Counter()
         self._woken = asyncio.Event()
+        self._is_idle = False
         now = datetime.now(UTC)
         self._failures_at = self._tokens_at = self._limits_at = now
         self._sweep_at = now + _SWEPT_EVERY * random.random()
@@ -77,6 +80,7 @@ class Alerter:
         has_looked, has_more = await self._look(pulse, now)
         if has_looked:
             [pulse] = await self._database.fetch(store.pulse(now))
+        self._is_idle = not any(pulse)
         if pulse.untold:
             has_more |= await self._tell(now)
         if pulse.untold or pulse.unsent:
@@ -84,8 +88,9 @@ class Alerter:
         return await self._sweep(now) or has_more
 
     async def wait(self) -> None:
+        seconds = _IDLE_SECONDS if self._is_idle else _INTERVAL_SECONDS
         with suppress(TimeoutError):
-            async with asyncio.timeout(_INTERVAL_SECONDS * random.uniform(0.9, 1.1)):
+            async with asyncio.timeout(seconds * random.uniform(0.9, 1.1)):
                 await self._woken.wait()
 
     async def close(self) -> None:

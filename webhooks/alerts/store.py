@@ -18,6 +18,7 @@ class Pulse(NamedTuple):
     failures: bool
     untold: bool
     unsent: bool
+    channels: bool
 
 
 class RuleRow(NamedTuple):

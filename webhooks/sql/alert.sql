@@ -1,11 +1,12 @@
 -- name: alert.pulse
--- What there is to do now.
+-- What there is to do now, and whether anybody could ask for a test at any moment.
 SELECT EXISTS (SELECT FROM webhooks_alertrule
                 WHERE is_enabled AND check_at <= %(now)s::timestamptz) AS rules,
        EXISTS (SELECT FROM webhooks_failedruns) AS failures,
        EXISTS (SELECT FROM webhooks_alert WHERE notify_at <= %(now)s::timestamptz) AS untold,
        EXISTS (SELECT FROM webhooks_alertnotification
-                WHERE state = 'PENDING' AND due_at <= %(now)s::timestamptz) AS unsent;
+                WHERE state = 'PENDING' AND due_at <= %(now)s::timestamptz) AS unsent,
+       EXISTS (SELECT FROM webhooks_alertchannel) AS channels;
 
 -- name: alert.take_turn
 -- Whoever has the turn alone looks at what the settings of tenants ask for; it ends with the transaction.
