@@ -13,6 +13,7 @@ from tenants.tokens import create_token
 from tests.api.client import ApiClient
 from tests.api.factories import (
     begin,
+    failed_error,
     make_outbox_row,
     make_workflow,
     now,
@@ -60,6 +61,7 @@ def make_rich(cast: Cast, world: dict[str, str]) -> dict[str, str]:
         "invite": str(invite(cast.owner, cast.tenant, "invited@acme.test").invite.id),
         "message": message,
         "row": str(make_outbox_row(cast.tenant).id),
+        "error": str(failed_error(cast.tenant)),
         "unknown": str(uuid4()),
         **alerting.make_one_of_each(cast.tenant),
         **{name: str(schedule_greet(cast.tenant)) for name in schedules},
