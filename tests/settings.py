@@ -1,7 +1,12 @@
 """Settings of the test run: the real ones, on a throwaway Postgres unless DATABASE_URL names one."""
 
+import os
+
 from tests.database import ensure_database_url
 
+# Programs are started under another account, for which Python forks: gRPC's care for forks, with its threads at
+# work here, makes some of them fail.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 ensure_database_url()
 
 from hatchet_site.settings import *  # noqa: E402, F403  (the database must exist before Django reads it)

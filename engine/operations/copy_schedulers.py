@@ -54,6 +54,8 @@ class SchedulerCopy:
     """Who runs in the copy, having waited when it was read."""
     not_found: set[tuple[UUID, int]] = field(default_factory=set)
     """Attempts for whose sake a copy was made, and which were not in it either."""
+    worker_names: dict[UUID, str] = field(default_factory=dict)
+    """Of workers that were asked for."""
 
     def is_fresh(self, now: datetime) -> bool:
         return abs(now - self.read_at) < FRESH_FOR

@@ -123,12 +123,14 @@ def _explain_queued(
     with place.lock:
         copy = yield from current_copy(tenant_id, ready.values(), now, place)
         reasons = {row.id: _reason(copy, row, ready[row.id]) for row in rows}
+        worker_ids = {
+            r.worker_id for r in reasons.values() if isinstance(r, Reason) and r.worker_id
+        }
+        if unnamed := worker_ids - copy.worker_names.keys():
+            found = yield from fetch(workers.names(tenant_id, sorted(unnamed)))
+            copy.worker_names.update(dict(found))
     copies.trim(now)
-    worker_ids = {r.worker_id for r in reasons.values() if isinstance(r, Reason) and r.worker_id}
-    names: dict[UUID, str] = {}
-    if worker_ids:
-        names = dict((yield from fetch(workers.names(tenant_id, sorted(worker_ids)))))
-    return {row.id: _in_words(reasons[row.id], row, names) for row in rows}
+    return {row.id: _in_words(reasons[row.id], row, copy.worker_names) for row in rows}
 
 
 def _reason(copy: SchedulerCopy, row: TaskRow, ready: ReadyTask) -> Reason | Explanation | None:

@@ -19,8 +19,9 @@ SELECT resource, limit_value, alarm_value, value, window_began_at FROM tenants_r
 -- Notes which limits are nearly reached (1) or reached (2) and have not been told of as that; returns them.
 UPDATE tenants_resourcelimit l SET announced = found.level
   FROM (SELECT l.tenant_id, l.resource, coalesce(l.limit_value, d.most) AS most,
-               CASE WHEN l.value >= coalesce(l.limit_value, d.most) THEN 2
-                    WHEN l.value >= coalesce(l.alarm_value, l.limit_value, d.alarm) THEN 1 ELSE 0 END AS level,
+               (l.value >= coalesce(l.limit_value, d.most))::int
+               + (l.value >= least(coalesce(l.alarm_value, l.limit_value, d.alarm),
+                                   coalesce(l.limit_value, d.most)))::int AS level,
                l.window_began_at IS NULL
                OR l.window_began_at + make_interval(secs => d.window_seconds) > %(now)s::timestamptz AS is_open
           FROM tenants_resourcelimit l

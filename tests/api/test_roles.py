@@ -53,11 +53,15 @@ BODIES = {
 """Where rights are asked for after the body was read."""
 LAST = ["tenant:archive", "tenant:leave", "tenant:delete"]
 """Little can be done after them."""
+FOR_TOKENS = {"otlp:traces:export"}
+"""A session does not say of which tenant its spans are."""
 IN_TENANTS = {
     operation.identity: (route, operation.method)
     for route in ROUTES
     for operation in route.operations
-    if not operation.is_public and issubclass(route.view, TenantView)
+    if not operation.is_public
+    and issubclass(route.view, TenantView)
+    and operation.identity not in FOR_TOKENS
 }
 
 

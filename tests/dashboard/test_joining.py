@@ -41,7 +41,7 @@ def test_a_person_registers_and_makes_a_tenant(anonymous: Client) -> None:
     answer = anonymous.post("/register", NEWCOMER, follow=True)
     assert "No tenant yet" in answer.content.decode()
     answer = anonymous.post("/tenants/new", {"name": "Fresh Ideas"}, follow=True)
-    assert answer.redirect_chain == [("/t/fresh-ideas/runs", 302)]
+    assert answer.redirect_chain == [("/t/fresh-ideas/", 302)]
     member = Member.objects.get(user__email=ADDRESS)
     assert (member.role, member.tenant.name) == (Role.OWNER, "Fresh Ideas")
     assert anonymous.get("/register")["Location"] == "/"
@@ -127,7 +127,7 @@ def test_a_link_lets_the_invited_register_and_join(anonymous: Client, tenant: Te
     form = anonymous.get("/register", {"invite": secret}).content.decode()
     assert f'value="{ADDRESS}"' in form
     answer = anonymous.post("/register", NEWCOMER | {"invite": secret}, follow=True)
-    assert answer.redirect_chain == [(f"/t/{tenant.slug}/runs", 302)]
+    assert answer.redirect_chain == [(f"/t/{tenant.slug}/", 302)]
     assert f"Welcome to {tenant.name}" in answer.content.decode()
     member = Member.objects.get(user__email=ADDRESS)
     assert (member.role, member.can_view_payloads) == (Role.VIEWER, False)
@@ -220,7 +220,7 @@ def test_own_invites_are_answered_without_their_links(
     assert "Gamma" not in page
     browser.post(f"/invites/{rejected.id}/answer", {"answer": "reject"})
     answer = browser.post(f"/invites/{accepted.id}/answer", {"answer": "accept"}, follow=True)
-    assert answer.redirect_chain == [(f"/t/{other.slug}/runs", 302)]
+    assert answer.redirect_chain == [(f"/t/{other.slug}/", 302)]
     assert [one.tenant for one in Member.objects.filter(user__email=ADDRESS)] == [other]
     assert "Nobody has invited" in browser.get("/invites").content.decode()
 

@@ -30,7 +30,7 @@ def test_good_credentials_lead_to_the_first_tenant(
 ) -> None:
     assert attempt(anonymous, f"  {user.email.upper()} ", factories.PASSWORD) == 302
     answer = anonymous.get("/")
-    assert answer["Location"] == f"/t/{tenant.slug}/runs"
+    assert answer["Location"] == f"/t/{tenant.slug}/"
 
 
 def test_every_failure_reads_the_same(anonymous: Client, user: User) -> None:

@@ -58,6 +58,16 @@ async def totals_of(engine: HatchetEngine, tenant_id: UUID) -> dict[TenantMetric
     return {TenantMetric(row.metric): row.value for row in rows if row.bucket == 0}
 
 
+async def unacknowledged_told(engine: HatchetEngine, port: int) -> None:
+    """Wait until the metric says what the schedulers have."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            told = samples_in(await asked(port))["hatchet_unacknowledged_assignments",]
+            owners = engine.ownership.owners.values()
+            if told == sum(len(owner.unacknowledged) for owner in owners):
+                return
+
+
 async def test_a_run_is_seen_in_the_metrics_of_engine_and_tenant(
     engine: HatchetEngine, tenant_id: UUID, recorder: Recorder, port: int
 ) -> None:
@@ -67,9 +77,10 @@ async def test_a_run_is_seen_in_the_metrics_of_engine_and_tenant(
     await trigger(engine, tenant_id, 2)
     first, second = await worker.next_start(), await worker.next_start()
     before = samples_in(await asked(port))
-    assert before["hatchet_unacknowledged_assignments",] == 2
+    # The engine has the tenants of other tests as well.
+    assert before["hatchet_unacknowledged_assignments",] >= 2
     assert before["hatchet_connected_workers",] == 1
-    assert before["hatchet_scheduler_running_tasks",] == 2
+    assert before["hatchet_scheduler_running_tasks",] >= 2
     for action in (first, second):
         await worker.complete(action)
     await recorder.wait_for("runs.finished", tenant_id=tenant_id, run_id=second.task_id)
@@ -83,7 +94,8 @@ async def test_a_run_is_seen_in_the_metrics_of_engine_and_tenant(
     assert after["hatchet_queued_to_assigned_seconds_count",] >= 2
     assert after["hatchet_queue_invocations_total",] >= 1
     assert (await totals_of(engine, tenant_id))[TenantMetric.QUEUE_INVOCATIONS] >= 1
-    assert after["hatchet_unacknowledged_assignments",] == 0
+    assert not engine.ownership.owners[tenant_id].unacknowledged
+    await unacknowledged_told(engine, port)
     assert after["hatchet_batch_rows_count", "reports"] >= 1
     assert after["hatchet_database_operation_seconds_count", "committed"] >= 3
     assert after["hatchet_database_pool_size",] >= 1

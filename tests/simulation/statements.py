@@ -115,7 +115,7 @@ def _(tx: Transaction, p: Params) -> Rows:
 
 @statement("run.parents")
 def _(tx: Transaction, p: Params) -> Rows:
-    return [(i, i, None) for i in p["task_ids"] if tx.get("task", i)]
+    return [(i, i, 0, None, None) for i in p["task_ids"] if tx.get("task", i)]
 
 
 @statement("run.results")
