@@ -1,13 +1,17 @@
 -- name: span.runs
--- Which of these ids are those of runs or tasks of their tenants, and of which runs.
+-- Which of these ids are those of runs or tasks of their tenants, and of which runs. The offsets keep the tenant
+-- from being looked up instead of the id.
 WITH wanted AS MATERIALIZED (
     SELECT DISTINCT tenant_id, id FROM unnest(%(tenant_ids)s::uuid[], %(ids)s::uuid[]) AS u(tenant_id, id)
 )
 SELECT w.tenant_id, w.id, r.id AS run_id
-  FROM wanted w JOIN engine_run r ON r.id = w.id AND r.tenant_id = w.tenant_id
+  FROM wanted w
+  JOIN LATERAL (SELECT id, tenant_id FROM engine_run WHERE id = w.id OFFSET 0) r ON r.tenant_id = w.tenant_id
 UNION ALL
 SELECT w.tenant_id, w.id, t.run_id
-  FROM wanted w JOIN engine_task t ON t.id = w.id AND t.tenant_id = w.tenant_id AND NOT (t.run_id = t.id);
+  FROM wanted w
+  JOIN LATERAL (SELECT id, tenant_id, run_id FROM engine_task WHERE id = w.id OFFSET 0) t
+       ON t.tenant_id = w.tenant_id AND NOT (t.run_id = t.id);
 
 -- name: span.insert
 -- Spans. Those that are there were sent again by an exporter that got no answer.

@@ -169,6 +169,7 @@ def requests(cast: Cast, world: dict[str, str]) -> Requests:
     return Requests(cast, ids)
 
 
+@pytest.mark.timeout(900)
 def test_every_operation_answers_as_described_whatever_is_asked(requests: Requests) -> None:
     never_successful, failures = [], {}
     for result in schemathesis.openapi.from_dict(document()).get_all_operations():

@@ -75,7 +75,9 @@ async def test_what_happens_while_memory_is_read_is_not_lost(
     epoch = owner.epoch
     engine.ownership.invalidate_all()
     await recorder.wait_for("scheduler.rebuilt", tenant_id=tenant_id)
-    assert readings == [epoch + 1, epoch + 2]
+    # What meets an outage of a moment is read once more, under the same epoch.
+    assert readings[:2] == [epoch + 1, epoch + 2]
+    assert set(readings[2:]) <= {epoch + 2}
 
 
 async def test_an_invalidated_scheduler_goes_on_under_a_new_epoch(
