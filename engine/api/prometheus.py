@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from engine.api.exposition import CONTENT_TYPE, Family, Labels, exposition
 from engine.api.views import EngineView
 from engine.domain.histogram import SCRAPED_SECONDS
+from engine.metrics.tasks import TASKS
 from engine.models.names import load_names
 from engine.models.slot_queries import used_slots
 from engine.models.worker_queries import HEARTBEAT_IS_STALE_AFTER
@@ -25,31 +26,24 @@ LONGEST_LABEL = 100
 OTHERS = "other"
 """What the workflows are called that are not told apart."""
 
+_TOTALS = {
+    TenantMetric.CREATED,
+    TenantMetric.RETRIED,
+    TenantMetric.SUCCEEDED,
+    TenantMetric.FAILED,
+    TenantMetric.SKIPPED,
+    TenantMetric.CANCELLED,
+}
+"""Those that the guide's names of a tenant's metrics call totals."""
 _COUNTERS = {
     TenantMetric.QUEUE_INVOCATIONS: (
         "queue_invocations_total",
         "How often the tenant's queues were gone through.",
     ),
-    TenantMetric.CREATED: ("created_tasks_total", "Tasks that entered the queue."),
-    TenantMetric.RETRIED: ("retried_tasks_total", "Retries of tasks."),
-    TenantMetric.SUCCEEDED: ("succeeded_tasks_total", "Tasks that succeeded."),
-    TenantMetric.FAILED: ("failed_tasks_total", "Tasks that failed for good."),
-    TenantMetric.SKIPPED: ("skipped_tasks_total", "Tasks that were skipped."),
-    TenantMetric.CANCELLED: ("cancelled_tasks_total", "Tasks that were cancelled."),
-    TenantMetric.ASSIGNED: ("assigned_tasks", "Attempts that were given to workers."),
-    TenantMetric.SCHEDULING_TIMED_OUT: (
-        "scheduling_timed_out",
-        "Tasks that no worker took in time.",
-    ),
-    TenantMetric.RATE_LIMITED: ("rate_limited", "Attempts that had to wait for a rate limit."),
-    TenantMetric.FIRST_ASSIGNED: (
-        "queued_to_assigned",
-        "Tasks that were given to a worker for the first time.",
-    ),
-    TenantMetric.REASSIGNED: (
-        "reassigned_tasks",
-        "Attempts that were taken back from workers that were lost or never got them.",
-    ),
+    **{
+        metric: (f"{name}_total" if metric in _TOTALS else name, words)
+        for metric, (name, words) in TASKS.items()
+    },
 }
 
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 from engine import telemetry
 from engine.domain.histogram import SCRAPED_SECONDS
 from engine.metrics.observed import ObservedHistogram
+from engine.metrics.tasks import TASKS
 from engine.states import TenantMetric
 from engine.store.figures import SUM, TotalKey
 from engine.telemetry import Measurements, Metadata
@@ -21,30 +22,6 @@ MOST_OPERATIONS = 300
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _ROWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 _LATE = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
-
-TASKS: Mapping[TenantMetric, tuple[str, str]] = {
-    TenantMetric.CREATED: ("created_tasks", "Tasks that entered the queue."),
-    TenantMetric.RETRIED: ("retried_tasks", "Retries of tasks."),
-    TenantMetric.SUCCEEDED: ("succeeded_tasks", "Tasks that succeeded."),
-    TenantMetric.FAILED: ("failed_tasks", "Tasks that failed for good."),
-    TenantMetric.SKIPPED: ("skipped_tasks", "Tasks that were skipped."),
-    TenantMetric.CANCELLED: ("cancelled_tasks", "Tasks that were cancelled."),
-    TenantMetric.ASSIGNED: ("assigned_tasks", "Attempts that were given to workers."),
-    TenantMetric.SCHEDULING_TIMED_OUT: (
-        "scheduling_timed_out",
-        "Tasks that no worker took in time.",
-    ),
-    TenantMetric.RATE_LIMITED: ("rate_limited", "Attempts that had to wait for a rate limit."),
-    TenantMetric.FIRST_ASSIGNED: (
-        "queued_to_assigned",
-        "Tasks that were given to a worker for the first time.",
-    ),
-    TenantMetric.REASSIGNED: (
-        "reassigned_tasks",
-        "Attempts that were taken back from workers that were lost or never got them.",
-    ),
-}
-"""Counted by one engine at a time for all: of several engines these are to be summed up."""
 
 _COUNTED = {
     "worker.registered": ("workers_registered", "Workers that registered."),
